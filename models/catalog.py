@@ -1,0 +1,120 @@
+"""The catalogue in memory: what may be advertised, to whom, at which price.
+
+One thread owns it and applies one record at a time, so whoever reads between two records sees
+them whole. Prices, seats and target CPAs change in place; nothing is rebuilt.
+"""
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from models.catalog_records import (
+    Advertiser,
+    Campaign,
+    CatalogRecord,
+    Creative,
+    Exchange,
+    Flight,
+    Offer,
+    Product,
+    Segment,
+    record_key,
+)
+
+if TYPE_CHECKING:
+    from models.units import AdvertiserId, CampaignId
+
+__all__ = ["Catalog"]
+
+Record = CatalogRecord | Offer
+
+
+class Catalog:
+    """Everything that the bidder knows without asking anyone."""
+
+    def __init__(self) -> None:
+        self.advertisers: dict[str, Advertiser] = {}
+        self.exchanges: dict[str, Exchange] = {}
+        self.segments: dict[str, Segment] = {}
+        self.campaigns: dict[str, Campaign] = {}
+        self.creatives: dict[CampaignId, tuple[Creative, ...]] = {}
+        self.flights: dict[str, Flight] = {}
+        self.products: dict[tuple[AdvertiserId, str], Product] = {}
+        self._trips: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        self._records: dict[str, Record] = {}
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def records(self) -> dict[str, Record]:
+        """Every record by its key, for listings and comparisons."""
+        return dict(self._records)
+
+    def flights_on(self, advertiser: str, trip: str) -> list[Flight]:
+        """The advertiser's departures of ``ORIGIN-DESTINATION/DATE``, sold out ones included."""
+        return [self.flights[flight_id] for flight_id in self._trips.get((advertiser, trip), ())]
+
+    def apply(self, record: Record) -> bool:
+        """Puts one record in; returns False for an offer older than the one that stands there."""
+        key = record_key(record)
+        before = self._records.get(key)
+        if isinstance(record, Flight | Product):
+            newest = getattr(before, "updated_ms", 0)
+            if record.updated_ms < newest:
+                return False
+        if before is not None:
+            self._take_out(before)
+        self._records[key] = record
+        self._put_in(record)
+        return True
+
+    def withdraw(self, key: str) -> bool:
+        """Takes the record of ``kind/id`` out; returns whether there was one."""
+        record = self._records.pop(key, None)
+        if record is not None:
+            self._take_out(record)
+        return record is not None
+
+    def _put_in(self, record: Record) -> None:
+        match record:
+            case Advertiser():
+                self.advertisers[record.id] = record
+            case Exchange():
+                self.exchanges[record.id] = record
+            case Segment():
+                self.segments[record.id] = record
+            case Campaign():
+                self.campaigns[record.id] = record
+            case Creative():
+                self._set_creatives(record, add=True)
+            case Flight():
+                self.flights[record.id] = record
+                self._trips[_trip_of(record)][record.id] = None
+            case Product():
+                self.products[record.advertiser, record.id] = record
+
+    def _take_out(self, record: Record) -> None:
+        match record:
+            case Advertiser():
+                del self.advertisers[record.id]
+            case Exchange():
+                del self.exchanges[record.id]
+            case Segment():
+                del self.segments[record.id]
+            case Campaign():
+                del self.campaigns[record.id]
+            case Creative():
+                self._set_creatives(record, add=False)
+            case Flight():
+                del self.flights[record.id]
+                del self._trips[_trip_of(record)][record.id]
+            case Product():
+                del self.products[record.advertiser, record.id]
+
+    def _set_creatives(self, creative: Creative, *, add: bool) -> None:
+        others = [c for c in self.creatives.get(creative.campaign, ()) if c.id != creative.id]
+        chosen = [*others, creative] if add else others
+        self.creatives[creative.campaign] = tuple(sorted(chosen, key=lambda c: c.id))
+
+
+def _trip_of(flight: Flight) -> tuple[str, str]:
+    return flight.advertiser, f"{flight.origin}-{flight.destination}/{flight.depart_date}"

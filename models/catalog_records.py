@@ -1,0 +1,270 @@
+"""What marketers, revenue managers and shops publish: the records of the compacted topics.
+
+A record's key is ``kind/id``; a tombstone withdraws it. Money is in micros of the owner's
+currency, caps are impressions per person and window.
+"""
+
+from typing import Final, Literal, TypeAlias, cast
+
+import msgspec
+
+from models.caps import MAX_CAP
+from models.errors import EventError, InvalidFieldError
+from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId, SegmentId
+
+__all__ = [
+    "Advertiser",
+    "Campaign",
+    "CatalogRecord",
+    "Creative",
+    "Exchange",
+    "Flight",
+    "Offer",
+    "Product",
+    "Segment",
+    "decode_record",
+    "encode_record",
+    "record_key",
+]
+
+MAX_WINDOW_SECONDS: Final = 30 * 86_400
+
+
+class _Record(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbid_unknown_fields=True
+):
+    """What every record has."""
+
+    def check(self) -> None:
+        """Raises InvalidFieldError where a value cannot be used."""
+
+
+class Advertiser(_Record, frozen=True, kw_only=True, tag="advertiser"):
+    """A brand of the data owner; ``domain`` is what ``adomain`` says."""
+
+    id: AdvertiserId
+    name: str
+    domain: str
+    iab_categories: tuple[str, ...] = ()
+
+
+class Exchange(_Record, frozen=True, kw_only=True, tag="exchange"):
+    """An ad exchange that may send bid requests to ``/openrtb2/{id}/bid``.
+
+    Attributes:
+        id: its name in the path.
+        default_tmax_ms: the time limit where a request names none.
+        network_margin_ms: what of it the network takes, both ways.
+        reservation_seconds: how long a bid holds its place under a cap: above the 99.9th
+            percentile of this exchange's billing delay.
+        median_price_cpm_micros: where half of its auctions are won; scale of the bid shading.
+    """
+
+    id: ExchangeId
+    default_tmax_ms: int = 120
+    network_margin_ms: int = 20
+    reservation_seconds: int = 10
+    median_price_cpm_micros: int = 2_000_000
+
+    def check(self) -> None:
+        """Raises InvalidFieldError where a value cannot be used."""
+        _positive("exchange", self.id, "default_tmax_ms", self.default_tmax_ms)
+        _positive("exchange", self.id, "reservation_seconds", self.reservation_seconds)
+        _positive("exchange", self.id, "median_price_cpm_micros", self.median_price_cpm_micros)
+
+
+class Segment(_Record, frozen=True, kw_only=True, tag="segment"):
+    """A group of persons and the whole policy for them.
+
+    Attributes:
+        id: ``ADVERTISER/NAME``.
+        advertiser: whose orders the rule counts.
+        min_orders, max_orders: the rule; both inclusive, ``max_orders`` None is no limit.
+        target_cpa_micros: what a conversion may cost.
+        cap_impressions, cap_window_seconds: the frequency cap per person and campaign.
+        creative_set: which of a campaign's creatives they see.
+    """
+
+    id: SegmentId
+    advertiser: AdvertiserId
+    min_orders: int = 0
+    max_orders: int | None = None
+    target_cpa_micros: int
+    cap_impressions: int
+    cap_window_seconds: int
+    creative_set: str
+
+    def check(self) -> None:
+        """Raises InvalidFieldError where a value cannot be used."""
+        where = f"segment {self.id}: "
+        if not self.id.startswith(f"{self.advertiser}/"):
+            raise InvalidFieldError("segment id", self.id, f"of the form {self.advertiser}/NAME")
+        if self.target_cpa_micros < 0:
+            raise InvalidFieldError(where + "target_cpa_micros", self.target_cpa_micros, ">= 0")
+        if not 1 <= self.cap_impressions <= MAX_CAP:
+            wanted = f"from 1 to {MAX_CAP}"
+            raise InvalidFieldError(where + "cap_impressions", self.cap_impressions, wanted)
+        if not 1 <= self.cap_window_seconds <= MAX_WINDOW_SECONDS:
+            wanted = f"from 1 to {MAX_WINDOW_SECONDS} (30 days)"
+            raise InvalidFieldError(where + "cap_window_seconds", self.cap_window_seconds, wanted)
+
+
+class Campaign(_Record, frozen=True, kw_only=True, tag="campaign"):
+    """What an advertiser runs.
+
+    Attributes:
+        goal: ``flight`` sells a searched route, ``product`` an item looked at; ``contextual``
+            knows no person and pays ``contextual_cpm_micros``.
+        segments: for whom; empty for a contextual campaign.
+        uncapped_contextual: may be shown where there is no person to count for.
+        is_active: False pauses it.
+    """
+
+    id: CampaignId
+    advertiser: AdvertiserId
+    goal: Literal["flight", "product", "contextual"]
+    segments: tuple[SegmentId, ...] = ()
+    contextual_cpm_micros: int = 0
+    uncapped_contextual: bool = False
+    is_active: bool = True
+
+    def check(self) -> None:
+        """Raises InvalidFieldError where a value cannot be used."""
+        where = f"campaign {self.id}: "
+        contextual = self.goal == "contextual"
+        if contextual != (not self.segments):
+            wanted = "empty for a contextual campaign, and not empty for any other"
+            raise InvalidFieldError(where + "segments", self.segments, wanted)
+        if contextual != self.uncapped_contextual:
+            wanted = "true for a contextual campaign, and false for any other"
+            raise InvalidFieldError(where + "uncapped_contextual", self.uncapped_contextual, wanted)
+        if self.contextual_cpm_micros < 0:
+            raise InvalidFieldError(
+                where + "contextual_cpm_micros", self.contextual_cpm_micros, ">= 0"
+            )
+
+
+class Creative(_Record, frozen=True, kw_only=True, tag="creative"):
+    """A banner. ``html`` has slots such as ``{route}``; the bidder fills and escapes them.
+
+    Slots of a flight: route, origin, destination, depart_date, fare, seats_left. Of a product:
+    item, title, price. Of all: click_url, width, height.
+
+    Attributes:
+        creative_set: shown to segments that name this set; ``any`` to all.
+        sizes: (width, height) pairs in which it renders.
+        click_url: the landing page, https; slots allowed.
+    """
+
+    id: CreativeId
+    campaign: CampaignId
+    creative_set: str = "any"
+    sizes: tuple[tuple[int, int], ...]
+    html: str
+    click_url: str
+
+    def check(self) -> None:
+        """Raises InvalidFieldError where a value cannot be used."""
+        where = f"creative {self.id}: "
+        if not self.sizes:
+            raise InvalidFieldError(where + "sizes", self.sizes, "a list of [width, height]")
+        if not self.click_url.startswith("https://"):
+            raise InvalidFieldError(where + "click_url", self.click_url, "an https address")
+        if len(self.id) > 64:
+            raise InvalidFieldError(where + "id", self.id, "at most 64 characters (crid)")
+
+
+class Flight(_Record, frozen=True, kw_only=True, tag="flight"):
+    """A departure and what is left to sell.
+
+    Attributes:
+        id: ``CARRIER+NUMBER/DATE``, unique.
+        origin, destination: IATA airport codes.
+        depart_date: local date of departure, ``YYYY-MM-DD``.
+        depart_ms: departure, Unix ms.
+        seats_total, seats_left: capacity, and what can still be sold; 0 is sold out.
+        fare_micros: today's fare.
+        updated_ms: version; an older update never replaces a newer one.
+    """
+
+    id: str
+    advertiser: AdvertiserId
+    origin: str
+    destination: str
+    depart_date: str
+    depart_ms: int
+    seats_total: int
+    seats_left: int
+    fare_micros: int
+    updated_ms: int
+
+    def check(self) -> None:
+        """Raises InvalidFieldError where a value cannot be used."""
+        where = f"flight {self.id}: "
+        if not 0 <= self.seats_left <= self.seats_total:
+            wanted = f"from 0 to seats_total ({self.seats_total})"
+            raise InvalidFieldError(where + "seats_left", self.seats_left, wanted)
+        _positive("flight", self.id, "fare_micros", self.fare_micros)
+
+
+class Product(_Record, frozen=True, kw_only=True, tag="product"):
+    """An item of a shop's feed.
+
+    Attributes:
+        price_micros, margin_micros: today's price, and the shop's margin in it.
+        stock: pieces left; 0 is never advertised.
+        accessories: items that go with it.
+        updated_ms: version; an older update never replaces a newer one.
+    """
+
+    id: str
+    advertiser: AdvertiserId
+    title: str
+    group: str
+    price_micros: int
+    margin_micros: int
+    stock: int
+    accessories: tuple[str, ...] = ()
+    updated_ms: int
+
+    def check(self) -> None:
+        """Raises InvalidFieldError where a value cannot be used."""
+        _positive("product", self.id, "price_micros", self.price_micros)
+        if self.stock < 0:
+            raise InvalidFieldError(f"product {self.id}: stock", self.stock, ">= 0")
+
+
+CatalogRecord: TypeAlias = Advertiser | Exchange | Segment | Campaign | Creative
+"""Records of the catalogue topic: written by marketers, few."""
+
+Offer: TypeAlias = Flight | Product
+"""Records of the inventory and offers topics: what can be sold now, many."""
+
+_decoder: Final[msgspec.json.Decoder[CatalogRecord | Offer]] = msgspec.json.Decoder(
+    CatalogRecord | Offer
+)
+encode_record: Final = msgspec.json.Encoder().encode
+
+
+def decode_record(payload: bytes) -> CatalogRecord | Offer:
+    """Reads and checks a record of any kind.
+
+    Raises:
+        EventError: not a record, or a value that cannot be used; the text names the field.
+    """
+    try:
+        record = _decoder.decode(payload)
+        record.check()
+    except (msgspec.MsgspecError, UnicodeDecodeError, InvalidFieldError) as error:
+        raise EventError(str(error)) from error
+    return record
+
+
+def record_key(record: CatalogRecord | Offer) -> str:
+    """The record's Kafka key, ``kind/id``."""
+    return f"{cast('str', record.__struct_config__.tag)}/{record.id}"
+
+
+def _positive(kind: str, name: str, field: str, value: int) -> None:
+    if value <= 0:
+        raise InvalidFieldError(f"{kind} {name}: {field}", value, "above 0")

@@ -1,0 +1,201 @@
+"""The records that flow through Kafka: what a person did, and what became of our bids.
+
+Producers normalise and hash identifiers (:mod:`models.identifiers`); the first of ``ids`` is the
+Kafka key, so one identifier's events stay in order with one worker. Every further id of an event
+is evidence that it belongs to the same person.
+"""
+
+import datetime as dt
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from models.errors import EventError
+from models.identifiers import NodeId
+from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId
+
+__all__ = [
+    "Billing",
+    "Call",
+    "CartAdd",
+    "CrmCard",
+    "Event",
+    "FlightSearch",
+    "Order",
+    "Outcome",
+    "PageView",
+    "ProductView",
+    "SignIn",
+    "Win",
+    "decode_event",
+    "decode_outcome",
+    "encode",
+]
+
+Channel = Literal["web", "app", "call", "email", "shop", "crm"]
+
+Ids: TypeAlias = tuple[NodeId, ...]
+
+MAX_IDS: Final = 8
+
+
+class _Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+    """What every event has.
+
+    Attributes:
+        event_id: unique, chosen by the producer.
+        ids: 1 to 8 nodes; the first is the key.
+        event_time_ms: when it happened, Unix milliseconds.
+        channel: where it happened.
+    """
+
+    event_id: str
+    ids: Ids
+    event_time_ms: int
+    channel: Channel = "web"
+
+
+class PageView(_Record, frozen=True, kw_only=True, tag="page_view"):
+    """A page or screen was seen; ``page`` is its path, without a query."""
+
+    advertiser: AdvertiserId
+    page: str
+
+
+class ProductView(_Record, frozen=True, kw_only=True, tag="product_view"):
+    """A product's page was seen."""
+
+    advertiser: AdvertiserId
+    item: str
+
+
+class FlightSearch(_Record, frozen=True, kw_only=True, tag="flight_search"):
+    """A flight was searched. ``depart_date`` is the local date, ``YYYY-MM-DD``."""
+
+    advertiser: AdvertiserId
+    origin: str
+    destination: str
+    depart_date: str
+
+
+class CartAdd(_Record, frozen=True, kw_only=True, tag="cart_add"):
+    """An item went into the cart."""
+
+    advertiser: AdvertiserId
+    item: str
+
+
+class SignIn(_Record, frozen=True, kw_only=True, tag="sign_in"):
+    """Somebody signed in: ``ids`` are the device, then the account's e-mail, phone or CRM id."""
+
+    advertiser: AdvertiserId
+
+
+class CrmCard(_Record, frozen=True, kw_only=True, tag="crm_card"):
+    """The CRM's card: ``ids`` are the CRM id, then its e-mails and phones."""
+
+    channel: Channel = "crm"
+    city: str = ""
+    tier: str = ""
+
+
+class Order(_Record, frozen=True, kw_only=True, tag="order"):
+    """A paid order, online or not.
+
+    Attributes:
+        order_id: the shop's own; an order counts once.
+        revenue_micros: what the customer paid, in the owner's currency.
+        margin_micros: what is left of it for the advertiser.
+        items: the products bought; ``ORIGIN-DESTINATION/DATE`` for a flight.
+    """
+
+    advertiser: AdvertiserId
+    order_id: str
+    revenue_micros: int
+    margin_micros: int
+    items: tuple[str, ...] = ()
+
+
+class Call(_Record, frozen=True, kw_only=True, tag="call"):
+    """A phone call; ``ids`` begin with the caller's number."""
+
+    channel: Channel = "call"
+    advertiser: AdvertiserId
+    duration_seconds: int
+    missed: bool = False
+
+
+Event: TypeAlias = PageView | ProductView | FlightSearch | CartAdd | SignIn | CrmCard | Order | Call
+
+
+class _Outcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What every notice has: ``node`` is the identifier that decided the bid, and the key."""
+
+    node: NodeId
+    nonce: str
+    campaign: CampaignId
+    creative: CreativeId
+    exchange: ExchangeId
+    price_cpm_micros: int
+    notice_time_ms: int
+    personal: bool
+
+
+class Win(_Outcome, frozen=True, kw_only=True, tag="win"):
+    """The auction was won. Not an impression: it moves no cap and no spend."""
+
+
+class Billing(_Outcome, frozen=True, kw_only=True, tag="billing"):
+    """The impression was billed: spend and caps move here, once per ``nonce``."""
+
+
+Outcome: TypeAlias = Win | Billing
+
+encode: Final = msgspec.json.Encoder().encode
+_event_decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
+_outcome_decoder: Final[msgspec.json.Decoder[Outcome]] = msgspec.json.Decoder(Outcome)
+
+
+def decode_event(payload: bytes) -> Event:
+    """Reads an event.
+
+    Raises:
+        EventError: not an event; the text names the field.
+    """
+    try:
+        event = _event_decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise EventError(f"not an event: {error}") from error
+    _check_ids(event.ids)
+    if event.event_time_ms <= 0:
+        raise EventError(f"event_time_ms: {event.event_time_ms} is not a time in Unix milliseconds")
+    if isinstance(event, FlightSearch):
+        _check_date(event.depart_date)
+    return event
+
+
+def _check_date(depart_date: str) -> None:
+    try:
+        dt.date.fromisoformat(depart_date)
+    except ValueError as error:
+        raise EventError(f"depart_date: {depart_date!r} is not a date YYYY-MM-DD") from error
+
+
+def _check_ids(ids: Ids) -> None:
+    if not 1 <= len(ids) <= MAX_IDS:
+        raise EventError(f"ids: {len(ids)} identifiers; an event has 1 to {MAX_IDS}")
+    for node in ids:
+        if len(node) != 23 or not node.isascii():
+            raise EventError("ids: an identifier is not a hashed node of 23 characters")
+
+
+def decode_outcome(payload: bytes) -> Outcome:
+    """Reads a notice's record.
+
+    Raises:
+        EventError: not an outcome; the text names the field.
+    """
+    try:
+        return _outcome_decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise EventError(f"not an outcome: {error}") from error

@@ -1,0 +1,58 @@
+"""Every Redis key of kinbid, written once; ``docs/redis-keys.md`` lists them for people.
+
+All keys of one node share the hash tag ``{node}``, hence one slot of a Redis Cluster: each step
+of the identity protocol touches one node, so none needs a cross-slot transaction.
+"""
+
+from models.identifiers import NodeId
+
+__all__ = ["KEY_PATTERNS", "Keys"]
+
+KEY_PATTERNS = {
+    "{owner}:n:{node}": "parent of a node; absent for a root",
+    "{owner}:p:{node}": "person: facets, counters, members, merge markers",
+    "{owner}:q:{node}": "frozen copy of a merged person's p, expires after the merge",
+    "{owner}:b:{node}": "what a bid needs: header, cap ledger, reservations",
+    "{owner}:z:{node}": "frozen copy of a merged person's b, expires after the merge",
+    "{owner}:w:{node}": "evidence: links in which the node was seen",
+    "{owner}:epoch:{partition}": "ownership epoch of one input partition",
+}
+
+
+class Keys:
+    """The key names of one data owner."""
+
+    __slots__ = ("_b", "_n", "_p", "_q", "_w", "_z", "owner")
+
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
+        self._n, self._p, self._q = f"{owner}:n:{{", f"{owner}:p:{{", f"{owner}:q:{{"
+        self._b, self._z, self._w = f"{owner}:b:{{", f"{owner}:z:{{", f"{owner}:w:{{"
+
+    def parent(self, node: NodeId) -> str:
+        """``n``: the parent link."""
+        return f"{self._n}{node}}}"
+
+    def person(self, node: NodeId) -> str:
+        """``p``: the person's facets and counters."""
+        return f"{self._p}{node}}}"
+
+    def frozen_person(self, node: NodeId) -> str:
+        """``q``: what ``p`` was when the person was merged away."""
+        return f"{self._q}{node}}}"
+
+    def bid_view(self, node: NodeId) -> str:
+        """``b``: what the bidder reads."""
+        return f"{self._b}{node}}}"
+
+    def frozen_bid_view(self, node: NodeId) -> str:
+        """``z``: what ``b`` was when the person was merged away."""
+        return f"{self._z}{node}}}"
+
+    def evidence(self, node: NodeId) -> str:
+        """``w``: links in which the node was seen."""
+        return f"{self._w}{node}}}"
+
+    def epoch(self, topic: str, partition: int) -> str:
+        """The ownership counter of one input partition."""
+        return f"{self.owner}:epoch:{topic}:{partition}"

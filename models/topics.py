@@ -1,0 +1,74 @@
+"""Every Kafka topic of kinbid: name, key, partitions, retention, encoding.
+
+``docs/topics.md`` lists them for people; a test compares the two.
+"""
+
+from typing import Final, Literal
+
+import msgspec
+
+from models.units import DAY_MS
+
+__all__ = ["ALL_TOPICS", "Topic", "Topics"]
+
+FIREHOSE_PARTITIONS: Final = 4
+
+
+class Topic(msgspec.Struct, frozen=True, kw_only=True):
+    """One topic's contract. ``retention_ms`` None keeps records for ever (compacted: latest)."""
+
+    suffix: str
+    key: str
+    value: str
+    partitions: int
+    cleanup: Literal["delete", "compact"]
+    retention_ms: int | None
+
+    def name(self, owner: str) -> str:
+        """The topic's full name for one data owner."""
+        return f"{owner}.{self.suffix}"
+
+    def configs(self) -> dict[str, str]:
+        """The topic's broker settings."""
+        retention = -1 if self.retention_ms is None else self.retention_ms
+        return {"cleanup.policy": self.cleanup, "retention.ms": str(retention)}
+
+
+class Topics:
+    """The topics; a version closes each name."""
+
+    EVENTS: Final = Topic(
+        suffix="events.v1", key="node id", value="models.events.Event, JSON",
+        partitions=FIREHOSE_PARTITIONS, cleanup="delete", retention_ms=None,
+    )  # fmt: skip
+    OUTCOMES: Final = Topic(
+        suffix="outcomes.v1", key="node id", value="models.events.Outcome, JSON",
+        partitions=FIREHOSE_PARTITIONS, cleanup="delete", retention_ms=None,
+    )  # fmt: skip
+    INVENTORY: Final = Topic(
+        suffix="inventory.v1", key="record key", value="Flight or Product as its source sent it",
+        partitions=1, cleanup="delete", retention_ms=7 * DAY_MS,
+    )  # fmt: skip
+    OFFERS: Final = Topic(
+        suffix="offers.v1", key="record key", value="validated Flight or Product, JSON",
+        partitions=1, cleanup="compact", retention_ms=None,
+    )  # fmt: skip
+    CATALOG: Final = Topic(
+        suffix="catalog.v1", key="record key",
+        value="Advertiser, Exchange, Segment, Campaign or Creative, JSON",
+        partitions=1, cleanup="compact", retention_ms=None,
+    )  # fmt: skip
+    DEAD_LETTERS: Final = Topic(
+        suffix="dead-letters.v1", key="key of the record", value="the bytes; reason in headers",
+        partitions=1, cleanup="delete", retention_ms=30 * DAY_MS,
+    )  # fmt: skip
+
+
+ALL_TOPICS: Final = (
+    Topics.EVENTS,
+    Topics.OUTCOMES,
+    Topics.INVENTORY,
+    Topics.OFFERS,
+    Topics.CATALOG,
+    Topics.DEAD_LETTERS,
+)

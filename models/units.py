@@ -1,0 +1,59 @@
+"""Units that close a name: money in integer micros, time in integer milliseconds."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Final, NewType
+
+from models.errors import InvalidFieldError
+
+__all__ = [
+    "DAY_MS",
+    "HOUR_MS",
+    "MICROS",
+    "SECOND_MS",
+    "AdvertiserId",
+    "CampaignId",
+    "CreativeId",
+    "ExchangeId",
+    "SegmentId",
+    "format_money",
+    "parse_money",
+]
+
+MICROS: Final = 1_000_000
+"""Micros in one unit of currency (OpenRTB 2.6 advises integers for money)."""
+
+SECOND_MS: Final = 1_000
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 86_400_000
+
+AdvertiserId = NewType("AdvertiserId", str)
+CampaignId = NewType("CampaignId", str)
+CreativeId = NewType("CreativeId", str)
+SegmentId = NewType("SegmentId", str)
+ExchangeId = NewType("ExchangeId", str)
+
+
+def parse_money(text: str, field: str) -> int:
+    """Reads an amount such as ``12.50`` as micros, exactly.
+
+    Args:
+        text: a decimal number in units of currency, at most six decimals, >= 0.
+        field: the name that an error shows.
+
+    Raises:
+        InvalidFieldError: not a number, negative, not finite, or finer than a micro.
+    """
+    try:
+        micros = Decimal(text) * MICROS
+    except InvalidOperation:
+        raise InvalidFieldError(field, text, "an amount of money such as 12.50") from None
+    if not micros.is_finite() or micros < 0 or micros != micros.to_integral_value():
+        raise InvalidFieldError(field, text, "an amount >= 0 with at most six decimals")
+    return int(micros)
+
+
+def format_money(micros: int) -> str:
+    """Shows micros as an amount with at least two decimals: ``12_500_000`` is ``12.50``."""
+    units, rest = divmod(abs(micros), MICROS)
+    decimals = f"{rest:06d}".rstrip("0").ljust(2, "0")
+    return f"{'-' if micros < 0 else ''}{units}.{decimals}"
