@@ -104,19 +104,22 @@ def _finish(keys: Keys, root: NodeId, token: bytes, child: NodeId) -> Steps[bool
     moved: list[bytes] = [
         part for name, value in held.items() if name != b">" for part in (name, value)
     ]
-    reserved: list[bytes] = [
-        part
-        for name, value in fields_of(view).items()
-        if name.startswith(b"r:")
-        for part in (name + b"~" + token, value)
-    ]
-    arguments: list[bytes | int] = [token, len(moved) // 2, *moved, *reserved]
+    bids: list[bytes] = []
+    for name, value in fields_of(view).items():
+        if name.startswith(b"r:"):
+            bids += (name + b"~" + token, value)
+        elif name.startswith(b"m:"):
+            bids += (name, value)
     target = (keys.parent(root), keys.person(root), keys.bid_view(root))
-    yield [
-        ("FCALL", "kinbid_v1_absorb", 3, *target, *arguments),
-        ("EXPIRE", keys.frozen_person(child), FROZEN_SECONDS),
-        ("EXPIRE", keys.frozen_bid_view(child), FROZEN_SECONDS),
+    (absorbed,) = yield [
+        ("FCALL", "kinbid_v1_absorb", 3, *target, token, len(moved) // 2, *moved, *bids)
     ]
+    if absorbed:
+        # Never before: if the root has been merged too, its new root still needs the copy.
+        yield [
+            ("EXPIRE", keys.frozen_person(child), FROZEN_SECONDS),
+            ("EXPIRE", keys.frozen_bid_view(child), FROZEN_SECONDS),
+        ]
     return True
 
 
@@ -194,7 +197,7 @@ def fold(
     kind: Literal["f", "c"],
     epoch: int,
     apply: Callable[[bytes | None], bytes | None],
-) -> Steps[None]:
+) -> Steps[NodeId]:
     """Folds one identifier's new records into its field; exact under merges and takeovers.
 
     Only the owner of the node's partition runs this, one call at a time per node.
@@ -206,6 +209,9 @@ def fold(
         epoch: the partition's ownership epoch; higher than that of any owner before.
         apply: given the encoded field, or None, returns it with the new records folded in, or
             None when all of them are in it already.
+
+    Returns:
+        The root at which the field now stands.
     """
     field = f"{kind}:{node}@{epoch}".encode()
     (parent,) = yield [("GET", keys.parent(node))]
@@ -216,20 +222,20 @@ def fold(
         # A field of this epoch is the latest, and its person has not been merged away.
         changed = apply(mine)
         if changed is None:
-            return
+            return root
         (added,) = yield [("HSET", person, field, changed)]
         if not added:
-            return  # replaced in place: nobody froze the person in between
+            return root  # replaced in place: nobody froze the person in between
         (parent,) = yield [("GET", keys.parent(root))]
         if parent is None:
-            return
+            return root
         yield [("HDEL", person, field)]  # written beside the tombstone: do it again at the root
-    yield from _fold_settled(keys, node, field, apply)
+    return (yield from _fold_settled(keys, node, field, apply))
 
 
 def _fold_settled(
     keys: Keys, node: NodeId, field: bytes, apply: Callable[[bytes | None], bytes | None]
-) -> Steps[None]:
+) -> Steps[NodeId]:
     prefix = field.partition(b"@")[0] + b"@"
     while True:
         settled = yield from settle(keys, node)
@@ -237,12 +243,12 @@ def _fold_settled(
         newest = max(versions.values(), key=decode_watermark, default=None)
         changed = apply(newest)
         if changed is None:
-            return
+            return settled.root
         person = keys.person(settled.root)
         _, parent = yield [("HSET", person, field, changed), ("GET", keys.parent(settled.root))]
         if parent is None:
             older = [name for name in versions if name != field]
             if older:
                 yield [("HDEL", person, *older)]
-            return
+            return settled.root
         yield [("HDEL", person, field)]

@@ -1,0 +1,3 @@
+"""Kafka in, persons and profiles out."""
+
+__all__ = ["app"]

@@ -120,3 +120,25 @@ def test_the_tether_ends_at_once_if_its_parent_is_gone_already(tmp_path: Path) -
     command = [sys.executable, "-I", "-S", str(TETHER), not_our_parent, "9", "--", "touch"]
     assert subprocess.run([*command, str(marker)], check=False).returncode == 125
     assert not marker.exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of a death")
+def test_a_child_may_drain_when_its_parent_is_killed(tmp_path: Path) -> None:
+    inner = (
+        "import signal, sys, time\n"
+        f"drain = lambda *_: (open({str(tmp_path / 'drained')!r}, 'w').close(), sys.exit())\n"
+        "signal.signal(signal.SIGTERM, drain); print('up', flush=True); time.sleep(600)"
+    )
+    outer = (
+        "import os, pathlib, signal, sys; from kinbid.engines import ChildProcess\n"
+        f"child = ChildProcess.start('inner', [sys.executable, '-c', {inner!r}],"
+        f" log_path=pathlib.Path({str(tmp_path / 'inner.log')!r}), death_signal=signal.SIGTERM)\n"
+        "child.wait_until(lambda: 'up' in child.output(), deadline_seconds=20)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", outer], check=False, cwd=TETHER.parents[2])
+    assert done.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 5
+    while not (tmp_path / "drained").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

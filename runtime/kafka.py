@@ -1,0 +1,111 @@
+"""Kafka as every process uses it: topics that exist, producers that do not lose, clear errors."""
+
+import asyncio
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+
+from models.errors import KinbidError
+from models.topics import ALL_TOPICS
+from runtime.settings import Settings
+
+__all__ = ["KafkaDownError", "consumer", "ensure_topics", "producer"]
+
+
+class KafkaDownError(KinbidError):
+    """Kafka cannot be reached or refuses us."""
+
+
+async def ensure_topics(settings: Settings) -> None:
+    """Creates the owner's topics where they do not exist yet.
+
+    Raises:
+        KafkaDownError: no broker answers, or it refuses.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    try:
+        await admin.start()
+    except (KafkaConnectionError, KafkaError) as error:
+        await admin.close()
+        raise KafkaDownError(
+            f"Kafka at {settings.kafka_bootstrap} cannot be used: {error}"
+        ) from error
+    try:
+        await _create_missing(admin, settings)
+    finally:
+        await admin.close()
+
+
+async def _create_missing(admin: Any, settings: Settings) -> None:  # noqa: ANN401 - untyped library
+    existing = set(await admin.list_topics())
+    wanted = [
+        NewTopic(
+            name=topic.name(settings.owner),
+            num_partitions=topic.partitions,
+            replication_factor=settings.kafka_replication,
+            topic_configs=topic.configs(),
+        )
+        for topic in ALL_TOPICS
+        if topic.name(settings.owner) not in existing
+    ]
+    if not wanted:
+        return
+    response = await admin.create_topics(wanted)
+    for name, code, *_ in response.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise KafkaDownError(f"topic {name} cannot be created: {error.__name__}")
+
+
+async def producer(settings: Settings, *, linger_ms: int = 0) -> AIOKafkaProducer:
+    """A started producer whose records count only once every in-sync replica has them.
+
+    Raises:
+        KafkaDownError: no broker answers.
+    """
+    made = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        acks="all",
+        enable_idempotence=settings.kafka_idempotence,
+        linger_ms=linger_ms,
+        request_timeout_ms=10_000,
+    )
+    return await _started(made, settings)
+
+
+async def consumer(settings: Settings, *topics: str, group: str | None = None) -> AIOKafkaConsumer:
+    """A started consumer that commits only when told to, from the earliest record.
+
+    Args:
+        settings: where Kafka is, and the group's timing.
+        topics: full names to subscribe to, or none to assign partitions by hand.
+        group: the consumer group, or None to read alone.
+
+    Raises:
+        KafkaDownError: no broker answers.
+    """
+    made = AIOKafkaConsumer(
+        *topics,
+        bootstrap_servers=settings.kafka_bootstrap,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed" if settings.kafka_idempotence else "read_uncommitted",
+        fetch_max_wait_ms=settings.kafka_fetch_wait_ms,
+        session_timeout_ms=settings.kafka_session_timeout_ms,
+        heartbeat_interval_ms=settings.kafka_session_timeout_ms // 6,
+    )
+    return await _started(made, settings)
+
+
+async def _started(client: Any, settings: Settings) -> Any:  # noqa: ANN401 - untyped library
+    try:
+        await client.start()
+    except KafkaError as error:
+        await asyncio.shield(client.stop())
+        raise KafkaDownError(
+            f"Kafka at {settings.kafka_bootstrap} cannot be used: {error}"
+        ) from error
+    return client

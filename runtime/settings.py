@@ -1,0 +1,171 @@
+"""The settings of every process: one Struct, from a TOML file and the environment.
+
+Each field is a key of the TOML file and, upper-cased behind ``KINBID_``, a variable of the
+environment; the environment wins. A name that does not exist is an error, not a default.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from models.errors import InvalidFieldError, KinbidError, UnknownNameError
+
+__all__ = ["SECRETS", "Settings", "SettingsError", "Sourced", "load", "masked", "require_secrets"]
+
+PREFIX: Final = "KINBID_"
+NOT_SETTINGS: Final = frozenset({"KINBID_CONFIG", "KINBID_RUN_FILE", "KINBID_ENGINES"})
+SECRETS: Final = frozenset({"identity_pepper", "notice_secret"})
+
+
+class SettingsError(KinbidError):
+    """Settings with which no process can start."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set.
+
+    Attributes:
+        owner: prefix of every topic and key; one data owner shares persons, two never do.
+        kafka_bootstrap: HOST:PORT of one or more brokers, separated by commas.
+        kafka_idempotence: producers write each record once even when they retry; some
+            embedded brokers lack it.
+        kafka_replication: replicas of the topics that kinbid creates.
+        redis_url: redis://[:password@]host:port/db, rediss:// for TLS, unix:///path.
+        identity_pepper: secret under which identifiers are hashed; the same everywhere.
+        notice_secret: secret that signs notice URLs; the same in every bidder.
+        log_level: least severe level that is logged.
+        streams_admin_port: /metrics, /healthz, /readyz of the streams worker; 0 picks one.
+        streams_batch_records: most records of one partition folded together.
+        kafka_fetch_wait_ms: longest wait of the broker for new records.
+        kafka_session_timeout_ms: a worker silent for so long loses its partitions.
+        bidder_host, bidder_port: where exchanges connect.
+        bidder_workers: processes that share the port.
+        bidder_admin_port: admin port of worker 0; worker n has n more; 0 picks them.
+        public_url: how exchanges reach the bidder, for notice URLs.
+        seat: our seat in bid responses.
+        currency: the owner's currency, ISO 4217; bids are made in it.
+        cap_exact_margin: a cap with at most so many impressions left is reserved atomically.
+        notice_window_seconds: a notice later than this after its bid is stored, not counted.
+        admin_host: where admin ports listen.
+    """
+
+    owner: str = "demo"
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    kafka_idempotence: bool = True
+    kafka_replication: int = 1
+    kafka_fetch_wait_ms: int = 10
+    kafka_session_timeout_ms: int = 6000
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    identity_pepper: str = ""
+    notice_secret: str = ""
+    log_level: str = "INFO"
+    admin_host: str = "127.0.0.1"
+    streams_admin_port: int = 9100
+    streams_batch_records: int = 200
+    bidder_host: str = "127.0.0.1"
+    bidder_port: int = 8080
+    bidder_workers: int = 1
+    bidder_admin_port: int = 9110
+    public_url: str = "http://127.0.0.1:8080"
+    seat: str = "kinbid"
+    currency: str = "USD"
+    cap_exact_margin: int = 4
+    notice_window_seconds: int = 3600
+
+
+class Sourced(msgspec.Struct, frozen=True):
+    """Settings, and for each field where its value came from."""
+
+    settings: Settings
+    sources: dict[str, str]
+
+
+def load(
+    config: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    running: Mapping[str, Any] | None = None,
+) -> Sourced:
+    """Reads the settings: defaults, then a running stack's, the file's, the environment's.
+
+    Args:
+        config: a TOML file; None takes ``KINBID_CONFIG``, or no file.
+        environment: None takes this process's.
+        running: settings of a stack that runs on this machine (its run file).
+
+    Raises:
+        SettingsError: the file cannot be read.
+        UnknownNameError: a name that is no setting, with the nearest one.
+        InvalidFieldError: a value of the wrong type.
+    """
+    env = os.environ if environment is None else environment
+    named = config or (Path(env["KINBID_CONFIG"]) if env.get("KINBID_CONFIG") else None)
+    values: dict[str, Any] = {}
+    sources = dict.fromkeys(Settings.__struct_fields__, "default")
+    layers = [("running stack", running or {})]
+    if named is not None:
+        layers.append((str(named), _read_toml(named)))
+    layers.append(("environment", _read_environment(env)))
+    for source, layer in layers:
+        for name, value in layer.items():
+            if name not in sources:
+                raise UnknownNameError(f"setting (in {source})", name, sources)
+            values[name] = _convert(name, value)
+            sources[name] = source
+    return Sourced(Settings(**values), sources)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not a TOML file: {error}") from error
+
+
+def _read_environment(env: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in env.items()
+        if name.startswith(PREFIX) and name not in NOT_SETTINGS
+    }
+
+
+def _convert(name: str, value: object) -> object:
+    wanted = Settings.__annotations__[name]
+    text = isinstance(value, str) and wanted is not str
+    try:
+        return msgspec.convert(value, wanted, strict=not text)
+    except msgspec.ValidationError:
+        shown = "(hidden)" if name in SECRETS else value
+        kinds = {int: "a whole number", bool: "true or false", str: "a text"}
+        raise InvalidFieldError(name, shown, kinds[wanted]) from None
+
+
+def masked(name: str, value: object) -> str:
+    """A setting's value as it may be printed."""
+    if name in SECRETS:
+        return "(set)" if value else "(not set)"
+    if name == "redis_url" and "@" in str(value):
+        scheme, _, rest = str(value).partition("://")
+        return f"{scheme}://(hidden)@{rest.rpartition('@')[2]}"
+    return str(value)
+
+
+def require_secrets(settings: Settings) -> None:
+    """Checks that a production process has its secrets.
+
+    Raises:
+        SettingsError: one is missing; the text names the variable.
+    """
+    for name in sorted(SECRETS):
+        if not getattr(settings, name):
+            raise SettingsError(
+                f"{name} is not set: give every process of this owner the same secret of at least "
+                f"8 characters in {PREFIX}{name.upper()}"
+            )

@@ -1,0 +1,153 @@
+"""The streams worker: Faust hosts it and carries the low-rate topics, the firehose runs beside.
+
+This is the only module that knows Faust.
+"""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import faust
+import uvloop
+
+from models.catalog_records import encode_record
+from models.errors import EventError, KinbidError
+from models.topics import Topics
+from runtime import kafka, logs
+from runtime.admin import AdminServer
+from runtime.redis_link import RedisLink
+from runtime.settings import Settings
+from streams.firehose import Firehose
+from streams.metrics import Metrics
+from streams.stages.offers import OfferGate
+
+__all__ = ["run"]
+
+logger = logging.getLogger(__name__)
+
+STALL_SECONDS: Final = 30.0
+OFFERS_AT_ONCE: Final = 500
+OFFERS_WITHIN_SECONDS: Final = 0.02
+
+
+def run(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) -> None:
+    """Runs the worker until SIGTERM or SIGINT, then drains.
+
+    Args:
+        settings: where Kafka and Redis are.
+        on_ready: called with what is worth telling once the worker is ready.
+
+    Raises:
+        KinbidError: Kafka or Redis cannot be used.
+    """
+    logs.configure("streams", settings.log_level)
+    uvloop.run(_main(settings, on_ready))
+
+
+async def _main(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    await kafka.ensure_topics(settings)
+    metrics = Metrics()
+    redis = RedisLink(settings.redis_url, name="kinbid-streams")
+    await redis.connect()
+    owner = settings.owner
+    producer = await kafka.producer(settings)
+    firehose_topics = (Topics.EVENTS.name(owner), Topics.OUTCOMES.name(owner))
+    consumer = await kafka.consumer(settings, group=f"{owner}.streams")
+    firehose = Firehose(settings, consumer, producer, redis, metrics)
+    consumer.subscribe(firehose_topics, listener=firehose)
+    app = _faust_app(settings)
+    _carry_offers(app, settings, producer, metrics)
+    admin = AdminServer(
+        settings.admin_host, settings.streams_admin_port, metrics.registry,
+        healthy=lambda: _stalled(firehose), ready=lambda: _not_ready(redis, consumer),
+    )  # fmt: skip
+    loop_task = asyncio.create_task(firehose.run())
+    await app.start()
+    await _until(firehose.assigned, loop_task)
+    logger.info("streams_ready", extra={"admin": admin.url})
+    on_ready({"metrics": admin.url})
+    await _until(stopping, loop_task)
+    logger.info("streams_stopping")
+    await app.stop()
+    loop_task.cancel()
+    await firehose.stop()
+    await consumer.stop()
+    await producer.stop()
+    await redis.close()
+    admin.close()
+    if not loop_task.cancelled() and loop_task.done() and loop_task.exception() is not None:
+        raise KinbidError(f"the firehose ended: {loop_task.exception()}")
+
+
+async def _until(event: asyncio.Event, loop_task: asyncio.Task[None]) -> None:
+    """Waits for the event, or for the firehose to end by itself."""
+    waiter = asyncio.create_task(event.wait())
+    await asyncio.wait({waiter, loop_task}, return_when=asyncio.FIRST_COMPLETED)
+    waiter.cancel()
+
+
+def _stalled(firehose: Firehose) -> str | None:
+    idle = time.monotonic() - firehose.beat
+    return f"the firehose has not moved for {idle:.0f} s" if idle > STALL_SECONDS else None
+
+
+def _not_ready(redis: RedisLink, consumer: Any) -> str | None:  # noqa: ANN401 - untyped library
+    if not redis.is_up:
+        return "Redis cannot be reached"
+    return None if consumer.assignment() else "no partitions assigned yet"
+
+
+def _faust_app(settings: Settings) -> faust.App:
+    brokers = ";".join(f"kafka://{one}" for one in settings.kafka_bootstrap.split(","))
+    return faust.App(
+        f"{settings.owner}.streams-offers",
+        broker=brokers,
+        web_enabled=False,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        broker_session_timeout=settings.kafka_session_timeout_ms / 1000,
+        broker_heartbeat_interval=settings.kafka_session_timeout_ms / 6000,
+        stream_wait_empty=False,
+        broker_commit_interval=0.5,
+    )
+
+
+def _carry_offers(app: faust.App, settings: Settings, producer: Any, metrics: Metrics) -> None:  # noqa: ANN401
+    owner = settings.owner
+    source = app.topic(
+        Topics.INVENTORY.name(owner), key_serializer="raw", value_serializer="raw",
+        key_type=bytes, value_type=bytes,
+    )  # fmt: skip
+    target, dead_letters = Topics.OFFERS.name(owner), Topics.DEAD_LETTERS.name(owner)
+    gate = OfferGate()
+
+    async def carry(event: Any) -> Any:  # noqa: ANN401 - the producer's future, untyped
+        try:
+            admitted = gate.admit(event.key, event.value)
+        except EventError as error:
+            metrics.dead_letters.labels(source.get_topic_name()).inc()
+            reason = [("reason", str(error).encode()), ("topic", source.get_topic_name().encode())]
+            logger.warning("dead_letter", extra={"topic": "inventory", "reason": str(error)})
+            return await producer.send(
+                dead_letters, value=event.value, key=event.key, headers=reason
+            )
+        if admitted is None:
+            metrics.stale_offers.inc()
+            return None
+        name, offer = admitted
+        metrics.offers.labels(name.partition("/")[0]).inc()
+        value = None if offer is None else encode_record(offer)
+        return await producer.send(target, key=name.encode(), value=value)
+
+    @app.agent(source, name="offers")
+    async def offers(stream: Any) -> None:  # noqa: ANN401 - untyped library
+        """Publishes offers; Faust commits a record only after it is durable downstream."""
+        async for events in stream.take_events(OFFERS_AT_ONCE, within=OFFERS_WITHIN_SECONDS):
+            sent = [await carry(event) for event in events]
+            await asyncio.gather(*(future for future in sent if future is not None))

@@ -1,0 +1,250 @@
+"""The firehose: behaviour and outcomes, a batch at a time, from Kafka into persons.
+
+One batch: fetch, decode, fold and link every identifier's records in lock step, publish the bid
+views of the persons touched, write dead letters. Then offsets are committed, at most every
+``COMMIT_SECONDS``. A crash anywhere in between repeats records whose watermark says that they
+have been folded: the profile is the same.
+"""
+
+import asyncio
+import itertools
+import logging
+import os
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError, KafkaError
+
+from models.commands import Steps
+from models.keys import Keys
+from models.profile import publish
+from models.topics import Topics
+from runtime import clock
+from runtime.redis_link import RedisDownError, RedisLink, RedisReplyError
+from runtime.settings import Settings
+from streams.metrics import Metrics
+from streams.stages.persons import (
+    Batch,
+    KnownLinks,
+    Refused,
+    Touched,
+    digest_events,
+    digest_outcomes,
+    read_batch,
+)
+
+if TYPE_CHECKING:
+    from models.identifiers import NodeId
+
+__all__ = ["Firehose"]
+
+logger = logging.getLogger(__name__)
+
+COMMIT_SECONDS: Final = 0.2
+POLL_MS: Final = 200
+RETRY_SECONDS: Final = 0.2
+
+
+class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped library
+    """Reads the two firehose topics and writes persons."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        consumer: AIOKafkaConsumer,
+        producer: AIOKafkaProducer,
+        redis: RedisLink,
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        self._keys = Keys(settings.owner)
+        self._consumer = consumer
+        self._producer = producer
+        self._redis = redis
+        self._metrics = metrics
+        self._kinds = {
+            Topics.EVENTS.name(settings.owner): "events",
+            Topics.OUTCOMES.name(settings.owner): "outcomes",
+        }
+        self.assigned = asyncio.Event()
+        self._epochs: dict[TopicPartition, int] = {}
+        self._done: dict[TopicPartition, int] = {}
+        self._known = KnownLinks()
+        self._losses_seen = 0
+        self._tokens = itertools.count()
+        self._incarnation = f"{os.getpid():x}.{clock.now_ms():x}"
+        self._busy = asyncio.Lock()
+        self._last_commit = 0.0
+        self.beat = time.monotonic()
+        """When the loop last came round, for the health check."""
+
+    # -- ownership -------------------------------------------------------------------------
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002
+        """Finishes the batch in hand, commits it, and gives the partitions up."""
+        async with self._busy:
+            await self._commit()
+            self._epochs.clear()
+            self._done.clear()
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Takes nothing over yet: that happens with a partition's first records."""
+        self.assigned.set()
+        logger.info("partitions_assigned", extra={"partitions": len(assigned)})
+
+    async def _own(self, partition: TopicPartition, first_offset: int) -> int:
+        """The epoch of this ownership: above that of every owner before, fenced by Kafka.
+
+        The commit after the increment is refused for a worker that has lost the partition, so
+        an epoch is used only by an owner, and a later owner's is higher.
+        """
+        epoch = self._epochs.get(partition)
+        if epoch is None:
+            key = self._keys.epoch(partition.topic, partition.partition)
+            epoch = int(await self._redis.run(_one(("INCR", key))))
+            await self._consumer.commit({partition: first_offset})
+            self._epochs[partition] = epoch
+            self._metrics.takeovers.labels(partition.topic).inc()
+        return epoch
+
+    # -- the loop --------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Reads until cancelled."""
+        while True:
+            self.beat = time.monotonic()
+            fetched = await self._consumer.getmany(
+                timeout_ms=POLL_MS, max_records=self._settings.streams_batch_records
+            )
+            async with self._busy:
+                if fetched:
+                    await self._until_done(fetched)
+                if time.monotonic() - self._last_commit >= COMMIT_SECONDS:
+                    await self._commit()
+
+    async def stop(self) -> None:
+        """Commits what is done."""
+        async with self._busy:
+            await self._commit()
+
+    async def _commit(self) -> None:
+        self._last_commit = time.monotonic()
+        if not self._done:
+            return
+        try:
+            await self._consumer.commit(dict(self._done))
+        except CommitFailedError:
+            logger.warning("commit_fenced", extra={"partitions": len(self._done)})
+            self._epochs.clear()
+        except KafkaError as error:
+            # Not committed is repeated, and repeating changes nothing: go on.
+            self._metrics.retries.labels("kafka").inc()
+            logger.warning("commit_failed", extra={"reason": str(error)})
+            return
+        self._done.clear()
+
+    async def _until_done(self, fetched: dict[TopicPartition, list[Any]]) -> None:
+        """Does a batch again until Redis and Kafka have taken it: nothing is skipped."""
+        while True:
+            try:
+                await self._process(fetched)
+            except (RedisDownError, RedisReplyError) as error:
+                dependency, reason = "redis", str(error)
+            except CommitFailedError:
+                logger.warning("ownership_lost")
+                self._epochs.clear()
+                return
+            except KafkaError as error:
+                dependency, reason = "kafka", str(error)
+            else:
+                return
+            self._metrics.retries.labels(dependency).inc()
+            logger.warning("batch_retried", extra={"dependency": dependency, "reason": reason})
+            self.beat = time.monotonic()
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _process(self, fetched: dict[TopicPartition, list[Any]]) -> None:
+        started = time.monotonic()
+        if self._redis.losses != self._losses_seen:
+            self._losses_seen = self._redis.losses
+            self._known.clear()
+        work: list[Steps[Touched]] = []
+        for partition, records in fetched.items():
+            epoch = await self._own(partition, records[0].offset)
+            batch = read_batch(
+                ((record.offset, record.key, record.value) for record in records),
+                "events" if self._kinds[partition.topic] == "events" else "outcomes",
+            )
+            await self._bury(partition, batch.refused)
+            work += self._digest(batch, epoch)
+        touched = await self._redis.run_all(work)
+        await self._publish(touched)
+        self._account(fetched, started)
+
+    def _digest(self, batch: Batch, epoch: int) -> list[Steps[Touched]]:
+        keys, known = self._keys, self._known
+        work = [
+            digest_events(keys, node, epoch, entries, known=known, next_token=self._next_token)
+            for node, entries in batch.events.items()
+        ]
+        # A contextual impression names no identifier: there is nobody to count it for.
+        work += [
+            digest_outcomes(keys, node, epoch, entries)
+            for node, entries in batch.outcomes.items()
+            if node
+        ]
+        return work
+
+    async def _publish(self, touched: list[Touched]) -> None:
+        merged: dict[NodeId, bool] = {}
+        for one in touched:
+            merged[one.root] = merged.get(one.root, False) or bool(one.links)
+            for result in one.links:
+                self._metrics.links.labels(result).inc()
+        await self._redis.run_all(
+            publish(self._keys, root, merged=is_merged) for root, is_merged in merged.items()
+        )
+
+    def _account(self, fetched: dict[TopicPartition, list[Any]], started: float) -> None:
+        now_ms = clock.now_ms()
+        for partition, records in fetched.items():
+            self._done[partition] = records[-1].offset + 1
+            self._metrics.events.labels(partition.topic).inc(len(records))
+            age = self._metrics.age.labels(partition.topic)
+            for record in records:
+                age.observe(max(0, now_ms - record.timestamp) / 1000)
+            end = self._consumer.highwater(partition)
+            if end is not None:
+                lag = self._metrics.lag.labels(partition.topic, partition.partition)
+                lag.set(max(0, end - records[-1].offset - 1))
+        self._metrics.batch.observe(time.monotonic() - started)
+
+    async def _bury(self, partition: TopicPartition, refused: list[Refused]) -> None:
+        for record in refused:
+            headers = [
+                ("reason", record.reason.encode()),
+                ("topic", partition.topic.encode()),
+                ("partition", str(partition.partition).encode()),
+                ("offset", str(record.offset).encode()),
+            ]
+            dead_letters = Topics.DEAD_LETTERS.name(self._settings.owner)
+            await self._producer.send_and_wait(
+                dead_letters, value=record.value, key=record.key, headers=headers
+            )
+            self._metrics.dead_letters.labels(partition.topic).inc()
+            logger.warning(
+                "dead_letter",
+                extra={
+                    "topic": partition.topic, "partition": partition.partition,
+                    "offset": record.offset, "reason": record.reason,
+                },
+            )  # fmt: skip
+
+    def _next_token(self) -> str:
+        return f"{self._incarnation}.{next(self._tokens):x}"
+
+
+def _one(command: tuple[str, ...]) -> Steps[Any]:
+    (reply,) = yield [command]
+    return reply

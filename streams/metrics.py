@@ -1,0 +1,38 @@
+"""Metrics of the streams worker; ``docs/metrics.md`` lists them for people."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+__all__ = ["Metrics"]
+
+AGE_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+
+
+class Metrics:
+    """Every series of the worker, in a registry of its own."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own
+        self.registry = CollectorRegistry()
+        self.events = self._counter("streams_events", "Records folded.", "topic")
+        self.links = self._counter("streams_links", "Links by result.", "result")
+        self.dead_letters = self._counter("streams_dead_letters", "Records refused.", "topic")
+        self.offers = self._counter("streams_offers", "Offers let through, by kind.", "kind")
+        self.stale_offers = self._counter("streams_stale_offers", "Offers older than known.")
+        self.retries = self._counter("streams_batch_retries", "Batches done again.", "dependency")
+        self.takeovers = self._counter("streams_takeovers", "Partitions taken over.", "topic")
+        self.age = Histogram(
+            "streams_event_age_seconds",
+            "Age of a record, from its production, when its person's bid view is written.",
+            ["topic"], buckets=AGE_BUCKETS, registry=self.registry,
+        )  # fmt: skip
+        self.lag = Gauge(
+            "streams_lag_records", "Records not read yet.", ["topic", "partition"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.batch = Histogram(
+            "streams_batch_duration_seconds", "Time to fold and publish one batch.",
+            buckets=AGE_BUCKETS, registry=self.registry,
+        )  # fmt: skip
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)

@@ -1,0 +1,3 @@
+"""Pure steps of the streams worker: records in, generators or records out."""
+
+__all__ = ["offers", "persons"]

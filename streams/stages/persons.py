@@ -1,0 +1,151 @@
+"""From a partition's records to generators that fold them into persons.
+
+One generator per identifier keeps its records in order; those of different identifiers run side
+by side. A second round publishes each touched person's bid view once per batch.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from models.caps import CapLedger, decode_ledger, encode_ledger, fold_outcome
+from models.commands import Steps
+from models.errors import EventError
+from models.events import Event, Outcome, decode_event, decode_outcome
+from models.facets import Facet, decode_facet, encode_facet, fold_event
+from models.identifiers import NodeId
+from models.identity import LinkResult, find, fold, link
+from models.keys import Keys
+
+__all__ = [
+    "Batch",
+    "KnownLinks",
+    "Refused",
+    "Touched",
+    "digest_events",
+    "digest_outcomes",
+    "read_batch",
+]
+
+Entry: TypeAlias = tuple[int, Event]
+Notice: TypeAlias = tuple[int, Outcome]
+
+KNOWN_LINKS: Final = 200_000
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A record that cannot be processed, and why."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    reason: str
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """One partition's records, decoded and grouped by identifier in the order of their offsets."""
+
+    events: dict[NodeId, list[Entry]]
+    outcomes: dict[NodeId, list[Notice]]
+    refused: list[Refused]
+
+
+class Touched(msgspec.Struct, frozen=True):
+    """What one generator did: the person it wrote to, and what became of its links."""
+
+    root: NodeId
+    links: tuple[LinkResult, ...] = ()
+
+
+class KnownLinks:
+    """Links that this worker has made already: a page view with two ids repeats them for ever."""
+
+    def __init__(self) -> None:
+        self._pairs: set[tuple[NodeId, NodeId]] = set()
+
+    def __contains__(self, pair: tuple[NodeId, NodeId]) -> bool:
+        return pair in self._pairs
+
+    def add(self, pair: tuple[NodeId, NodeId]) -> None:
+        """Remembers a pair; begins anew when there are too many."""
+        if len(self._pairs) >= KNOWN_LINKS:
+            self._pairs.clear()
+        self._pairs.add(pair)
+
+    def clear(self) -> None:
+        """Forgets all, for a Redis that may have forgotten too."""
+        self._pairs.clear()
+
+
+def read_batch(
+    records: Iterable[tuple[int, bytes | None, bytes | None]], kind: Literal["events", "outcomes"]
+) -> Batch:
+    """Decodes one partition's records: (offset, key, value) each, rising offsets.
+
+    A record that cannot be decoded stands in ``refused`` and stops nobody else.
+    """
+    events: defaultdict[NodeId, list[Entry]] = defaultdict(list)
+    outcomes: defaultdict[NodeId, list[Notice]] = defaultdict(list)
+    refused: list[Refused] = []
+    for offset, key, value in records:
+        try:
+            if kind == "events":
+                event = decode_event(value or b"")
+                events[event.ids[0]].append((offset, event))
+            else:
+                outcome = decode_outcome(value or b"")
+                outcomes[outcome.node].append((offset, outcome))
+        except EventError as error:
+            refused.append(Refused(offset, key, value, str(error)))
+    return Batch(dict(events), dict(outcomes), refused)
+
+
+def digest_events(
+    keys: Keys,
+    node: NodeId,
+    epoch: int,
+    entries: Sequence[Entry],
+    *,
+    known: KnownLinks,
+    next_token: Callable[[], str],
+) -> Steps[Touched]:
+    """Folds one identifier's events and makes the links that they are evidence of."""
+
+    def apply(encoded: bytes | None) -> bytes | None:
+        facet = Facet() if encoded is None else decode_facet(encoded)
+        before = facet.watermark
+        for offset, event in entries:
+            if offset > facet.watermark:
+                facet = fold_event(facet, event, offset)
+        return None if facet.watermark == before else encode_facet(facet)
+
+    root = yield from fold(keys, node, "f", epoch, apply)
+    results: list[LinkResult] = []
+    for _, event in entries:
+        for other in event.ids[1:]:
+            if other == node or (node, other) in known:
+                continue
+            evidence = f"{event.__struct_config__.tag}@{event.event_time_ms}".encode()
+            results.append((yield from link(keys, node, other, evidence, next_token)))
+            known.add((node, other))
+    if results:
+        root = yield from find(keys, node)
+    return Touched(root, tuple(results))
+
+
+def digest_outcomes(
+    keys: Keys, node: NodeId, epoch: int, entries: Sequence[Notice]
+) -> Steps[Touched]:
+    """Folds one identifier's notices into its cap ledger."""
+
+    def apply(encoded: bytes | None) -> bytes | None:
+        ledger = CapLedger() if encoded is None else decode_ledger(encoded)
+        before = ledger.watermark
+        for offset, outcome in entries:
+            if offset > ledger.watermark:
+                ledger = fold_outcome(ledger, outcome, offset)
+        return None if ledger.watermark == before else encode_ledger(ledger)
+
+    return Touched((yield from fold(keys, node, "c", epoch, apply)))
