@@ -1,0 +1,1 @@
+"""Load, simulated worlds and side-by-side reports."""

@@ -1,0 +1,3 @@
+"""Bid requests in, bids out: parse, identify, person, decide, respond; then notices in."""
+
+__all__ = ["catalog_feed", "decide", "identify", "lookup", "openrtb", "privacy", "supervisor"]

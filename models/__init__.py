@@ -17,6 +17,7 @@ __all__ = [
     "keys",
     "notices",
     "profile",
+    "templates",
     "topics",
     "units",
     "value",

@@ -21,7 +21,7 @@ from models.catalog_records import (
 )
 
 if TYPE_CHECKING:
-    from models.units import AdvertiserId, CampaignId
+    from models.units import CampaignId
 
 __all__ = ["Catalog"]
 
@@ -38,7 +38,7 @@ class Catalog:
         self.campaigns: dict[str, Campaign] = {}
         self.creatives: dict[CampaignId, tuple[Creative, ...]] = {}
         self.flights: dict[str, Flight] = {}
-        self.products: dict[tuple[AdvertiserId, str], Product] = {}
+        self.products: dict[tuple[str, str], Product] = {}
         self._trips: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
         self._records: dict[str, Record] = {}
 

@@ -4,13 +4,14 @@ A record's key is ``kind/id``; a tombstone withdraws it. Money is in micros of t
 currency, caps are impressions per person and window.
 """
 
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 import msgspec
 
 from models.caps import MAX_CAP
-from models.errors import EventError, InvalidFieldError
-from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId, SegmentId
+from models.errors import EventError, InvalidFieldError, KinbidError
+from models.templates import Goal, parse_template
+from models.units import MICROS, AdvertiserId, CampaignId, CreativeId, ExchangeId, SegmentId
 
 __all__ = [
     "Advertiser",
@@ -83,6 +84,8 @@ class Segment(_Record, frozen=True, kw_only=True, tag="segment"):
         target_cpa_micros: what a conversion may cost.
         cap_impressions, cap_window_seconds: the frequency cap per person and campaign.
         creative_set: which of a campaign's creatives they see.
+        mean_value_micros: mean yearly value of its customers; a customer's own, over this mean,
+            moves the bid.
     """
 
     id: SegmentId
@@ -93,6 +96,13 @@ class Segment(_Record, frozen=True, kw_only=True, tag="segment"):
     cap_impressions: int
     cap_window_seconds: int
     creative_set: str
+    mean_value_micros: int = 100 * MICROS
+
+    def contains(self, order_count: int) -> bool:
+        """Whether somebody with so many orders belongs to it."""
+        return order_count >= self.min_orders and (
+            self.max_orders is None or order_count <= self.max_orders
+        )
 
     def check(self) -> None:
         """Raises InvalidFieldError where a value cannot be used."""
@@ -107,6 +117,7 @@ class Segment(_Record, frozen=True, kw_only=True, tag="segment"):
         if not 1 <= self.cap_window_seconds <= MAX_WINDOW_SECONDS:
             wanted = f"from 1 to {MAX_WINDOW_SECONDS} (30 days)"
             raise InvalidFieldError(where + "cap_window_seconds", self.cap_window_seconds, wanted)
+        _positive("segment", self.id, "mean_value_micros", self.mean_value_micros)
 
 
 class Campaign(_Record, frozen=True, kw_only=True, tag="campaign"):
@@ -122,7 +133,7 @@ class Campaign(_Record, frozen=True, kw_only=True, tag="campaign"):
 
     id: CampaignId
     advertiser: AdvertiserId
-    goal: Literal["flight", "product", "contextual"]
+    goal: Goal
     segments: tuple[SegmentId, ...] = ()
     contextual_cpm_micros: int = 0
     uncapped_contextual: bool = False
@@ -145,10 +156,9 @@ class Campaign(_Record, frozen=True, kw_only=True, tag="campaign"):
 
 
 class Creative(_Record, frozen=True, kw_only=True, tag="creative"):
-    """A banner. ``html`` has slots such as ``{route}``; the bidder fills and escapes them.
+    """A banner with slots such as ``{route}``, which the bidder fills and escapes.
 
-    Slots of a flight: route, origin, destination, depart_date, fare, seats_left. Of a product:
-    item, title, price. Of all: click_url, width, height.
+    :mod:`models.templates` lists the slots of each goal.
 
     Attributes:
         creative_set: shown to segments that name this set; ``any`` to all.
@@ -170,6 +180,8 @@ class Creative(_Record, frozen=True, kw_only=True, tag="creative"):
             raise InvalidFieldError(where + "sizes", self.sizes, "a list of [width, height]")
         if not self.click_url.startswith("https://"):
             raise InvalidFieldError(where + "click_url", self.click_url, "an https address")
+        parse_template(self.html, where + "html")
+        parse_template(self.click_url, where + "click_url")
         if len(self.id) > 64:
             raise InvalidFieldError(where + "id", self.id, "at most 64 characters (crid)")
 
@@ -255,7 +267,7 @@ def decode_record(payload: bytes) -> CatalogRecord | Offer:
     try:
         record = _decoder.decode(payload)
         record.check()
-    except (msgspec.MsgspecError, UnicodeDecodeError, InvalidFieldError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, KinbidError) as error:
         raise EventError(str(error)) from error
     return record
 

@@ -4,8 +4,9 @@ Every generator in flight adds its commands to a buffer; the buffer is written o
 tick ends. Replies come in order, so a queue of waiters is all the bookkeeping: no task, no
 future, no pool per operation. When hundreds run at once their steps travel as one pipeline.
 
-A lost connection fails every waiter at once with :class:`RedisDownError`; new work fails at once
-until the link is back. What failure means (open or closed) is the caller's decision.
+A lost connection throws :class:`RedisDownError` into every waiting generator at once, and new
+work meets it at once until the link is back. What failure means, open or closed, is written where
+the generator catches it, or does not.
 """
 
 import asyncio
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 NO_REPLY: Final = object()
 FIRST_RETRY_SECONDS: Final = 0.05
 LONGEST_RETRY_SECONDS: Final = 2.0
+MOST_FAILURES: Final = 3
+"""A generator that asks on although the link is down is ended after so many refusals."""
 FUNCTIONS: Final = files("models").joinpath("functions.lua").read_text()
 
 
@@ -150,7 +153,8 @@ class RedisLink(asyncio.Protocol):
         error = RedisDownError(f"the connection to Redis at {self.address} was lost")
         waiting, self._waiting = self._waiting, deque()
         for waiter in waiting:
-            self._fail(waiter, error)
+            waiter.replies = []
+            self._resume(waiter, None, error)
         if was_up and not self._closing:
             self.losses += 1
             logger.warning("redis_lost", extra={"address": self.address, "reason": str(exc)})
@@ -192,7 +196,7 @@ class RedisLink(asyncio.Protocol):
             done: called with its result.
             failed: called instead, with a RedisDownError, a RedisReplyError or what steps raised.
         """
-        self._step(_Waiter(steps, done, failed), None)
+        self._resume(_Waiter(steps, done, failed), None, None)
 
     async def run(self, steps: Steps[T]) -> T:
         """Drives one generator and waits for its result.
@@ -221,23 +225,32 @@ class RedisLink(asyncio.Protocol):
         replies, waiter.replies = waiter.replies, []
         for reply in replies:
             if isinstance(reply, hiredis.HiredisError):
-                waiter.steps.close()
-                self._fail(waiter, RedisReplyError(str(reply)))
+                self._resume(waiter, None, RedisReplyError(str(reply)))
                 return
-        self._step(waiter, replies)
+        self._resume(waiter, replies, None)
 
-    def _step(self, waiter: _Waiter, replies: list[Any] | None) -> None:
-        try:
-            commands = waiter.steps.send(replies)  # type: ignore[arg-type]  # None starts it
-        except StopIteration as stop:
-            self._call(waiter.done, stop.value)
-            return
-        except Exception as error:  # noqa: BLE001 - the algorithm's own; its caller decides
-            self._fail(waiter, error)
-            return
-        if self._transport is None:
-            self._fail(waiter, RedisDownError(f"Redis at {self.address} is not connected"))
-            return
+    def _resume(self, waiter: _Waiter, replies: list[Any] | None, error: Exception | None) -> None:
+        """Runs a generator to its next step; an error is thrown into it, so it can do without."""
+        for _ in range(MOST_FAILURES):
+            try:
+                if error is None:
+                    commands = waiter.steps.send(replies)  # type: ignore[arg-type]  # None starts it
+                else:
+                    commands = waiter.steps.throw(error)
+            except StopIteration as stop:
+                self._call(waiter.done, stop.value)
+                return
+            except Exception as raised:  # noqa: BLE001 - the algorithm's own; its caller decides
+                self._call(waiter.failed, raised)
+                return
+            if self._transport is not None:
+                self._enqueue(waiter, commands)
+                return
+            error = RedisDownError(f"Redis at {self.address} is not connected")
+        waiter.steps.close()
+        self._call(waiter.failed, error)
+
+    def _enqueue(self, waiter: _Waiter, commands: list[Command]) -> None:
         waiter.needed = len(commands)
         self._waiting.append(waiter)
         # hiredis' stub says a tuple of one element; any length is right.
@@ -251,9 +264,6 @@ class RedisLink(asyncio.Protocol):
         if self._transport is not None and self._outgoing:
             self._transport.write(b"".join(self._outgoing))
         self._outgoing.clear()
-
-    def _fail(self, waiter: _Waiter, error: Exception) -> None:
-        self._call(waiter.failed, error)
 
     def _call(self, callback: Callable[[Any], None], value: object) -> None:
         """Calls back; an error there must not cost the connection of everybody else."""

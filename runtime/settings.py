@@ -14,7 +14,16 @@ import msgspec
 
 from models.errors import InvalidFieldError, KinbidError, UnknownNameError
 
-__all__ = ["SECRETS", "Settings", "SettingsError", "Sourced", "load", "masked", "require_secrets"]
+__all__ = [
+    "SECRETS",
+    "Settings",
+    "SettingsError",
+    "Sourced",
+    "as_environment",
+    "load",
+    "masked",
+    "require_secrets",
+]
 
 PREFIX: Final = "KINBID_"
 NOT_SETTINGS: Final = frozenset({"KINBID_CONFIG", "KINBID_RUN_FILE", "KINBID_ENGINES"})
@@ -169,3 +178,11 @@ def require_secrets(settings: Settings) -> None:
                 f"{name} is not set: give every process of this owner the same secret of at least "
                 f"8 characters in {PREFIX}{name.upper()}"
             )
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The settings as a child process finds them in its environment."""
+    return {
+        f"{PREFIX}{name.upper()}": str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in msgspec.structs.asdict(settings).items()
+    }

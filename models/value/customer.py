@@ -86,6 +86,7 @@ def yearly_value_micros(
     repeat_count: int,
     first_order_ms: int,
     last_order_ms: int,
+    *,
     repeat_mean_micros: int,
     now_ms: int,
 ) -> float:

@@ -1,0 +1,107 @@
+"""The catalogue's feed: compacted topics, read from the beginning and then followed.
+
+Without Kafka the bidder goes on with the catalogue that it has; how old that is, is a metric.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from models.catalog import Catalog
+from models.catalog_records import decode_record
+from models.errors import EventError
+from models.topics import Topics
+from runtime import kafka
+from runtime.settings import Settings
+
+__all__ = ["CatalogFeed", "load_catalog"]
+
+logger = logging.getLogger(__name__)
+
+POLL_MS = 500
+
+
+class CatalogFeed:
+    """Keeps a catalogue current.
+
+    Args:
+        settings: where Kafka is.
+        catalog: what to keep current.
+        on_failure: called when Kafka fails or a record cannot be used.
+    """
+
+    def __init__(
+        self, settings: Settings, catalog: Catalog, on_failure: Callable[[], None]
+    ) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._on_failure = on_failure
+        self._partitions = [
+            TopicPartition(topic.name(settings.owner), 0)
+            for topic in (Topics.CATALOG, Topics.OFFERS)
+        ]
+        self._consumer: Any = None
+
+    async def load(self) -> None:
+        """Reads everything that stands in the topics now.
+
+        Raises:
+            KafkaDownError: no broker answers.
+        """
+        self._consumer = await kafka.consumer(self._settings)
+        self._consumer.assign(self._partitions)
+        await self._consumer.seek_to_beginning()
+        ends = await self._consumer.end_offsets(self._partitions)
+        while any([await self._consumer.position(part) < end for part, end in ends.items()]):
+            await self._poll(POLL_MS)
+
+    async def follow(self) -> None:
+        """Applies changes as they come, until cancelled."""
+        while True:
+            try:
+                await self._poll(POLL_MS)
+            except KafkaError as error:
+                self._on_failure()
+                logger.warning("catalog_feed_failed", extra={"reason": str(error)})
+                await asyncio.sleep(POLL_MS / 1000)
+
+    async def stop(self) -> None:
+        """Ends the feed."""
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    async def _poll(self, timeout_ms: int) -> None:
+        fetched = await self._consumer.getmany(*self._partitions, timeout_ms=timeout_ms)
+        for records in fetched.values():
+            for record in records:
+                self._apply(record)
+
+    def _apply(self, record: Any) -> None:  # noqa: ANN401 - untyped library
+        key = (record.key or b"").decode(errors="replace")
+        if record.value is None:
+            self._catalog.withdraw(key)
+            return
+        try:
+            self._catalog.apply(decode_record(record.value))
+        except EventError as error:
+            self._on_failure()
+            logger.warning("catalog_record_refused", extra={"key": key, "reason": str(error)})
+
+
+async def load_catalog(settings: Settings) -> Catalog:
+    """The catalogue as it stands now, for commands that look once.
+
+    Raises:
+        KafkaDownError: no broker answers.
+    """
+    catalog = Catalog()
+    feed = CatalogFeed(settings, catalog, lambda: None)
+    try:
+        await feed.load()
+    finally:
+        await feed.stop()
+    return catalog

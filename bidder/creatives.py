@@ -1,0 +1,85 @@
+"""Creatives as bytes: parsed and JSON-encoded once, filled per bid with escaped values."""
+
+from html import escape
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+
+from bidder.decide import Bid
+from models.catalog import Catalog
+from models.catalog_records import Creative, Flight
+from models.templates import Part, parse_template
+from models.units import format_money
+
+__all__ = ["Creatives"]
+
+_json: Final = msgspec.json.Encoder().encode
+
+
+class _Compiled(msgspec.Struct, frozen=True):
+    creative: Creative
+    markup: tuple[tuple[bytes, str | None], ...]
+    click: tuple[Part, ...]
+
+
+class Creatives:
+    """Fills creatives; compiles each once, and again only when it changes."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._compiled: dict[str, _Compiled] = {}
+
+    def fill(self, bid: Bid) -> bytes:
+        """The bid's markup as the inside of a JSON string."""
+        compiled = self._of(bid.creative)
+        slots = _slots(bid, self._catalog.advertisers[bid.campaign.advertiser].name)
+        slots["click_url"] = "".join(
+            text + (quote(slots[slot], safe="") if slot else "") for text, slot in compiled.click
+        )
+        parts: list[bytes] = []
+        for literal, slot in compiled.markup:
+            parts.append(literal)
+            if slot is not None:
+                parts.append(_inside(escape(slots.get(slot, ""))))
+        return b"".join(parts)
+
+    def _of(self, creative: Creative) -> _Compiled:
+        known = self._compiled.get(creative.id)
+        if known is not None and known.creative is creative:
+            return known
+        markup = parse_template(creative.html, "html")
+        compiled = _Compiled(
+            creative,
+            tuple((_inside(literal), slot) for literal, slot in markup),
+            parse_template(creative.click_url, "click_url"),
+        )
+        self._compiled[creative.id] = compiled
+        return compiled
+
+
+def _inside(text: str) -> bytes:
+    return _json(text)[1:-1]
+
+
+def _slots(bid: Bid, advertiser: str) -> dict[str, str]:
+    common = {"advertiser": advertiser, "width": str(bid.width), "height": str(bid.height)}
+    offer = bid.offer
+    if offer is None:
+        return common
+    if isinstance(offer, Flight):
+        return common | {
+            "trip": f"{offer.origin}-{offer.destination}/{offer.depart_date}",
+            "route": f"{offer.origin}-{offer.destination}",
+            "origin": offer.origin,
+            "destination": offer.destination,
+            "depart_date": offer.depart_date,
+            "fare": format_money(offer.fare_micros),
+            "seats_left": str(offer.seats_left),
+        }
+    return common | {
+        "item": offer.id,
+        "title": offer.title,
+        "group": offer.group,
+        "price": format_money(offer.price_micros),
+    }

@@ -1,0 +1,376 @@
+"""The decision: which ad, for this person, in this slot, at which price. Pure.
+
+``decide`` reads a request, a person, the catalogue and the time; no I/O, no clock, no chance.
+The live bidder, ``kinbid explain`` and the tests call the same function.
+"""
+
+import enum
+from collections.abc import Sequence
+from math import ceil
+from typing import Final
+
+import msgspec
+
+from bidder.errors import NoBidReason
+from bidder.offers import best_offer, intents
+from bidder.openrtb import BidRequest, Imp
+from models.caps import Reservation, count_used
+from models.catalog import Catalog
+from models.catalog_records import Advertiser, Campaign, Creative, Exchange, Offer, Segment
+from models.profile import BuyerStats, Person
+from models.units import MICROS
+from models.value.conversion import exposure_factor, p_conversion
+from models.value.customer import value_multiplier, yearly_value_micros
+from models.value.price import Factors, value_cpm_micros
+from models.value.shading import shade
+
+__all__ = ["Bid", "Decision", "Fate", "Loss", "Lost", "Policy", "decide"]
+
+SECOND_PRICE: Final = 2
+MARKUP_BANNER: Final = 2
+"""Banner ad type "XHTML banner" of a request's ``btype``, which is what ours are."""
+LOWEST_BID_CPM_MICROS: Final = 10_000
+"""A cent for a thousand: below it a bid is noise."""
+
+
+class Loss(enum.Enum):
+    """Why a campaign did not get a slot."""
+
+    PAUSED = "paused"
+    BLOCKED = "advertiser or category is blocked"
+    NO_PERSON = "needs a person, and there is none that may be used"
+    NO_SEGMENT = "the person is in none of its segments"
+    CAP_REACHED = "the person's frequency cap is used up"
+    NO_INTENT = "the person looked at nothing that it sells"
+    NOTHING_TO_SELL = "what the person looked at is sold out, out of stock, gone or bought"
+    NO_CREATIVE = "no creative of the segment's set fits the slot"
+    BELOW_FLOOR = "worth less than the slot's floor, or than a cent for a thousand"
+    OUTBID = "another campaign of ours bids more"
+
+
+class Lost(msgspec.Struct, frozen=True, gc=False):
+    """Why a campaign lost a slot, with what is worth knowing about it."""
+
+    reason: Loss
+    detail: str = ""
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What the bidder itself adds to the marketers' rules.
+
+    Attributes:
+        seat: ours.
+        currency: in which bids are made.
+        is_secure: notice URLs are https; without it only a slot that says ``secure: 0`` is bid.
+    """
+
+    seat: str
+    currency: str
+    is_secure: bool
+
+
+class Bid(msgspec.Struct, frozen=True):
+    """A bid on one slot.
+
+    Attributes:
+        imp_id: the slot's.
+        campaign, creative, segment, offer: what is shown and why; segment and offer are None
+            for a contextual ad.
+        width, height: the size chosen, CSS pixels.
+        value_cpm_micros: what a thousand are worth to the marketer.
+        bid_cpm_micros: what is bid, after shading and floor.
+        factors: of the value; None for a contextual ad.
+        used_count: impressions of the cap that are used already.
+    """
+
+    imp_id: str
+    campaign: Campaign
+    creative: Creative
+    width: int
+    height: int
+    value_cpm_micros: int
+    bid_cpm_micros: int
+    segment: Segment | None = None
+    offer: Offer | None = None
+    factors: Factors | None = None
+    used_count: int = 0
+
+
+class Fate(msgspec.Struct, frozen=True):
+    """What became of one campaign in one slot."""
+
+    imp_id: str
+    campaign: str
+    lost: Lost
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """Bids, at most one per slot, or the reason why there are none."""
+
+    bids: tuple[Bid, ...]
+    reason: NoBidReason | None = None
+
+
+class _Slot(msgspec.Struct):
+    """What all campaigns share that compete for one slot."""
+
+    request: BidRequest
+    imp: Imp
+    sizes: set[tuple[int, int]]
+    person: Person
+    exchange: Exchange
+    catalog: Catalog
+    now_ms: int
+    reserved: tuple[Reservation, ...]
+    excluded: frozenset[str]
+    picked: list[Bid]
+
+
+def decide(
+    request: BidRequest,
+    person: Person,
+    exchange: Exchange,
+    catalog: Catalog,
+    *,
+    policy: Policy,
+    now_ms: int,
+    pending: tuple[Reservation, ...] = (),
+    excluded: frozenset[str] = frozenset(),
+    fates: list[Fate] | None = None,
+) -> Decision:
+    """Chooses at most one bid for each slot of a request.
+
+    Args:
+        request: the bid request.
+        person: who it is for; ``Person()`` where nobody is known or may be known.
+        exchange: who asks.
+        catalog: what may be advertised.
+        policy: our seat and currency.
+        now_ms: the present, Unix ms.
+        pending: reservations of this worker that ``person`` does not show yet.
+        excluded: campaigns whose cap has just turned out to be used up.
+        fates: if given, every campaign that lost a slot is appended, with its reason.
+
+    Returns:
+        The bids; without any, the reason.
+    """
+    refused = _request_refused(request, policy)
+    if refused is not None:
+        return Decision((), refused)
+    picked: list[Bid] = []
+    reason = NoBidReason.NO_BANNER
+    reserved = (*person.reservations, *pending)
+    for imp in request.imp:
+        unfit = _imp_refused(imp, policy)
+        if unfit is not None:
+            reason = unfit
+            continue
+        sizes = imp.banner.sizes() if imp.banner else set()
+        slot = _Slot(
+            request, imp, sizes, person, exchange, catalog, now_ms, reserved, excluded, picked
+        )
+        best = _best_bid(slot, fates)
+        if best is None:
+            reason = NoBidReason.NO_CAMPAIGN
+        else:
+            picked.append(best)
+    return Decision(tuple(picked), None if picked else reason)
+
+
+def _request_refused(request: BidRequest, policy: Policy) -> NoBidReason | None:
+    if request.wseat and policy.seat not in request.wseat:
+        return NoBidReason.SEAT_BLOCKED
+    if request.bseat and policy.seat in request.bseat:
+        return NoBidReason.SEAT_BLOCKED
+    if request.cur and policy.currency not in request.cur:
+        return NoBidReason.CURRENCY
+    return None
+
+
+def _imp_refused(imp: Imp, policy: Policy) -> NoBidReason | None:
+    if not imp.id or imp.banner is None:
+        return NoBidReason.NO_BANNER
+    if imp.banner.btype and MARKUP_BANNER in imp.banner.btype:
+        return NoBidReason.NO_BANNER
+    if imp.pmp is not None and imp.pmp.private_auction:
+        return NoBidReason.PRIVATE_AUCTION
+    if not policy.is_secure and imp.secure != 0:
+        return NoBidReason.INSECURE
+    if imp.bidfloor and (imp.bidfloorcur or "USD") != policy.currency:
+        return NoBidReason.CURRENCY
+    return None
+
+
+def _best_bid(slot: _Slot, fates: list[Fate] | None) -> Bid | None:
+    best: Bid | None = None
+    for campaign in slot.catalog.campaigns.values():
+        result = _bid_of(slot, campaign)
+        if isinstance(result, Bid):
+            if best is not None:
+                best, result = _higher(best, result)
+            else:
+                best = result
+                continue
+        if fates is not None:
+            fates.append(_fate(slot, campaign, result))
+    return best
+
+
+def _higher(one: Bid, other: Bid) -> tuple[Bid, Bid]:
+    """The higher bid, then the other one; ties go by campaign, so a replay agrees."""
+    pair = sorted((one, other), key=lambda bid: (-bid.bid_cpm_micros, bid.campaign.id))
+    return pair[0], pair[1]
+
+
+def _fate(slot: _Slot, campaign: Campaign, result: Bid | Lost) -> Fate:
+    if isinstance(result, Bid):
+        outbid = Lost(Loss.OUTBID, f"bid {result.bid_cpm_micros / MICROS:.4f} CPM")
+        return Fate(slot.imp.id, result.campaign.id, outbid)
+    return Fate(slot.imp.id, campaign.id, result)
+
+
+def _bid_of(slot: _Slot, campaign: Campaign) -> Bid | Lost:
+    if not campaign.is_active:
+        return Lost(Loss.PAUSED)
+    if _is_blocked(slot, campaign):
+        return Lost(Loss.BLOCKED)
+    if campaign.goal == "contextual":
+        return _contextual_bid(slot, campaign)
+    if slot.person.root is None:
+        return Lost(Loss.NO_PERSON)
+    segment = _segment_of(slot, campaign)
+    if segment is None:
+        return Lost(Loss.NO_SEGMENT)
+    used = _used(slot, campaign, segment)
+    if used >= segment.cap_impressions or campaign.id in slot.excluded:
+        return Lost(Loss.CAP_REACHED, f"{used} of {segment.cap_impressions}")
+    return _personal_bid(slot, campaign, segment, used)
+
+
+def _is_blocked(slot: _Slot, campaign: Campaign) -> bool:
+    advertiser = slot.catalog.advertisers.get(campaign.advertiser)
+    if advertiser is None:
+        return True
+    request = slot.request
+    return bool(
+        (request.badv and _domain_is_blocked(advertiser.domain, request.badv))
+        or (request.bcat and _category_is_blocked(advertiser, request.bcat))
+    )
+
+
+def _domain_is_blocked(domain: str, blocked: Sequence[str]) -> bool:
+    lowered = [name.lower() for name in blocked]
+    return any(domain == name or domain.endswith(f".{name}") for name in lowered)
+
+
+def _category_is_blocked(advertiser: Advertiser, blocked: Sequence[str]) -> bool:
+    return any(
+        own == name or own.startswith(f"{name}-")
+        for own in advertiser.iab_categories
+        for name in blocked
+    )
+
+
+def _segment_of(slot: _Slot, campaign: Campaign) -> Segment | None:
+    buyer = slot.person.header.buyers.get(campaign.advertiser)
+    orders = buyer.order_count if buyer else 0
+    for name in campaign.segments:
+        segment = slot.catalog.segments.get(name)
+        if segment is not None and segment.contains(orders):
+            return segment
+    return None
+
+
+def _used(slot: _Slot, campaign: Campaign, segment: Segment) -> int:
+    """Impressions used of the cap: billed, reserved anywhere, or picked for this very request."""
+    billed = slot.person.ledger.campaigns.get(campaign.id, {})
+    since_ms = slot.now_ms - segment.cap_window_seconds * 1000
+    used = count_used(billed, slot.reserved, campaign.id, since_ms)
+    return used + sum(bid.campaign.id == campaign.id for bid in slot.picked)
+
+
+def _contextual_bid(slot: _Slot, campaign: Campaign) -> Bid | Lost:
+    creative = _creative_for(slot, campaign, "any")
+    if creative is None:
+        return Lost(Loss.NO_CREATIVE)
+    return _priced(slot, campaign, creative, float(campaign.contextual_cpm_micros))
+
+
+def _personal_bid(slot: _Slot, campaign: Campaign, segment: Segment, used: int) -> Bid | Lost:
+    looked_at = intents(slot.person.header, campaign)
+    if not looked_at:
+        return Lost(Loss.NO_INTENT)
+    choice = best_offer(slot.person.header, campaign, looked_at, slot.catalog, slot.now_ms)
+    if choice is None:
+        return Lost(Loss.NOTHING_TO_SELL, looked_at[0].key)
+    creative = _creative_for(slot, campaign, segment.creative_set)
+    if creative is None:
+        return Lost(Loss.NO_CREATIVE, segment.creative_set)
+    buyer = slot.person.header.buyers.get(campaign.advertiser)
+    factors = Factors(
+        target_cpa_micros=segment.target_cpa_micros,
+        p_conversion=p_conversion(
+            slot.now_ms - choice.intent.seen_ms,
+            in_cart=choice.intent.in_cart,
+            is_customer=buyer is not None,
+        ),
+        value_multiplier=_value_of(buyer, segment, slot.now_ms),
+        exposure_factor=exposure_factor(used),
+        trip_horizon_factor=choice.trip_horizon_factor,
+        seat_pressure=choice.seat_pressure,
+    )
+    bid = _priced(slot, campaign, creative, value_cpm_micros(factors))
+    if isinstance(bid, Lost):
+        return bid
+    return msgspec.structs.replace(
+        bid, segment=segment, offer=choice.offer, factors=factors, used_count=used
+    )
+
+
+def _value_of(buyer: BuyerStats | None, segment: Segment, now_ms: int) -> float:
+    """The value multiplier; 1 for somebody who has not ordered yet."""
+    if buyer is None:
+        return 1.0
+    value = yearly_value_micros(
+        buyer.repeat_count,
+        buyer.first_order_ms,
+        buyer.last_order_ms,
+        repeat_mean_micros=buyer.repeat_mean_micros,
+        now_ms=now_ms,
+    )
+    return value_multiplier(value, segment.mean_value_micros)
+
+
+def _creative_for(slot: _Slot, campaign: Campaign, wanted_set: str) -> Creative | None:
+    """A creative of the wanted set that fits, else one for all."""
+    fallback = None
+    for creative in slot.catalog.creatives.get(campaign.id, ()):
+        if slot.sizes.isdisjoint(creative.sizes):
+            continue
+        if creative.creative_set == wanted_set:
+            return creative
+        if creative.creative_set == "any":
+            fallback = creative
+    return fallback
+
+
+def _priced(slot: _Slot, campaign: Campaign, creative: Creative, value: float) -> Bid | Lost:
+    """Shades where the auction is a first-price one, then meets the floor if it is worth it."""
+    is_second_price = (slot.request.at or SECOND_PRICE) == SECOND_PRICE
+    shaded = value if is_second_price else shade(value, slot.exchange.median_price_cpm_micros)
+    floor_cpm_micros = max(ceil((slot.imp.bidfloor or 0.0) * MICROS), LOWEST_BID_CPM_MICROS)
+    if value < floor_cpm_micros:
+        detail = f"worth {value / MICROS:.4f} CPM, floor {floor_cpm_micros / MICROS:.4f}"
+        return Lost(Loss.BELOW_FLOOR, detail)
+    width, height = max(
+        (size for size in creative.sizes if size in slot.sizes), key=lambda size: size[0] * size[1]
+    )
+    return Bid(
+        imp_id=slot.imp.id,
+        campaign=campaign,
+        creative=creative,
+        width=width,
+        height=height,
+        value_cpm_micros=int(value),
+        bid_cpm_micros=max(int(shaded), floor_cpm_micros),
+    )

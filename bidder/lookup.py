@@ -1,0 +1,166 @@
+"""From identifiers to the person, and reservations under their caps: generators, no I/O.
+
+Two steps for a known person: the parents of all identifiers, then the bid view of the first one
+that resolves. A merge in flight costs one step more: what the child held is read from its frozen
+copy, so no impression goes uncounted for a moment.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from models.caps import CapLedger, Reservation, decode_ledger, decode_reservations, merge_ledgers
+from models.commands import Steps, fields_of
+from models.identifiers import NodeId
+from models.keys import Keys
+from models.profile import Header, Person, decode_header
+
+__all__ = ["Found", "fetch_person", "reserve", "reserve_exactly"]
+
+Fields = dict[bytes, bytes]
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A person, and what was odd about finding them.
+
+    Attributes:
+        person: empty where nothing is known.
+        is_known: whether any identifier resolved.
+        disagrees: another identifier of the request resolves to another person.
+        is_shared: the device is used by several CRM persons, so it is nobody's.
+        has_expired: reservations lie there whose time is over.
+    """
+
+    person: Person
+    is_known: bool = False
+    disagrees: bool = False
+    is_shared: bool = False
+    has_expired: bool = False
+
+
+def fetch_person(
+    keys: Keys, nodes: Sequence[NodeId], now_ms: int, own_field: bytes
+) -> Steps[Found]:
+    """The person of the first identifier that resolves; else an empty one under the first.
+
+    Args:
+        keys: the owner's key names.
+        nodes: one or more, in order of trust.
+        now_ms: reservations that expire until then are not counted.
+        own_field: the caller's own reservations, which it knows better than Redis.
+    """
+    (parents,) = yield [("MGET", *[keys.parent(node) for node in nodes])]
+    roots = [
+        NodeId(parent[1:].decode()) if parent else node
+        for node, parent in zip(nodes, parents, strict=True)
+    ]
+    candidates = list(dict.fromkeys(roots))
+    views = yield from _views(keys, candidates)
+    known = [place for place, (_, fields) in enumerate(views) if b"h" in fields]
+    place = known[0] if known else 0
+    root, fields = views[place]
+    node = nodes[roots.index(candidates[place])]
+    merging = yield from _merging(keys, fields)
+    header = decode_header(fields[b"h"]) if b"h" in fields else Header()
+    disagrees = len({views[other][0] for other in known}) > 1
+    if node in header.shared:
+        return Found(Person(node=node), is_known=True, disagrees=disagrees, is_shared=True)
+    reservations, expired = _reservations([fields, *merging], now_ms, own_field)
+    person = Person(node, root, header, _ledger([fields, *merging]), reservations)
+    return Found(person, bool(known), disagrees, has_expired=expired)
+
+
+def _views(keys: Keys, roots: list[NodeId]) -> Steps[list[tuple[NodeId, Fields]]]:
+    """The bid views, following those that have been merged away."""
+    replies = yield [("HGETALL", keys.bid_view(root)) for root in roots]
+    views: list[tuple[NodeId, Fields]] = []
+    for first, reply in zip(roots, replies, strict=True):
+        root, fields = first, fields_of(reply)
+        while (parent := fields.get(b">")) is not None:
+            root = NodeId(parent.decode())
+            (followed,) = yield [("HGETALL", keys.bid_view(root))]
+            fields = fields_of(followed)
+        views.append((root, fields))
+    return views
+
+
+def _merging(keys: Keys, fields: Fields) -> Steps[list[Fields]]:
+    """The frozen views of children whose merge into this person is not finished."""
+    found: list[Fields] = []
+    markers = [(name[2:], child) for name, child in fields.items() if name[:2] == b"m:"]
+    while markers:
+        replies = yield [
+            ("HGETALL", keys.frozen_bid_view(NodeId(child.decode()))) for _, child in markers
+        ]
+        frozen = [
+            held
+            for (token, _), reply in zip(markers, replies, strict=True)
+            if (held := fields_of(reply)).get(b">") == token
+        ]
+        found += frozen
+        markers = [
+            (name[2:], child) for f in frozen for name, child in f.items() if name[:2] == b"m:"
+        ]
+    return found
+
+
+def _ledger(views: list[Fields]) -> CapLedger:
+    ledgers = [decode_ledger(fields[b"c"]) for fields in views if b"c" in fields]
+    return ledgers[0] if len(ledgers) == 1 else merge_ledgers(ledgers)
+
+
+def _reservations(
+    views: list[Fields], now_ms: int, own_field: bytes
+) -> tuple[tuple[Reservation, ...], bool]:
+    packed = [value for fields in views for value in _packed(fields, own_field)]
+    found = [entry for value in packed for entry in decode_reservations(value, now_ms)]
+    return tuple(found), len(packed) > 0 and not found
+
+
+def _packed(fields: Fields, own_field: bytes) -> Iterator[bytes]:
+    return (v for name, v in fields.items() if name[:2] == b"r:" and name != own_field)
+
+
+def reserve(keys: Keys, root: NodeId, own_field: bytes, packed: bytes) -> Steps[None]:
+    """Writes the worker's reservations, at the new root if the person has just been merged."""
+    while True:
+        _, parent = yield [
+            ("HSET", keys.bid_view(root), own_field, packed),
+            ("GET", keys.parent(root)),
+        ]
+        if parent is None:
+            return
+        root = NodeId(parent[1:].decode())
+
+
+def reserve_exactly(
+    keys: Keys,
+    root: NodeId,
+    own_field: bytes,
+    packed: bytes,
+    reservation: Reservation,
+    *,
+    cap: int,
+    window_ms: int,
+    now_ms: int,
+) -> Steps[bool]:
+    """Checks the cap and reserves in one atomic step.
+
+    Args:
+        keys: the owner's key names.
+        root: the person's root, as it was read.
+        own_field: the worker's field.
+        packed: its new value, the new reservation included.
+        reservation: the new one.
+        cap: impressions that the window may hold, this one included.
+        window_ms: the cap's window.
+        now_ms: the present.
+
+    Returns:
+        Whether it is reserved; False too where the person is being merged just now: then
+        nothing is certain, and a cap fails closed.
+    """
+    target = (keys.parent(root), keys.bid_view(root))
+    arguments = (now_ms, own_field, packed, reservation.campaign, reservation.nonce, cap, window_ms)
+    (reply,) = yield [("FCALL", "kinbid_v1_reserve", 2, *target, *arguments)]
+    return bool(reply == 1)

@@ -1,0 +1,252 @@
+"""The bid path as one generator: bytes, identify, person, decide, reserve, bytes.
+
+Failure modes, declared here: without Redis there is no person, so only campaigns that need none
+may bid (open for context, closed for everything personal); a cap that cannot be checked is a cap
+that is used up (closed).
+"""
+
+import itertools
+import secrets
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from bidder import metrics
+from bidder.decide import Bid, Decision, Policy, decide
+from bidder.errors import NoBidReason
+from bidder.identify import nodes_of
+from bidder.lookup import Found, fetch_person, reserve_exactly
+from bidder.metrics import Counters
+from bidder.openrtb import BidRequest
+from bidder.privacy import personal_use_refused
+from bidder.reservations import OwnReservations
+from bidder.respond import Responder
+from models.caps import Reservation
+from models.catalog import Catalog
+from models.catalog_records import Exchange, Segment
+from models.commands import Steps
+from models.identifiers import NodeId, Pepper
+from models.keys import Keys
+from models.notices import NO_NODE, NoticeSigner, NoticeToken
+from models.profile import Person
+from runtime.redis_link import RedisDownError, RedisReplyError
+from runtime.settings import Settings
+
+__all__ = ["Answer", "BidPath", "Reserved", "tmax_of"]
+
+MOST_ROUNDS: Final = 3
+"""Exact reservations that may be refused before a request is left without a personal bid."""
+
+LONGEST_TMAX_MS: Final = 5_000
+
+KNOWN = metrics.slot("bidder_persons_known")
+UNKNOWN = metrics.slot("bidder_persons_unknown")
+REFUSED = metrics.slot("bidder_persons_refused")
+DISAGREEMENTS = metrics.slot("bidder_identity_disagreements")
+SHARED = metrics.slot("bidder_shared_devices")
+EXACT = metrics.slot("bidder_exact_reservations")
+CAP_REFUSALS = metrics.slot("bidder_cap_refusals")
+BIDS = metrics.slot("bidder_bids")
+REDIS_FAILURES = metrics.slot("bidder_dependency_failures", "redis")
+NO_BIDS = {reason: metrics.slot("bidder_no_bids", reason.value) for reason in NoBidReason}
+
+
+class Reserved(msgspec.Struct, frozen=True):
+    """A reservation that this worker holds in memory.
+
+    Attributes:
+        packed: the worker's field for others to see; empty when Redis has it already.
+    """
+
+    root: NodeId
+    reservation: Reservation
+    packed: bytes
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What to send, and what to write once it is sent.
+
+    Attributes:
+        body: the response, or None for 204.
+        reserved: reservations behind the bids.
+        expired_at: a person with reservations whose time is over, to be swept.
+    """
+
+    body: bytes | None
+    reserved: tuple[Reserved, ...] = ()
+    expired_at: NodeId | None = None
+
+
+class _Case(msgspec.Struct, frozen=True):
+    """A request that is being answered."""
+
+    request: BidRequest
+    exchange: Exchange
+    now_ms: int
+    found: Found
+
+
+class _Draft(msgspec.Struct):
+    """A bid that is about to be made, and its reservation if it needs one."""
+
+    bid: Bid
+    nonce: str
+    held: Reserved | None
+
+
+def tmax_of(request: BidRequest, exchange: Exchange) -> int:
+    """The time that we have for a request, in ms: its own limit less the network's share.
+
+    A limit that makes no sense counts as absent (OpenRTB 2.6 section 3.2.1 names none).
+    """
+    tmax = request.tmax if request.tmax and request.tmax > 0 else exchange.default_tmax_ms
+    return max(1, min(tmax, LONGEST_TMAX_MS) - exchange.network_margin_ms)
+
+
+class BidPath:
+    """Everything that turns a bid request into an answer."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, counters: Counters) -> None:
+        self.catalog = catalog
+        self._counters = counters
+        self._keys = Keys(settings.owner)
+        self._pepper = Pepper(settings.identity_pepper)
+        self._policy = Policy(
+            seat=settings.seat,
+            currency=settings.currency,
+            is_secure=settings.public_url.startswith("https://"),
+        )
+        self._responder = Responder(
+            catalog,
+            NoticeSigner(settings.notice_secret),
+            public_url=settings.public_url,
+            seat=settings.seat,
+            currency=settings.currency,
+        )
+        self._exact_margin = settings.cap_exact_margin
+        self._notice_window_ms = settings.notice_window_seconds * 1000
+        self._worker = secrets.token_hex(4)
+        self._count = itertools.count()
+        self.own = OwnReservations(self._worker)
+
+    def answer(self, request: BidRequest, exchange: Exchange, now_ms: int) -> Steps[Answer]:
+        """Answers one request.
+
+        Args:
+            request: as decoded.
+            exchange: who asks.
+            now_ms: the present, Unix ms.
+        """
+        found = yield from self._find(request, exchange, now_ms)
+        case = _Case(request, exchange, now_ms, found)
+        excluded: frozenset[str] = frozenset()
+        for _ in range(MOST_ROUNDS):
+            decision = self._decide(case, excluded)
+            drafts = self._draft(case, decision)
+            refused = yield from self._reserve(drafts, now_ms)
+            if not refused:
+                return self._respond(case, decision, drafts)
+            excluded |= refused
+        self._counters.add(NO_BIDS[NoBidReason.NO_CAMPAIGN])
+        return Answer(None)
+
+    def _find(self, request: BidRequest, exchange: Exchange, now_ms: int) -> Steps[Found]:
+        counters = self._counters
+        if personal_use_refused(request) is not None:
+            counters.add(REFUSED)
+            return Found(Person())
+        nodes = nodes_of(request, exchange.id, self._pepper)
+        if not nodes:
+            return Found(Person())
+        try:
+            found = yield from fetch_person(self._keys, nodes, now_ms, self.own.field)
+        except (RedisDownError, RedisReplyError):
+            counters.add(REDIS_FAILURES)
+            return Found(Person())
+        counters.add(KNOWN if found.is_known else UNKNOWN)
+        counters.add(DISAGREEMENTS, found.disagrees)
+        counters.add(SHARED, found.is_shared)
+        return found
+
+    def _decide(self, case: _Case, excluded: frozenset[str]) -> Decision:
+        person = case.found.person
+        pending = () if person.root is None else self.own.of(person.root, case.now_ms)
+        return decide(
+            case.request, person, case.exchange, self.catalog, policy=self._policy,
+            now_ms=case.now_ms, pending=pending, excluded=excluded,
+        )  # fmt: skip
+
+    def _draft(self, case: _Case, decision: Decision) -> list[_Draft]:
+        """Names each bid and reserves it in memory, so that this worker's next request sees it."""
+        person, exchange = case.found.person, case.exchange
+        expires_ms = case.now_ms + exchange.reservation_seconds * 1000
+        drafts: list[_Draft] = []
+        for bid in decision.bids:
+            nonce = f"{self._worker}{next(self._count):x}"
+            held = None
+            if bid.segment is not None and person.root is not None and not case.request.test:
+                reservation = Reservation(bid.campaign.id, nonce, expires_ms)
+                held = Reserved(person.root, reservation, self.own.add(person.root, reservation))
+            drafts.append(_Draft(bid, nonce, held))
+        return drafts
+
+    def _reserve(self, drafts: list[_Draft], now_ms: int) -> Steps[frozenset[str]]:
+        """Asks Redis where a cap is nearly used up; returns the campaigns that it refuses."""
+        refused: set[str] = set()
+        for draft in drafts:
+            segment, held = draft.bid.segment, draft.held
+            if segment is None or held is None:
+                continue
+            if segment.cap_impressions - draft.bid.used_count > self._exact_margin:
+                continue
+            self._counters.add(EXACT)
+            if (yield from self._reserve_one(held, segment, now_ms)):
+                draft.held = msgspec.structs.replace(held, packed=b"")
+            else:
+                self._counters.add(CAP_REFUSALS)
+                refused.add(draft.bid.campaign.id)
+        if refused:
+            self.release([draft.held for draft in drafts if draft.held is not None])
+        return frozenset(refused)
+
+    def release(self, held: Iterable[Reserved]) -> None:
+        """Takes reservations back whose bids are not sent; Redis lets its copy expire."""
+        for one in held:
+            self.own.remove(one.root, one.reservation)
+
+    def _reserve_one(self, held: Reserved, segment: Segment, now_ms: int) -> Steps[bool]:
+        try:
+            reserved = yield from reserve_exactly(
+                self._keys, held.root, self.own.field, held.packed, held.reservation,
+                cap=segment.cap_impressions, window_ms=segment.cap_window_seconds * 1000,
+                now_ms=now_ms,
+            )  # fmt: skip
+        except (RedisDownError, RedisReplyError):
+            self._counters.add(REDIS_FAILURES)
+            return False
+        return reserved
+
+    def _respond(self, case: _Case, decision: Decision, drafts: list[_Draft]) -> Answer:
+        person = case.found.person
+        expired_at = person.root if case.found.has_expired else None
+        if decision.reason is not None:
+            self._counters.add(NO_BIDS[decision.reason])
+            return Answer(None, expired_at=expired_at)
+        self._counters.add(BIDS, len(drafts))
+        bids = [(draft.bid, self._token(case, draft)) for draft in drafts]
+        held = tuple(draft.held for draft in drafts if draft.held is not None)
+        return Answer(self._responder.body(case.request.id, bids), held, expired_at)
+
+    def _token(self, case: _Case, draft: _Draft) -> NoticeToken:
+        bid = draft.bid
+        return NoticeToken(
+            node=NO_NODE if bid.segment is None else case.found.person.node or NO_NODE,
+            nonce=draft.nonce,
+            campaign=bid.campaign.id,
+            creative=bid.creative.id,
+            exchange=case.exchange.id,
+            bid_cpm_micros=bid.bid_cpm_micros,
+            expires_ms=case.now_ms + self._notice_window_ms,
+            is_test=bool(case.request.test),
+        )

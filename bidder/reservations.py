@@ -1,0 +1,52 @@
+"""A worker's own open reservations: memory is the truth, its Redis field the copy for others."""
+
+from models.caps import Reservation, encode_reservations
+from models.identifiers import NodeId
+
+__all__ = ["OwnReservations"]
+
+
+class OwnReservations:
+    """Reservations that this worker made, by person.
+
+    Only this worker writes its field, so two of its requests for one person in the same tick see
+    each other here before Redis has heard of either.
+
+    Args:
+        worker: unique to this incarnation of the worker; a successor begins a field of its own.
+    """
+
+    def __init__(self, worker: str) -> None:
+        self.field = f"r:{worker}".encode()
+        self._open: dict[NodeId, tuple[Reservation, ...]] = {}
+
+    def of(self, root: NodeId, now_ms: int) -> tuple[Reservation, ...]:
+        """The person's reservations that are open at ``now_ms``."""
+        kept = self._open.get(root)
+        if kept is None:
+            return ()
+        if any(entry.expires_ms <= now_ms for entry in kept):
+            kept = tuple(entry for entry in kept if entry.expires_ms > now_ms)
+            self._keep(root, kept)
+        return kept
+
+    def add(self, root: NodeId, reservation: Reservation) -> bytes:
+        """Adds one; returns the field's new value."""
+        kept = (*self._open.get(root, ()), reservation)
+        self._open[root] = kept
+        return encode_reservations(kept)
+
+    def remove(self, root: NodeId, reservation: Reservation) -> None:
+        """Takes one back that Redis refused."""
+        self._keep(root, tuple(e for e in self._open.get(root, ()) if e is not reservation))
+
+    def forget_expired(self, now_ms: int) -> None:
+        """Drops persons without an open reservation, so memory stays bounded."""
+        for root in list(self._open):
+            self.of(root, now_ms)
+
+    def _keep(self, root: NodeId, kept: tuple[Reservation, ...]) -> None:
+        if kept:
+            self._open[root] = kept
+        else:
+            self._open.pop(root, None)

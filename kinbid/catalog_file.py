@@ -1,0 +1,117 @@
+"""Catalogue files: TOML that marketers write, as records; and what changes against the present.
+
+A table's name is the record's kind, its keys are the record's fields; amounts of money are
+written in units of the currency (``target_cpa = 12.50``) and become micros.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from models.catalog_records import (
+    Advertiser,
+    Campaign,
+    CatalogRecord,
+    Creative,
+    Exchange,
+    Segment,
+    record_key,
+)
+from models.errors import InvalidFieldError, KinbidError, UnknownNameError
+from models.units import parse_money
+
+__all__ = ["CatalogFileError", "changes", "check_references", "read_catalog_file"]
+
+KINDS: Final[dict[str, type[CatalogRecord]]] = {
+    "advertiser": Advertiser,
+    "exchange": Exchange,
+    "segment": Segment,
+    "campaign": Campaign,
+    "creative": Creative,
+}
+MONEY: Final = frozenset({"target_cpa", "mean_value", "contextual_cpm", "median_price_cpm"})
+
+
+class CatalogFileError(KinbidError):
+    """A file that cannot be published; the text names the table, the field and the fix."""
+
+
+def read_catalog_file(path: Path) -> list[CatalogRecord]:
+    """Reads and checks a file's records, each by itself.
+
+    Raises:
+        CatalogFileError: anything that is wrong with it.
+    """
+    try:
+        tables = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise CatalogFileError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CatalogFileError(f"{path}: not a TOML file: {error}") from error
+    records: list[CatalogRecord] = []
+    for kind, entries in tables.items():
+        if kind not in KINDS:
+            raise CatalogFileError(f"{path}: {UnknownNameError('table', kind, KINDS)}")
+        if not isinstance(entries, list):
+            raise CatalogFileError(f"{path}: write [[{kind}]] instead of [{kind}]")
+        for place, entry in enumerate(entries, start=1):
+            records.append(_record(path, kind, place, entry))
+    return records
+
+
+def _record(path: Path, kind: str, place: int, entry: dict[str, Any]) -> CatalogRecord:
+    where = f"{path}: [[{kind}]] {place} ({entry.get('id', 'without id')})"
+    fields = {name: value for name, value in entry.items() if name not in MONEY}
+    known = set(KINDS[kind].__struct_fields__)
+    try:
+        for name in MONEY & entry.keys():
+            fields[f"{name}_micros"] = parse_money(str(entry[name]), name)
+        for name in fields:
+            if name not in known:
+                raise UnknownNameError("field", name, _friendly(known))
+        record = msgspec.convert(fields, KINDS[kind])
+        record.check()
+    except (msgspec.ValidationError, KinbidError) as error:
+        raise CatalogFileError(f"{where}: {error}") from error
+    return record
+
+
+def _friendly(known: Iterable[str]) -> list[str]:
+    return [name.removesuffix("_micros") for name in known]
+
+
+def check_references(records: Mapping[str, Any]) -> None:
+    """Checks that what records name exists.
+
+    Args:
+        records: the whole catalogue as it would be, by key.
+
+    Raises:
+        InvalidFieldError: a record names one that is not there.
+    """
+    for record in records.values():
+        match record:
+            case Segment():
+                _need(records, record_key(record), "advertiser", record.advertiser)
+            case Campaign():
+                _need(records, record_key(record), "advertiser", record.advertiser)
+                for segment in record.segments:
+                    _need(records, record_key(record), "segment", segment)
+            case Creative():
+                _need(records, record_key(record), "campaign", record.campaign)
+            case _:
+                pass
+
+
+def _need(records: Mapping[str, Any], where: str, kind: str, name: str) -> None:
+    if f"{kind}/{name}" not in records:
+        known = [key.partition("/")[2] for key in records if key.startswith(f"{kind}/")]
+        raise InvalidFieldError(f"{where}: {kind}", name, f"one of {', '.join(known) or 'none'}")
+
+
+def changes(before: Mapping[str, Any], after: Iterable[CatalogRecord]) -> list[CatalogRecord]:
+    """The records that are new or differ."""
+    return [record for record in after if before.get(record_key(record)) != record]

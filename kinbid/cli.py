@@ -1,0 +1,213 @@
+"""The command line. Results go to standard output; 0 is done, 1 failed, 2 wrongly asked."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from bidder import supervisor
+from bidder.catalog_feed import load_catalog
+from kinbid import inspect, show
+from kinbid.catalog_file import changes, check_references, read_catalog_file
+from kinbid.publish import publish_catalog
+from models.catalog_records import Segment, record_key
+from models.errors import InvalidFieldError, KinbidError, UnknownNameError
+from models.units import parse_money
+from runtime import run_file
+from runtime.settings import Settings, SettingsError, Sourced, load, require_secrets
+from streams import app as streams_app
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    name="kinbid",
+    help="Identity resolution and real-time bidding: one customer is one person.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+segments_app = typer.Typer(
+    help="List segments, or change one while everything runs.", invoke_without_command=True
+)
+app.add_typer(segments_app, name="segments")
+
+Config = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Also write the result to this file.")]
+ReadyFd = Annotated[int | None, typer.Option("--ready-fd", hidden=True)]
+
+
+def main() -> None:
+    """Runs a command; what goes wrong on purpose is a sentence, not a traceback."""
+    try:
+        app()
+    except (SettingsError, UnknownNameError, InvalidFieldError) as error:
+        _fail(error, 2)
+    except KinbidError as error:
+        _fail(error, 1)
+
+
+def _fail(error: KinbidError, code: int) -> None:
+    sys.stderr.write(f"kinbid: {error}\n")
+    sys.exit(code)
+
+
+def _running(config: Path | None) -> Sourced:
+    """Settings of a command that talks to what runs: a stack on this machine is found by itself."""
+    found = run_file.read()
+    return load(config, running=found.settings if found else None)
+
+
+def _client(config: Path | None) -> Settings:
+    settings = _running(config).settings
+    require_secrets(settings)
+    return settings
+
+
+def _write_json(path: Path | None, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
+    if path is None:
+        return
+    try:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(value)) + b"\n")
+    except OSError as error:
+        raise SettingsError(f"--json {path}: cannot be written ({error.strerror})") from error
+
+
+def _tell(ready_fd: int | None) -> Any:  # noqa: ANN401 - a callback
+    def tell(ready: dict[str, Any]) -> None:
+        if ready_fd is not None:
+            os.write(ready_fd, msgspec.json.encode(ready) + b"\n")
+            os.close(ready_fd)
+
+    return tell
+
+
+@app.command()
+def streams(config: Config = None, ready_fd: ReadyFd = None) -> None:
+    """Run one streams worker: Kafka in, persons and profiles in Redis out."""
+    settings = load(config).settings
+    streams_app.run(settings, _tell(ready_fd))
+
+
+@app.command()
+def bidder(
+    config: Config = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes on the port.")] = None,
+    bidder_port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
+    ready_fd: ReadyFd = None,
+) -> None:
+    """Run the bidder: its workers share one port, each with an admin port of its own."""
+    settings = load(config).settings
+    require_secrets(settings)
+    if workers is not None:
+        settings = msgspec.structs.replace(settings, bidder_workers=workers)
+    if bidder_port is not None:
+        settings = msgspec.structs.replace(settings, bidder_port=bidder_port)
+    supervisor.run(settings, _tell(ready_fd))
+
+
+@app.command("config")
+def config_command(config: Config = None) -> None:
+    """Print every setting, where it came from, secrets masked."""
+    show.show_settings(_running(config))
+
+
+@segments_app.callback()
+def segments(context: typer.Context, config: Config = None) -> None:
+    """List the segments: who is in them, what a conversion may cost, the frequency cap."""
+    context.obj = config
+    if context.invoked_subcommand is None:
+        catalog = asyncio.run(load_catalog(_running(config).settings))
+        show.show_segments(list(catalog.segments.values()))
+
+
+@segments_app.command("set")
+def segments_set(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="ADVERTISER/NAME, as `kinbid segments` lists it.")],
+    target_cpa: Annotated[
+        str | None, typer.Option(help="What a conversion may cost: 12.50")
+    ] = None,
+    cap: Annotated[int | None, typer.Option(help="Impressions per person and window.")] = None,
+    cap_window: Annotated[int | None, typer.Option(help="The cap's window, seconds.")] = None,
+) -> None:
+    """Change a segment; every running bidder follows within a second."""
+    settings = _running(context.obj).settings
+    catalog = asyncio.run(load_catalog(settings))
+    segment = _segment(name, catalog.segments)
+    if target_cpa is None and cap is None and cap_window is None:
+        raise SettingsError("nothing to set: give --target-cpa, --cap or --cap-window")
+    changed = msgspec.structs.replace(
+        segment,
+        target_cpa_micros=segment.target_cpa_micros
+        if target_cpa is None
+        else parse_money(target_cpa, "--target-cpa"),
+        cap_impressions=segment.cap_impressions if cap is None else cap,
+        cap_window_seconds=segment.cap_window_seconds if cap_window is None else cap_window,
+    )
+    changed.check()
+    asyncio.run(publish_catalog(settings, [changed]))
+    show.show_segments([changed])
+
+
+def _segment(name: str, segments: dict[str, Segment]) -> Segment:
+    found = [one for one in segments if one == name or one.partition("/")[2] == name]
+    if not found:
+        raise UnknownNameError("segment", name, segments)
+    if len(found) > 1:
+        raise SettingsError(f"segment {name!r} is ambiguous; say {' or '.join(sorted(found))}")
+    return segments[found[0]]
+
+
+@app.command()
+def apply(
+    file: Annotated[Path, typer.Argument(help="TOML: advertisers, segments, campaigns ...")],
+    config: Config = None,
+    dry_run: Annotated[bool, typer.Option(help="Only say what would change.")] = False,  # noqa: FBT002
+) -> None:
+    """Check a catalogue file, show what it changes, and publish that."""
+    records = read_catalog_file(file)
+    settings = _running(config).settings
+    before = asyncio.run(load_catalog(settings)).records()
+    check_references({**before, **{record_key(record): record for record in records}})
+    changed = changes(before, records)
+    for record in changed:
+        sign = "change" if record_key(record) in before else "add"
+        show.console.print(f"{sign} {record_key(record)}")
+    if not changed:
+        show.console.print("nothing to change")
+    elif not dry_run:
+        asyncio.run(publish_catalog(settings, changed))
+        show.console.print(f"published {len(changed)} of {len(records)} records")
+
+
+@app.command()
+def person(
+    identifier: Annotated[str, typer.Argument(help="cookie:, ifa:, email:, phone: or crm:VALUE")],
+    config: Config = None,
+    json: Json = None,
+) -> None:
+    """Print a person: identifiers, what was seen, segments, caps."""
+    report = asyncio.run(inspect.person_report(_client(config), identifier))
+    _write_json(json, report)
+    show.show_person(report)
+
+
+@app.command()
+def explain(
+    file: Annotated[Path, typer.Argument(help="A bid request's JSON.")],
+    exchange: Annotated[str, typer.Option(help="Which exchange would send it.")] = "north",
+    config: Config = None,
+    json: Json = None,
+) -> None:
+    """Print every factor of the price for a bid request, and why every other campaign lost."""
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read ({error.strerror})") from error
+    report = asyncio.run(inspect.explain_request(_client(config), body, exchange))
+    _write_json(json, report)
+    show.show_explanation(report)

@@ -1,0 +1,223 @@
+"""What is known of a person, and why a request would get the bid that it gets.
+
+The same generators and the same ``decide`` as the live bidder, driven once.
+"""
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+
+from bidder.catalog_feed import load_catalog
+from bidder.decide import Bid, Fate, Policy, decide
+from bidder.identify import nodes_of
+from bidder.lookup import Found, fetch_person
+from bidder.openrtb import BidRequest, decode_request
+from bidder.privacy import personal_use_refused
+from models.catalog import Catalog
+from models.commands import Steps
+from models.errors import InvalidFieldError, UnknownNameError
+from models.facets import decode_facet
+from models.identifiers import NodeId, Pepper, namespace_of, parse_identifier
+from models.identity import Settled, settle
+from models.keys import Keys
+from models.profile import Header, Person, header_of, newest_fields, person_of, shared_devices
+from models.units import format_money
+from runtime import clock
+from runtime.redis_link import RedisLink
+from runtime.settings import Settings
+
+__all__ = ["explain_request", "person_report"]
+
+NO_FIELD = b""
+
+
+async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
+    """A person by any identifier, as ``kinbid person`` prints it.
+
+    Args:
+        settings: where Redis and Kafka are.
+        identifier: ``cookie:abc``, ``email:...``, ``phone:...``, ``crm:...``, ``ifa:...``.
+
+    Raises:
+        KinbidError: the identifier cannot be read, or Redis or Kafka cannot be used.
+    """
+    namespace, value = parse_identifier(identifier)
+    node = Pepper(settings.identity_pepper).node(namespace, value)
+    if node is None:
+        raise InvalidFieldError("identifier", identifier, "an identifier: it is a placeholder")
+    catalog = await load_catalog(settings)
+    settled, found = await _read(settings, node)
+    facet, ledger = person_of(settled)
+    header = header_of(facet, shared_devices(settled))
+    facets = newest_fields(settled.fields, b"f")
+    return {
+        "person": settled.root,
+        "known": bool(facets) or bool(ledger.campaigns),
+        "identifiers": [
+            {
+                "node": one,
+                "namespace": namespace_of(one).name.lower(),
+                "shared": one in header.shared,
+            }
+            for one in sorted({*settled.members, *facets})
+        ],
+        "facets": {
+            one: msgspec.structs.asdict(decode_facet(encoded))
+            for one, encoded in sorted(facets.items())
+        },
+        "searches": [_intent(intent) for intent in header.searches],
+        "products": [_intent(intent) for intent in header.products],
+        "orders": {name: msgspec.structs.asdict(b) for name, b in header.buyers.items()},
+        "segments": _segments(catalog, header),
+        "caps": _caps(catalog, header, found.person),
+        "impressions": ledger.billed_count,
+        "spend": format_money(ledger.spend_micros),
+    }
+
+
+async def _read(settings: Settings, node: NodeId) -> tuple[Settled, Found]:
+    link = RedisLink(settings.redis_url, name="kinbid-person")
+    await link.connect()
+    keys = Keys(settings.owner)
+
+    def both() -> Steps[tuple[Settled, Found]]:
+        settled = yield from settle(keys, node)
+        found = yield from fetch_person(keys, [node], clock.now_ms(), NO_FIELD)
+        return settled, found
+
+    try:
+        return await link.run(both())
+    finally:
+        await link.close()
+
+
+def _intent(intent: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {
+        "advertiser": intent.advertiser, "key": intent.key, "seen": _time(intent.seen_ms),
+        "in_cart": intent.in_cart,
+    }  # fmt: skip
+
+
+def _time(ms: int) -> str:
+    return dt.datetime.fromtimestamp(ms / 1000, tz=dt.UTC).isoformat(" ", "seconds")
+
+
+def _segments(catalog: Catalog, header: Header) -> list[str]:
+    found = []
+    for segment in catalog.segments.values():
+        buyer = header.buyers.get(segment.advertiser)
+        if segment.contains(buyer.order_count if buyer else 0):
+            found.append(segment.id)
+    return sorted(found)
+
+
+def _caps(catalog: Catalog, header: Header, person: Person) -> list[dict[str, Any]]:
+    rows = []
+    mine = _segments(catalog, header)
+    for campaign in catalog.campaigns.values():
+        segment = next((catalog.segments[s] for s in campaign.segments if s in mine), None)
+        if segment is None:
+            continue
+        since_ms = clock.now_ms() - segment.cap_window_seconds * 1000
+        billed = person.ledger.campaigns.get(campaign.id, {}).values()
+        rows.append(
+            {
+                "campaign": campaign.id,
+                "segment": segment.id,
+                "billed": sum(billed_ms > since_ms for billed_ms in billed),
+                "reserved": sum(r.campaign == campaign.id for r in person.reservations),
+                "cap": segment.cap_impressions,
+                "window_seconds": segment.cap_window_seconds,
+            }
+        )
+    return rows
+
+
+async def explain_request(settings: Settings, body: bytes, exchange_id: str) -> dict[str, Any]:
+    """Why a bid request would be answered as it would be now.
+
+    Args:
+        settings: where Redis and Kafka are.
+        body: the request's JSON.
+        exchange_id: who would send it.
+
+    Raises:
+        KinbidError: the request or the exchange cannot be used.
+    """
+    request = decode_request(body)
+    catalog = await load_catalog(settings)
+    exchange = catalog.exchanges.get(exchange_id)
+    if exchange is None:
+        raise UnknownNameError("exchange", exchange_id, catalog.exchanges)
+    nodes, refused = _nodes(settings, request, exchange_id)
+    found = await _find(settings, nodes)
+    fates: list[Fate] = []
+    policy = Policy(
+        seat=settings.seat,
+        currency=settings.currency,
+        is_secure=settings.public_url.startswith("https://"),
+    )
+    decision = decide(
+        request, found.person, exchange, catalog, policy=policy, now_ms=clock.now_ms(), fates=fates
+    )
+    return {
+        "request": request.id,
+        "exchange": exchange_id,
+        "identifiers": nodes,
+        "privacy": refused or "personal data may be used",
+        "person": found.person.root,
+        "person_known": found.is_known,
+        "reason": decision.reason.value if decision.reason else None,
+        "bids": [_bid(bid, request) for bid in decision.bids],
+        "lost": [
+            {
+                "imp": fate.imp_id,
+                "campaign": fate.campaign,
+                "reason": fate.lost.reason.value,
+                "detail": fate.lost.detail,
+            }
+            for fate in fates
+        ],
+    }
+
+
+def _nodes(
+    settings: Settings, request: BidRequest, exchange_id: str
+) -> tuple[list[NodeId], str | None]:
+    refused = personal_use_refused(request)
+    if refused is not None:
+        return [], refused
+    return nodes_of(request, exchange_id, Pepper(settings.identity_pepper)), None
+
+
+async def _find(settings: Settings, nodes: list[NodeId]) -> Found:
+    if not nodes:
+        return Found(Person())
+    link = RedisLink(settings.redis_url, name="kinbid-explain")
+    await link.connect()
+    try:
+        steps = fetch_person(Keys(settings.owner), nodes, clock.now_ms(), NO_FIELD)
+        return await link.run(steps)
+    finally:
+        await link.close()
+
+
+def _bid(bid: Bid, request: BidRequest) -> dict[str, Any]:
+    floor = next((imp.bidfloor for imp in request.imp if imp.id == bid.imp_id), None)
+    factors = msgspec.structs.asdict(bid.factors) if bid.factors else {}
+    if bid.factors:
+        factors["target_cpa_micros"] = format_money(bid.factors.target_cpa_micros)
+    return {
+        "imp": bid.imp_id,
+        "campaign": bid.campaign.id,
+        "creative": bid.creative.id,
+        "segment": bid.segment.id if bid.segment else None,
+        "offer": bid.offer.id if bid.offer else None,
+        "size": f"{bid.width}x{bid.height}",
+        "factors": factors,
+        "cap_used": bid.used_count,
+        "value_cpm": format_money(bid.value_cpm_micros),
+        "floor_cpm": floor or 0,
+        "bid_cpm": format_money(bid.bid_cpm_micros),
+    }

@@ -1,0 +1,43 @@
+"""Writing to the compacted topics: catalogue records by marketers, offers by their sources."""
+
+import asyncio
+from collections.abc import Sequence
+
+from models.catalog_records import CatalogRecord, Offer, encode_record, record_key
+from models.topics import Topics
+from runtime import kafka
+from runtime.settings import Settings
+
+__all__ = ["publish_catalog", "publish_offers"]
+
+
+async def publish_catalog(settings: Settings, records: Sequence[CatalogRecord]) -> None:
+    """Publishes catalogue records; returns when every replica has them.
+
+    Raises:
+        KafkaDownError: no broker answers.
+    """
+    await _send(settings, Topics.CATALOG.name(settings.owner), records)
+
+
+async def publish_offers(settings: Settings, offers: Sequence[Offer]) -> None:
+    """Sends flights and products to the inventory topic, from where streams lets them through.
+
+    Raises:
+        KafkaDownError: no broker answers.
+    """
+    await _send(settings, Topics.INVENTORY.name(settings.owner), offers)
+
+
+async def _send(
+    settings: Settings, topic: str, records: Sequence[CatalogRecord] | Sequence[Offer]
+) -> None:
+    producer = await kafka.producer(settings, linger_ms=5)
+    try:
+        sent = [
+            await producer.send(topic, key=record_key(record).encode(), value=encode_record(record))
+            for record in records
+        ]
+        await asyncio.gather(*sent)
+    finally:
+        await producer.stop()

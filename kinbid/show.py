@@ -1,0 +1,103 @@
+"""Tables for people: what the inspecting commands print."""
+
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from models.catalog_records import Segment
+from models.units import format_money
+from runtime.settings import Sourced, masked
+
+__all__ = ["show_explanation", "show_person", "show_segments", "show_settings"]
+
+console: Final = Console(highlight=False, soft_wrap=True)
+
+
+def table(title: str, *columns: str) -> Table:
+    """An empty table in the house's plain style."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def show_settings(sourced: Sourced) -> None:
+    """Every setting with its value, secrets masked, and where it came from."""
+    rows = table("", "setting", "value", "from")
+    for name, source in sourced.sources.items():
+        rows.add_row(name, masked(name, getattr(sourced.settings, name)), source)
+    console.print(rows)
+
+
+def show_segments(segments: list[Segment]) -> None:
+    """Segments with their rule and policy."""
+    rows = table("", "segment", "orders", "target CPA", "cap", "creative set")
+    for one in sorted(segments, key=lambda segment: segment.id):
+        most = "any" if one.max_orders is None else one.max_orders
+        rows.add_row(
+            one.id,
+            f"{one.min_orders} to {most}",
+            format_money(one.target_cpa_micros),
+            f"{one.cap_impressions} in {one.cap_window_seconds} s",
+            one.creative_set,
+        )
+    console.print(rows)
+
+
+def show_person(report: dict[str, Any]) -> None:
+    """A person's identifiers, facets, profile, segments and caps."""
+    if not report["known"]:
+        console.print(f"Nothing is known under {report['person']}.")
+    console.print(f"person {report['person']}")
+    console.print(f"segments: {', '.join(report['segments']) or 'none'}")
+    console.print(f"impressions: {report['impressions']}, spend {report['spend']}\n")
+    rows = table("identifiers", "namespace", "node", "events up to", "channels")
+    for one in report["identifiers"]:
+        facet = report["facets"].get(one["node"], {})
+        shared = " (shared device)" if one["shared"] else ""
+        rows.add_row(
+            one["namespace"] + shared,
+            one["node"],
+            str(facet.get("watermark", "")),
+            ", ".join(facet.get("channels", {})),
+        )
+    console.print(rows)
+    rows = table("\nlooked at", "advertiser", "what", "last seen (UTC)")
+    for one in [*report["searches"], *report["products"]]:
+        rows.add_row(one["advertiser"], one["key"] + (" (cart)" * one["in_cart"]), one["seen"])
+    console.print(rows)
+    rows = table("\norders", "advertiser", "orders", "repeat days", "mean of repeat days")
+    for advertiser, one in report["orders"].items():
+        mean = format_money(one["repeat_mean_micros"])
+        rows.add_row(advertiser, str(one["order_count"]), str(one["repeat_count"]), mean)
+    console.print(rows)
+    rows = table("\ncaps", "campaign", "segment", "billed", "reserved", "cap")
+    for one in report["caps"]:
+        cap = f"{one['cap']} in {one['window_seconds']} s"
+        rows.add_row(one["campaign"], one["segment"], str(one["billed"]), str(one["reserved"]), cap)
+    console.print(rows)
+
+
+def show_explanation(report: dict[str, Any]) -> None:
+    """Every factor of the price, and every campaign that lost and why."""
+    console.print(f"request {report['request']} from {report['exchange']}")
+    console.print(f"privacy: {report['privacy']}")
+    person = report["person"] or "nobody"
+    console.print(f"person: {person} ({'known' if report['person_known'] else 'not known'})")
+    for bid in report["bids"]:
+        rows = table(f"\nbid on slot {bid['imp']}: {bid['campaign']}", "factor", "value")
+        for name in ("segment", "offer", "creative", "size", "cap_used"):
+            rows.add_row(name, str(bid[name]))
+        for name, value in bid["factors"].items():
+            shown = f"{value:.6g}" if isinstance(value, float) else str(value)
+            rows.add_row(name.removesuffix("_micros"), shown)
+        for name in ("value_cpm", "floor_cpm", "bid_cpm"):
+            rows.add_row(name, str(bid[name]))
+        console.print(rows)
+    if report["reason"]:
+        console.print(f"\nno bid: {report['reason']}")
+    rows = table("\nlost", "slot", "campaign", "why", "detail")
+    for one in report["lost"]:
+        rows.add_row(one["imp"], one["campaign"], one["reason"], one["detail"])
+    console.print(rows)
