@@ -27,7 +27,7 @@ __all__ = ["Server"]
 
 logger = logging.getLogger(__name__)
 
-SWEEP_SECONDS: Final = 0.005
+SWEEP_SECONDS: Final = 0.01  # half of the network margin that every exchange is given
 BID_PREFIX: Final = b"/openrtb2/"
 BID_SUFFIX: Final = b"/bid"
 NOTICE_PREFIX: Final = b"/notice/"
@@ -64,6 +64,7 @@ class Server:
         self._keys = keys
         self._counters = counters
         self._in_flight: deque[_Pending] = deque()
+        self._sweep_is_due = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- routes ----------------------------------------------------------------------------
@@ -122,6 +123,9 @@ class Server:
             return
         pending = _Pending(call, started_ns, tmax_of(request, exchange))
         self._in_flight.append(pending)
+        if not self._sweep_is_due:
+            self._sweep_is_due = True
+            asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
         steps = self._path.answer(request, exchange, clock.now_ms())
         self._redis.start(steps, self._answered(pending), self._failed(pending))
 
@@ -158,9 +162,8 @@ class Server:
 
     # -- deadlines -------------------------------------------------------------------------
 
-    def sweep(self) -> None:
-        """Answers the requests whose time is over; calls itself again."""
-        loop = asyncio.get_running_loop()
+    def _sweep(self) -> None:
+        """Answers the requests whose time is over; comes again while any is in flight."""
         now_ns = time.monotonic_ns()
         for _ in range(len(self._in_flight)):
             pending = self._in_flight.popleft()
@@ -171,7 +174,9 @@ class Server:
             elif pending.call.respond(NO_BID):
                 self._counters.add(LATE)
                 self._counters.observe_latency(now_ns - pending.started_ns)
-        loop.call_later(SWEEP_SECONDS, self.sweep)
+        self._sweep_is_due = bool(self._in_flight)
+        if self._sweep_is_due:
+            asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
 
     async def drain(self) -> None:
         """Waits until every request in flight and every notice has its answer."""

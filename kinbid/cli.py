@@ -11,9 +11,12 @@ import typer
 
 from bidder import supervisor
 from bidder.catalog_feed import load_catalog
-from kinbid import inspect, show
+from kinbid import inspect, show, up
 from kinbid.catalog_file import changes, check_references, read_catalog_file
+from kinbid.demo import DemoOptions, run_demo, violations
 from kinbid.publish import publish_catalog
+from kinbid.scoreboard import Scoreboard
+from kinbid.stack import Options
 from models.catalog_records import Segment, record_key
 from models.errors import InvalidFieldError, KinbidError, UnknownNameError
 from models.units import parse_money
@@ -107,6 +110,67 @@ def bidder(
     if bidder_port is not None:
         settings = msgspec.structs.replace(settings, bidder_port=bidder_port)
     supervisor.run(settings, _tell(ready_fd))
+
+
+Kafka = Annotated[str | None, typer.Option(help="HOST:PORT of a Kafka that runs elsewhere.")]
+Redis = Annotated[str | None, typer.Option(help="URL of a Redis that runs elsewhere.")]
+BidderPort = Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free port.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same world.")]
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float, typer.Option(min=1, help="How long customers browse.")] = 60,
+    seed: Seed = 7,
+    persons: Annotated[int, typer.Option(min=1, max=23_570, help="Customers.")] = 2000,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    bidder_port: BidderPort = 0,
+    config: Config = None,
+    json: Json = None,
+) -> None:
+    """Run everything here with simulated customers and exchanges, and watch it live."""
+    stack = Options(kafka=kafka, redis=redis, bidder_port=bidder_port)
+    options = DemoOptions(seconds=seconds, seed=seed, persons=persons, stack=stack)
+    board = Scoreboard()
+    up.interruptible()
+    try:
+        report = run_demo(options, load(config).settings, board)
+    except KeyboardInterrupt:
+        board.say("stopped")
+        sys.exit(130)
+    finally:
+        board.close()
+    _write_json(json, report)
+    wrong = violations(report)
+    board.summary(report, wrong)
+    if wrong:
+        sys.exit(1)
+
+
+@app.command("up")
+def up_command(
+    seed: Seed = 7,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    bidder_port: BidderPort = 8080,
+    config: Config = None,
+    json: Json = None,
+) -> None:
+    """Run everything here until Ctrl-C, loaded with the demo's catalogue and flights."""
+    stack = Options(kafka=kafka, redis=redis, bidder_port=bidder_port)
+
+    def ready(addresses: dict[str, Any]) -> None:
+        _write_json(json, addresses)
+        for name, value in addresses.items():
+            show.console.print(f"{name}: {value}")
+        show.console.print("ready; Ctrl-C ends everything")
+
+    up.interruptible()
+    try:
+        up.run_up(stack, load(config).settings, seed, ready)
+    except KeyboardInterrupt:
+        show.console.print("stopped")
 
 
 @app.command("config")

@@ -49,6 +49,10 @@ class Catalog:
         """Every record by its key, for listings and comparisons."""
         return dict(self._records)
 
+    def marketing(self) -> list[CatalogRecord]:
+        """The records that marketers write, offers not among them."""
+        return [one for one in self._records.values() if not isinstance(one, Flight | Product)]
+
     def flights_on(self, advertiser: str, trip: str) -> list[Flight]:
         """The advertiser's departures of ``ORIGIN-DESTINATION/DATE``, sold out ones included."""
         return [self.flights[flight_id] for flight_id in self._trips.get((advertiser, trip), ())]

@@ -75,13 +75,16 @@ async def producer(settings: Settings, *, linger_ms: int = 0) -> AIOKafkaProduce
     return await _started(made, settings)
 
 
-async def consumer(settings: Settings, *topics: str, group: str | None = None) -> AIOKafkaConsumer:
+async def consumer(
+    settings: Settings, *topics: str, group: str | None = None, fetch_wait_ms: int | None = None
+) -> AIOKafkaConsumer:
     """A started consumer that commits only when told to, from the earliest record.
 
     Args:
         settings: where Kafka is, and the group's timing.
         topics: full names to subscribe to, or none to assign partitions by hand.
         group: the consumer group, or None to read alone.
+        fetch_wait_ms: how long the broker may wait for new records; None takes the setting.
 
     Raises:
         KafkaDownError: no broker answers.
@@ -93,7 +96,7 @@ async def consumer(settings: Settings, *topics: str, group: str | None = None) -
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed" if settings.kafka_idempotence else "read_uncommitted",
-        fetch_max_wait_ms=settings.kafka_fetch_wait_ms,
+        fetch_max_wait_ms=fetch_wait_ms or settings.kafka_fetch_wait_ms,
         session_timeout_ms=settings.kafka_session_timeout_ms,
         heartbeat_interval_ms=settings.kafka_session_timeout_ms // 6,
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from benchmarks.world.actions import Opportunity
 from benchmarks.world.exchange import (
@@ -23,10 +23,12 @@ from benchmarks.world.http_client import (
     post_request,
 )
 from benchmarks.world.markup import read_markup
-from benchmarks.world.people import OwnerId
 from benchmarks.world.referee import Ad, Referee
 from benchmarks.world.report import Tally
 from benchmarks.world.story import World
+
+if TYPE_CHECKING:
+    from benchmarks.world.people import OwnerId
 
 __all__ = ["Auctioneer"]
 

@@ -172,7 +172,7 @@ class Live:
             ticker = services.create_task(self._tick(progress))
             async with asyncio.TaskGroup() as tasks:
                 await self._dispatch_all(seconds, tasks)
-            elapsed = self._elapsed_seconds()
+                elapsed = max(seconds, self._elapsed_seconds())
             ticker.cancel()
             self._feed.finish()
         return self._tally.report(

@@ -236,6 +236,11 @@ class Referee:
             violations=tuple(self._violations),
         )
 
+    @property
+    def nodes(self) -> list[NodeId]:
+        """Every node of the emitted events."""
+        return [NodeId(node) for node in self._evidence.nodes]
+
     def identity_score(self, root_of: Mapping[NodeId, NodeId], now_ms: float) -> IdentityScore:
         """Scores the system's persons over all nodes of the emitted events.
 
@@ -245,7 +250,7 @@ class Referee:
             now_ms: when the mapping was read; evidence of the last second is not asked for.
         """
         before_ms = now_ms - GRACE_MS
-        nodes = [NodeId(node) for node in self._evidence.nodes]
+        nodes = self.nodes
         return score_identity(
             {node: root_of.get(node, node) for node in nodes},
             {node: self._owners[node] for node in nodes},
