@@ -35,13 +35,14 @@ class Creatives:
         compiled = self._of(bid.creative)
         slots = _slots(bid, self._catalog.advertisers[bid.campaign.advertiser].name)
         slots["click_url"] = "".join(
-            text + (quote(slots[slot], safe="") if slot else "") for text, slot in compiled.click
+            text + (quote(slots.get(slot, ""), safe="") if slot else "")
+            for text, slot in compiled.click
         )
         parts: list[bytes] = []
         for literal, slot in compiled.markup:
             parts.append(literal)
             if slot is not None:
-                parts.append(_inside(escape(slots.get(slot, ""))))
+                parts.append(_inside(_escaped(slot, slots.get(slot, ""))))
         return b"".join(parts)
 
     def _of(self, creative: Creative) -> _Compiled:
@@ -56,6 +57,15 @@ class Creatives:
         )
         self._compiled[creative.id] = compiled
         return compiled
+
+
+def _escaped(slot: str, value: str) -> str:
+    """A value as HTML; in a value of somebody's data no exchange finds a macro to expand.
+
+    The click address is ours: its values are percent-encoded, its macros are meant.
+    """
+    shown = escape(value)
+    return shown if slot == "click_url" else shown.replace("{", "&#123;")
 
 
 def _inside(text: str) -> bytes:

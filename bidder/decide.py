@@ -6,7 +6,7 @@ The live bidder, ``kinbid explain`` and the tests call the same function.
 
 import enum
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, isfinite
 from typing import Final
 
 import msgspec
@@ -27,10 +27,13 @@ from models.value.shading import shade
 __all__ = ["Bid", "Decision", "Fate", "Loss", "Lost", "Policy", "decide"]
 
 SECOND_PRICE: Final = 2
+DEFAULT_CURRENCIES: Final = ("USD",)
+"""What ``cur`` and ``bidfloorcur`` mean where a request has none (2.6 sections 3.2.1, 3.2.4)."""
 MARKUP_BANNER: Final = 2
 """Banner ad type "XHTML banner" of a request's ``btype``, which is what ours are."""
 LOWEST_BID_CPM_MICROS: Final = 10_000
 """A cent for a thousand: below it a bid is noise."""
+UNREACHABLE_CPM_MICROS: Final = 10**18
 
 
 class Loss(enum.Enum):
@@ -182,7 +185,7 @@ def _request_refused(request: BidRequest, policy: Policy) -> NoBidReason | None:
         return NoBidReason.SEAT_BLOCKED
     if request.bseat and policy.seat in request.bseat:
         return NoBidReason.SEAT_BLOCKED
-    if request.cur and policy.currency not in request.cur:
+    if policy.currency not in (request.cur or DEFAULT_CURRENCIES):
         return NoBidReason.CURRENCY
     return None
 
@@ -196,7 +199,7 @@ def _imp_refused(imp: Imp, policy: Policy) -> NoBidReason | None:
         return NoBidReason.PRIVATE_AUCTION
     if not policy.is_secure and imp.secure != 0:
         return NoBidReason.INSECURE
-    if imp.bidfloor and (imp.bidfloorcur or "USD") != policy.currency:
+    if imp.bidfloor and (imp.bidfloorcur or DEFAULT_CURRENCIES[0]) != policy.currency:
         return NoBidReason.CURRENCY
     return None
 
@@ -254,20 +257,23 @@ def _is_blocked(slot: _Slot, campaign: Campaign) -> bool:
     request = slot.request
     return bool(
         (request.badv and _domain_is_blocked(advertiser.domain, request.badv))
-        or (request.bcat and _category_is_blocked(advertiser, request.bcat))
+        or (request.bcat and _is_in_any_category(advertiser, request.bcat))
+        or (request.acat and not _is_in_any_category(advertiser, request.acat))
     )
 
 
 def _domain_is_blocked(domain: str, blocked: Sequence[str]) -> bool:
+    own = domain.lower()
     lowered = [name.lower() for name in blocked]
-    return any(domain == name or domain.endswith(f".{name}") for name in lowered)
+    return any(own == name or own.endswith(f".{name}") for name in lowered)
 
 
-def _category_is_blocked(advertiser: Advertiser, blocked: Sequence[str]) -> bool:
+def _is_in_any_category(advertiser: Advertiser, names: Sequence[str]) -> bool:
+    """Whether the advertiser is in one of the categories; a parent's code means its children."""
     return any(
         own == name or own.startswith(f"{name}-")
         for own in advertiser.iab_categories
-        for name in blocked
+        for name in names
     )
 
 
@@ -354,11 +360,19 @@ def _creative_for(slot: _Slot, campaign: Campaign, wanted_set: str) -> Creative 
     return fallback
 
 
+def _floor_cpm_micros(imp: Imp) -> int:
+    """The least that a bid may be: the floor rounded up, or a cent for a thousand."""
+    floor = (imp.bidfloor or 0.0) * MICROS
+    if not isfinite(floor):
+        return UNREACHABLE_CPM_MICROS
+    return max(ceil(floor), LOWEST_BID_CPM_MICROS)
+
+
 def _priced(slot: _Slot, campaign: Campaign, creative: Creative, value: float) -> Bid | Lost:
     """Shades where the auction is a first-price one, then meets the floor if it is worth it."""
     is_second_price = (slot.request.at or SECOND_PRICE) == SECOND_PRICE
     shaded = value if is_second_price else shade(value, slot.exchange.median_price_cpm_micros)
-    floor_cpm_micros = max(ceil((slot.imp.bidfloor or 0.0) * MICROS), LOWEST_BID_CPM_MICROS)
+    floor_cpm_micros = _floor_cpm_micros(slot.imp)
     if value < floor_cpm_micros:
         detail = f"worth {value / MICROS:.4f} CPM, floor {floor_cpm_micros / MICROS:.4f}"
         return Lost(Loss.BELOW_FLOOR, detail)

@@ -94,6 +94,14 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feeds the parser; what it cannot read ends the connection with a 400."""
+        if len(data) <= MAX_HEAD_BYTES:
+            self._feed(data)
+            return
+        # In pieces: whether a head is too long must not depend on how its bytes were cut.
+        for start in range(0, len(data), MAX_HEAD_BYTES):
+            self._feed(data[start : start + MAX_HEAD_BYTES])
+
+    def _feed(self, data: bytes) -> None:
         if self._closing:
             return
         if not self._in_body:
@@ -101,14 +109,16 @@ class HttpConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refuse(400)
+            self._end()  # no other protocol here; the request is answered and the connection ends
         except httptools.HttpParserError:
             self._refuse(400)
         if not self._in_body and self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(400)
 
-    def eof_received(self) -> None:
+    def eof_received(self) -> bool:
         """The client will send no more; what is in flight is still answered."""
+        self._closing = True
+        return bool(self._open)
 
     # -- httptools' callbacks --------------------------------------------------------------
 
@@ -155,6 +165,11 @@ class HttpConnection(asyncio.Protocol):
         if self._closing and not self._open:
             transport.close()
         return True
+
+    def _end(self) -> None:
+        """Takes no more requests; closes once those that came are answered."""
+        self._closing = True
+        self.flush()
 
     def _refuse(self, status: int) -> None:
         """Answers what cannot be read, after all that could, and closes."""

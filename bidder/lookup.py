@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from bidder.reservations import OwnReservations
 from models.caps import CapLedger, Reservation, decode_ledger, decode_reservations, merge_ledgers
 from models.commands import Steps, fields_of
 from models.identifiers import NodeId
@@ -61,13 +62,15 @@ def fetch_person(
     root, fields = views[place]
     node = nodes[roots.index(candidates[place])]
     merging = yield from _merging(keys, fields)
-    header = decode_header(fields[b"h"]) if b"h" in fields else Header()
+    # A root that nobody has seen yet has no view of its own until the merge is published.
+    headers = [held[b"h"] for held in (fields, *merging) if b"h" in held]
+    header = decode_header(headers[0]) if headers else Header()
     disagrees = len({views[other][0] for other in known}) > 1
     if node in header.shared:
         return Found(Person(node=node), is_known=True, disagrees=disagrees, is_shared=True)
-    reservations, expired = _reservations([fields, *merging], now_ms, own_field)
+    reservations, expired = _reservations(fields, merging, now_ms, own_field)
     person = Person(node, root, header, _ledger([fields, *merging]), reservations)
-    return Found(person, bool(known), disagrees, has_expired=expired)
+    return Found(person, bool(headers), disagrees, has_expired=expired)
 
 
 def _views(keys: Keys, roots: list[NodeId]) -> Steps[list[tuple[NodeId, Fields]]]:
@@ -110,9 +113,10 @@ def _ledger(views: list[Fields]) -> CapLedger:
 
 
 def _reservations(
-    views: list[Fields], now_ms: int, own_field: bytes
+    fields: Fields, merging: list[Fields], now_ms: int, own_field: bytes
 ) -> tuple[tuple[Reservation, ...], bool]:
-    packed = [value for fields in views for value in _packed(fields, own_field)]
+    # The caller knows its own by root, so those under a root that is merging it does not see.
+    packed = [*_packed(fields, own_field), *(v for held in merging for v in _packed(held, b""))]
     found = [entry for value in packed for entry in decode_reservations(value, now_ms)]
     return tuple(found), len(packed) > 0 and not found
 
@@ -121,16 +125,18 @@ def _packed(fields: Fields, own_field: bytes) -> Iterator[bytes]:
     return (v for name, v in fields.items() if name[:2] == b"r:" and name != own_field)
 
 
-def reserve(keys: Keys, root: NodeId, own_field: bytes, packed: bytes) -> Steps[None]:
+def reserve(keys: Keys, root: NodeId, own: OwnReservations) -> Steps[None]:
     """Writes the worker's reservations, at the new root if the person has just been merged."""
     while True:
         _, parent = yield [
-            ("HSET", keys.bid_view(root), own_field, packed),
+            ("HSET", keys.bid_view(root), own.field, own.packed(root)),
             ("GET", keys.parent(root)),
         ]
         if parent is None:
             return
-        root = NodeId(parent[1:].decode())
+        above = NodeId(parent[1:].decode())
+        own.move(root, above)
+        root = above
 
 
 def reserve_exactly(

@@ -2,10 +2,13 @@
 
 A win is not an impression; only billing moves spend and caps (OpenRTB 2.6 section 4.2.3). A
 notice is answered 204 once Kafka has it; while Kafka does not, 503 asks the exchange to send it
-again, and the nonce in it makes repetition harmless.
+again, and the nonce in it makes repetition harmless. What is late or has no believable price
+moves nothing, and is kept among the dead letters for people to judge.
 """
 
+import logging
 import math
+import re
 from typing import Any, Literal
 from urllib.parse import parse_qs
 
@@ -21,6 +24,8 @@ from runtime.settings import Settings
 
 __all__ = ["Notices", "Verdict", "judge", "price_cpm_micros"]
 
+logger = logging.getLogger(__name__)
+
 Verdict = Literal["accepted", "quarantined", "late", "test"]
 
 RESULTS = {
@@ -31,19 +36,18 @@ RESULTS = {
 SPEND = metrics.slot("bidder_spend_micros")
 KAFKA_FAILURES = metrics.slot("bidder_dependency_failures", "kafka")
 
+_DECIMAL = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
 ROUNDING_CPM_MICROS = 1
 """A price above the bid by less than this is a rounding of the exchange's."""
 
 
 def price_cpm_micros(text: str) -> int | None:
     """A notified ``${AUCTION_PRICE}``; None where it is no price (unexpanded, AUDIT, negative)."""
-    try:
-        price = float(text)
-    except ValueError:
+    if not _DECIMAL.fullmatch(text):
         return None
-    if not math.isfinite(price) or price < 0:
-        return None
-    return round(price * MICROS)
+    micros = float(text) * MICROS
+    return round(micros) if math.isfinite(micros) else None
 
 
 def judge(token: NoticeToken, price: int | None, now_ms: int) -> Verdict:
@@ -67,6 +71,7 @@ class Notices:
     def __init__(self, settings: Settings, producer: Any, counters: Counters) -> None:  # noqa: ANN401
         self._signer = NoticeSigner(settings.notice_secret)
         self._topic = Topics.OUTCOMES.name(settings.owner)
+        self._dead_letters = Topics.DEAD_LETTERS.name(settings.owner)
         self._producer = producer
         self._counters = counters
 
@@ -86,11 +91,12 @@ class Notices:
             return 400
         price = price_cpm_micros(values.get("p", [""])[0])
         verdict = judge(token, price, now_ms)
-        if verdict == "accepted" and not await self._store(kind, token, price or 0, now_ms):
-            self._counters.add(RESULTS[kind, "failed"])
-            return 503
-        self._counters.add(RESULTS[kind, verdict])
-        return 204
+        if verdict == "accepted":
+            is_kept = await self._store(kind, token, price or 0, now_ms)
+        else:
+            is_kept = verdict == "test" or await self._set_aside(kind, query, token, verdict)
+        self._counters.add(RESULTS[kind, verdict if is_kept else "failed"])
+        return 204 if is_kept else 503
 
     async def _store(self, kind: str, token: NoticeToken, price: int, now_ms: int) -> bool:
         outcome = (Billing if kind == "billing" else Win)(
@@ -103,12 +109,28 @@ class Notices:
             notice_time_ms=now_ms,
             personal=bool(token.node),
         )
-        key = token.node.encode() if token.node else None
-        try:
-            await self._producer.send_and_wait(self._topic, value=encode(outcome), key=key)
-        except KafkaError:
-            self._counters.add(KAFKA_FAILURES)
+        if not await self._send(self._topic, encode(outcome), token, []):
             return False
         if kind == "billing":
             self._counters.add(SPEND, round(price / 1000))
+        return True
+
+    async def _set_aside(self, kind: str, query: str, token: NoticeToken, verdict: Verdict) -> bool:
+        """Keeps a notice that moves nothing, as it came."""
+        headers = [("reason", verdict.encode()), ("topic", self._topic.encode())]
+        logger.warning(
+            "notice_set_aside", extra={"kind": kind, "reason": verdict, "exchange": token.exchange}
+        )
+        value = f"{kind}?{query}".encode()
+        return await self._send(self._dead_letters, value, token, headers)
+
+    async def _send(
+        self, topic: str, value: bytes, token: NoticeToken, headers: list[tuple[str, bytes]]
+    ) -> bool:
+        key = token.node.encode() if token.node else None
+        try:
+            await self._producer.send_and_wait(topic, value=value, key=key, headers=headers)
+        except KafkaError:
+            self._counters.add(KAFKA_FAILURES)
+            return False
         return True

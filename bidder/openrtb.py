@@ -1,7 +1,8 @@
 """OpenRTB 2.x bid requests: the fields that we read, under the specification's names.
 
 Absent and null mean unknown (2.6 section 2.3); unknown fields are ignored (2.6 section 2.6).
-A body that deviates in types only (numbers as strings) is read a second time, leniently.
+A body that deviates in types only is read a second time by :mod:`bidder.tolerance`. Privacy
+signals are read whatever their type is, since one that cannot be read must not pass for absent.
 """
 
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from bidder.errors import MalformedRequestError
+from bidder.tolerance import tolerant_decoder
 
 __all__ = ["Banner", "BidRequest", "Device", "Imp", "Regs", "User", "decode_request"]
 
@@ -54,12 +56,19 @@ class Imp(msgspec.Struct, frozen=True):
     secure: int | None = None
 
 
-class Device(msgspec.Struct, frozen=True, gc=False):
+class Geo(msgspec.Struct, frozen=True, gc=False):
+    """2.6 section 3.2.19."""
+
+    country: str | None = None
+
+
+class Device(msgspec.Struct, frozen=True):
     """2.6 section 3.2.18."""
 
     ifa: str | None = None
-    lmt: int | None = None
-    dnt: int | None = None
+    lmt: Any = None
+    dnt: Any = None
+    geo: Geo | None = None
 
 
 class Uid(msgspec.Struct, frozen=True, gc=False):
@@ -80,6 +89,7 @@ class UserExt(msgspec.Struct, frozen=True):
     """Where 2.5 keeps what 2.6 moved into the user."""
 
     eids: list[Eid] | None = None
+    consent: str | None = None
 
 
 class User(msgspec.Struct, frozen=True):
@@ -88,24 +98,27 @@ class User(msgspec.Struct, frozen=True):
     id: str | None = None
     buyeruid: str | None = None
     eids: list[Eid] | None = None
+    consent: str | None = None
+    geo: Geo | None = None
     ext: UserExt | None = None
 
 
 class RegsExt(msgspec.Struct, frozen=True):
     """Where 2.5 keeps what 2.6 moved into the regulations."""
 
-    gdpr: int | None = None
-    us_privacy: str | None = None
+    gdpr: Any = None
+    us_privacy: Any = None
+    gpp_sid: Any = None
     gpc: Any = None
 
 
 class Regs(msgspec.Struct, frozen=True):
     """2.6 section 3.2.3."""
 
-    coppa: int | None = None
-    gdpr: int | None = None
-    us_privacy: str | None = None
-    gpp_sid: list[int] | None = None
+    coppa: Any = None
+    gdpr: Any = None
+    us_privacy: Any = None
+    gpp_sid: Any = None
     ext: RegsExt | None = None
 
 
@@ -123,12 +136,13 @@ class BidRequest(msgspec.Struct, frozen=True):
     cur: list[str] | None = None
     wseat: list[str] | None = None
     bseat: list[str] | None = None
+    acat: list[str] | None = None
     bcat: list[str] | None = None
     badv: list[str] | None = None
 
 
 _strict: Final = msgspec.json.Decoder(BidRequest).decode
-_lenient: Final = msgspec.json.Decoder(BidRequest, strict=False).decode
+_tolerant: Final = tolerant_decoder(BidRequest)
 
 
 def decode_request(body: bytes) -> BidRequest:
@@ -138,9 +152,11 @@ def decode_request(body: bytes) -> BidRequest:
         MalformedRequestError: not JSON, or no usable ``id`` or ``imp``; the text names the field.
     """
     try:
+        if not body.isascii():
+            body.decode()  # the decoder does not look into strings that it skips
         request = _strict(body)
     except msgspec.ValidationError:
-        request = _decode_lenient(body)
+        request = _decode_tolerant(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedRequestError(f"not JSON: {error}") from error
     if not request.id:
@@ -150,8 +166,8 @@ def decode_request(body: bytes) -> BidRequest:
     return request
 
 
-def _decode_lenient(body: bytes) -> BidRequest:
+def _decode_tolerant(body: bytes) -> BidRequest:
     try:
-        return _lenient(body)
+        return _tolerant(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedRequestError(str(error)) from error

@@ -56,12 +56,12 @@ class Reserved(msgspec.Struct, frozen=True):
     """A reservation that this worker holds in memory.
 
     Attributes:
-        packed: the worker's field for others to see; empty when Redis has it already.
+        is_written: Redis has it already, for the other workers to see.
     """
 
     root: NodeId
     reservation: Reservation
-    packed: bytes
+    is_written: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -148,8 +148,9 @@ class BidPath:
             if not refused:
                 return self._respond(case, decision, drafts)
             excluded |= refused
-        self._counters.add(NO_BIDS[NoBidReason.NO_CAMPAIGN])
-        return Answer(None)
+        nobody = msgspec.structs.replace(case, found=Found(Person()))
+        decision = self._decide(nobody, excluded)
+        return self._respond(nobody, decision, self._draft(nobody, decision))
 
     def _find(self, request: BidRequest, exchange: Exchange, now_ms: int) -> Steps[Found]:
         counters = self._counters
@@ -187,7 +188,8 @@ class BidPath:
             held = None
             if bid.segment is not None and person.root is not None and not case.request.test:
                 reservation = Reservation(bid.campaign.id, nonce, expires_ms)
-                held = Reserved(person.root, reservation, self.own.add(person.root, reservation))
+                self.own.add(person.root, reservation)
+                held = Reserved(person.root, reservation)
             drafts.append(_Draft(bid, nonce, held))
         return drafts
 
@@ -202,7 +204,7 @@ class BidPath:
                 continue
             self._counters.add(EXACT)
             if (yield from self._reserve_one(held, segment, now_ms)):
-                draft.held = msgspec.structs.replace(held, packed=b"")
+                draft.held = msgspec.structs.replace(held, is_written=True)
             else:
                 self._counters.add(CAP_REFUSALS)
                 refused.add(draft.bid.campaign.id)
@@ -218,7 +220,7 @@ class BidPath:
     def _reserve_one(self, held: Reserved, segment: Segment, now_ms: int) -> Steps[bool]:
         try:
             reserved = yield from reserve_exactly(
-                self._keys, held.root, self.own.field, held.packed, held.reservation,
+                self._keys, held.root, self.own.field, self.own.packed(held.root), held.reservation,
                 cap=segment.cap_impressions, window_ms=segment.cap_window_seconds * 1000,
                 now_ms=now_ms,
             )  # fmt: skip

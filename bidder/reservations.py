@@ -30,11 +30,17 @@ class OwnReservations:
             self._keep(root, kept)
         return kept
 
-    def add(self, root: NodeId, reservation: Reservation) -> bytes:
-        """Adds one; returns the field's new value."""
-        kept = (*self._open.get(root, ()), reservation)
-        self._open[root] = kept
-        return encode_reservations(kept)
+    def add(self, root: NodeId, reservation: Reservation) -> None:
+        """Adds one."""
+        self._open[root] = (*self._open.get(root, ()), reservation)
+
+    def packed(self, root: NodeId) -> bytes:
+        """The field's value now: to be taken when it is sent, so that none is written over."""
+        return encode_reservations(self._open.get(root, ()))
+
+    def move(self, root: NodeId, above: NodeId) -> None:
+        """Follows a person who has been merged into another."""
+        self._keep(above, (*self._open.get(above, ()), *self._open.pop(root, ())))
 
     def remove(self, root: NodeId, reservation: Reservation) -> None:
         """Takes one back that Redis refused."""

@@ -156,8 +156,8 @@ class Server:
 
     def _publish(self, held: Reserved) -> None:
         """Shows the other workers a reservation that Redis does not have yet."""
-        if held.packed:
-            steps = reserve(self._keys, held.root, self._path.own.field, held.packed)
+        if not held.is_written:
+            steps = reserve(self._keys, held.root, self._path.own)
             self._redis.start(steps, _ignore, _ignore)
 
     # -- deadlines -------------------------------------------------------------------------

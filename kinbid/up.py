@@ -41,12 +41,12 @@ def load_demo_catalog(settings: Settings) -> None:
 
 
 def interruptible() -> None:
-    """Has SIGTERM and SIGHUP end everything in order, as Ctrl-C does."""
+    """Has SIGTERM, SIGHUP and Ctrl-C end everything in order, in the background too."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, interrupt)
 
 

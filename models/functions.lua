@@ -48,12 +48,13 @@ end
 
 -- KEYS n:{r} b:{r}  ARGV version, header, ledger, child, ...
 -- Sets what the bidder reads, unless a newer view stands there; the merge markers of the children
--- named are removed, since this view holds what they held. 0: the root has been merged.
+-- named are removed, since either view holds what they held. 0: the root has been merged.
 local function publish(keys, args)
   if redis.call('EXISTS', keys[1]) == 1 then return 0 end
   local seen = redis.call('HGET', keys[2], 'v')
-  if seen and tonumber(seen) > tonumber(args[1]) then return 1 end
-  redis.call('HSET', keys[2], 'v', args[1], 'h', args[2], 'c', args[3])
+  if not seen or tonumber(seen) <= tonumber(args[1]) then
+    redis.call('HSET', keys[2], 'v', args[1], 'h', args[2], 'c', args[3])
+  end
   if #args > 3 then
     local done = {}
     for i = 4, #args do done[args[i]] = true end

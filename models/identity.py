@@ -6,8 +6,8 @@ freeze while linking, one-time tokens, the ownership epoch in the field name, an
 linking. Every function is a generator (:mod:`models.commands`) and any of its steps may be the
 last one before a crash: whoever comes next finds a state that it can finish.
 
-The order of nodes is (is a CRM id, digest), so a tree that holds a CRM id has it as its root and
-two CRM ids never meet: at most one CRM id per person.
+The order of nodes is (is a CRM id, digest, letter), so a tree that holds a CRM id has it as its
+root and two CRM ids never meet: at most one CRM id per person.
 
 Fields of a person ``p:{r}``: ``f:node@epoch`` facet, ``c:node@epoch`` cap ledger, ``k:node``
 member, ``x:node`` shared device, ``m:token`` merge under way, ``>`` this person has been merged.
@@ -18,11 +18,20 @@ from typing import Final, Literal
 
 import msgspec
 
-from models.commands import Steps, fields_of
+from models.commands import Command, Steps, fields_of
 from models.identifiers import NodeId, is_crm, is_device
 from models.keys import Keys
 
-__all__ = ["LinkResult", "Settled", "decode_watermark", "find", "fold", "link", "settle"]
+__all__ = [
+    "FROZEN_SECONDS",
+    "LinkResult",
+    "Settled",
+    "decode_watermark",
+    "find",
+    "fold",
+    "link",
+    "settle",
+]
 
 FROZEN_SECONDS: Final = 60
 """How long a merged person's frozen copy stays for readers that are still on their way."""
@@ -91,15 +100,17 @@ def settle(keys: Keys, node: NodeId) -> Steps[Settled]:
 
 def _finish(keys: Keys, root: NodeId, token: bytes, child: NodeId) -> Steps[bool]:
     """Takes in ``child`` if it has been drained under ``token``; returns whether p changed."""
-    person, view = yield [
+    parent, person, view = yield [
+        ("GET", keys.parent(child)),
         ("HGETALL", keys.frozen_person(child)),
         ("HGETALL", keys.frozen_bid_view(child)),
     ]
     held = fields_of(person)
-    if not held:
+    if not held and parent is None:
         return False  # an intent: the link has not happened, and perhaps never will
-    if held[b">"] != token:
-        yield [("HDEL", keys.person(root), b"m:" + token)]
+    if held.get(b">") != token:
+        # Drained under another token, or under this one so long ago that the copy has expired.
+        yield from _forget(keys, root, token, still_read=fields_of(view).get(b">") == token)
         return True
     moved: list[bytes] = [
         part for name, value in held.items() if name != b">" for part in (name, value)
@@ -115,12 +126,18 @@ def _finish(keys: Keys, root: NodeId, token: bytes, child: NodeId) -> Steps[bool
         ("FCALL", "kinbid_v1_absorb", 3, *target, token, len(moved) // 2, *moved, *bids)
     ]
     if absorbed:
-        # Never before: if the root has been merged too, its new root still needs the copy.
-        yield [
-            ("EXPIRE", keys.frozen_person(child), FROZEN_SECONDS),
-            ("EXPIRE", keys.frozen_bid_view(child), FROZEN_SECONDS),
-        ]
+        # Never before: if the root has been merged too, its new root still needs the copy. The
+        # frozen bid view stays until a published one replaces it (models.profile.publish).
+        yield [("EXPIRE", keys.frozen_person(child), FROZEN_SECONDS)]
     return True
+
+
+def _forget(keys: Keys, root: NodeId, token: bytes, *, still_read: bool) -> Steps[None]:
+    """Removes a marker whose merge is over; readers may still need the one in the bid view."""
+    marker = b"m:" + token
+    # The person's comes last: as long as it stands, whoever settles comes by here again.
+    view: list[Command] = [] if still_read else [("HDEL", keys.bid_view(root), marker)]
+    yield [*view, ("HDEL", keys.person(root), marker)]
 
 
 def link(
@@ -158,8 +175,10 @@ def link(
             return "linked"
 
 
-def _rank(node: NodeId) -> tuple[bool, str]:
-    return is_crm(node), node[1:]
+def _rank(node: NodeId) -> tuple[bool, str, str]:
+    # The letter decides last: one value under two namespaces has one digest, and with equal
+    # ranks two links could each put the other's node below.
+    return is_crm(node), node[1:], node[0]
 
 
 def _join(keys: Keys, root: NodeId, child: NodeId, token: str) -> Steps[bool]:
@@ -175,7 +194,7 @@ def _join(keys: Keys, root: NodeId, child: NodeId, token: str) -> Steps[bool]:
     )  # fmt: skip
     (joined,) = yield [("FCALL", "kinbid_v1_drain", 5, *drained, root, token, child)]
     if not joined:
-        yield [("HDEL", person, f"m:{token}"), ("HDEL", keys.bid_view(root), f"m:{token}")]
+        yield from _forget(keys, root, token.encode(), still_read=False)
     return bool(joined)
 
 
@@ -247,8 +266,13 @@ def _fold_settled(
         person = keys.person(settled.root)
         _, parent = yield [("HSET", person, field, changed), ("GET", keys.parent(settled.root))]
         if parent is None:
-            older = [name for name in versions if name != field]
+            # Never a later owner's: it may have folded on since these were read.
+            older = [name for name in versions if _epoch_of(name) < _epoch_of(field)]
             if older:
                 yield [("HDEL", person, *older)]
             return settled.root
         yield [("HDEL", person, field)]
+
+
+def _epoch_of(field: bytes) -> int:
+    return int(field.rpartition(b"@")[2])

@@ -9,7 +9,7 @@ from models.caps import CapLedger, Reservation, decode_ledger, merge_ledgers
 from models.commands import Steps
 from models.facets import Facet, decode_facet, epoch_day, merge
 from models.identifiers import NodeId
-from models.identity import Settled, decode_watermark, settle
+from models.identity import FROZEN_SECONDS, Settled, decode_watermark, settle
 from models.keys import Keys
 
 __all__ = [
@@ -190,6 +190,11 @@ def publish(keys: Keys, node: NodeId, *, merged: bool) -> Steps[NodeId]:
         root_keys = (keys.parent(settled.root), keys.bid_view(settled.root))
         (written,) = yield [("FCALL", "kinbid_v1_publish", 2, *root_keys, *view, *joined)]
         if written:
+            if joined:
+                # Only now: until this view stood there, bidders read what the children held.
+                yield [
+                    ("EXPIRE", keys.frozen_bid_view(child), FROZEN_SECONDS) for child in joined
+                ]
             return settled.root
 
 

@@ -28,6 +28,13 @@ __all__ = [
 PREFIX: Final = "KINBID_"
 NOT_SETTINGS: Final = frozenset({"KINBID_CONFIG", "KINBID_RUN_FILE", "KINBID_ENGINES"})
 SECRETS: Final = frozenset({"identity_pepper", "notice_secret"})
+SHORTEST_SECRET: Final = 8
+LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LEAST: Final = {
+    "bidder_workers": 1, "streams_batch_records": 1, "kafka_fetch_wait_ms": 0,
+    "kafka_session_timeout_ms": 1, "cap_exact_margin": 0, "notice_window_seconds": 1,
+}  # fmt: skip
+HIGHEST_PORT: Final = 65_535
 
 
 class SettingsError(KinbidError):
@@ -109,7 +116,7 @@ def load(
     Raises:
         SettingsError: the file cannot be read.
         UnknownNameError: a name that is no setting, with the nearest one.
-        InvalidFieldError: a value of the wrong type.
+        InvalidFieldError: a value of the wrong type, or out of its range.
     """
     env = os.environ if environment is None else environment
     named = config or (Path(env["KINBID_CONFIG"]) if env.get("KINBID_CONFIG") else None)
@@ -123,7 +130,7 @@ def load(
         for name, value in layer.items():
             if name not in sources:
                 raise UnknownNameError(f"setting (in {source})", name, sources)
-            values[name] = _convert(name, value)
+            values[name] = _checked(name, _convert(name, value))
             sources[name] = source
     return Sourced(Settings(**values), sources)
 
@@ -156,6 +163,16 @@ def _convert(name: str, value: object) -> object:
         raise InvalidFieldError(name, shown, kinds[wanted]) from None
 
 
+def _checked(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever the setting's type is
+    if name == "log_level" and value not in LOG_LEVELS:
+        raise InvalidFieldError(name, value, f"one of {', '.join(LOG_LEVELS)}")
+    if name.endswith("_port") and not 0 <= value <= HIGHEST_PORT:
+        raise InvalidFieldError(name, value, f"a port, 0 to {HIGHEST_PORT}")
+    if name in LEAST and value < LEAST[name]:
+        raise InvalidFieldError(name, value, f"{LEAST[name]} or more")
+    return value
+
+
 def masked(name: str, value: object) -> str:
     """A setting's value as it may be printed."""
     if name in SECRETS:
@@ -170,13 +187,15 @@ def require_secrets(settings: Settings) -> None:
     """Checks that a production process has its secrets.
 
     Raises:
-        SettingsError: one is missing; the text names the variable.
+        SettingsError: one is missing or too short; the text names the variable.
     """
     for name in sorted(SECRETS):
-        if not getattr(settings, name):
+        secret = getattr(settings, name)
+        if len(secret) < SHORTEST_SECRET:
             raise SettingsError(
-                f"{name} is not set: give every process of this owner the same secret of at least "
-                f"8 characters in {PREFIX}{name.upper()}"
+                f"{name} is {'too short' if secret else 'not set'}: give every process of this "
+                f"owner the same secret of at least {SHORTEST_SECRET} characters in "
+                f"{PREFIX}{name.upper()}"
             )
 
 

@@ -33,15 +33,15 @@ async def probe(
     """
     tally.probes += 1
     sent_ms = await feed.probe(canary.event)
-    poll = 0
-    while clock.now_ms() < sent_ms + DEADLINE_MS:
+    poll, due_ms = 0, sent_ms
+    while due_ms < sent_ms + DEADLINE_MS:
         seen_ms = await _ask(canary, poll, client, host=host, clock=clock, tally=tally)
         if seen_ms is not None:
             tally.freshness_ms.append(seen_ms - sent_ms)
             return
         poll += 1
-        late_ms = (clock.now_ms() - sent_ms) % POLL_MS
-        await asyncio.sleep((POLL_MS - late_ms) / 1000)
+        due_ms = max(due_ms + POLL_MS, clock.now_ms())
+        await asyncio.sleep((due_ms - clock.now_ms()) / 1000)
     tally.probes_missed += 1
 
 

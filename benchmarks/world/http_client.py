@@ -185,9 +185,16 @@ class _Pool:
 
     async def fill(self) -> None:
         """Opens all connections at once, so that the kernel spreads them over the workers."""
-        opened = await asyncio.gather(*(self._open() for _ in range(self._limit - self._opened)))
+        missing = self._limit - self._opened
+        opened = await asyncio.gather(
+            *(self._open() for _ in range(missing)), return_exceptions=True
+        )
         for connection in opened:
-            self.give_back(connection)
+            if isinstance(connection, Connection):
+                self.give_back(connection)
+        for failure in opened:
+            if isinstance(failure, BaseException):
+                raise failure
 
     def close(self) -> None:
         """Closes what is idle."""

@@ -19,8 +19,11 @@ from models.units import SECOND_MS
 
 __all__ = ["LiveStory"]
 
-VISITS_PER_PERSON_SECOND: Final = 0.021
-"""A visit has 3.6 events on average, so 2,000 customers make about 150 events a second."""
+VISITS_PER_PERSON_SECOND: Final = 0.0189
+"""A visit has 4 events on average, so 2,000 customers make about 150 events a second."""
+
+WARM_UP_MS: Final = 20 * SECOND_MS
+"""Visits that began before the start go on after it; what they had done by then is left out."""
 
 REQUESTS_PER_PERSON_SECOND: Final = 0.2
 """Bid requests: 400 a second for 2,000 customers."""
@@ -69,8 +72,10 @@ class LiveStory:
         end_ms = round(seconds * SECOND_MS)
         waiting: list[tuple[int, int, Action]] = []
         order = count()
-        for begin_ms in range(0, end_ms, SECOND_MS):
+        for begin_ms in range(-WARM_UP_MS, end_ms, SECOND_MS):
             for action in self._second(begin_ms):
+                if action.offset_ms < 0:
+                    continue
                 heapq.heappush(waiting, (action.offset_ms, next(order), action))
             until_ms = min(end_ms, begin_ms + SECOND_MS)
             while waiting and waiting[0][0] < until_ms:
@@ -78,8 +83,10 @@ class LiveStory:
 
     def _second(self, begin_ms: int) -> Iterator[Action]:
         rng = random.Random(f"{self._seed}/live/{begin_ms}")
-        yield from self._stock.second(rng, begin_ms, self._start_ms)
         yield from self._visits(rng, begin_ms)
+        if begin_ms < 0:
+            return
+        yield from self._stock.second(rng, begin_ms, self._start_ms)
         yield from self._pages(rng, begin_ms)
         for offset_ms in range(begin_ms, begin_ms + SECOND_MS, CANARY_PERIOD_MS):
             if self._canary_things:

@@ -36,7 +36,7 @@ AREA_CODES: Final = (
     "703", "718", "773", "856", "908", "914", "917", "973",
 )  # fmt: skip
 GIVEN_NAMES: Final = (
-    "Ada", "Ben", "Carla", "Dev", "Elena", "Farid", "Grace", "Hugo", "Ines", "Jamal", "Kim",
+    "Ada", "Ben", "Carla", "Dev", "Elena", "Farid", "Grace", "Hugo", "Iris", "Jamal", "Kim",
     "Lena", "Marco", "Nina", "Omar", "Petra", "Quinn", "Rosa", "Samir", "Tara", "Uma", "Viktor",
 )  # fmt: skip
 FAMILY_NAMES: Final = (

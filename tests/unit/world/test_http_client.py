@@ -147,6 +147,8 @@ def test_nobody_listening_is_said_so() -> None:
         client = HttpClient()
         with pytest.raises(HttpError, match="connect"):
             await client.send(host, b"")
+        with pytest.raises(HttpError, match="connect"):
+            await client.connect(host)
 
     asyncio.run(ask())
 

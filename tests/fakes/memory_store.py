@@ -1,0 +1,372 @@
+"""Redis in a dictionary, for exactly the commands that kinbid's generators use.
+
+Every command is one atomic step, as in Redis, and ``tests/contract/test_store.py`` runs one suite
+against this and a real server. Values are never changed in place, so a copy of a store is cheap
+and a search over interleavings can keep thousands of them.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from models.commands import Command, Steps
+from runtime.redis_link import RedisReplyError
+
+__all__ = ["MemoryStore", "Runner", "interleave", "run", "run_all"]
+
+T = TypeVar("T")
+Hash = dict[bytes, bytes]
+Handler = Callable[["MemoryStore", list[bytes]], Any]
+Function = Callable[["MemoryStore", list[bytes], list[bytes]], int]
+
+MOST_STEPS = 10_000
+"""A schedule that is longer than this is a loop without end."""
+
+
+def _bytes(part: str | bytes | int) -> bytes:
+    return part if isinstance(part, bytes) else str(part).encode()
+
+
+class MemoryStore:
+    """Keys and values; ``execute`` is one atomic command.
+
+    ``functions`` may be replaced, entry by entry, to see what a protocol with a fault would do.
+    """
+
+    def __init__(self) -> None:
+        self.data: dict[bytes, bytes | Hash] = {}
+        self.expiring: dict[bytes, int] = {}
+        self.functions: dict[str, Function] = FUNCTIONS
+
+    def copy(self) -> "MemoryStore":
+        """An independent store with the same content."""
+        twin = MemoryStore()
+        twin.data, twin.expiring = self.data.copy(), self.expiring.copy()
+        twin.functions = self.functions
+        return twin
+
+    def execute(self, command: Command) -> Any:
+        """Runs one command.
+
+        Raises:
+            RedisReplyError: where Redis would answer with an error.
+        """
+        name, *arguments = command
+        handler = HANDLERS.get(str(name))
+        if handler is None:
+            raise RedisReplyError(f"ERR unknown command {name!r}")
+        return handler(self, [_bytes(argument) for argument in arguments])
+
+    def expire_now(self) -> None:
+        """Lets so much time pass that every key with a time to live is gone."""
+        for key in self.expiring:
+            self.data.pop(key, None)
+        self.expiring = {}
+
+    def canonical(self) -> object:
+        """What stands in the store, for comparison: hashable, and blind to the order of fields."""
+        content = frozenset(
+            (key, frozenset(value.items()) if isinstance(value, dict) else value)
+            for key, value in self.data.items()
+        )
+        return content, frozenset(self.expiring)
+
+    # -- values ----------------------------------------------------------------------------
+
+    def string(self, key: bytes) -> bytes | None:
+        value = self.data.get(key)
+        if isinstance(value, dict):
+            raise RedisReplyError(WRONG_TYPE)
+        return value
+
+    def hash(self, key: bytes) -> Hash:
+        value = self.data.get(key, {})
+        if isinstance(value, bytes):
+            raise RedisReplyError(WRONG_TYPE)
+        return value
+
+    def set_fields(self, key: bytes, fields: Hash) -> int:
+        before = self.hash(key)
+        self.data[key] = {**before, **fields}
+        return len(fields.keys() - before.keys())
+
+    def set_absent(self, key: bytes, field: bytes, value: bytes) -> int:
+        if field in self.hash(key):
+            return 0
+        return self.set_fields(key, {field: value})
+
+    def delete_fields(self, key: bytes, names: Sequence[bytes]) -> int:
+        before = self.hash(key)
+        kept = {field: value for field, value in before.items() if field not in names}
+        if kept:
+            self.data[key] = kept
+        else:
+            self.data.pop(key, None)
+            self.expiring.pop(key, None)
+        return len(before) - len(kept)
+
+    def rename(self, old: bytes, new: bytes) -> None:
+        self.data[new] = self.data.pop(old)
+        self.expiring.pop(new, None)
+        if old in self.expiring:
+            self.expiring[new] = self.expiring.pop(old)
+
+
+WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
+
+
+def _get(store: MemoryStore, arguments: list[bytes]) -> bytes | None:
+    (key,) = arguments
+    return store.string(key)
+
+
+def _set(store: MemoryStore, arguments: list[bytes]) -> bytes:
+    key, value = arguments
+    store.data[key] = value
+    store.expiring.pop(key, None)
+    return b"OK"
+
+
+def _incr(store: MemoryStore, arguments: list[bytes]) -> int:
+    (key,) = arguments
+    try:
+        value = int(store.string(key) or b"0") + 1
+    except ValueError:
+        raise RedisReplyError("ERR value is not an integer or out of range") from None
+    store.data[key] = b"%d" % value
+    return value
+
+
+def _mget(store: MemoryStore, arguments: list[bytes]) -> list[bytes | None]:
+    found = [store.data.get(key) for key in arguments]
+    return [None if isinstance(value, dict) else value for value in found]
+
+
+def _hget(store: MemoryStore, arguments: list[bytes]) -> bytes | None:
+    key, field = arguments
+    return store.hash(key).get(field)
+
+
+def _hset(store: MemoryStore, arguments: list[bytes]) -> int:
+    key, *pairs = arguments
+    if not pairs or len(pairs) % 2:
+        raise RedisReplyError("ERR wrong number of arguments for 'hset' command")
+    return store.set_fields(key, dict(zip(pairs[::2], pairs[1::2], strict=True)))
+
+
+def _hsetnx(store: MemoryStore, arguments: list[bytes]) -> int:
+    key, field, value = arguments
+    return store.set_absent(key, field, value)
+
+
+def _hdel(store: MemoryStore, arguments: list[bytes]) -> int:
+    key, *names = arguments
+    return store.delete_fields(key, names)
+
+
+def _hgetall(store: MemoryStore, arguments: list[bytes]) -> list[bytes]:
+    (key,) = arguments
+    return [part for pair in store.hash(key).items() for part in pair]
+
+
+def _expire(store: MemoryStore, arguments: list[bytes]) -> int:
+    key, seconds = arguments
+    if key not in store.data:
+        return 0
+    store.expiring[key] = int(seconds)
+    return 1
+
+
+def _fcall(store: MemoryStore, arguments: list[bytes]) -> int:
+    name, count, *rest = arguments
+    function = store.functions.get(name.decode())
+    if function is None:
+        raise RedisReplyError("ERR Function not found")
+    return function(store, rest[: int(count)], rest[int(count) :])
+
+
+HANDLERS: dict[str, Handler] = {
+    "GET": _get, "SET": _set, "INCR": _incr, "MGET": _mget, "HGET": _hget, "HSET": _hset,
+    "HSETNX": _hsetnx, "HDEL": _hdel, "HGETALL": _hgetall, "EXPIRE": _expire, "FCALL": _fcall,
+}  # fmt: skip
+
+
+# -- kinbid's functions, line by line what models/functions.lua does -------------------------
+
+
+def _mark(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    parent, person, view = keys
+    token, child = args
+    if parent in store.data:
+        return 0
+    store.set_fields(person, {b"m:" + token: child})
+    store.set_fields(view, {b"m:" + token: child})
+    return 1
+
+
+def _drain(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    parent, person, frozen_person, view, frozen_view = keys
+    root, token, child = args
+    if parent in store.data:
+        return 0
+    store.data[parent] = b">" + root
+    if person in store.data:
+        store.rename(person, frozen_person)
+    store.set_fields(frozen_person, {b">": token, b"k:" + child: b"1"})
+    store.set_fields(person, {b">": root})
+    if view in store.data:
+        store.rename(view, frozen_view)
+    store.set_fields(frozen_view, {b">": token})
+    store.set_fields(view, {b">": root})
+    return 1
+
+
+def _absorb(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    parent, person, view = keys
+    token, count, *parts = args
+    if parent in store.data or b"m:" + token not in store.hash(person):
+        return 0
+    split = 2 * int(count)
+    for target, pairs in ((person, parts[:split]), (view, parts[split:])):
+        for field, value in zip(pairs[::2], pairs[1::2], strict=True):
+            store.set_absent(target, field, value)
+    store.delete_fields(person, [b"m:" + token])
+    return 1
+
+
+def _shorten(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    expected, new = args
+    if store.string(keys[0]) != expected:
+        return 0
+    store.data[keys[0]] = new
+    return 1
+
+
+def _publish(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    parent, view = keys
+    version, header, ledger, *children = args
+    if parent in store.data:
+        return 0
+    seen = store.hash(view).get(b"v")
+    if seen is None or int(seen) <= int(version):
+        store.set_fields(view, {b"v": version, b"h": header, b"c": ledger})
+    done = [
+        field
+        for field, child in store.hash(view).items()
+        if field.startswith(b"m:") and child in children
+    ]
+    if done:
+        store.delete_fields(view, done)
+    return 1
+
+
+def _reserve(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    parent, view = keys
+    own_field, packed, campaign = args[1:4]
+    now_ms, cap, window_ms = int(args[0]), int(args[5]), int(args[6])
+    fields = store.hash(view)
+    if parent in store.data or any(name.startswith(b"m:") for name in fields):
+        return -1
+    billed = msgspec.msgpack.decode(fields[b"c"])[1] if b"c" in fields else {}
+    impressions = billed.get(campaign.decode(), {})
+    used = {nonce for nonce, billed_ms in impressions.items() if billed_ms > now_ms - window_ms}
+    others = [v for name, v in fields.items() if name.startswith(b"r:") and name != own_field]
+    for value in (*others, packed):
+        if int(value[:13]) <= now_ms:
+            continue
+        for name, nonce, expires_ms in msgspec.msgpack.decode(value[13:]):
+            if name == campaign.decode() and expires_ms > now_ms:
+                used.add(nonce)
+    if len(used) > cap:
+        return 0
+    store.set_fields(view, {own_field: packed})
+    return 1
+
+
+def _sweep(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    expired = [
+        name
+        for name, value in store.hash(keys[0]).items()
+        if name.startswith(b"r:") and int(value[:13]) <= int(args[0])
+    ]
+    return store.delete_fields(keys[0], expired) if expired else 0
+
+
+FUNCTIONS: dict[str, Function] = {
+    "kinbid_v1_mark": _mark,
+    "kinbid_v1_drain": _drain,
+    "kinbid_v1_absorb": _absorb,
+    "kinbid_v1_shorten": _shorten,
+    "kinbid_v1_publish": _publish,
+    "kinbid_v1_reserve": _reserve,
+    "kinbid_v1_sweep": _sweep,
+}
+
+
+# -- drivers ----------------------------------------------------------------------------------
+
+
+class Runner(Generic[T]):
+    """A generator that is driven one command at a time; to drop it is to crash.
+
+    Attributes:
+        store: where its commands go.
+        done: it has come to its end.
+        result: what it returned.
+    """
+
+    def __init__(self, store: MemoryStore, steps: Steps[T]) -> None:
+        self.store = store
+        self.done = False
+        self.result: T
+        self._steps = steps
+        self._commands: list[Command] = []
+        self._replies: list[Any] = []
+        self._resume(None)
+
+    def step(self) -> None:
+        """Executes its next command; as in production, an error is thrown once all have run."""
+        command = self._commands[len(self._replies)]
+        try:
+            self._replies.append(self.store.execute(command))
+        except RedisReplyError as error:
+            self._replies.append(error)
+        if len(self._replies) == len(self._commands):
+            self._resume(self._replies)
+
+    def _resume(self, replies: list[Any] | None) -> None:
+        errors = [reply for reply in replies or () if isinstance(reply, RedisReplyError)]
+        self._replies = []
+        try:
+            if errors:
+                self._commands = self._steps.throw(errors[0])
+            else:
+                self._commands = self._steps.send(replies)  # type: ignore[arg-type]  # None starts
+        except StopIteration as stop:
+            self.done, self.result = True, stop.value
+
+
+def run(store: MemoryStore, steps: Steps[T]) -> T:
+    """Drives one generator to its end, alone."""
+    runner = Runner(store, steps)
+    for _ in range(MOST_STEPS):
+        if runner.done:
+            return runner.result
+        runner.step()
+    raise AssertionError("the generator does not come to an end")
+
+
+def run_all(store: MemoryStore, algorithms: Sequence[Steps[T]]) -> list[T]:
+    """Drives generators one after another."""
+    return [run(store, steps) for steps in algorithms]
+
+
+def interleave(runners: Sequence[Runner[Any]], choose: Callable[[int], int]) -> None:
+    """Drives generators to their ends; ``choose(n)`` says which of the n that are left moves."""
+    for _ in range(MOST_STEPS):
+        waiting = [runner for runner in runners if not runner.done]
+        if not waiting:
+            return
+        waiting[choose(len(waiting))].step()
+    raise AssertionError("the schedule does not come to an end")

@@ -1,0 +1,242 @@
+"""Every interleaving of a few generators, command by command, each state visited once.
+
+A state is the store's content and how far each program has come. Programs and stores are
+interned, both kinds of transition are remembered, and the search itself moves integers. A
+generator cannot be copied, so a program is replayed from the replies that it has had; programs
+must make their own token counters.
+
+Two histories count as one where they leave every frame of the generator at the same instruction
+with equal locals. Loops over a collection hold their place in a local too, so nothing is left
+out; ``test_explore.py`` compares with a search that keeps full histories apart.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from types import FunctionType, GeneratorType
+from typing import Any, TypeAlias
+
+import msgspec
+
+from models.commands import Command, Steps
+from models.keys import Keys
+from streams.stages.persons import KnownLinks
+from tests.fakes.memory_store import MemoryStore
+
+__all__ = ["Program", "Search", "Statistics", "TooManyStatesError", "explore"]
+
+Program: TypeAlias = Callable[[], Steps[Any]]
+History: TypeAlias = tuple[tuple[Any, ...], ...]
+"""A program's replies, step by step."""
+
+
+class TooManyStatesError(AssertionError):
+    """The search did not come to its end within its limit: it proves nothing."""
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    """What a search saw. ``ends``: states in which nobody has anything left to do."""
+
+    states: int
+    transitions: int
+    ends: int
+
+
+class Search(msgspec.Struct, kw_only=True):
+    """What to search and what to check; the checks raise.
+
+    Attributes:
+        store: the state before anybody moves.
+        programs: who moves.
+        optional: places in ``programs`` of those that may stop for ever at any moment: a crash,
+            or a zombie that wakes up later.
+        on_store: called once for each content of the store that is reached.
+        on_change: called once for each change of content.
+        on_result: called with the place and result of a program that ends, and the store then.
+        on_end: called when all that are not optional have ended.
+        unseen: commands that neither change what another program reads nor matter to a check:
+            one of those goes first, alone, since its place in the order makes no difference.
+        limit: the most states.
+        full_histories: keep histories apart that leave a program in the same state.
+    """
+
+    store: MemoryStore
+    programs: Sequence[Program]
+    optional: frozenset[int] = frozenset()
+    on_store: Callable[[MemoryStore], None] = lambda _: None
+    on_change: Callable[[MemoryStore, MemoryStore], None] = lambda _, __: None
+    on_result: Callable[[int, Any, MemoryStore], None] = lambda _, __, ___: None
+    on_end: Callable[[MemoryStore], None] = lambda _: None
+    unseen: Callable[[Command], bool] = lambda _: False
+    limit: int = 400_000
+    full_histories: bool = False
+
+
+class _Position:
+    """How far a program has come: the replies it has had, and what it asks next."""
+
+    __slots__ = ("command", "followers", "full", "number", "partial", "result", "wanted")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.full: History = ()
+        self.partial: tuple[Any, ...] = ()
+        self.wanted: list[Command] = []
+        self.command: Command | None = None
+        self.result: Any = None
+        self.followers: dict[Any, _Position] = {}
+
+
+class _Explorer:
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        self.positions: list[_Position] = []
+        self.stores: list[MemoryStore] = []
+        self.store_numbers: dict[object, int] = {}
+        self.executed: dict[tuple[int, Command], tuple[int, Any]] = {}
+        self.by_local_state: dict[object, _Position] = {}
+
+    def intern(self, store: MemoryStore) -> int:
+        canonical = store.canonical()
+        number = self.store_numbers.get(canonical)
+        if number is None:
+            number = self.store_numbers[canonical] = len(self.stores)
+            self.stores.append(store)
+            self.search.on_store(store)
+        return number
+
+    def execute(self, number: int, command: Command) -> tuple[int, Any]:
+        known = self.executed.get((number, command))
+        if known is None:
+            before = self.stores[number]
+            after = before.copy()
+            reply = after.execute(command)
+            target = self.intern(after)
+            if target != number:
+                self.search.on_change(before, self.stores[target])
+            known = (target, tuple(reply) if isinstance(reply, list) else reply)
+            self.executed[number, command] = known
+        return known
+
+    def start(self, place: int) -> _Position:
+        return self._replay(place, ())
+
+    def follow(self, place: int, position: _Position, reply: Any) -> _Position:
+        follower = position.followers.get(reply)
+        if follower is None:
+            replies = (*position.partial, reply)
+            if len(replies) == len(position.wanted):
+                follower = self._replay(place, (*position.full, replies))
+            else:
+                follower = self._new(position.full, position.wanted, replies)
+            position.followers[reply] = follower
+        return follower
+
+    def _new(
+        self, full: History, wanted: list[Command], partial: tuple[Any, ...] = ()
+    ) -> _Position:
+        position = _Position(len(self.positions))
+        position.full, position.wanted, position.partial = full, wanted, partial
+        position.command = wanted[len(partial)] if wanted else None
+        self.positions.append(position)
+        return position
+
+    def _replay(self, place: int, history: History) -> _Position:
+        steps = self.search.programs[place]()
+        result, wanted = None, []
+        try:
+            wanted = next(steps)
+            for replies in history:
+                wanted = steps.send([list(r) if isinstance(r, tuple) else r for r in replies])
+            local = history if self.search.full_histories else _local_state(steps)
+        except StopIteration as stop:
+            result, wanted = stop.value, []
+            local = ("ended", history if self.search.full_histories else _frozen(result))
+        finally:
+            steps.close()
+        key = (place, local)
+        position = self.by_local_state.get(key)
+        if position is None:
+            position = self.by_local_state[key] = self._new(history, wanted)
+            position.result = result
+        return position
+
+
+def _enough(
+    search: Search, waiting: list[int], commands: Sequence[Command | None]
+) -> Sequence[int]:
+    """Which programs must be tried next, of those that wait."""
+    for place in waiting:
+        command = commands[place]
+        if place not in search.optional and command is not None and search.unseen(command):
+            return (place,)
+    return waiting
+
+
+def _local_state(steps: Steps[Any]) -> object:
+    """Where each nested generator stands, and its locals."""
+    frames: list[object] = []
+    inner: Any = steps
+    while isinstance(inner, GeneratorType):
+        frame = inner.gi_frame
+        frames.append((frame.f_code, frame.f_lasti, _frozen(frame.f_locals)))
+        inner = inner.gi_yieldfrom
+    return tuple(frames)
+
+
+def _frozen(value: object) -> object:
+    """A hashable stand-in for a local of a program."""
+    if value is None or isinstance(value, str | bytes | int | range):
+        return value
+    if isinstance(value, dict):
+        return frozenset((key, _frozen(held)) for key, held in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(_frozen(held) for held in value)
+    if isinstance(value, set | frozenset):
+        return frozenset(_frozen(held) for held in value)
+    if isinstance(value, msgspec.Struct):
+        return type(value), _frozen(msgspec.structs.astuple(value))
+    if isinstance(value, itertools.count):
+        return repr(value)
+    if isinstance(value, KnownLinks):
+        return _frozen(value._pairs)
+    if isinstance(value, Keys | FunctionType | GeneratorType):
+        return type(value)
+    raise TypeError(f"a program's local is of a kind that cannot be compared: {value!r}")
+
+
+def explore(search: Search) -> Statistics:
+    """Visits every state that can be reached.
+
+    Raises:
+        TooManyStatesError: there are more than ``limit``.
+    """
+    explorer = _Explorer(search)
+    places = range(len(search.programs))
+    positions = explorer.positions
+    first = (
+        explorer.intern(search.store),
+        *(explorer.start(place).number for place in places),
+    )
+    seen, todo, transitions, ends = {first}, [first], 0, 0
+    while todo:
+        state = todo.pop()
+        waiting = [p for p in places if positions[state[p + 1]].command is not None]
+        is_end = search.optional.issuperset(waiting)
+        for place in _enough(search, waiting, [positions[n].command for n in state[1:]]):
+            position = positions[state[place + 1]]
+            assert position.command is not None
+            transitions += 1
+            store, reply = explorer.execute(state[0], position.command)
+            follower = explorer.follow(place, position, reply)
+            if follower.command is None:
+                search.on_result(place, follower.result, explorer.stores[store])
+            after = (store, *state[1 : place + 1], follower.number, *state[place + 2 :])
+            if after not in seen:
+                seen.add(after)
+                todo.append(after)
+        if is_end:
+            ends += 1
+            search.on_end(explorer.stores[state[0]])
+        if len(seen) > search.limit:
+            raise TooManyStatesError(f"more than {search.limit} states")
+    return Statistics(len(seen), transitions, ends)

@@ -1,0 +1,261 @@
+"""What the workers do in the simulations, and what must be true at every moment.
+
+Every identifier starts with one billed impression that has been published; its nonce says whose
+it is and at which offset it was billed, so exactness can be read off a set of nonces.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from bidder.lookup import fetch_person
+from models.caps import CapLedger, decode_ledger
+from models.commands import Command, Steps
+from models.events import Billing, Event, Outcome, SignIn
+from models.facets import decode_facet
+from models.identifiers import NodeId, is_crm
+from models.identity import link, settle
+from models.keys import Keys
+from models.profile import newest_fields, person_of, publish
+from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId
+from streams.stages.persons import KnownLinks, digest_events, digest_outcomes
+from tests.fakes.memory_store import MemoryStore, run
+from tests.simulation.explore import Program
+
+__all__ = [
+    "CAMPAIGN", "KEYS", "Pair", "X", "Y", "a", "b", "billing", "c", "check_prefixes",
+    "check_settled", "check_store", "clusters",
+    "counts_enough", "d", "events_batch", "impressions_of",
+    "is_unread", "linking", "named", "nonces", "outcomes_batch", "reading", "seeded", "signed_in",
+]  # fmt: skip
+
+Pair = tuple[NodeId, NodeId]
+
+KEYS = Keys("sim")
+CAMPAIGN = CampaignId("C")
+NOW_MS = 1_000_000
+SHARED = "shared device"
+
+
+def named(letter: str, digest: str) -> NodeId:
+    """A node whose rank among its kind is the alphabet's."""
+    return NodeId(letter + digest * 22)
+
+
+a, b, c, d = (named("k", digest) for digest in "abcd")
+X, Y = named("c", "x"), named("c", "y")
+
+
+def is_unread(command: Command) -> bool:
+    """Whether nobody reads what the command writes: evidence and times to live."""
+    return command[0] == "EXPIRE" or str(command[1]).startswith("sim:w:")
+
+
+# -- records --------------------------------------------------------------------------------
+
+
+def nonces(node: NodeId, count: int) -> set[str]:
+    """The nonces of the first impressions of an identifier."""
+    return {f"{node[:2]}{offset}" for offset in range(count)}
+
+
+def billed(node: NodeId, offset: int) -> tuple[int, Outcome]:
+    """The impression at an offset, with its time in the order of offsets."""
+    notice = Billing(
+        node=node, nonce=f"{node[:2]}{offset}", campaign=CAMPAIGN, creative=CreativeId("R"),
+        exchange=ExchangeId("E"), price_cpm_micros=1000, notice_time_ms=offset + 1, personal=True,
+    )  # fmt: skip
+    return offset, notice
+
+
+def signed_in(node: NodeId, offset: int, *others: NodeId) -> tuple[int, Event]:
+    """An event that is evidence for links of ``node``."""
+    event = SignIn(
+        event_id=f"{node[:2]}-{offset}", ids=(node, *others), event_time_ms=offset + 1,
+        advertiser=AdvertiserId("A"),
+    )  # fmt: skip
+    return offset, event
+
+
+# -- workers --------------------------------------------------------------------------------
+
+
+def linking(name: str, *pairs: Pair, published: bool = True) -> Program:
+    """A worker that makes links, one after another, and publishes after each."""
+
+    def program() -> Steps[None]:
+        tokens = itertools.count()
+        for one, other in pairs:
+            yield from link(KEYS, one, other, b"evidence", lambda: f"{name}{next(tokens)}")
+            if published:
+                yield from publish(KEYS, one, merged=True)
+
+    return program
+
+
+def billing(node: NodeId, epoch: int, *batches: range) -> Program:
+    """An owner that folds batches of impressions, given by their offsets, and publishes each."""
+
+    def program() -> Steps[set[str]]:
+        for batch in batches:
+            yield from outcomes_batch(node, epoch, batch)
+        return (yield from reading(node)())
+
+    return program
+
+
+def outcomes_batch(node: NodeId, epoch: int, offsets: Iterable[int]) -> Steps[None]:
+    """One batch of an identifier's notices, as the firehose runs it."""
+    touched = yield from digest_outcomes(KEYS, node, epoch, [billed(node, o) for o in offsets])
+    yield from publish(KEYS, touched.root, merged=False)
+
+
+def events_batch(
+    node: NodeId,
+    epoch: int,
+    entries: Sequence[tuple[int, Event]],
+    known: KnownLinks,
+    next_token: Callable[[], str],
+) -> Steps[None]:
+    """One batch of an identifier's events, as the firehose runs it."""
+    touched = yield from digest_events(
+        KEYS, node, epoch, entries, known=known, next_token=next_token
+    )
+    yield from publish(KEYS, touched.root, merged=bool(touched.links))
+
+
+def reading(node: NodeId) -> Program:
+    """A bidder that reads a person; returns the nonces that it would count.
+
+    A shared device is nobody's, so no cap of a person is asked: as good as a full one.
+    """
+
+    def program() -> Steps[set[str]]:
+        found = yield from fetch_person(KEYS, [node], NOW_MS, b"r:reader")
+        if found.is_shared:
+            return {SHARED}
+        return set(impressions_of(found.person.ledger))
+
+    return program
+
+
+def counts_enough(seen: set[str], billed: set[str]) -> bool:
+    """Whether a reader that saw ``seen`` exceeds no cap on ``billed``."""
+    return SHARED in seen or seen >= billed
+
+
+def seeded(*nodes: NodeId, linked: Iterable[Pair] = ()) -> MemoryStore:
+    """A store in which each node has its impression 0 published, and some links are made."""
+    store = MemoryStore()
+    for node in nodes:
+        run(store, outcomes_batch(node, 1, [0]))
+    for number, pair in enumerate(linked):
+        run(store, linking(f"seed{number}.", pair)())
+    store.expire_now()
+    return store
+
+
+# -- claims ---------------------------------------------------------------------------------
+
+
+def parents(store: MemoryStore) -> dict[NodeId, NodeId]:
+    """Every link, child to parent."""
+    found: dict[NodeId, NodeId] = {}
+    for key, value in store.data.items():
+        if key.startswith(b"sim:n:"):
+            assert isinstance(value, bytes)
+            found[NodeId(key[7:-1].decode())] = NodeId(value[1:].decode())
+    return found
+
+
+def clusters(store: MemoryStore, nodes: Iterable[NodeId]) -> set[frozenset[NodeId]]:
+    """The persons, as sets of identifiers; fails on a cycle."""
+    links, trees = parents(store), dict[NodeId, set[NodeId]]()
+    for node in {*nodes, *links}:
+        root, steps = node, 0
+        while root in links:
+            root, steps = links[root], steps + 1
+            assert steps <= len(links), f"a cycle above {node}"
+        trees.setdefault(root, set()).add(node)
+    return {frozenset(members) for members in trees.values()}
+
+
+def check_store(store: MemoryStore) -> None:
+    """No cycle, at most one CRM id a person, and every ledger written is an exact prefix."""
+    for members in clusters(store, ()):
+        assert sum(map(is_crm, members)) <= 1, f"two CRM ids are one person: {members}"
+    check_prefixes(store)
+
+
+def check_prefixes(store: MemoryStore) -> None:
+    """Every ledger anywhere holds exactly the impressions up to its watermark."""
+    for value in store.data.values():
+        if not isinstance(value, dict):
+            continue
+        for field, encoded in value.items():
+            if field.startswith(b"c:"):
+                node = NodeId(field[2:].partition(b"@")[0].decode())
+                ledger = decode_ledger(encoded)
+                assert set(impressions_of(ledger)) == nonces(node, ledger.watermark + 1)
+                assert ledger.billed_count == ledger.watermark + 1
+
+
+def impressions_of(ledger: CapLedger) -> dict[str, int]:
+    """The campaign's impressions of a ledger."""
+    return ledger.campaigns.get(CAMPAIGN, {})
+
+
+def check_settled(
+    store: MemoryStore,
+    counts: dict[NodeId, int],
+    *,
+    partition: set[frozenset[NodeId]] | None = None,
+    crashed: bool = False,
+) -> None:
+    """After all work is done: the partition, each record counted once, views fresh and clean.
+
+    Args:
+        store: where it was done.
+        counts: per identifier, how many impressions were billed.
+        partition: the persons that must have come out; None where refusals leave it open.
+        crashed: somebody stopped half way or sleeps: what they left may lie there until the
+            person is published next, even if that is after every time to live.
+    """
+    store = store.copy()
+    if crashed:
+        store.expire_now()
+        for node in counts:
+            run(store, publish(KEYS, node, merged=False))
+    persons = clusters(store, counts)
+    assert partition is None or persons == partition
+    for members in persons:
+        expected = set[str]().union(*(nonces(node, counts.get(node, 0)) for node in members))
+        for node in members:
+            settled = run(store, settle(KEYS, node))
+            facet, ledger = person_of(settled)
+            assert settled.root in members
+            assert set(impressions_of(ledger)) == expected
+            assert ledger.billed_count == len(expected)
+            assert sorted(newest_fields(settled.fields, b"c")) == sorted(
+                node for node in members if counts.get(node, 0)
+            )
+            assert facet.watermark == sum(
+                decode_facet(held).watermark + 1
+                for held in newest_fields(settled.fields, b"f").values()
+            ) - 1
+            seen = run(store, reading(node)())
+            assert seen in (expected, {SHARED}), f"the view of {node} is not fresh"
+        check_view(store, settled.root)
+
+
+def check_view(store: MemoryStore, root: NodeId) -> None:
+    """The published view equals a fresh computation, and no finished merge is marked in it."""
+    standing = store.hash(KEYS.bid_view(root).encode())
+    fresh = store.copy()
+    fresh.delete_fields(KEYS.bid_view(root).encode(), [b"v"])
+    run(fresh, publish(KEYS, root, merged=True))
+    assert standing == fresh.hash(KEYS.bid_view(root).encode())
+    person = store.hash(KEYS.person(root).encode())
+    left = [name for fields in (standing, person) for name in fields if name.startswith(b"m:")]
+    assert not left, f"markers of finished merges are left at {root}: {left}"

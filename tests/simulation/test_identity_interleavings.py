@@ -1,0 +1,227 @@
+"""Every interleaving of small cases of the identity protocol, one command at a time.
+
+Each case starts with one published impression per identifier. ``|`` separates workers that run at
+once; ``T`` is a takeover: the old owner does any number of its steps, at any time, while the new
+one does the same work under a higher epoch or other tokens. No step at all is a crash, all of
+them is a redelivery, steps after the new owner's are a zombie's. A takeover's last check comes
+after all times to live have run out.
+
+In every state: no cycle, at most one CRM id a person, every ledger written is an exact prefix of
+its identifier's records, and no change of the store ever lowers what a reader of any identifier
+counts. At every end: persons are the evidence's connected components (where nothing is refused),
+each record counts once, the published view equals one computed afresh, and no marker of a merge
+is left. Readers that take part, too, see every impression published before they began.
+
+The numbers of states are those of this protocol; a case that outgrows its limit fails.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from models import identity
+from models.commands import Steps
+from models.identifiers import NodeId
+from tests.fakes.memory_store import FUNCTIONS, MemoryStore, run
+from tests.simulation.explore import Program, Search, Statistics, explore
+from tests.simulation.scenario import (
+    KEYS,
+    SHARED,
+    Pair,
+    X,
+    Y,
+    a,
+    b,
+    billing,
+    c,
+    check_settled,
+    check_store,
+    clusters,
+    counts_enough,
+    d,
+    is_unread,
+    linking,
+    named,
+    nonces,
+    reading,
+    seeded,
+)
+
+Same = named("k", "s"), named("u", "s")
+"""One value under two namespaces: the digests are equal."""
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One small world.
+
+    Attributes:
+        counts: per identifier, its impressions when all is done.
+        persons: the persons then; None where refusals leave it open.
+        programs: who works.
+        optional: who of them may stop for ever.
+        readers: per program that ends with a read, what it must see at the least.
+        linked: links that were made before.
+        states: the states that there are, within a tenth.
+    """
+
+    counts: dict[NodeId, int]
+    persons: list[set[NodeId]] | None
+    programs: list[Program]
+    states: int
+    optional: frozenset[int] = frozenset()
+    readers: dict[int, set[str]] = {}
+    linked: tuple[Pair, ...] = ()
+
+
+def search(case: Case, functions: dict[str, Any] | None = None) -> Statistics:
+    store = seeded(*case.counts, linked=case.linked)
+    store.functions = functions or store.functions
+    views: dict[int, tuple[MemoryStore, dict[NodeId, set[str]]]] = {}
+
+    def seen(at: MemoryStore) -> dict[NodeId, set[str]]:
+        if id(at) not in views:
+            views[id(at)] = at, {node: run(at, reading(node)()) for node in case.counts}
+        return views[id(at)][1]
+
+    def never_lower(before: MemoryStore, after: MemoryStore) -> None:
+        for node, counted in seen(before).items():
+            now = seen(after)[node]
+            assert counts_enough(now, counted - {SHARED}), f"{node}: {counted} became {now}"
+
+    def saw_enough(place: int, result: object, _: MemoryStore) -> None:
+        if place in case.readers:
+            assert isinstance(result, set)
+            assert counts_enough(result, case.readers[place])
+
+    def ended(at: MemoryStore) -> None:
+        persons = case.persons and {frozenset(members) for members in case.persons}
+        check_settled(at, case.counts, partition=persons, crashed=bool(case.optional))
+
+    return explore(
+        Search(
+            store=store, programs=case.programs, optional=case.optional, unseen=is_unread,
+            on_store=check_store, on_change=never_lower, on_result=saw_enough, on_end=ended,
+            limit=case.states * 11 // 10,
+        )
+    )  # fmt: skip
+
+
+def all_in_one(*nodes: NodeId) -> dict[str, Any]:
+    return {"counts": dict.fromkeys(nodes, 1), "persons": [set(nodes)]}
+
+
+def one_more(node: NodeId, count: int, *others: NodeId) -> dict[str, Any]:
+    return {"counts": {node: count, **dict.fromkeys(others, 1)}, "persons": [{node, *others}]}
+
+
+LAST = frozenset
+
+CASES: dict[str, Case] = {
+    "a-b | b-a": Case(
+        **all_in_one(a, b), programs=[linking("1", (a, b)), linking("2", (b, a))], states=2_395
+    ),
+    "equal digests": Case(
+        **all_in_one(*Same), programs=[linking("1", Same), linking("2", Same[::-1])], states=2_396
+    ),
+    "a-b | b-c": Case(
+        **all_in_one(a, b, c), programs=[linking("1", (a, b)), linking("2", (b, c))], states=5_920
+    ),
+    "a-b | b-c, T": Case(
+        **all_in_one(a, b, c),
+        programs=[
+            linking("1", (a, b)), linking("2", (b, c)), linking("0", (a, b), published=False)
+        ],
+        optional=LAST({2}), states=6_000_000,
+    ),
+    "triangle": Case(
+        **all_in_one(a, b, c),
+        programs=[
+            linking("1", (a, b), published=False), linking("2", (b, c), published=False),
+            linking("3", (a, c), published=False),
+        ],
+        optional=LAST({2}), states=6_000_000,
+    ),
+    "a-b | c-d | b-c": Case(
+        **all_in_one(a, b, c, d),
+        programs=[linking("1", (a, b)), linking("2", (c, d)), linking("3", (b, c))],
+        states=6_000_000,
+    ),
+    "a-X | a-Y": Case(
+        counts={a: 1, X: 1, Y: 1}, persons=None,
+        programs=[linking("1", (a, X)), linking("2", (a, Y))], states=6_000_000,
+    ),
+    "a-X | a-Y, T": Case(
+        counts={a: 1, X: 1, Y: 1}, persons=None,
+        programs=[linking("1", (a, X)), linking("2", (a, Y)), linking("0", (a, X))],
+        optional=LAST({2}), states=6_000_000,
+    ),
+    "a-b | a-X | b-Y": Case(
+        counts={a: 1, b: 1, X: 1, Y: 1}, persons=None,
+        programs=[linking("1", (a, b)), linking("2", (a, X)), linking("3", (b, Y))],
+        states=6_000_000,
+    ),
+    "fold x2 a | a-b": Case(
+        **one_more(a, 3, b), readers={0: nonces(a, 3)},
+        programs=[billing(a, 1, range(1, 2), range(2, 3)), linking("1", (a, b))], states=6_000_000,
+    ),
+    "fold x2 b | a-b": Case(
+        **one_more(b, 3, a), readers={0: nonces(b, 3)},
+        programs=[billing(b, 1, range(1, 2), range(2, 3)), linking("1", (a, b))], states=6_000_000,
+    ),
+    "fold x2 a | a-b, T owner": Case(
+        **one_more(a, 3, b), readers={0: nonces(a, 3)},
+        programs=[
+            billing(a, 2, range(1, 3)), linking("1", (a, b)), billing(a, 1, range(1, 2), range(2, 3))
+        ],
+        optional=LAST({2}), states=6_000_000,
+    ),
+    "fold a | a-b, T linker": Case(
+        **one_more(a, 2, b), readers={0: nonces(a, 2)},
+        programs=[billing(a, 1, range(1, 2)), linking("1", (a, b)), linking("0", (a, b))],
+        optional=LAST({2}), states=6_000_000,
+    ),
+    "fold a | a-b | b-c": Case(
+        **one_more(a, 2, b, c), readers={0: nonces(a, 2)},
+        programs=[billing(a, 1, range(1, 2)), linking("1", (a, b)), linking("2", (b, c))],
+        states=6_000_000,
+    ),
+    "fold x2 a, T owner that is ahead": Case(
+        **one_more(a, 5), readers={0: nonces(a, 5)},
+        programs=[billing(a, 2, range(1, 2), range(2, 5)), billing(a, 1, range(1, 4))],
+        optional=LAST({1}), states=6_000_000,
+    ),
+    "fold a, T owner twice": Case(
+        **one_more(a, 3), readers={0: nonces(a, 3)},
+        programs=[
+            billing(a, 3, range(1, 3)), billing(a, 2, range(1, 2), range(2, 3)),
+            billing(a, 1, range(1, 3)),
+        ],
+        optional=LAST({1, 2}), states=6_000_000,
+    ),
+    "read a | read b | a-b": Case(
+        **all_in_one(a, b), readers={0: nonces(a, 1), 1: nonces(b, 1)},
+        programs=[reading(a), reading(b), linking("1", (a, b))], states=6_000_000,
+    ),
+    "read a | a-b, T": Case(
+        **all_in_one(a, b), readers={0: nonces(a, 1)},
+        programs=[reading(a), linking("1", (a, b)), linking("0", (a, b))],
+        optional=LAST({2}), states=6_000_000,
+    ),
+    "read a | a-b | b-c": Case(
+        **all_in_one(a, b, c), readers={0: nonces(a, 1)},
+        programs=[reading(a), linking("1", (a, b)), linking("2", (b, c))], states=6_000_000,
+    ),
+    "read a after a-b | b-c": Case(
+        **all_in_one(a, b, c), readers={0: nonces(a, 1) | nonces(b, 1)}, linked=((a, b),),
+        programs=[reading(a), linking("1", (b, c)), linking("2", (c, a))], states=6_000_000,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_is_lost_in_any_interleaving(name: str) -> None:
+    import time;t=time.time()
+    st = search(CASES[name]); print("\n@@",name,st.states,st.ends,round(time.time()-t,1))
+    assert st.ends > 0

@@ -1,0 +1,145 @@
+"""A streams worker killed in the middle changes no profile and no count."""
+
+import asyncio
+import random
+import uuid
+from collections import defaultdict
+
+import pytest
+
+from kinbid.monitor import roots_of
+from models.caps import CapLedger, decode_ledger, fold_outcome
+from models.commands import Steps
+from models.events import Billing, Event, Order, Outcome, PageView, ProductView, SignIn, encode
+from models.facets import Facet, decode_facet, fold_event
+from models.identifiers import Namespace, NodeId
+from models.identity import settle
+from models.keys import Keys
+from models.profile import newest_fields
+from models.topics import Topics
+from models.units import CampaignId, CreativeId, ExchangeId
+from runtime.redis_link import RedisLink
+from tests.system.client import AIRLINE, SHOP, Client
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+PEOPLE = 40
+EVENTS = 3_000
+IMPRESSIONS = 600
+
+
+def make_story(client: Client, rng: random.Random) -> tuple[list[Event], list[Outcome]]:
+    """People with three devices each, who browse, order and sign in; and billed impressions."""
+    run = uuid.uuid4().hex
+    people = [
+        [client.node(Namespace.COOKIE, f"{run}-{person}-{device}") for device in range(3)]
+        for person in range(PEOPLE)
+    ]
+    emails = [client.node(Namespace.EMAIL, f"{run}-{n}@a.example") for n in range(PEOPLE)]
+    events: list[Event] = []
+    for number in range(EVENTS):
+        person = rng.randrange(PEOPLE)
+        device = rng.choice(people[person])
+        common = {"event_id": f"{run}-{number}", "event_time_ms": client.now_ms()}
+        draw = rng.random()
+        if draw < 0.1:
+            events.append(SignIn(ids=(device, emails[person]), advertiser=SHOP, **common))
+        elif draw < 0.2:
+            events.append(
+                Order(
+                    ids=(device,), advertiser=SHOP, order_id=f"{run}-{number}",
+                    revenue_micros=rng.randrange(10**8), margin_micros=1, **common,
+                )
+            )  # fmt: skip
+        elif draw < 0.6:
+            item = f"item-{rng.randrange(30)}"
+            events.append(ProductView(ids=(device,), advertiser=SHOP, item=item, **common))
+        else:
+            events.append(PageView(ids=(device,), advertiser=AIRLINE, page="/", **common))
+    outcomes: list[Outcome] = [
+        Billing(
+            node=rng.choice(rng.choice(people)), nonce=f"{run}-{n - rng.randrange(2)}",
+            campaign=CampaignId("air-seats"), creative=CreativeId("c"),
+            exchange=ExchangeId("north"), price_cpm_micros=1_000_000,
+            notice_time_ms=client.now_ms(), personal=True,
+        )
+        for n in range(IMPRESSIONS)
+    ]  # fmt: skip
+    return events, outcomes
+
+
+def expected(
+    events: list[Event], outcomes: list[Outcome]
+) -> tuple[dict[NodeId, Facet], dict[NodeId, CapLedger], dict[NodeId, set[NodeId]]]:
+    """What the records come to when each is folded once, in order, without any machinery."""
+    facets: dict[NodeId, Facet] = defaultdict(Facet)
+    ledgers: dict[NodeId, CapLedger] = defaultdict(CapLedger)
+    persons: dict[NodeId, set[NodeId]] = {}
+    for event in events:
+        facets[event.ids[0]] = fold_event(facets[event.ids[0]], event, 0)
+        joined = set().union(*(persons.get(node, {node}) for node in event.ids))
+        persons.update(dict.fromkeys(joined, joined))
+    for outcome in outcomes:
+        ledgers[outcome.node] = fold_outcome(ledgers[outcome.node], outcome, 0)
+    return facets, ledgers, persons
+
+
+async def found(
+    client: Client, nodes: list[NodeId]
+) -> tuple[dict[NodeId, Facet], dict[NodeId, CapLedger], dict[NodeId, NodeId]]:
+    """What stands in Redis, watermarks set aside: they depend on the partition."""
+    keys, link = Keys(client.settings.owner), RedisLink(client.settings.redis_url)
+    await link.connect()
+
+    def read(node: NodeId) -> Steps[dict[bytes, bytes]]:
+        return (yield from settle(keys, node)).fields
+
+    facets: dict[NodeId, Facet] = {}
+    ledgers: dict[NodeId, CapLedger] = {}
+    for fields in await link.run_all(read(node) for node in nodes):
+        facets |= {n: decode_facet(v) for n, v in newest_fields(fields, b"f").items()}
+        ledgers |= {n: decode_ledger(v) for n, v in newest_fields(fields, b"c").items()}
+    roots = await roots_of(link, keys, nodes)
+    await link.close()
+    return facets, ledgers, roots
+
+
+def test_killing_the_streams_worker_changes_no_profile_and_no_count(client: Client) -> None:
+    rng = random.Random(7)
+    events, outcomes = make_story(client, rng)
+    owner = client.settings.owner
+    seen = [(e.ids[0].encode(), encode(e)) for e in events]
+    billed = [(o.node.encode(), encode(o)) for o in outcomes]
+    client.produce_raw(Topics.EVENTS.name(owner), seen[: EVENTS // 2])
+    client.produce_raw(Topics.OUTCOMES.name(owner), billed[: IMPRESSIONS // 2])
+    client.stack.restart_part("streams")
+    client.produce_raw(Topics.EVENTS.name(owner), seen[EVENTS // 2 :])
+    client.stack.restart_part("streams")
+    client.produce_raw(Topics.OUTCOMES.name(owner), billed[IMPRESSIONS // 2 :])
+    facets, ledgers, persons = expected(events, outcomes)
+    nodes = sorted({*persons, *ledgers})
+
+    def look() -> list[str]:
+        now_facets, now_ledgers, roots = asyncio.run(found(client, nodes))
+        wrong = [f"facet of {n}" for n, f in facets.items() if bare(now_facets.get(n)) != bare(f)]
+        wrong += [
+            f"ledger of {n}"
+            for n, ledger in ledgers.items()
+            if n not in now_ledgers or now_ledgers[n].campaigns != ledger.campaigns
+        ]
+        wrong += [
+            f"person of {n}" for n in persons if any(roots[n] != roots[m] for m in persons[n])
+        ]
+        strangers = {roots[n] for n in persons}
+        if len(strangers) != len({frozenset(p) for p in persons.values()}):
+            wrong.append("two persons are one")
+        return wrong
+
+    assert client.until(look, lambda wrong: not wrong) == []
+
+
+def bare(facet: Facet | None) -> tuple[object, ...] | None:
+    """A facet without its watermark."""
+    if facet is None:
+        return None
+    return tuple(getattr(facet, name) for name in facet.__struct_fields__ if name != "watermark")

@@ -1,0 +1,249 @@
+"""HTTP/1.1 framing: the same answers however the bytes are cut, in the order of the requests."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bidder.http1 import MAX_BODY_BYTES, MAX_HEAD_BYTES, HttpCall, HttpConnection, response
+from tests.unit.bidder.support import thorough
+
+
+class FakeTransport(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.closed
+        self.written.append(bytes(data))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+
+class Client:
+    """A connection, what it was asked and what it answered."""
+
+    def __init__(self, *, answers_at_once: bool = True) -> None:
+        self.calls: list[HttpCall] = []
+        self.transport = FakeTransport()
+        self._answers_at_once = answers_at_once
+        self.connection = HttpConnection(self._handle)
+        self.connection.connection_made(self.transport)
+
+    def _handle(self, call: HttpCall) -> None:
+        self.calls.append(call)
+        if self._answers_at_once:
+            call.respond(echo(call))
+
+    def send(self, *pieces: bytes) -> bytes:
+        for piece in pieces:
+            self.connection.data_received(piece)
+        return self.received
+
+    @property
+    def received(self) -> bytes:
+        return b"".join(self.transport.written)
+
+
+def echo(call: HttpCall) -> bytes:
+    return response(200, b"%b %b %b" % (call.method, call.target, call.body))
+
+
+def post(path: bytes, body: bytes = b"", extra: bytes = b"") -> bytes:
+    return b"POST %b HTTP/1.1\r\nHost: b\r\n%bContent-Length: %d\r\n\r\n%b" % (
+        path, extra, len(body), body,
+    )  # fmt: skip
+
+
+CHUNKED = (
+    b"POST /chunked HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n"
+)
+STREAM = (
+    post(b"/one", b'{"id":1}')
+    + b"GET /two?t=1&p=2 HTTP/1.1\r\nHost: b\r\n\r\n"
+    + CHUNKED
+    + post(b"/three", b"x" * 70)
+    + post(b"/last", b"bye", b"Connection: close\r\n")
+)
+
+
+def cut(stream: bytes, places: Sequence[int]) -> list[bytes]:
+    edges = [0, *sorted(places), len(stream)]
+    return [stream[a:b] for a, b in pairwise(edges)]
+
+
+@thorough
+@given(st.lists(st.integers(0, len(STREAM)), max_size=12))
+def test_any_cut_of_the_bytes_gives_the_same_answers(places: list[int]) -> None:
+    whole, pieces = Client(), Client()
+    whole.send(STREAM)
+    pieces.send(*cut(STREAM, places))
+    assert pieces.received == whole.received
+    assert pieces.transport.closed
+    assert whole.received.count(b"HTTP/1.1 200 OK") == 5
+
+
+def test_byte_by_byte_is_the_same_as_at_once() -> None:
+    assert Client().send(*(bytes([one]) for one in STREAM)) == Client().send(STREAM)
+
+
+BROKEN = [
+    b"garbage\r\n\r\n",
+    b"\x16\x03\x01\x02\x00",
+    b"GET / HTTP/9.9\r\n\r\n",
+    b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+]
+
+
+@thorough
+@given(st.sampled_from(BROKEN), st.lists(st.integers(0, 60), max_size=6))
+def test_garbage_is_answered_400_after_what_could_be_read_and_ends_the_connection(
+    garbage: bytes, places: list[int]
+) -> None:
+    client = Client()
+    received = client.send(*cut(post(b"/fine", b"1") + garbage, places))
+    assert received == response(200, b"POST /fine 1") + response(400)
+    assert client.transport.closed
+    assert client.send(post(b"/more")) == received
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]])
+def test_h10_pipelined_requests_are_answered_in_order_whoever_is_ready_first(
+    order: list[int],
+) -> None:
+    client = Client(answers_at_once=False)
+    client.send(post(b"/0"), post(b"/1") + post(b"/2"))
+    for place in order:
+        assert client.calls[place].respond(echo(client.calls[place]))
+    assert client.received == b"".join(response(200, b"POST /%d " % n) for n in range(3))
+    assert not client.transport.closed
+
+
+def test_answers_that_become_ready_together_leave_in_one_write() -> None:
+    client = Client(answers_at_once=False)
+    client.send(post(b"/0") + post(b"/1") + post(b"/2"))
+    for place in (2, 1):
+        client.calls[place].respond(response(204))
+    assert client.transport.written == []
+    client.calls[0].respond(response(204))
+    assert len(client.transport.written) == 1
+
+
+def test_h10_a_connection_stays_open_for_thousands_of_requests() -> None:
+    client = Client()
+    for n in range(5_000):
+        client.send(post(b"/%d" % n))
+    assert len(client.calls) == 5_000
+    assert not client.transport.closed
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [post(b"/", b"", b"Connection: close\r\n"), b"GET / HTTP/1.0\r\n\r\n"],
+)
+def test_connection_close_and_http_1_0_end_the_connection_after_the_answer(
+    request_bytes: bytes,
+) -> None:
+    client = Client(answers_at_once=False)
+    client.send(request_bytes + post(b"/ignored"))
+    assert not client.transport.closed
+    (call,) = client.calls
+    assert call.respond(response(204))
+    assert client.received == response(204)
+    assert client.transport.closed
+
+
+@pytest.mark.parametrize("piece", [10, 1_000, 5_000, 10**9])
+def test_h14_an_oversize_head_is_400_however_it_comes(piece: int) -> None:
+    head = b"GET / HTTP/1.1\r\nX: " + b"x" * (2 * MAX_HEAD_BYTES) + b"\r\n\r\n"
+    client = Client()
+    client.send(*(head[at : at + piece] for at in range(0, len(head), piece)))
+    assert client.received == response(400)
+    assert client.transport.closed
+    assert client.calls == []
+
+
+@pytest.mark.parametrize("piece", [100, 5_000, 10**9])
+def test_h14_a_large_body_is_not_taken_for_an_oversize_head(piece: int) -> None:
+    stream = post(b"/a", b"x" * (3 * MAX_HEAD_BYTES)) + post(b"/b", b"x" * MAX_BODY_BYTES)
+    client = Client()
+    client.send(*(stream[at : at + piece] for at in range(0, len(stream), piece)))
+    assert [len(call.body) for call in client.calls] == [3 * MAX_HEAD_BYTES, MAX_BODY_BYTES]
+
+
+@pytest.mark.parametrize("piece", [5_000, 10**9])
+def test_h14_an_oversize_body_is_413_and_is_not_kept(piece: int) -> None:
+    stream = post(b"/fine") + post(b"/", b"x" * (MAX_BODY_BYTES + 1)) + post(b"/more")
+    client = Client()
+    client.send(*(stream[at : at + piece] for at in range(0, len(stream), piece)))
+    assert client.received == response(200, b"POST /fine ") + response(413)
+    assert client.transport.closed
+
+
+def test_an_offer_to_change_the_protocol_is_ignored_and_the_request_answered_once() -> None:
+    client = Client(answers_at_once=False)
+    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n"
+    client.send(post(b"/bid", b"{}", upgrade))
+    (call,) = client.calls
+    call.respond(response(400))  # the parser does not read a body behind such an offer
+    assert client.received == response(400)
+    assert client.transport.closed
+
+
+def test_a_second_answer_is_ignored() -> None:
+    client = Client(answers_at_once=False)
+    client.send(post(b"/"))
+    (call,) = client.calls
+    assert call.respond(response(204))
+    assert not call.respond(response(200, b"late"))
+    assert client.received == response(204)
+
+
+def test_an_answer_to_a_client_that_is_gone_says_so() -> None:
+    client = Client(answers_at_once=False)
+    client.send(post(b"/0") + post(b"/1"))
+    client.connection.connection_lost(None)
+    assert [call.respond(response(204)) for call in client.calls] == [False, False]
+    assert client.received == b""
+
+
+def test_a_client_that_sends_no_more_still_gets_its_answer() -> None:
+    client = Client(answers_at_once=False)
+    client.send(post(b"/"))
+    assert client.connection.eof_received(), "asyncio closes the transport otherwise"
+    assert client.calls[0].respond(response(204))
+    assert client.received == response(204)
+    assert client.transport.closed
+    assert not Client().connection.eof_received()
+
+
+@pytest.mark.parametrize("status", [204, 400, 404, 405, 413, 503])
+def test_h2_h3_a_response_without_body_is_bare(status: int) -> None:
+    head, _, rest = response(status).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert rest == b""
+    assert (b"Content-Length: 0" in head) == (status != 204)
+
+
+def test_h2_h6_h11_a_response_with_body_is_json_and_states_our_version() -> None:
+    head, _, rest = response(200, b'{"id":"1"}').partition(b"\r\n\r\n")
+    assert rest == b'{"id":"1"}'
+    lines = head.split(b"\r\n")
+    assert lines[0] == b"HTTP/1.1 200 OK"
+    assert set(lines[1:]) == {
+        b"Content-Type: application/json",
+        b"x-openrtb-version: 2.6",
+        b"Content-Length: 10",
+    }

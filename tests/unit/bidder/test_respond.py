@@ -1,0 +1,238 @@
+"""Responses: valid JSON, escaped markup, macros untouched, whatever the data holds."""
+
+import html
+import json
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bidder.creatives import Creatives
+from bidder.decide import Bid
+from bidder.respond import Responder
+from models.catalog import Catalog
+from models.catalog_records import Advertiser, Campaign, Creative
+from models.notices import NoticeSigner, NoticeToken
+from models.profile import Header
+from models.units import MICROS
+from tests.unit.bidder.support import (
+    BRAND,
+    ITEMS,
+    NODE,
+    NOW_MS,
+    SETTINGS,
+    SHOP,
+    bid_request,
+    catalog,
+    creative,
+    decision_of,
+    imp,
+    person,
+    product,
+    the_bid,
+    thorough,
+    viewed,
+)
+
+SIGNER = NoticeSigner(SETTINGS.notice_secret)
+
+HOSTILE = [
+    "'\"`",
+    "</script><script>alert(1)</script>",
+    "<!-- -->",
+    "${AUCTION_PRICE}",
+    "{AUCTION_PRICE}",
+    "{click_url} {{}}",
+    "a\nb\r\tc\x00\x1f",
+    "\u2028\u2029 \U0001f600 \u202e",
+    "&quot;&amp;&#39;",
+    "\\u0022\\",
+    "%22%0d%0a",
+    "]}}]}",
+]
+
+texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+def token(nonce: str = "w1-0", bid_cpm_micros: int = 1_000_000) -> NoticeToken:
+    return NoticeToken(
+        node=NODE, nonce=nonce, campaign="c", creative="cr", exchange="north",
+        bid_cpm_micros=bid_cpm_micros, expires_ms=NOW_MS + 1,
+    )  # fmt: skip
+
+
+def responder(what: Catalog, public_url: str = "https://bid.example/") -> Responder:
+    return Responder(what, SIGNER, public_url=public_url, seat="kinbid", currency="USD")
+
+
+def item_bid(what: Catalog) -> Bid:
+    return the_bid(decision_of(who=person(Header(products=(viewed(),))), what=what))
+
+
+def hostile_catalog(text: str, **creative_changes: object) -> Catalog:
+    changes = {"html": '<a title="{title}" href="{click_url}">{title} ${price}</a>'}
+    return catalog(
+        product(title=text, group=text),
+        creative("items", ITEMS, click_url="https://shop.example/{title}?g={group}",
+                 **(changes | creative_changes)),
+    )  # fmt: skip
+
+
+def twin(request_id: str, bids: list[tuple[Bid, NoticeToken]], what: Catalog) -> dict[str, Any]:
+    """The response as plain Python would write it."""
+    written = []
+    for bid, notice in bids:
+        advertiser = what.advertisers[bid.campaign.advertiser]
+        signed = SIGNER.sign(notice)
+        written.append(
+            {
+                "id": notice.nonce,
+                "impid": bid.imp_id,
+                "price": bid.bid_cpm_micros / MICROS,
+                "adm": json.loads(b'"' + Creatives(what).fill(bid) + b'"'),
+                "nurl": f"https://bid.example/notice/win?t={signed}&p=${{AUCTION_PRICE}}",
+                "burl": f"https://bid.example/notice/billing?t={signed}&p=${{AUCTION_PRICE}}",
+                "adomain": [advertiser.domain],
+                "cid": bid.campaign.id,
+                "crid": bid.creative.id,
+                "cat": list(advertiser.iab_categories),
+                "w": bid.width,
+                "h": bid.height,
+                "mtype": 1,
+            }
+        )
+    return {"id": request_id, "seatbid": [{"bid": written, "seat": "kinbid"}], "cur": "USD"}
+
+
+@thorough
+@given(texts, texts, texts)
+@example(request_id=HOSTILE[0], imp_id=HOSTILE[1], title=HOSTILE[3])
+@example(request_id=HOSTILE[11], imp_id=HOSTILE[9], title=HOSTILE[6])
+def test_o1_o2_o12_a_response_is_the_json_that_plain_python_writes(
+    request_id: str, imp_id: str, title: str
+) -> None:
+    what = hostile_catalog(title)
+    request = bid_request(imp(id=imp_id or "i"), imp(id="second"), id=request_id or "r")
+    decision = decision_of(request, person(Header(products=(viewed(),))), what)
+    bids = [(bid, token(f"w1-{n}")) for n, bid in enumerate(decision.bids)]
+    body = responder(what).body(request.id, bids)
+    assert json.loads(body) == twin(request.id, bids, what)
+    assert body.decode()  # UTF-8
+
+
+def test_o3_o4_o8_f3_every_field_that_exchanges_insist_on_is_there() -> None:
+    what = catalog()
+    response = json.loads(responder(what).body("r", [(item_bid(what), token())]))
+    assert response["cur"] == "USD"
+    assert response["seatbid"][0]["seat"] == "kinbid"
+    (bid,) = response["seatbid"][0]["bid"]
+    assert (bid["crid"], bid["cid"], bid["mtype"]) == ("items", ITEMS, 1)
+    assert (bid["w"], bid["h"], bid["adomain"]) == (300, 250, ["shop.example"])
+    assert len(bid["crid"]) <= 64
+
+
+@pytest.mark.parametrize("micros", [10_000, 1, 123_456, 999_999, 1_000_001, 12_345_678_901])
+def test_a10_a_price_is_written_exactly_with_six_decimals_at_most(micros: int) -> None:
+    what = catalog()
+    bid = the_bid(decision_of(bid_request(imp(bidfloor=0.01)), what=what))
+    priced = Bid(bid.imp_id, bid.campaign, bid.creative, 300, 250, micros, micros, offer=bid.offer)
+    body = responder(what).body("r", [(priced, token())])
+    written = body.split(b'"price":')[1].split(b",")[0].decode()
+    assert round(float(written) * MICROS) == micros
+    assert len(written.partition(".")[2]) <= 6
+    assert "e" not in written
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_customers_and_feeds_wrote_is_text_in_the_markup_and_nothing_else(text: str) -> None:
+    what = hostile_catalog(text)
+    markup = json.loads(b'"' + Creatives(what).fill(item_bid(what)) + b'"')
+    assert markup.startswith('<a title="')
+    title, _, rest = markup.removeprefix('<a title="').partition('" href="')
+    address, _, rest = rest.partition('">')
+    shown, _, rest = rest.rpartition(" $12.00</a>")
+    assert rest == ""
+    assert html.unescape(title) == text
+    assert html.unescape(shown) == text
+    assert not set('<>"{') & set(title + shown)
+    parts = urlsplit(html.unescape(address))
+    assert (parts.scheme, parts.hostname) == ("https", "shop.example")
+    assert unquote(parts.path) == f"/{text}"
+    assert parse_qs(parts.query, keep_blank_values=True) == {"g": [text]}
+
+
+@pytest.mark.parametrize("text", ["${AUCTION_PRICE}", "{AUCTION_PRICE}", "$ {AUCTION_LOSS}"])
+def test_c3_no_value_of_the_data_becomes_a_macro(text: str) -> None:
+    what = hostile_catalog(text, html="${title} {click_url}")
+    body = responder(what).body("r", [(item_bid(what), token())])
+    adm = json.loads(body)["seatbid"][0]["bid"][0]["adm"]
+    assert "{AUCTION" not in adm
+
+
+def test_c1_c3_macros_of_templates_and_notices_survive_as_text() -> None:
+    template = '<img src="https://px.example/?p=${{AUCTION_PRICE}}&a={advertiser}">{click_url}'
+    what = catalog(
+        creative("brand", BRAND, html=template,
+                 click_url="https://air.example/?c=${{CLICK_ID}}&a={advertiser}"),
+    )  # fmt: skip
+    bid = the_bid(decision_of(who=person(Header()), what=what))
+    written = json.loads(responder(what).body("r", [(bid, token())]))["seatbid"][0]["bid"][0]
+    assert "?p=${AUCTION_PRICE}&a=Kinbid Air" in written["adm"]
+    assert "?c=${CLICK_ID}&amp;a=Kinbid%20Air" in written["adm"]
+    for name in ("nurl", "burl"):
+        assert written[name].endswith("&p=${AUCTION_PRICE}")
+
+
+def test_n12_a_notice_url_holds_the_signed_token_and_our_public_address() -> None:
+    what = catalog()
+    response = json.loads(responder(what).body("r", [(item_bid(what), token("w1-9"))]))
+    (bid,) = response["seatbid"][0]["bid"]
+    for name, kind in (("nurl", "win"), ("burl", "billing")):
+        parts = urlsplit(bid[name])
+        assert (parts.netloc, parts.path) == ("bid.example", f"/notice/{kind}")
+        assert SIGNER.verify(parse_qs(parts.query)["t"][0]) == token("w1-9")
+
+
+def test_a_slot_that_the_offer_does_not_have_is_left_empty() -> None:
+    what = catalog(
+        creative("items", ITEMS, html="[{fare}]{click_url}", click_url="https://s.example/{trip}{click_url}")
+    )  # fmt: skip
+    assert Creatives(what).fill(item_bid(what)) == b"[]https://s.example/"
+
+
+def test_a_creative_that_changes_is_compiled_anew() -> None:
+    what = catalog()
+    creatives = Creatives(what)
+    before = creatives.fill(item_bid(what))
+    assert creatives.fill(item_bid(what)) == before
+    what.apply(creative("items", ITEMS, html="new"))
+    assert creatives.fill(item_bid(what)) == b"new"
+
+
+def test_a_new_price_and_name_show_at_the_next_bid() -> None:
+    what = catalog()
+    creatives = Creatives(what)
+    assert b"Kind of Blue 12.00" in creatives.fill(item_bid(what))
+    what.apply(product(price_micros=9_990_000, updated_ms=NOW_MS + 1))
+    what.apply(Advertiser(id=SHOP, name="New", domain="shop.example"))
+    assert b"Kind of Blue 9.99" in creatives.fill(item_bid(what))
+
+
+def test_h16_the_response_of_the_demos_largest_creative_is_below_4_kb(
+    demo_catalog: Catalog,
+) -> None:
+    largest = 0
+    for campaign in demo_catalog.campaigns.values():
+        for one in demo_catalog.creatives[campaign.id]:
+            body = responder(demo_catalog).body("r" * 36, [(demo_bid(campaign, one), token())])
+            largest = max(largest, len(body))
+    print(f"largest response with one bid: {largest} bytes")
+    assert largest < 4_096
+
+
+def demo_bid(campaign: Campaign, one: Creative) -> Bid:
+    width, height = one.sizes[0]
+    offer = product(title="A rather long title of a record, remastered, with bonus tracks")
+    return Bid("slot", campaign, one, width, height, 1, 1, offer=offer)
