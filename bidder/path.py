@@ -144,7 +144,12 @@ class BidPath:
         for _ in range(MOST_ROUNDS):
             decision = self._decide(case, excluded)
             drafts = self._draft(case, decision)
-            refused = yield from self._reserve(drafts, now_ms)
+            try:
+                refused = yield from self._reserve(drafts, now_ms)
+            except (RedisDownError, RedisReplyError):
+                self._counters.add(REDIS_FAILURES)
+                self._release_drafts(drafts)
+                break
             if not refused:
                 return self._respond(case, decision, drafts)
             excluded |= refused
@@ -209,8 +214,11 @@ class BidPath:
                 self._counters.add(CAP_REFUSALS)
                 refused.add(draft.bid.campaign.id)
         if refused:
-            self.release([draft.held for draft in drafts if draft.held is not None])
+            self._release_drafts(drafts)
         return frozenset(refused)
+
+    def _release_drafts(self, drafts: list[_Draft]) -> None:
+        self.release([draft.held for draft in drafts if draft.held is not None])
 
     def release(self, held: Iterable[Reserved]) -> None:
         """Takes reservations back whose bids are not sent; Redis lets its copy expire."""
@@ -218,16 +226,11 @@ class BidPath:
             self.own.remove(one.root, one.reservation)
 
     def _reserve_one(self, held: Reserved, segment: Segment, now_ms: int) -> Steps[bool]:
-        try:
-            reserved = yield from reserve_exactly(
-                self._keys, held.root, self.own.field, self.own.packed(held.root), held.reservation,
-                cap=segment.cap_impressions, window_ms=segment.cap_window_seconds * 1000,
-                now_ms=now_ms,
-            )  # fmt: skip
-        except (RedisDownError, RedisReplyError):
-            self._counters.add(REDIS_FAILURES)
-            return False
-        return reserved
+        return reserve_exactly(
+            self._keys, held.root, self.own.field, self.own.packed(held.root), held.reservation,
+            cap=segment.cap_impressions, window_ms=segment.cap_window_seconds * 1000,
+            now_ms=now_ms,
+        )  # fmt: skip
 
     def _respond(self, case: _Case, decision: Decision, drafts: list[_Draft]) -> Answer:
         person = case.found.person

@@ -255,19 +255,26 @@ def fold(
 def _fold_settled(
     keys: Keys, node: NodeId, field: bytes, apply: Callable[[bytes | None], bytes | None]
 ) -> Steps[NodeId]:
-    prefix = field.partition(b"@")[0] + b"@"
+    prefix, epoch = field.partition(b"@")[0] + b"@", _epoch_of(field)
     while True:
         settled = yield from settle(keys, node)
         versions = {name: v for name, v in settled.fields.items() if name.startswith(prefix)}
-        newest = max(versions.values(), key=decode_watermark, default=None)
-        changed = apply(newest)
-        if changed is None:
-            return settled.root
         person = keys.person(settled.root)
+        if any(_epoch_of(name) > epoch for name in versions):
+            # Taken over, and what was folded here since may be gone: a field of this epoch would
+            # be taken for the latest by the next call.
+            if field in versions:
+                yield [("HDEL", person, field)]
+            return settled.root
+        newest = max(versions.values(), key=decode_watermark, default=None)
+        # With nothing to fold the newest comes under this epoch all the same: an owner before may
+        # still be at work on its own field, and another one remove it.
+        changed = apply(newest) or newest
+        if changed is None or changed == versions.get(field):
+            return settled.root
         _, parent = yield [("HSET", person, field, changed), ("GET", keys.parent(settled.root))]
         if parent is None:
-            # Never a later owner's: it may have folded on since these were read.
-            older = [name for name in versions if _epoch_of(name) < _epoch_of(field)]
+            older = [name for name in versions if name != field]
             if older:
                 yield [("HDEL", person, *older)]
             return settled.root

@@ -53,7 +53,7 @@ ACCESSORY_FINISHES: Final = ("black", "silver", "blue")
 
 
 class Purchase(msgspec.Struct, frozen=True, gc=False):
-    """One line of the log; ``revenue_micros`` may be 0 (99 lines are)."""
+    """One line of the log; ``revenue_micros`` may be 0 (80 lines are)."""
 
     date: dt.date
     quantity: int

@@ -17,9 +17,9 @@ __all__ = ["Stock"]
 CHANGES_PER_SECOND: Final = 4
 """Ordinary changes: a fare, a few seats, a product's price."""
 
-SELL_OUTS_PER_SECOND: Final = 0.4
+SELL_OUTS_PER_SECOND: Final = 0.8
 CANCELLATIONS_PER_SECOND: Final = 0.5
-OUT_OF_STOCK_PER_SECOND: Final = 0.2
+OUT_OF_STOCK_PER_SECOND: Final = 0.9
 
 HALF_MS: Final = SECOND_MS // 2
 

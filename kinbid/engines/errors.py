@@ -1,7 +1,9 @@
 """What can go wrong with an engine, by what a person can do about it."""
 
+from models.errors import KinbidError
 
-class EngineError(Exception):
+
+class EngineError(KinbidError):
     """Base of every error of this package; its text is a sentence for a person."""
 
 

@@ -25,6 +25,9 @@ from tests.fakes.memory_store import MemoryStore
 __all__ = ["Program", "Search", "Statistics", "TooManyStatesError", "explore"]
 
 Program: TypeAlias = Callable[[], Steps[Any]]
+State: TypeAlias = tuple[int, ...]
+"""The number of the store, then of each program's position."""
+
 History: TypeAlias = tuple[tuple[Any, ...], ...]
 """A program's replies, step by step."""
 
@@ -131,6 +134,16 @@ class _Explorer:
             position.followers[reply] = follower
         return follower
 
+    def step(self, state: State, place: int) -> State:
+        """Executes the next command of the program at ``place``."""
+        position = self.positions[state[place + 1]]
+        assert position.command is not None
+        store, reply = self.execute(state[0], position.command)
+        follower = self.follow(place, position, reply)
+        if follower.command is None:
+            self.search.on_result(place, follower.result, self.stores[store])
+        return (store, *state[1 : place + 1], follower.number, *state[place + 2 :])
+
     def _new(
         self, full: History, wanted: list[Command], partial: tuple[Any, ...] = ()
     ) -> _Position:
@@ -205,7 +218,7 @@ def _frozen(value: object) -> object:
 
 
 def explore(search: Search) -> Statistics:
-    """Visits every state that can be reached.
+    """Visits every state that can be reached; a check that fails is shown with its schedule.
 
     Raises:
         TooManyStatesError: there are more than ``limit``.
@@ -217,26 +230,44 @@ def explore(search: Search) -> Statistics:
         explorer.intern(search.store),
         *(explorer.start(place).number for place in places),
     )
-    seen, todo, transitions, ends = {first}, [first], 0, 0
-    while todo:
-        state = todo.pop()
-        waiting = [p for p in places if positions[state[p + 1]].command is not None]
-        is_end = search.optional.issuperset(waiting)
-        for place in _enough(search, waiting, [positions[n].command for n in state[1:]]):
-            position = positions[state[place + 1]]
-            assert position.command is not None
-            transitions += 1
-            store, reply = explorer.execute(state[0], position.command)
-            follower = explorer.follow(place, position, reply)
-            if follower.command is None:
-                search.on_result(place, follower.result, explorer.stores[store])
-            after = (store, *state[1 : place + 1], follower.number, *state[place + 2 :])
-            if after not in seen:
-                seen.add(after)
-                todo.append(after)
-        if is_end:
-            ends += 1
-            search.on_end(explorer.stores[state[0]])
-        if len(seen) > search.limit:
-            raise TooManyStatesError(f"more than {search.limit} states")
-    return Statistics(len(seen), transitions, ends)
+    came_from: dict[State, tuple[State, int] | None] = {first: None}
+    todo, transitions, ends = [first], 0, 0
+    state, place = first, 0
+    try:
+        while todo:
+            state = todo.pop()
+            waiting = [p for p in places if positions[state[p + 1]].command is not None]
+            if search.optional.issuperset(waiting):
+                ends += 1
+                search.on_end(explorer.stores[state[0]])
+            for place in _enough(search, waiting, [positions[n].command for n in state[1:]]):
+                transitions += 1
+                after = explorer.step(state, place)
+                if after not in came_from:
+                    came_from[after] = state, place
+                    todo.append(after)
+            if len(came_from) > search.limit:
+                raise TooManyStatesError(f"more than {search.limit} states")
+    except AssertionError as error:
+        error.add_note(_schedule(explorer, came_from, state, place))
+        raise
+    return Statistics(len(came_from), transitions, ends)
+
+
+def _schedule(
+    explorer: _Explorer,
+    came_from: dict[State, tuple[State, int] | None],
+    state: State,
+    place: int,
+) -> str:
+    """The commands that led to a state, and the one that was tried there."""
+    lines: list[str] = []
+    step: tuple[State, int] | None = state, place
+    while step is not None:
+        state, place = step
+        position = explorer.positions[state[place + 1]]
+        if position.command is not None:
+            _, reply = explorer.executed.get((state[0], position.command), (0, "(not run)"))
+            lines.append(f"program {place}: {position.command} -> {reply}")
+        step = came_from[state]
+    return "\n".join(reversed(lines))

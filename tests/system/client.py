@@ -61,8 +61,8 @@ class Client:
         async def send() -> None:
             producer = await kafka.producer(self.settings)
             try:
-                for key, value in records:
-                    await producer.send_and_wait(topic, key=key, value=value)
+                sent = [await producer.send(topic, key=k, value=value) for k, value in records]
+                await asyncio.gather(*sent)
             finally:
                 await producer.stop()
 
@@ -131,7 +131,7 @@ class Client:
 
     def campaigns(self, looks: int, **identity: str) -> set[str | None]:
         """What is seen in so many looks, each over a connection of its own."""
-        return {self.campaign(**identity) for _ in range(looks)}
+        return {self.campaign("north", live=False, **identity) for _ in range(looks)}
 
     def notify(self, url: str, price: float) -> int:
         with urllib.request.urlopen(url.replace("${AUCTION_PRICE}", str(price))) as answer:

@@ -123,8 +123,8 @@ def test_redis_starts_with_the_flags_of_its_service(tmp_path: Path) -> None:
 def kafka_from_its_service(folder: Path, stack: ExitStack) -> str:
     """Apache Kafka with the service's properties on ports of this machine; its address."""
     lib = find_apache_kafka(ROOT)
-    if lib is None:
-        pytest.skip("Apache Kafka was not fetched: run `make engines`")
+    if lib is None or shutil.which("java") is None:
+        pytest.skip("Apache Kafka or Java is missing: run `make engines`")
     given = dict(compose()["services"]["kafka"]["environment"])
     cluster_id = given.pop("CLUSTER_ID")
     client, host, controller = free_ports(3)
@@ -394,5 +394,4 @@ def test_prometheus_scrapes_every_process_and_answers_every_panel(
         until(lambda: bool(query(url, shown)), "a bid is counted", SCRAPED_SECONDS)
         for expression in dashboard_expressions():
             query(url, expression)
-        for name in ("bidder_bids_total", "bidder_no_bids_total", "streams_takeovers_total"):
-            assert query(url, name) is not None
+        assert query(url, "sum(bidder_bids_total) > 0")

@@ -28,6 +28,28 @@ EVENTS = 3_000
 IMPRESSIONS = 600
 
 
+def make_event(
+    rng: random.Random, event_id: str, device: NodeId, email: NodeId, now_ms: int
+) -> Event:
+    draw = rng.random()
+    if draw < 0.1:
+        ids = (device, email)
+        return SignIn(event_id=event_id, ids=ids, event_time_ms=now_ms, advertiser=SHOP)
+    if draw < 0.2:
+        return Order(
+            event_id=event_id, ids=(device,), event_time_ms=now_ms, advertiser=SHOP,
+            order_id=event_id, revenue_micros=rng.randrange(10**8), margin_micros=1,
+        )  # fmt: skip
+    if draw < 0.6:
+        item = f"item-{rng.randrange(30)}"
+        return ProductView(
+            event_id=event_id, ids=(device,), event_time_ms=now_ms, advertiser=SHOP, item=item
+        )
+    return PageView(
+        event_id=event_id, ids=(device,), event_time_ms=now_ms, advertiser=AIRLINE, page="/"
+    )
+
+
 def make_story(client: Client, rng: random.Random) -> tuple[list[Event], list[Outcome]]:
     """People with three devices each, who browse, order and sign in; and billed impressions."""
     run = uuid.uuid4().hex
@@ -40,22 +62,7 @@ def make_story(client: Client, rng: random.Random) -> tuple[list[Event], list[Ou
     for number in range(EVENTS):
         person = rng.randrange(PEOPLE)
         device = rng.choice(people[person])
-        common = {"event_id": f"{run}-{number}", "event_time_ms": client.now_ms()}
-        draw = rng.random()
-        if draw < 0.1:
-            events.append(SignIn(ids=(device, emails[person]), advertiser=SHOP, **common))
-        elif draw < 0.2:
-            events.append(
-                Order(
-                    ids=(device,), advertiser=SHOP, order_id=f"{run}-{number}",
-                    revenue_micros=rng.randrange(10**8), margin_micros=1, **common,
-                )
-            )  # fmt: skip
-        elif draw < 0.6:
-            item = f"item-{rng.randrange(30)}"
-            events.append(ProductView(ids=(device,), advertiser=SHOP, item=item, **common))
-        else:
-            events.append(PageView(ids=(device,), advertiser=AIRLINE, page="/", **common))
+        events.append(make_event(rng, f"{run}-{number}", device, emails[person], client.now_ms()))
     outcomes: list[Outcome] = [
         Billing(
             node=rng.choice(rng.choice(people)), nonce=f"{run}-{n - rng.randrange(2)}",

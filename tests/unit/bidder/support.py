@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from hypothesis import settings
@@ -278,13 +278,13 @@ class MemoryRedis:
                 if self._fail_at is not None and len(self.steps) > self._fail_at:
                     commands = steps.throw(self._failure)
                 else:
-                    commands = steps.send([self._reply(command) for command in commands])
+                    commands = steps.send([self.reply(command) for command in commands])
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]  # the generator's result
 
-    def _reply(self, command: Command) -> object:
-        name, *rest = command
-        arguments = [str(one) if isinstance(one, str) else one for one in rest]
+    def reply(self, command: Command) -> object:
+        """The reply to one command."""
+        name, *arguments = command
         match name:
             case "MGET":
                 return [self.parents.get(str(key)) for key in arguments]
@@ -301,11 +301,15 @@ class MemoryRedis:
                 return 1
             case "FCALL":
                 return self._reserve(arguments)
-        raise RedisReplyError(f"ERR unknown command {name!r}")
+            case _:
+                raise RedisReplyError(f"ERR unknown command {name!r}")
 
-    def _reserve(self, arguments: list[Any]) -> int:
+    def _reserve(self, arguments: list[str | bytes | int]) -> int:
         assert arguments[0] == "kinbid_v1_reserve"
         reply = self.reserve_replies.pop(0) if self.reserve_replies else 1
+        view, field, value = arguments[3], arguments[5], arguments[6]
+        assert isinstance(field, bytes)
+        assert isinstance(value, bytes)
         if reply == 1:
-            self.hashes.setdefault(arguments[3], {})[arguments[5]] = arguments[6]
+            self.hashes.setdefault(str(view), {})[field] = value
         return reply

@@ -8,7 +8,14 @@ import pytest
 from bidder.decide import Decision, Fate, Loss, Policy
 from bidder.errors import NoBidReason
 from models.caps import Reservation
-from models.catalog_records import Advertiser, Campaign, Exchange
+from models.catalog_records import (
+    Advertiser,
+    Campaign,
+    CatalogRecord,
+    Exchange,
+    Offer,
+    record_key,
+)
 from models.profile import Header, Person
 from models.units import DAY_MS, HOUR_MS, MICROS, CampaignId, ExchangeId
 from tests.unit.bidder.support import (
@@ -448,13 +455,13 @@ def test_the_order_in_which_campaigns_came_is_irrelevant_even_in_a_tie() -> None
     twin = Campaign(
         id=CampaignId("air-twin"), advertiser=AIR, goal="flight", segments=(PROSPECT, CUSTOMER)
     )
-    records = [*RECORDS, twin, creative("twin", twin.id)]
+    records: list[CatalogRecord | Offer] = [*RECORDS, twin, creative("twin", twin.id)]
     forward, backward = catalog(), catalog()
     forward.withdraw(f"campaign/{SEATS}")
     for record in records:
         forward.apply(record)
     for record in reversed(records):
-        backward.withdraw(f"campaign/{getattr(record, 'id', '')}")
+        backward.withdraw(record_key(record))
         backward.apply(record)
     assert list(forward.campaigns) != list(backward.campaigns)
     one, other = (decision_of(what=what) for what in (forward, backward))

@@ -188,7 +188,7 @@ def test_p7_ids_are_opaque(name: str) -> None:
 
 
 def test_u4_malformed_extended_ids_are_skipped() -> None:
-    uids = [None, 5, {"id": "good"}, {"id": []}, {"atype": 1}, {"id": 17}]
+    uids: list[object] = [None, 5, {"id": "good"}, {"id": []}, {"atype": 1}, {"id": 17}]
     eids = [None, "x", {"source": 5, "uids": "x"}, {"source": "a.example", "uids": uids}]
     request = bid_request(user={"eids": eids})
     assert request.user is not None

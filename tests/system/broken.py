@@ -1,0 +1,80 @@
+"""kinbid, broken on purpose: ``python -m tests.system.broken FAULT ROLE ...``.
+
+The demo's world must notice each fault by itself, from what it is shown.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+
+import bidder.decide
+import bidder.worker
+import streams.stages.offers
+import streams.stages.persons
+from bidder import supervisor
+from kinbid.cli import main
+from models.catalog_records import Offer
+from models.commands import Steps
+from models.identifiers import NodeId, is_device
+from models.identity import LinkResult, link
+from models.keys import Keys
+from streams.stages.offers import OfferGate
+
+FAULT = "TEST_FAULT"
+
+
+def ignore_caps() -> None:
+    """The bidder believes that nobody has seen anything yet."""
+    bidder.decide._used = lambda *_: 0
+
+
+def link_strangers() -> None:
+    """Streams also links each device to the last one that made a link."""
+    last: list[NodeId] = []
+
+    def link_wrongly(
+        keys: Keys, a: NodeId, b: NodeId, evidence: bytes, next_token: Callable[[], str]
+    ) -> Steps[LinkResult]:
+        if last and is_device(a):
+            yield from link(keys, a, last[-1], evidence, next_token)
+        last[:] = [a] if is_device(a) else last
+        return (yield from link(keys, a, b, evidence, next_token))
+
+    streams.stages.persons.link = link_wrongly  # type: ignore[attr-defined]
+
+
+def keep_stale_seats() -> None:
+    """Streams loses the news that a flight has sold out or that an item is out of stock."""
+    gate = streams.stages.offers.OfferGate
+    admit = gate.admit
+    seen: set[bytes | None] = set()
+
+    def forget(
+        self: OfferGate, key: bytes | None, value: bytes | None
+    ) -> tuple[str, Offer | None] | None:
+        admitted = admit(self, key, value)
+        offer = admitted[1] if admitted else None
+        gone = getattr(offer, "seats_left", 1) == 0 or getattr(offer, "stock", 1) == 0
+        is_news = key in seen
+        seen.add(key)
+        return None if gone and is_news else admitted
+
+    gate.admit = forget  # type: ignore[method-assign]
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    "ignore_caps": ignore_caps,
+    "link_strangers": link_strangers,
+    "keep_stale_seats": keep_stale_seats,
+}
+
+
+if __name__ == "__main__":
+    if FAULT in os.environ:  # a bidder worker, started by the supervisor below
+        FAULTS[os.environ[FAULT]]()
+        sys.exit(bidder.worker.main())
+    fault = sys.argv.pop(1)
+    FAULTS[fault]()
+    os.environ[FAULT] = fault
+    supervisor.WORKER_MODULE = "tests.system.broken"  # type: ignore[misc]
+    main()

@@ -1,0 +1,204 @@
+"""From identifiers to the person, under merges and shared devices."""
+
+import pytest
+
+from bidder.lookup import Found, fetch_person, reserve, reserve_exactly
+from bidder.reservations import OwnReservations
+from models.caps import CapLedger, Reservation, decode_reservations, encode_ledger
+from models.caps import encode_reservations as packed
+from models.identifiers import Namespace, NodeId
+from models.profile import Header, Person
+from tests.unit.bidder.support import (
+    KEYS,
+    NODE,
+    NOW_MS,
+    SEATS,
+    MemoryRedis,
+    node,
+    person,
+    searched,
+)
+
+OWN = b"r:me"
+CRM = node(Namespace.CRM, "42")
+OTHER = node(Namespace.IFA, "another-device")
+
+
+def fetch(redis: MemoryRedis, *nodes: NodeId) -> Found:
+    return redis.run(fetch_person(KEYS, nodes or (NODE,), NOW_MS, OWN))
+
+
+def rooted(at: NodeId, billed: int = 0) -> Person:
+    ledger = CapLedger(campaigns={SEATS: {f"{at}-{n}": NOW_MS - 1 for n in range(billed)}})
+    return Person(None, at, Header(searches=(searched(),)), ledger)
+
+
+def reservation(nonce: str, ms: int = 1_000) -> Reservation:
+    return Reservation(SEATS, nonce, NOW_MS + ms)
+
+
+def test_a_known_person_takes_two_steps() -> None:
+    redis = MemoryRedis()
+    redis.put(person(billed=2))
+    found = fetch(redis)
+    assert (found.is_known, found.person) == (True, person(billed=2))
+    assert [[command[0] for command in step] for step in redis.steps] == [["MGET"], ["HGETALL"]]
+
+
+def test_a_device_leads_to_its_persons_root_and_counts_under_the_device() -> None:
+    redis = MemoryRedis()
+    redis.parents[KEYS.parent(NODE)] = b">" + CRM.encode()
+    redis.put(rooted(CRM, billed=3))
+    found = fetch(redis)
+    assert (found.person.node, found.person.root) == (NODE, CRM)
+    assert len(found.person.ledger.campaigns[SEATS]) == 3
+
+
+def test_an_unknown_identifier_is_an_empty_person_with_a_cap_of_its_own() -> None:
+    found = fetch(MemoryRedis(), NODE, OTHER)
+    assert (found.is_known, found.disagrees) == (False, False)
+    assert found.person == Person(NODE, NODE)
+
+
+def test_the_first_identifier_that_resolves_decides_and_a_disagreement_is_told() -> None:
+    redis = MemoryRedis()
+    redis.put(rooted(OTHER))
+    found = fetch(redis, NODE, OTHER)
+    assert (found.person.node, found.disagrees) == (OTHER, False)
+    redis.put(rooted(NODE))
+    found = fetch(redis, NODE, OTHER)
+    assert (found.person.node, found.disagrees) == (NODE, True)
+
+
+def test_two_identifiers_of_one_person_do_not_disagree() -> None:
+    redis = MemoryRedis()
+    for one in (NODE, OTHER):
+        redis.parents[KEYS.parent(one)] = b">" + CRM.encode()
+    redis.put(rooted(CRM))
+    found = fetch(redis, NODE, OTHER)
+    assert (found.person.node, found.person.root, found.disagrees) == (NODE, CRM, False)
+    assert len(redis.named("HGETALL")) == 1
+
+
+def test_a_view_that_was_merged_away_between_two_steps_is_followed() -> None:
+    redis = MemoryRedis()
+    redis.hashes[KEYS.bid_view(NODE)] = {b">": OTHER.encode()}
+    redis.hashes[KEYS.bid_view(OTHER)] = {b">": CRM.encode()}
+    redis.put(rooted(CRM))
+    found = fetch(redis)
+    assert (found.person.node, found.person.root, found.is_known) == (NODE, CRM, True)
+
+
+def test_a_shared_device_is_nobody() -> None:
+    redis = MemoryRedis()
+    redis.put(person(Header(searches=(searched(),), shared=(NODE,))))
+    found = fetch(redis)
+    assert (found.is_shared, found.is_known) == (True, True)
+    assert found.person == Person(node=NODE)
+
+
+def test_another_device_of_a_person_with_a_shared_one_is_theirs() -> None:
+    redis = MemoryRedis()
+    redis.put(person(Header(searches=(searched(),), shared=(OTHER,))))
+    assert not fetch(redis).is_shared
+
+
+def test_others_reservations_count_while_they_are_open_and_our_own_field_does_not() -> None:
+    redis = MemoryRedis()
+    redis.put(person())
+    redis.hashes[KEYS.bid_view(NODE)] |= {
+        b"r:them": packed([reservation("a"), reservation("b", 0)]),
+        b"r:old": packed([reservation("c", -5)]),
+        OWN: packed([reservation("mine")]),
+    }
+    found = fetch(redis)
+    assert [entry.nonce for entry in found.person.reservations] == ["a"]
+    assert not found.has_expired
+
+
+def test_where_all_reservations_have_expired_somebody_should_sweep() -> None:
+    redis = MemoryRedis()
+    redis.put(person())
+    redis.hashes[KEYS.bid_view(NODE)] |= {b"r:old": packed([reservation("c", -5)])}
+    assert fetch(redis).has_expired
+    redis.put(person())
+    assert not fetch(redis).has_expired
+
+
+def merging(redis: MemoryRedis, child: NodeId, root: NodeId, token: bytes = b"t1") -> None:
+    """A child that has been drained, and is not yet taken in."""
+    redis.hashes.setdefault(KEYS.bid_view(root), {})[b"m:" + token] = child.encode()
+    frozen = redis.hashes.pop(KEYS.bid_view(child), {})
+    redis.hashes[KEYS.frozen_bid_view(child)] = frozen | {b">": token}
+    redis.hashes[KEYS.bid_view(child)] = {b">": root.encode()}
+    redis.parents[KEYS.parent(child)] = b">" + root.encode()
+
+
+def test_what_a_merging_child_holds_is_counted_ours_included() -> None:
+    redis = MemoryRedis()
+    child = rooted(NODE, billed=2)
+    redis.put(child)
+    redis.hashes[KEYS.bid_view(NODE)] |= {
+        OWN: packed([reservation("mine")]), b"r:them": packed([reservation("theirs")])
+    }  # fmt: skip
+    redis.put(rooted(CRM, billed=1))
+    merging(redis, NODE, CRM)
+    found = fetch(redis)
+    assert found.person.root == CRM
+    assert len(found.person.ledger.campaigns[SEATS]) == 3
+    assert {entry.nonce for entry in found.person.reservations} == {"mine", "theirs"}
+
+
+def test_children_of_merging_children_are_counted_too() -> None:
+    redis = MemoryRedis()
+    redis.put(rooted(OTHER, billed=1))
+    redis.put(rooted(NODE, billed=2))
+    merging(redis, OTHER, NODE, b"t1")
+    redis.put(rooted(CRM))
+    merging(redis, NODE, CRM, b"t2")
+    assert len(fetch(redis, OTHER).person.ledger.campaigns[SEATS]) == 3
+
+
+def test_a_mere_intention_to_merge_and_a_finished_merge_change_nothing() -> None:
+    redis = MemoryRedis()
+    redis.put(rooted(CRM, billed=1))
+    redis.hashes[KEYS.bid_view(CRM)][b"m:t1"] = NODE.encode()
+    assert len(fetch(redis, CRM).person.ledger.campaigns[SEATS]) == 1
+    stale = {b">": b"t0", b"c": encode_ledger(rooted(NODE, billed=9).ledger)}
+    redis.hashes[KEYS.frozen_bid_view(NODE)] = stale
+    assert len(fetch(redis, CRM).person.ledger.campaigns[SEATS]) == 1
+
+
+def test_a_reservation_is_written_at_the_root() -> None:
+    redis, own = MemoryRedis(), OwnReservations("me")
+    own.add(NODE, reservation("a"))
+    redis.run(reserve(KEYS, NODE, own))
+    written = redis.hashes[KEYS.bid_view(NODE)][OWN]
+    assert decode_reservations(written, NOW_MS) == [reservation("a")]
+
+
+def test_a_reservation_follows_a_merge_and_writes_over_no_other() -> None:
+    redis, own = MemoryRedis(), OwnReservations("me")
+    own.add(CRM, reservation("earlier"))
+    own.add(NODE, reservation("a"))
+    redis.parents[KEYS.parent(NODE)] = b">" + CRM.encode()
+    redis.run(reserve(KEYS, NODE, own))
+    written = decode_reservations(redis.hashes[KEYS.bid_view(CRM)][OWN], NOW_MS)
+    assert {entry.nonce for entry in written} == {"earlier", "a"}
+    assert {entry.nonce for entry in own.of(CRM, NOW_MS)} == {"earlier", "a"}
+    assert own.of(NODE, NOW_MS) == ()
+
+
+@pytest.mark.parametrize(("reply", "is_reserved"), [(1, True), (0, False), (-1, False)])
+def test_an_exact_reservation_holds_only_if_redis_says_so(reply: int, is_reserved: bool) -> None:
+    redis = MemoryRedis()
+    redis.reserve_replies = [reply]
+    one = reservation("a")
+    steps = reserve_exactly(
+        KEYS, NODE, OWN, packed([one]), one, cap=5, window_ms=86_400_000, now_ms=NOW_MS
+    )
+    assert redis.run(steps) is is_reserved
+    ((_, function, count, *rest),) = redis.commands
+    assert (function, count) == ("kinbid_v1_reserve", 2)
+    assert rest[:2] == [KEYS.parent(NODE), KEYS.bid_view(NODE)]
+    assert rest[2:] == [NOW_MS, OWN, packed([one]), SEATS, "a", 5, 86_400_000]

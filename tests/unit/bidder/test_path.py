@@ -1,0 +1,332 @@
+"""The bid path as one generator, driven by hand; every failure in its declared mode."""
+
+import json
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+import pytest
+
+from bidder.metrics import Counters
+from bidder.path import Answer, BidPath, tmax_of
+from models.caps import decode_reservations
+from models.catalog import Catalog
+from models.catalog_records import Exchange
+from models.identifiers import Namespace
+from models.notices import NoticeSigner, NoticeToken
+from models.profile import Header, Person
+from models.units import ExchangeId
+from runtime.redis_link import RedisDownError, RedisReplyError
+from tests.unit.bidder.support import (
+    BRAND,
+    COOKIE,
+    ITEMS,
+    KEYS,
+    NODE,
+    NORTH,
+    NOW_MS,
+    PROSPECT,
+    SEATS,
+    SETTINGS,
+    MemoryRedis,
+    bid_request,
+    catalog,
+    imp,
+    node,
+    person,
+    searched,
+    segment,
+    viewed,
+)
+
+ME = {"buyeruid": COOKIE}
+LAST_IMPRESSION = catalog(segment(PROSPECT, cap_impressions=1))
+LOOKED_AT_BOTH = Header(searches=(searched(),), products=(viewed(),))
+
+
+class Case:
+    """A bid path, its counters and a Redis that knows one person."""
+
+    def __init__(
+        self, counters: Counters, who: Person | None = None, what: Catalog | None = None
+    ) -> None:
+        self.counters = counters
+        self.redis = MemoryRedis()
+        self.who = person() if who is None else who
+        self.redis.put(self.who)
+        self.path = BidPath(SETTINGS, what or catalog(), counters)
+
+    def answer(self, *slots: dict[str, object], **fields: object) -> Answer:
+        request = bid_request(*slots, **({"user": ME} | fields))
+        return self.redis.run(self.path.answer(request, NORTH, NOW_MS))
+
+    def count(self, name: str, value: str = "") -> int:
+        return self.counters.value(f"bidder_{name}", value)
+
+
+def bids_of(answer: Answer) -> list[dict[str, Any]]:
+    if answer.body is None:
+        return []
+    (seatbid,) = json.loads(answer.body)["seatbid"]
+    bids: list[dict[str, Any]] = seatbid["bid"]
+    return bids
+
+
+def campaigns(answer: Answer) -> list[str]:
+    return [bid["cid"] for bid in bids_of(answer)]
+
+
+def token_of(bid: dict[str, Any]) -> NoticeToken:
+    signed = parse_qs(urlsplit(bid["burl"]).query)["t"][0]
+    return NoticeSigner(SETTINGS.notice_secret).verify(signed)
+
+
+# -- who it is for ------------------------------------------------------------------------------
+
+
+def test_a_known_persons_search_becomes_a_bid_whose_notices_name_them(counters: Counters) -> None:
+    case = Case(counters)
+    (bid,) = bids_of(case.answer())
+    token = token_of(bid)
+    assert (bid["cid"], bid["crid"]) == (SEATS, "seats-prospect")
+    assert "JFK-LAX 199.00 150" in bid["adm"]
+    assert (token.node, token.nonce, token.campaign) == (NODE, bid["id"], SEATS)
+    assert (token.creative, token.exchange, token.is_test) == ("seats-prospect", "north", False)
+    assert token.bid_cpm_micros == round(bid["price"] * 1e6)
+    assert token.expires_ms == NOW_MS + SETTINGS.notice_window_seconds * 1000
+    assert (case.count("persons_known"), case.count("bids")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"regs": {"coppa": 1}},
+        {"regs": {"gdpr": 1}, "user": {"buyeruid": COOKIE, "consent": "CPX"}},
+        {"regs": {"ext": {"gdpr": 1}}},
+        {"user": {"buyeruid": COOKIE, "geo": {"country": "DEU"}}},
+        {"regs": {"us_privacy": "1YYN"}},
+        {"regs": {"gpp_sid": [7]}},
+        {"regs": {"ext": {"gpc": "1"}}},
+        {"device": {"lmt": 1, "ifa": "8F5A3B6C-1D2E-4F60-8123-456789ABCDEF"}},
+        {"device": {"dnt": 1}},
+    ],
+    ids=json.dumps,
+)
+def test_r12_where_privacy_forbids_nothing_at_all_is_asked_of_redis(
+    counters: Counters, fields: dict[str, object]
+) -> None:
+    case = Case(counters)
+    answer = case.answer(**fields)
+    assert case.redis.commands == []
+    assert campaigns(answer) == [BRAND]
+    assert token_of(bids_of(answer)[0]).node == ""
+    assert (answer.reserved, answer.expired_at) == ((), None)
+    assert case.count("persons_refused") == 1
+
+
+def test_without_identifiers_nothing_is_asked_of_redis(counters: Counters) -> None:
+    case = Case(counters)
+    assert campaigns(case.answer(user={}, device={"ifa": "0"})) == [BRAND]
+    assert case.redis.commands == []
+
+
+def test_an_unknown_person_and_a_shared_device_get_no_personal_ad(counters: Counters) -> None:
+    case = Case(counters, person(Header(searches=(searched(),), shared=(NODE,))))
+    answer = case.answer()
+    assert campaigns(answer) == [BRAND]
+    assert token_of(bids_of(answer)[0]).node == ""
+    assert campaigns(case.answer(user={"buyeruid": "somebody-else"})) == [BRAND]
+    assert (case.count("shared_devices"), case.count("persons_unknown")) == (1, 1)
+
+
+def test_a_disagreement_of_identifiers_is_counted(counters: Counters) -> None:
+    case = Case(counters)
+    ifa = node(Namespace.IFA, "some-device")
+    case.redis.put(Person(None, ifa, Header(searches=(searched(),))))
+    case.answer(device={"ifa": "some-device"})
+    assert case.count("identity_disagreements") == 1
+
+
+# -- failures -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failure", [RedisDownError("gone"), RedisReplyError("ERR")])
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_a_redis_failure_at_any_step_gives_a_contextual_answer_and_never_a_personal_one(
+    counters: Counters, step: int, failure: Exception
+) -> None:
+    """Steps: parents, bid view, then the exact reservation of the cap's last impression."""
+    case = Case(counters, person(LOOKED_AT_BOTH), LAST_IMPRESSION)
+    case.redis = MemoryRedis(fail_at=step, failure=failure)
+    case.redis.put(case.who)
+    answer = case.answer()
+    assert len(case.redis.steps) == step + 1
+    assert campaigns(answer) == [BRAND]
+    assert token_of(bids_of(answer)[0]).node == ""
+    assert case.count("dependency_failures", "redis") == 1
+    assert (case.path.own._open, answer.reserved) == ({}, ())
+
+
+def test_a_record_in_redis_that_cannot_be_read_is_an_error_and_not_an_empty_profile(
+    counters: Counters,
+) -> None:
+    case = Case(counters)
+    case.redis.put(case.who, h=b"\xc1broken")
+    with pytest.raises(msgspec.MsgspecError):
+        case.answer()
+
+
+# -- reservations -------------------------------------------------------------------------------
+
+
+def test_far_from_the_cap_a_bid_is_reserved_in_memory_and_written_afterwards(
+    counters: Counters,
+) -> None:
+    case = Case(counters)
+    answer = case.answer()
+    (held,) = answer.reserved
+    assert case.redis.named("FCALL") == []
+    assert not held.is_written
+    assert held.reservation.nonce == bids_of(answer)[0]["id"]
+    assert held.reservation.expires_ms == NOW_MS + NORTH.reservation_seconds * 1000
+    assert case.path.own.of(NODE, NOW_MS) == (held.reservation,)
+
+
+def test_near_the_cap_a_bid_is_checked_and_reserved_in_one_step(counters: Counters) -> None:
+    case = Case(counters, person(billed=1))
+    (held,) = case.answer().reserved
+    assert held.is_written
+    assert len(case.redis.named("FCALL")) == 1
+    written = case.redis.hashes[KEYS.bid_view(NODE)][case.path.own.field]
+    assert decode_reservations(written, NOW_MS) == [held.reservation]
+    assert case.count("exact_reservations") == 1
+
+
+@pytest.mark.parametrize("reply", [0, -1])
+def test_where_redis_refuses_the_next_best_campaign_bids_and_nothing_stays_reserved(
+    counters: Counters, reply: int
+) -> None:
+    case = Case(counters, person(LOOKED_AT_BOTH), LAST_IMPRESSION)
+    case.redis.reserve_replies = [reply]
+    answer = case.answer()
+    assert campaigns(answer) == [ITEMS]
+    assert [one.reservation.campaign for one in answer.reserved] == [ITEMS]
+    assert case.path.own.of(NODE, NOW_MS) == (answer.reserved[0].reservation,)
+    assert case.count("cap_refusals") == 1
+
+
+def test_one_refusal_frees_the_other_slots_of_the_request_to_be_decided_again(
+    counters: Counters,
+) -> None:
+    case = Case(counters, person(billed=3))
+    case.redis.reserve_replies = [1, 0]
+    answer = case.answer(imp(), imp(id="slot-2"))
+    assert campaigns(answer) == [BRAND, BRAND]
+    assert case.path.own._open == {}
+
+
+def test_after_too_many_refusals_a_request_is_still_answered_for_its_context(
+    counters: Counters,
+) -> None:
+    what = catalog(segment(PROSPECT, cap_impressions=1))
+    twin = what.campaigns[SEATS]
+    for n in range(5):
+        name = f"air-{n}"
+        what.apply(msgspec.structs.replace(twin, id=name))
+        what.apply(msgspec.structs.replace(what.creatives[SEATS][1], id=name, campaign=name))
+    case = Case(counters, person(LOOKED_AT_BOTH), what)
+    case.redis.reserve_replies = [0] * 20
+    answer = case.answer()
+    assert campaigns(answer) == [BRAND]
+    assert token_of(bids_of(answer)[0]).node == ""
+    assert case.path.own._open == {}
+
+
+def test_two_slots_of_one_request_cannot_pass_the_cap_and_both_are_written(
+    counters: Counters,
+) -> None:
+    case = Case(counters, person(billed=3))
+    answer = case.answer(*(imp(id=str(n)) for n in range(4)))
+    assert campaigns(answer) == [SEATS, SEATS, BRAND, BRAND]
+    written = case.redis.hashes[KEYS.bid_view(NODE)][case.path.own.field]
+    assert {entry.nonce for entry in decode_reservations(written, NOW_MS)} == {
+        one.reservation.nonce for one in answer.reserved
+    }
+
+
+def test_requests_of_one_tick_see_each_other_before_redis_has_heard_of_either(
+    counters: Counters,
+) -> None:
+    case = Case(counters, person(billed=0))
+    case.redis.reserve_replies = [1] * 9
+    answers = [case.answer() for _ in range(7)]
+    assert [campaigns(answer) for answer in answers] == [[SEATS]] * 5 + [[BRAND]] * 2
+
+
+def test_o13_the_same_request_twice_gives_two_bids_with_ids_of_their_own(
+    counters: Counters,
+) -> None:
+    case = Case(counters)
+    one, other = (bids_of(case.answer())[0] for _ in range(2))
+    assert one["id"] != other["id"]
+    assert (one["impid"], one["crid"]) == (other["impid"], other["crid"])
+
+
+@pytest.mark.parametrize("test", [1, True, "1"])
+def test_a12_a_test_is_answered_and_reserves_nothing(counters: Counters, test: object) -> None:
+    case = Case(counters, person(billed=4))
+    answer = case.answer(test=test)
+    (bid,) = bids_of(answer)
+    assert (bid["cid"], token_of(bid).is_test) == (SEATS, True)
+    assert (answer.reserved, case.redis.named("FCALL")) == ((), [])
+    assert case.path.own._open == {}
+
+
+def test_a_released_reservation_frees_its_place(counters: Counters) -> None:
+    case = Case(counters, person(billed=4))
+    answer = case.answer()
+    case.path.release(answer.reserved)
+    assert campaigns(case.answer()) == [SEATS]
+
+
+# -- the answer ---------------------------------------------------------------------------------
+
+
+def test_h2_no_bid_has_no_body_and_its_reason_is_counted(counters: Counters) -> None:
+    case = Case(counters)
+    assert case.answer(cur=["EUR"]).body is None
+    assert case.count("no_bids", "currency") == 1
+    assert case.count("bids") == 0
+
+
+def test_o1_the_response_echoes_the_requests_id(counters: Counters) -> None:
+    body = Case(counters).answer(id=' "Id"\n').body
+    assert body is not None
+    assert json.loads(body)["id"] == ' "Id"\n'
+
+
+def test_expired_reservations_are_told_for_the_sweep(counters: Counters) -> None:
+    case = Case(counters)
+    case.redis.hashes[KEYS.bid_view(NODE)][b"r:gone"] = b"%013d\x90" % (NOW_MS - 1)
+    assert case.answer().expired_at == NODE
+
+
+@pytest.mark.parametrize(
+    ("tmax", "budget_ms"),
+    [(100, 80), (None, 100), (0, 100), (-5, 100), ("junk", 100), ("150", 130), (15, 1),
+     (10**9, 4_980), (10**30, 4_980)],
+)  # fmt: skip
+def test_t1_t2_t5_the_budget_is_the_limit_less_the_networks_share(
+    tmax: object, budget_ms: int
+) -> None:
+    exchange = Exchange(id=ExchangeId("x"), default_tmax_ms=120, network_margin_ms=20)
+    assert tmax_of(bid_request(tmax=tmax), exchange) == budget_ms
+
+
+def test_the_last_impression_of_a_first_segment_is_not_the_last_of_the_next(
+    counters: Counters,
+) -> None:
+    who = person(billed=5)
+    assert campaigns(Case(counters, who).answer()) == [BRAND]
+    raised = catalog(segment(PROSPECT, cap_impressions=6))
+    assert campaigns(Case(counters, who, raised).answer()) == [SEATS]

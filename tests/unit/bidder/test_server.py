@@ -1,0 +1,343 @@
+"""Routes, deadlines, and the whole hot path on a loop that refuses to make tasks."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn
+
+import hiredis
+import pytest
+
+from bidder.http1 import HttpConnection, response
+from bidder.metrics import Counters
+from bidder.notices import Notices
+from bidder.path import BidPath
+from bidder.server import Server
+from models.caps import decode_reservations
+from models.catalog import Catalog
+from models.notices import NoticeSigner
+from runtime.redis_link import RedisLink
+from tests.unit.bidder.support import (
+    BRAND,
+    COOKIE,
+    KEYS,
+    NODE,
+    SEATS,
+    SETTINGS,
+    MemoryRedis,
+    body,
+    catalog,
+    imp,
+    person,
+)
+from tests.unit.bidder.test_http1 import FakeTransport, post
+from tests.unit.bidder.test_notices import FakeProducer, query, token
+
+BID = b"/openrtb2/north/bid"
+ME = {"buyeruid": COOKIE}
+
+
+def encoded(reply: object) -> bytes:
+    """A reply on the wire (RESP2)."""
+    match reply:
+        case None:
+            return b"$-1\r\n"
+        case int():
+            return b":%d\r\n" % reply
+        case bytes():
+            return b"$%d\r\n%b\r\n" % (len(reply), reply)
+        case list():
+            return b"*%d\r\n%b" % (len(reply), b"".join(map(encoded, reply)))
+        case _:
+            raise TypeError(reply)
+
+
+class RedisTransport(FakeTransport):
+    """The other end of a RedisLink: answers from memory one tick later, unless told to wait."""
+
+    def __init__(self, redis: MemoryRedis) -> None:
+        super().__init__()
+        self.redis = redis
+        self.link: RedisLink | None = None
+        self.is_waiting = False
+        self._held: list[bytes] = []
+        self._reader = hiredis.Reader()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        super().write(data)
+        self._reader.feed(bytes(data))
+        while command := self._reader.gets():
+            self._held.append(encoded(self._reply(command)))
+        if not self.is_waiting:
+            asyncio.get_running_loop().call_soon(self.deliver)
+
+    def _reply(self, wire: list[bytes]) -> object:
+        name, *rest = wire
+        command = (name.decode(), *(_argument(n, one) for n, one in enumerate(rest)))
+        self.redis.steps.append([command])
+        if command[1] == "kinbid_v1_sweep":
+            return 0
+        return self.redis.reply(command)
+
+    def deliver(self) -> None:
+        """Sends the replies that are ready."""
+        assert self.link is not None
+        held, self._held = b"".join(self._held), []
+        if held:
+            self.link.data_received(held)
+
+
+def _argument(place: int, value: bytes) -> str | bytes:
+    """Keys and function names as text, field names and values as bytes, as the bidder has them."""
+    is_key = place == 0 or value.startswith(b"demo:")
+    return value.decode() if is_key else value
+
+
+class Case:
+    """A server between a client and a Redis, both in memory."""
+
+    def __init__(self, counters: Counters, what: Catalog | None = None) -> None:
+        self.counters = counters
+        self.redis = MemoryRedis()
+        self.redis.put(person())
+        self.link = RedisLink("redis://127.0.0.1:1/0")
+        self.link._loop = asyncio.get_running_loop()
+        self.redis_transport = RedisTransport(self.redis)
+        self.redis_transport.link = self.link
+        self.link.connection_made(self.redis_transport)
+        self.producer = FakeProducer()
+        self.path = BidPath(SETTINGS, what or catalog(), counters)
+        notices = Notices(SETTINGS, self.producer, counters)
+        self.server = Server(self.path, notices, self.link, KEYS, counters)
+        self.client = FakeTransport()
+        self.connection = HttpConnection(self.server.handle)
+        self.connection.connection_made(self.client)
+
+    async def ask(self, *requests: bytes) -> bytes:
+        """Sends requests and lets the loop turn until all is said."""
+        for request in requests:
+            self.connection.data_received(request)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        received = b"".join(self.client.written)
+        self.client.written.clear()
+        return received
+
+    def lose_redis(self) -> None:
+        self.link._transport = None
+
+    def count(self, name: str, value: str = "") -> int:
+        return self.counters.value(f"bidder_{name}", value)
+
+
+def bid_post(path: bytes = BID, **fields: object) -> bytes:
+    return post(path, body(**({"user": ME} | fields)))
+
+
+def refuse_tasks(*_: object, **__: object) -> NoReturn:
+    raise AssertionError("a task was made on the bid path")
+
+
+async def without_tasks(steps: Coroutine[Any, Any, None]) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(refuse_tasks)
+    try:
+        await steps
+    finally:
+        loop.set_task_factory(None)
+
+
+Make = Callable[[], Case]
+
+
+@pytest.fixture
+def make(counters: Counters) -> Make:
+    """Makes a case inside a running loop."""
+    return lambda: Case(counters)
+
+
+def test_from_the_requests_bytes_to_the_answers_no_task_is_made(make: Make) -> None:
+    async def scenario() -> None:
+        case = make()
+        known = await case.ask(bid_post())
+        assert b'"cid":"air-seats"' in known
+        again = await case.ask(*(bid_post(id=str(n)) for n in range(4)))
+        assert again.count(b"HTTP/1.1 200 OK") == 4
+        assert await case.ask(bid_post(cur=["EUR"])) == response(204)
+        assert await case.ask(post(BID, b"{")) == response(400)
+        case.lose_redis()
+        assert b'"cid":"air-brand"' in await case.ask(bid_post())
+        assert case.redis.named("FCALL"), "the exact reservation was among them"
+
+    asyncio.run(without_tasks(scenario()))
+
+
+def test_h1_h2_h3_h4_every_route_has_its_status(make: Make) -> None:
+    async def scenario() -> None:
+        case = make()
+        get = b"GET %b HTTP/1.1\r\n\r\n"
+        assert await case.ask(get % BID) == response(405)
+        assert await case.ask(b"PUT %b HTTP/1.1\r\nContent-Length: 0\r\n\r\n" % BID) == response(
+            405
+        )
+        assert await case.ask(bid_post(b"/openrtb2/nowhere/bid")) == response(404)
+        assert await case.ask(bid_post(b"/openrtb2/north/bid/x")) == response(404)
+        assert await case.ask(bid_post(b"/")) == response(404)
+        assert await case.ask(get % b"/notice/loss?t=x") == response(404)
+        assert await case.ask(b"DELETE /notice/win HTTP/1.1\r\n\r\n") == response(405)
+        assert case.count("unknown_paths") == 7
+        assert await case.ask(post(BID, b"")) == response(400)
+        assert await case.ask(post(BID, b'{"id":"1","imp":[]}')) == response(400)
+        assert (case.count("bid_requests"), case.count("malformed_requests")) == (2, 2)
+
+    asyncio.run(scenario())
+
+
+def test_h7_h12_content_type_and_version_are_not_asked_for(make: Make) -> None:
+    async def scenario() -> None:
+        case = make()
+        for extra in (b"", b"x-openrtb-version: 9.9\r\n", b"Content-Type: text/plain\r\n"):
+            answer = await case.ask(post(BID, body(user=ME), extra))
+            assert answer.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+@pytest.mark.parametrize("kind", ["win", "billing"])
+def test_n6_n11_notices_are_taken_by_either_method_and_never_break(
+    make: Make, method: bytes, kind: str
+) -> None:
+    async def scenario() -> None:
+        case = make()
+        for text, status in ((query("1.0"), 204), (query("${AUCTION_PRICE}"), 204), ("", 400)):
+            head = b"%b /notice/%b?%b HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
+            received = await case.ask(head % (method, kind.encode(), text.encode()))
+            assert received == response(status)
+
+    asyncio.run(scenario())
+
+
+def test_a_notice_that_fails_for_an_unknown_reason_is_503(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        case = make()
+
+        async def broken(*_: object, **__: object) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(case.producer, "send_and_wait", broken)
+        signed = NoticeSigner(SETTINGS.notice_secret).sign(token(expires_ms=10**15))
+        target = f"/notice/win?t={signed}&p=1".encode()
+        assert await case.ask(b"GET %b HTTP/1.1\r\n\r\n" % target) == response(503)
+
+    asyncio.run(scenario())
+
+
+def test_without_redis_every_request_is_answered_at_once_for_its_context(make: Make) -> None:
+    async def scenario() -> None:
+        case = make()
+        case.lose_redis()
+        case.connection.data_received(bid_post())
+        assert f'"cid":"{BRAND}"'.encode() in b"".join(case.client.written)
+        assert case.count("dependency_failures", "redis") == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_bids_reservation_is_written_for_the_other_workers_after_the_answer(make: Make) -> None:
+    async def scenario() -> None:
+        case = make()
+        answer = await case.ask(bid_post())
+        assert f'"cid":"{SEATS}"'.encode() in answer
+        written = case.redis.hashes[KEYS.bid_view(NODE)][case.path.own.field]
+        assert decode_reservations(written, 0)
+
+    asyncio.run(scenario())
+
+
+def test_a_request_with_two_slots_leaves_both_reservations_in_redis(make: Make) -> None:
+    """One far from the cap, written after the answer; one near it, written before."""
+
+    async def scenario() -> None:
+        case = make()
+        request = post(BID, body(imp(id="a"), imp(id="b"), user=ME))
+        answer = await case.ask(request)
+        assert answer.count(f'"cid":"{SEATS}"'.encode()) == 2
+        assert len(case.redis.named("FCALL")) == 1
+        written = case.redis.hashes[KEYS.bid_view(NODE)][case.path.own.field]
+        assert len(decode_reservations(written, 0)) == 2
+
+    asyncio.run(scenario())
+
+
+def test_t3_h5_a_request_whose_time_is_over_is_answered_204_and_its_late_bid_is_not_sent(
+    make: Make,
+) -> None:
+    async def scenario() -> None:
+        case = make()
+        case.redis_transport.is_waiting = True
+        assert await case.ask(bid_post(tmax=21)) == b""
+        while not case.client.written:  # noqa: ASYNC110 - the server is not told of tests
+            await asyncio.sleep(0.005)
+        assert case.client.written == [response(204)]
+        assert case.count("no_bids", "late") == 1
+        case.redis_transport.is_waiting = False
+        case.redis_transport.deliver()
+        assert await case.ask() == response(204)
+        assert case.path.own._open == {}
+        assert case.redis.named("HSET") == []
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_is_gone_leaves_no_reservation_behind(make: Make) -> None:
+    async def scenario() -> None:
+        case = make()
+        case.connection.data_received(bid_post())
+        case.connection.connection_lost(None)
+        await case.ask()
+        assert case.client.written == []
+        assert case.path.own._open == {}
+        assert case.redis.named("HSET") == []
+
+    asyncio.run(scenario())
+
+
+def test_an_unexpected_error_is_a_204_and_is_counted(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        case = make()
+        case.redis.put(person(), h=b"\xc1broken")
+        assert await case.ask(bid_post()) == response(204)
+        assert case.count("no_bids", "internal_error") == 1
+
+    asyncio.run(scenario())
+    assert [record.getMessage() for record in caplog.records] == ["bid_failed"]
+
+
+def test_draining_waits_for_what_is_in_flight(make: Make) -> None:
+    async def scenario() -> None:
+        case = make()
+        case.redis_transport.is_waiting = True
+        await case.ask(bid_post(tmax=5_000))
+        draining = asyncio.create_task(case.server.drain())
+        await asyncio.sleep(0.02)
+        assert not draining.done()
+        case.redis_transport.is_waiting = False
+        case.redis_transport.deliver()
+        await draining
+        assert b"200 OK" in await case.ask()
+
+    asyncio.run(scenario())
+
+
+def test_a_sweep_clears_expired_reservations_of_dead_workers(make: Make) -> None:
+    async def scenario() -> None:
+        case = make()
+        case.redis.hashes[KEYS.bid_view(NODE)][b"r:dead"] = b"0000000000001\x90"
+        await case.ask(bid_post())
+        assert [command[1] for command in case.redis.named("FCALL")] == ["kinbid_v1_sweep"]
+
+    asyncio.run(scenario())

@@ -1,0 +1,138 @@
+"""Catalogue files: what marketers write, and what they are told when it is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+import kinbid
+from kinbid.catalog_file import (
+    CatalogFileError,
+    changes,
+    check_references,
+    read_catalog_file,
+)
+from models.catalog_records import Advertiser, Campaign, Creative, Exchange, Segment, record_key
+from models.errors import InvalidFieldError
+from models.templates import SLOTS, parse_template
+
+DEMO = Path(kinbid.__file__).with_name("demo.toml")
+
+SEGMENT = """
+[[segment]]
+id = "air/prospect"
+advertiser = "air"
+target_cpa = 12.50
+cap_impressions = 5
+cap_window_seconds = 86400
+creative_set = "prospect"
+"""
+CREATIVE = """
+[[creative]]
+id = "c"
+campaign = "seats"
+sizes = [[300, 250]]
+html = "{fare}"
+click_url = "https://air.example/"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "catalogue.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_demos_catalogue_reads_and_its_references_check() -> None:
+    records = {record_key(record): record for record in read_catalog_file(DEMO)}
+    check_references(records)
+    kinds = [type(record) for record in records.values()]
+    assert (kinds.count(Advertiser), kinds.count(Exchange), kinds.count(Segment)) == (2, 3, 4)
+    assert (kinds.count(Campaign), kinds.count(Creative)) == (3, 5)
+
+
+def test_the_demos_creatives_use_only_slots_that_their_campaign_fills() -> None:
+    records = {record_key(record): record for record in read_catalog_file(DEMO)}
+    for record in records.values():
+        if isinstance(record, Creative):
+            campaign = records[f"campaign/{record.campaign}"]
+            assert isinstance(campaign, Campaign)
+            for field in ("html", "click_url"):
+                parse_template(getattr(record, field), field, SLOTS[campaign.goal])
+
+
+def test_money_is_written_in_units_and_read_exactly(tmp_path: Path) -> None:
+    (segment,) = read_catalog_file(written(tmp_path, SEGMENT + "mean_value = 0.1\n"))
+    assert isinstance(segment, Segment)
+    assert (segment.target_cpa_micros, segment.mean_value_micros) == (12_500_000, 100_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (SEGMENT.replace("[[segment]]", "[[segmnt]]"), r"unknown table 'segmnt'.*'segment'"),
+        (SEGMENT.replace("[[segment]]", "[segment]"), r"write \[\[segment\]\] instead of"),
+        (
+            SEGMENT.replace("target_cpa", "target_cpq"),
+            r"\[\[segment\]\] 1 \(air/prospect\): unknown field 'target_cpq'.*'target_cpa'",
+        ),
+        (
+            SEGMENT.replace("cap_impressions", "cap_impresions"),
+            r"unknown field 'cap_impresions'.*'cap_impressions'",
+        ),
+        (SEGMENT.replace("12.50", '"lots"'), "target_cpa: 'lots' is not an amount of money"),
+        (SEGMENT.replace("12.50", "-1"), "target_cpa: '-1' is not an amount >= 0"),
+        (SEGMENT.replace("12.50", "0.0000001"), "at most six decimals"),
+        (SEGMENT.replace("12.50", "nan"), "target_cpa: 'nan' is not an amount"),
+        (SEGMENT.replace("12.50", "inf"), "target_cpa"),
+        (SEGMENT.replace("12.50", "true"), "target_cpa: 'True' is not an amount"),
+        (SEGMENT.replace("= 5", '= "five"'), r"cap_impressions"),
+        (SEGMENT.replace("= 5", "= 65"), "cap_impressions: 65 is not from 1 to 64"),
+        (SEGMENT.replace("86400", "0"), "cap_window_seconds: 0 is not"),
+        (SEGMENT.replace('id = "air/prospect"', ""), r"\(without id\)"),
+        (SEGMENT.replace('"air/prospect"', '"prospect"'), "of the form air/NAME"),
+        (CREATIVE.replace("{fare}", "{fair}"), r"unknown slot in .*html 'fair'.*'fare'"),
+        (CREATIVE.replace("https:", "http:"), "is not an https address"),
+        ("x = 1", r"unknown table 'x'"),
+        ("[[", "not a TOML file"),
+    ],
+)
+def test_what_is_wrong_is_told_with_place_name_and_fix(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(CatalogFileError, match=told) as caught:
+        read_catalog_file(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_file_that_is_not_there_or_no_text_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(CatalogFileError, match="cannot be read"):
+        read_catalog_file(tmp_path / "absent.toml")
+    with pytest.raises(CatalogFileError, match="cannot be read"):
+        read_catalog_file(tmp_path)
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff")
+    with pytest.raises(CatalogFileError, match="not a TOML file"):
+        read_catalog_file(binary)
+
+
+def test_a_reference_to_what_is_not_there_names_both_and_what_there_is(tmp_path: Path) -> None:
+    (segment,) = read_catalog_file(written(tmp_path, SEGMENT))
+    with pytest.raises(
+        InvalidFieldError, match="segment/air/prospect: advertiser: 'air' is not one of none"
+    ):
+        check_references({"segment/air/prospect": segment})
+    (creative,) = read_catalog_file(written(tmp_path, CREATIVE))
+    records = {record_key(record): record for record in read_catalog_file(DEMO)}
+    with pytest.raises(
+        InvalidFieldError, match="creative/c: campaign: 'seats' is not one of air-seats"
+    ):
+        check_references(records | {"creative/c": creative})
+
+
+def test_only_what_is_new_or_differs_is_published(tmp_path: Path) -> None:
+    before = {record_key(record): record for record in read_catalog_file(DEMO)}
+    assert changes(before, read_catalog_file(DEMO)) == []
+    text = DEMO.read_text().replace("target_cpa = 12.50", "target_cpa = 13.00")
+    (changed,) = changes(before, read_catalog_file(written(tmp_path, text)))
+    assert record_key(changed) == "segment/airline/prospect"
