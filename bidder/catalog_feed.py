@@ -15,7 +15,7 @@ from models.catalog import Catalog
 from models.catalog_records import decode_record
 from models.errors import EventError
 from models.topics import Topics
-from runtime import kafka
+from runtime import clock, kafka
 from runtime.settings import Settings
 
 __all__ = ["CatalogFeed", "load_catalog"]
@@ -47,6 +47,8 @@ class CatalogFeed:
             for topic in (Topics.CATALOG, Topics.OFFERS)
         ]
         self._consumer: Any = None
+        self.fresh_at_ms = 0
+        """When the topics were last seen to hold nothing newer, Unix ms."""
 
     async def load(self) -> None:
         """Reads everything that stands in the topics now.
@@ -54,6 +56,7 @@ class CatalogFeed:
         Raises:
             KafkaDownError: no broker answers.
         """
+        await kafka.ensure_topics(self._settings)  # or the broker makes them with its own defaults
         self._consumer = await kafka.consumer(self._settings, fetch_wait_ms=FETCH_WAIT_MS)
         self._consumer.assign(self._partitions)
         await self._consumer.seek_to_beginning()
@@ -78,6 +81,7 @@ class CatalogFeed:
 
     async def _poll(self, timeout_ms: int) -> None:
         fetched = await self._consumer.getmany(*self._partitions, timeout_ms=timeout_ms)
+        self.fresh_at_ms = clock.now_ms()
         for records in fetched.values():
             for record in records:
                 self._apply(record)

@@ -10,7 +10,12 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Final
 
 import msgspec
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from bidder.errors import NoBidReason
@@ -64,7 +69,8 @@ _LATENCY: Final = len(_SERIES)
 _LATENCY_SUM: Final = _LATENCY + len(LATENCY_BUCKETS_NS) + 1
 _BEAT: Final = _LATENCY_SUM + 1
 _READY: Final = _BEAT + 1
-_SIZE: Final = _READY + 1
+_CATALOG: Final = _READY + 1
+_SIZE: Final = _CATALOG + 1
 
 
 def slot(name: str, value: str = "") -> int:
@@ -99,9 +105,10 @@ class Counters:
         self.slots[_LATENCY + bisect_left(LATENCY_BUCKETS_NS, elapsed_ns)] += 1
         self.slots[_LATENCY_SUM] += elapsed_ns
 
-    def beat(self, now_ms: int) -> None:
-        """Says that the loop is alive."""
+    def beat(self, now_ms: int, catalog_ms: int) -> None:
+        """Says that the loop is alive, and since when the catalogue is known to be current."""
         self.slots[_BEAT] = now_ms
+        self.slots[_CATALOG] = catalog_ms
 
     def set_ready(self, *, is_ready: bool) -> None:
         """Says whether this worker should get requests."""
@@ -143,6 +150,11 @@ class WorkerCollector(Collector):
             families[one.name].add_metric([one.value] if one.label else [], slots[place])
         yield from families.values()
         yield self._latency()
+        age_ms = max(0, slots[_BEAT] - slots[_CATALOG])
+        yield GaugeMetricFamily(
+            "bidder_catalog_age_seconds", "Time since the catalogue was last known current.",
+            value=age_ms / 1000,
+        )  # fmt: skip
 
     def _latency(self) -> HistogramMetricFamily:
         slots, total = self._counters.slots, 0

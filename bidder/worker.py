@@ -75,7 +75,7 @@ async def _run(settings: Settings, listener: socket.socket, counters: Counters) 
     gc.collect()
     gc.freeze()
     following = asyncio.create_task(feed.follow())
-    beating = asyncio.create_task(_beat(counters, redis, path))
+    beating = asyncio.create_task(_beat(counters, redis, path, feed))
     http = await loop.create_server(lambda: HttpConnection(server.handle), sock=listener)
     counters.set_ready(is_ready=True)
     logger.info("bidder_ready", extra={"campaigns": len(catalog.campaigns)})
@@ -92,11 +92,11 @@ async def _run(settings: Settings, listener: socket.socket, counters: Counters) 
     await redis.close()
 
 
-async def _beat(counters: Counters, redis: RedisLink, path: BidPath) -> None:
+async def _beat(counters: Counters, redis: RedisLink, path: BidPath, feed: CatalogFeed) -> None:
     """Shows that the loop is alive, whether it should get requests, and cleans up."""
     while True:
         now_ms = clock.now_ms()
-        counters.beat(now_ms)
+        counters.beat(now_ms, feed.fresh_at_ms)
         counters.set_ready(is_ready=redis.is_up)
         path.own.forget_expired(now_ms)
         await asyncio.sleep(BEAT_SECONDS)

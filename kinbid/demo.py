@@ -24,7 +24,6 @@ from kinbid.stack import Options, Stack, StackError
 from kinbid.up import load_demo_catalog
 from models.identifiers import Pepper
 from models.keys import Keys
-from models.topics import Topics
 from runtime import clock
 from runtime.redis_link import RedisLink
 from runtime.settings import Settings
@@ -162,8 +161,7 @@ class _Demo:
         await self._until(lambda: self._folded() >= events, SETTLE_SECONDS, "the last events")
 
     def _folded(self) -> float:
-        topic = Topics.EVENTS.name(self._settings.owner)
-        return self._metrics.get(f"streams_events_total{{topic={topic}}}", 0.0)
+        return self._metrics.get("streams_events_total{topic=events}", 0.0)
 
     def _offers(self) -> float:
         kinds = ("flight", "product")

@@ -15,7 +15,7 @@ KEY_PATTERNS = {
     "{owner}:b:{node}": "what a bid needs: header, cap ledger, reservations",
     "{owner}:z:{node}": "frozen copy of a merged person's b, expires after the merge",
     "{owner}:w:{node}": "evidence: links in which the node was seen",
-    "{owner}:epoch:{partition}": "ownership epoch of one input partition",
+    "{owner}:epoch:{topic}:{partition}": "ownership epoch of one input partition",
 }
 
 

@@ -192,9 +192,7 @@ def publish(keys: Keys, node: NodeId, *, merged: bool) -> Steps[NodeId]:
         if written:
             if joined:
                 # Only now: until this view stood there, bidders read what the children held.
-                yield [
-                    ("EXPIRE", keys.frozen_bid_view(child), FROZEN_SECONDS) for child in joined
-                ]
+                yield [("EXPIRE", keys.frozen_bid_view(child), FROZEN_SECONDS) for child in joined]
             return settled.root
 
 

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 PREFIX: Final = "KINBID_"
-NOT_SETTINGS: Final = frozenset({"KINBID_CONFIG", "KINBID_RUN_FILE", "KINBID_ENGINES"})
+NOT_SETTINGS: Final = frozenset({"KINBID_CONFIG", "KINBID_RUN_FILE"})
 SECRETS: Final = frozenset({"identity_pepper", "notice_secret"})
 SHORTEST_SECRET: Final = 8
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")

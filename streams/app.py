@@ -6,12 +6,14 @@ This is the only module that knows Faust.
 import asyncio
 import logging
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
 import faust
 import uvloop
+from aiokafka.errors import KafkaError
 
 from models.catalog_records import encode_record
 from models.errors import EventError, KinbidError
@@ -31,6 +33,7 @@ logger = logging.getLogger(__name__)
 STALL_SECONDS: Final = 30.0
 OFFERS_AT_ONCE: Final = 500
 OFFERS_WITHIN_SECONDS: Final = 0.02
+RETRY_SECONDS: Final = 0.5
 
 
 def run(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) -> None:
@@ -61,7 +64,8 @@ async def _main(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) 
     consumer = await kafka.consumer(settings, group=f"{owner}.streams")
     firehose = Firehose(settings, consumer, producer, redis, metrics)
     consumer.subscribe(firehose_topics, listener=firehose)
-    app = _faust_app(settings)
+    datadir = tempfile.TemporaryDirectory(prefix="kinbid-faust-")
+    app = _faust_app(settings, datadir.name)
     _carry_offers(app, settings, producer, metrics)
     admin = AdminServer(
         settings.admin_host, settings.streams_admin_port, metrics.registry,
@@ -81,8 +85,10 @@ async def _main(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) 
     await producer.stop()
     await redis.close()
     admin.close()
-    if not loop_task.cancelled() and loop_task.done() and loop_task.exception() is not None:
-        raise KinbidError(f"the firehose ended: {loop_task.exception()}")
+    datadir.cleanup()
+    if loop_task.done() and not loop_task.cancelled():
+        logger.critical("firehose_ended", exc_info=loop_task.exception())
+        raise KinbidError(f"the firehose ended: {loop_task.exception()!r}")
 
 
 async def _until(event: asyncio.Event, loop_task: asyncio.Task[None]) -> None:
@@ -103,7 +109,7 @@ def _not_ready(redis: RedisLink, consumer: Any) -> str | None:  # noqa: ANN401 -
     return None if consumer.assignment() else "no partitions assigned yet"
 
 
-def _faust_app(settings: Settings) -> faust.App:
+def _faust_app(settings: Settings, datadir: str) -> faust.App:
     brokers = ";".join(f"kafka://{one}" for one in settings.kafka_bootstrap.split(","))
     return faust.App(
         f"{settings.owner}.streams-offers",
@@ -115,6 +121,7 @@ def _faust_app(settings: Settings) -> faust.App:
         broker_heartbeat_interval=settings.kafka_session_timeout_ms / 6000,
         stream_wait_empty=False,
         broker_commit_interval=0.5,
+        datadir=datadir,  # Faust makes it, and keeps nothing in it: there are no tables
     )
 
 
@@ -131,11 +138,16 @@ def _carry_offers(app: faust.App, settings: Settings, producer: Any, metrics: Me
         try:
             admitted = gate.admit(event.key, event.value)
         except EventError as error:
-            metrics.dead_letters.labels(source.get_topic_name()).inc()
-            reason = [("reason", str(error).encode()), ("topic", source.get_topic_name().encode())]
+            metrics.dead_letters.labels("inventory").inc()
+            headers = [
+                ("reason", str(error).encode()),
+                ("topic", source.get_topic_name().encode()),
+                ("partition", str(event.message.partition).encode()),
+                ("offset", str(event.message.offset).encode()),
+            ]
             logger.warning("dead_letter", extra={"topic": "inventory", "reason": str(error)})
             return await producer.send(
-                dead_letters, value=event.value, key=event.key, headers=reason
+                dead_letters, value=event.value, key=event.key, headers=headers
             )
         if admitted is None:
             metrics.stale_offers.inc()
@@ -149,5 +161,18 @@ def _carry_offers(app: faust.App, settings: Settings, producer: Any, metrics: Me
     async def offers(stream: Any) -> None:  # noqa: ANN401 - untyped library
         """Publishes offers; Faust commits a record only after it is durable downstream."""
         async for events in stream.take_events(OFFERS_AT_ONCE, within=OFFERS_WITHIN_SECONDS):
+            await _until_durable(events, carry, metrics)
+
+
+async def _until_durable(events: Any, carry: Any, metrics: Metrics) -> None:  # noqa: ANN401
+    """Carries records until Kafka has them all; repeating one only repeats its newest version."""
+    while True:
+        try:
             sent = [await carry(event) for event in events]
             await asyncio.gather(*(future for future in sent if future is not None))
+        except KafkaError as error:
+            metrics.retries.labels("kafka").inc()
+            logger.warning("offers_retried", extra={"reason": str(error)})
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return

@@ -105,7 +105,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             epoch = int(await self._redis.run(_one(("INCR", key))))
             await self._consumer.commit({partition: first_offset})
             self._epochs[partition] = epoch
-            self._metrics.takeovers.labels(partition.topic).inc()
+            self._metrics.takeovers.labels(self._kinds[partition.topic]).inc()
         return epoch
 
     # -- the loop --------------------------------------------------------------------------
@@ -210,13 +210,13 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         now_ms = clock.now_ms()
         for partition, records in fetched.items():
             self._done[partition] = records[-1].offset + 1
-            self._metrics.events.labels(partition.topic).inc(len(records))
-            age = self._metrics.age.labels(partition.topic)
+            self._metrics.events.labels(self._kinds[partition.topic]).inc(len(records))
+            age = self._metrics.age.labels(self._kinds[partition.topic])
             for record in records:
                 age.observe(max(0, now_ms - record.timestamp) / 1000)
             end = self._consumer.highwater(partition)
             if end is not None:
-                lag = self._metrics.lag.labels(partition.topic, partition.partition)
+                lag = self._metrics.lag.labels(self._kinds[partition.topic], partition.partition)
                 lag.set(max(0, end - records[-1].offset - 1))
         self._metrics.batch.observe(time.monotonic() - started)
 
@@ -232,7 +232,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             await self._producer.send_and_wait(
                 dead_letters, value=record.value, key=record.key, headers=headers
             )
-            self._metrics.dead_letters.labels(partition.topic).inc()
+            self._metrics.dead_letters.labels(self._kinds[partition.topic]).inc()
             logger.warning(
                 "dead_letter",
                 extra={

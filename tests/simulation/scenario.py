@@ -240,10 +240,14 @@ def check_settled(
             assert sorted(newest_fields(settled.fields, b"c")) == sorted(
                 node for node in members if counts.get(node, 0)
             )
-            assert facet.watermark == sum(
-                decode_facet(held).watermark + 1
-                for held in newest_fields(settled.fields, b"f").values()
-            ) - 1
+            assert (
+                facet.watermark
+                == sum(
+                    decode_facet(held).watermark + 1
+                    for held in newest_fields(settled.fields, b"f").values()
+                )
+                - 1
+            )
             seen = run(store, reading(node)())
             assert seen in (expected, {SHARED}), f"the view of {node} is not fresh"
         check_view(store, settled.root)

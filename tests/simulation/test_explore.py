@@ -89,6 +89,8 @@ def test_neither_shortcut_leaves_a_store_out(programs: list[Program]) -> None:
 def seen_part(store: MemoryStore) -> object:
     """What stands under the keys that are read."""
     twin = store.copy()
-    twin.data = {key: value for key, value in twin.data.items() if not is_unread(("", key.decode()))}
+    twin.data = {
+        key: value for key, value in twin.data.items() if not is_unread(("", key.decode()))
+    }
     twin.expiring = {}
     return twin.canonical()

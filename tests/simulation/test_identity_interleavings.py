@@ -211,7 +211,7 @@ CASES: dict[str, Case] = {
             billing(a, 3, range(1, 3)), billing(a, 2, range(1, 2), range(2, 3)),
             billing(a, 1, range(1, 3)),
         ],
-        optional=LAST({1, 2}), states=31_063,
+        optional=LAST({1, 2}), states=22_924,
     ),
     "read a | read b | a-b": Case(
         **all_in_one(a, b), readers={0: nonces(a, 1), 1: nonces(b, 1)},

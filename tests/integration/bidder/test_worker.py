@@ -10,23 +10,24 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 import redis
-from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
 import kinbid
 from kinbid.catalog_file import read_catalog_file
 from kinbid.engines import ChildProcess, EmbeddedKafka, RedisEngine
-from kinbid.publish import publish_catalog, publish_offers
-from models.catalog_records import Flight, record_key
-from models.events import Billing, decode_outcome
+from kinbid.publish import publish_catalog
+from models.catalog_records import Flight, encode_record, record_key
+from models.events import Billing, Outcome, decode_outcome
 from models.identifiers import Namespace, Pepper
 from models.keys import Keys
 from models.profile import Header, Intent, encode_header
@@ -42,7 +43,7 @@ NORTH: Final = "/openrtb2/north/bid"
 COOKIE: Final = "a-known-browser"
 DEMO: Final = Path(kinbid.__file__).with_name("demo.toml")
 
-Answer = tuple[int, bytes, Mapping[str, str]]
+Answer = tuple[int, bytes, http.client.HTTPMessage]
 
 
 def eventually(what: Callable[[], object], reason: str) -> None:
@@ -154,22 +155,221 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         yield settings
 
 
+def flight() -> Flight:
+    """A flight ten days ahead, with most of its seats left."""
+    return Flight(
+        id="KB1/2031-05-20", advertiser=AdvertiserId("airline"), origin="JFK", destination="LAX",
+        depart_date="2031-05-20", depart_ms=clock.now_ms() + 10 * DAY_MS, seats_total=180,
+        seats_left=170, fare_micros=199 * MICROS, updated_ms=1,
+    )  # fmt: skip
+
+
 async def publish(settings: Settings) -> None:
     """The catalogue, and a flight where streams would put it."""
     await kafka.ensure_topics(settings)
     await publish_catalog(settings, read_catalog_file(DEMO))
     producer = await kafka.producer(settings)
     try:
-        await producer.send_and_wait(
-            Topics.OFFERS.name(settings.owner), key=record_key(FLIGHT).encode(),
-            value=encode_record_of(FLIGHT),
-        )  # fmt: skip
+        topic, offer = Topics.OFFERS.name(settings.owner), flight()
+        key = record_key(offer).encode()
+        await producer.send_and_wait(topic, key=key, value=encode_record(offer))
     finally:
         await producer.stop()
 
 
-FLIGHT: Final = Flight(
-    id="KB1/2030-01-01", advertiser=AdvertiserId("airline"), origin="JFK", destination="LAX",
-    depart_date="2030-01-01", depart_ms=clock.now_ms() + 10 * DAY_MS, seats_total=180,
-    seats_left=170, fare_micros=199 * MICROS, updated_ms=1,
-)  # fmt: skip
+def remember(settings: Settings) -> None:
+    """Writes what streams would: the browser's owner searched the flight a minute ago."""
+    node = Pepper(settings.identity_pepper).node(Namespace.COOKIE, COOKIE)
+    assert node is not None
+    seen = Intent("airline", "JFK-LAX/2031-05-20", clock.now_ms() - 60_000)
+    with closing(redis.Redis.from_url(settings.redis_url)) as client:
+        view = Keys(settings.owner).bid_view(node)
+        client.hset(view, "h", encode_header(Header(searches=(seen,))))
+
+
+@pytest.fixture
+def bidder(engines: Settings, tmp_path: Path) -> Iterator[Bidder]:
+    running = start_bidder(engines, tmp_path)
+    with running.child:
+        yield running
+
+
+def outcomes(settings: Settings) -> list[Outcome]:
+    """Every notice that Kafka holds now."""
+
+    async def read() -> list[Outcome]:
+        consumer = await kafka.consumer(settings)
+        topic = Topics.OUTCOMES.name(settings.owner)
+        parts = [TopicPartition(topic, n) for n in range(Topics.OUTCOMES.partitions)]
+        found: list[Outcome] = []
+        try:
+            consumer.assign(parts)
+            await consumer.seek_to_beginning()
+            ends = await consumer.end_offsets(parts)
+            while any([await consumer.position(part) < end for part, end in ends.items()]):
+                fetched = await consumer.getmany(timeout_ms=200)
+                found += [decode_outcome(r.value) for rs in fetched.values() for r in rs]
+        finally:
+            await consumer.stop()
+        return found
+
+    return asyncio.run(read())
+
+
+# -- answers ------------------------------------------------------------------------------------
+
+
+def test_every_kind_of_request_has_its_answer(bidder: Bidder) -> None:
+    """H1 to H4, H6, H11, P1: over real HTTP, whichever worker answers."""
+    for _ in range(4):
+        assert bidder.bid(b"{")[:2] == (400, b"")
+        assert bidder.bid(b'{"id":"a","imp":[]}')[:2] == (400, b"")
+        assert bidder.bid(bid_request(), "/openrtb2/nowhere/bid")[:2] == (404, b"")
+        assert bidder.ask("GET", NORTH)[:2] == (405, b"")
+        assert bidder.bid(bid_request(cur=["EUR"]))[:2] == (204, b"")
+        status, body, headers = bidder.bid(bid_request(unheard={"of": [1]}))
+        assert (status, headers["Content-Type"]) == (200, "application/json")
+        assert headers["x-openrtb-version"] == "2.6"
+        (bid,) = json.loads(body)["seatbid"][0]["bid"]
+        assert (bid["cid"], bid["crid"]) == ("air-brand", "air-brand-1")
+    assert bidder.metric("bidder_malformed_requests_total") == 8
+    assert bidder.metric("bidder_unknown_paths_total") == 8
+    assert bidder.metric("bidder_bids_total") == 4
+
+
+def test_a_known_person_gets_the_flight_that_they_searched(bidder: Bidder) -> None:
+    (bid,) = bidder.bids(PERSONAL)
+    assert (bid["cid"], bid["crid"]) == ("air-seats", "air-seats-prospect-1")
+    assert "JFK to LAX" in bid["adm"]
+    assert "$199.00, 170 seats left" in bid["adm"]
+    assert bidder.campaigns(bid_request(user={"buyeruid": COOKIE}, device={"lmt": 1})) == [
+        "air-brand"
+    ]
+
+
+def test_each_worker_has_an_admin_port_that_says_it_is_well(bidder: Bidder) -> None:
+    assert len(set(bidder.admin)) == 2
+    for number in range(2):
+        assert bidder.admin_get("/healthz", number) == (200, "ok\n")
+        assert bidder.admin_get("/readyz", number) == (200, "ok\n")
+
+
+def test_n2_n9_a_billing_notice_is_in_kafka_before_it_is_acknowledged(
+    bidder: Bidder, engines: Settings
+) -> None:
+    (bid,) = bidder.bids(PERSONAL)
+    parts = urlsplit(bid["burl"])
+    target = f"{parts.path}?{parts.query}".replace("${AUCTION_PRICE}", f"{bid['price'] / 2:.6f}")
+    status, body, _ = bidder.ask("GET", target)
+    found = [one for one in outcomes(engines) if one.nonce == bid["id"]]
+    assert (status, body) == (204, b"")
+    (billed,) = found
+    assert isinstance(billed, Billing)
+    assert billed.campaign == "air-seats"
+    assert abs(billed.price_cpm_micros - bid["price"] * MICROS / 2) <= 1
+    assert bidder.metric("bidder_notices_total", "billing_accepted") == 1
+    assert bidder.ask("GET", target.replace("t=", "t=A"))[0] == 400
+    assert [one for one in outcomes(engines) if one.nonce == bid["id"]] == found
+
+
+# -- failures -----------------------------------------------------------------------------------
+
+
+def test_while_redis_is_gone_requests_are_answered_for_their_context_only(
+    engines: Settings, tmp_path: Path
+) -> None:
+    """H17, and the declared failure mode: open for context, closed for everything personal."""
+    with ExitStack() as stack:
+        store = stack.enter_context(RedisEngine.start(tmp_path / "redis"))
+        settings = msgspec.structs.replace(engines, redis_url=store.url, bidder_workers=1)
+        remember(settings)
+        running = start_bidder(settings, tmp_path)
+        stack.enter_context(running.child)
+        assert running.campaigns(PERSONAL) == ["air-seats"]
+        store.child.stop(0.0)
+        for _ in range(5):
+            assert running.campaigns(PERSONAL) == ["air-brand"]
+        assert running.metric("bidder_dependency_failures_total", "redis") == 5
+        eventually(lambda: running.admin_get("/readyz")[0] == 503, "readiness did not notice")
+        assert running.admin_get("/healthz")[0] == 200
+        stack.enter_context(RedisEngine.start(tmp_path / "redis-again", port=store.port))
+        remember(settings)
+        eventually(lambda: running.campaigns(PERSONAL) == ["air-seats"], "Redis was not found")
+        eventually(lambda: running.admin_get("/readyz")[0] == 200, "readiness did not return")
+
+
+def test_a_killed_workers_successor_serves_the_same_port_and_no_connection_is_refused(
+    bidder: Bidder,
+) -> None:
+    """A connection that the dead worker held may break; none may be refused (RULINGS 9)."""
+    broken = 0
+    for number in range(120):
+        if number == 20:
+            for pid in bidder.pids:
+                os.kill(pid, signal.SIGKILL)
+        try:
+            assert bidder.bid(bid_request())[0] == 200
+        except (ConnectionResetError, http.client.RemoteDisconnected):
+            broken += 1
+    assert broken <= 2
+    for number in range(2):
+        eventually(lambda n=number: bidder.admin_get("/readyz", n)[0] == 200, "no successor")  # type: ignore[misc]
+    assert bidder.metric("bidder_bids_total") >= 118, "the counts went on"
+    log = [json.loads(line) for line in bidder.child.output().splitlines()]
+    assert [line["exit_code"] for line in log if line["event"] == "worker_ended"] == [-9, -9]
+
+
+def test_sigterm_lets_what_is_in_flight_be_answered_and_exits_with_0(
+    bidder: Bidder, engines: Settings
+) -> None:
+    body = bid_request(user={"buyeruid": COOKIE}, tmax=4_000)
+    with closing(redis.Redis.from_url(engines.redis_url)) as store:
+        store.client_pause(1_000)
+    with closing(http.client.HTTPConnection(str(bidder.host), bidder.port, timeout=30)) as client:
+        client.request("POST", NORTH, body)
+        eventually(lambda: bidder.metric("bidder_bid_requests_total") == 1, "it never arrived")
+        os.kill(bidder.child.pid, signal.SIGTERM)
+        response = client.getresponse()
+        assert response.status == 200
+        assert json.loads(response.read())["seatbid"][0]["bid"][0]["cid"] == "air-seats"
+    assert bidder.child.wait(PATIENCE_SECONDS) == 0
+    assert "Traceback" not in bidder.child.output()
+
+
+def run_bidder(settings: Settings, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "kinbid", "bidder"],
+        env=environment(settings, folder), capture_output=True, text=True,
+        timeout=PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+
+
+def test_a_busy_port_is_a_sentence_and_exit_code_1(engines: Settings, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run_bidder(msgspec.structs.replace(engines, bidder_port=port), tmp_path)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"kinbid: the bidder cannot listen on 127.0.0.1:{port} (")
+    assert "--bidder-port" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "told"),
+    [
+        ("redis_url", "redis://127.0.0.1:1/0", "Redis at 127.0.0.1:1 cannot be used"),
+        ("kafka_bootstrap", "127.0.0.1:1", "Kafka at 127.0.0.1:1 cannot be used"),
+    ],
+)
+def test_an_engine_that_is_away_at_the_start_is_told_without_a_traceback(
+    engines: Settings, tmp_path: Path, name: str, address: str, told: str
+) -> None:
+    settings = msgspec.structs.replace(engines, bidder_workers=1, **{name: address})
+    done = run_bidder(settings, tmp_path)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("kinbid: bidder worker 0 ended before it was")
+    assert "Traceback" not in done.stderr

@@ -25,14 +25,14 @@ def test_two_processes_that_map_one_memory_see_one_set_of_counts() -> None:
         worker, supervisor = Counters(memory.fileno()), Counters(memory.fileno())
         worker.add(slot("bidder_bids"), 3)
         assert supervisor.value("bidder_bids") == 3
-        worker.beat(123)
+        worker.beat(123, 100)
         worker.set_ready(is_ready=True)
         assert (supervisor.last_beat_ms, supervisor.is_ready) == (123, True)
 
 
 def test_a_successor_begins_unready_and_the_counts_go_on(counters: Counters) -> None:
     counters.add(slot("bidder_bids"), 3)
-    counters.beat(123)
+    counters.beat(123, 100)
     counters.set_ready(is_ready=True)
     counters.reset()
     assert (counters.last_beat_ms, counters.is_ready) == (0, False)

@@ -55,7 +55,7 @@ def test_a_name_that_does_not_exist_is_told_with_the_nearest_one(tmp_path: Path)
         load(path, {})
 
 
-@pytest.mark.parametrize("name", ["KINBID_RUN_FILE", "KINBID_ENGINES", "PATH", "kinbid_seat"])
+@pytest.mark.parametrize("name", ["KINBID_RUN_FILE", "PATH", "kinbid_seat"])
 def test_other_variables_are_no_settings(name: str) -> None:
     assert load(None, {name: "x"}).settings == Settings()
 
