@@ -15,7 +15,7 @@ from models.catalog import Catalog
 from models.catalog_records import decode_record
 from models.errors import EventError
 from models.topics import Topics
-from runtime import clock, kafka
+from runtime import kafka
 from runtime.settings import Settings
 
 __all__ = ["CatalogFeed", "load_catalog"]
@@ -47,8 +47,6 @@ class CatalogFeed:
             for topic in (Topics.CATALOG, Topics.OFFERS)
         ]
         self._consumer: Any = None
-        self.fresh_at_ms = 0
-        """When the topics were last seen to hold nothing newer, Unix ms."""
 
     async def load(self) -> None:
         """Reads everything that stands in the topics now.
@@ -63,6 +61,14 @@ class CatalogFeed:
         ends = await self._consumer.end_offsets(self._partitions)
         while any([await self._consumer.position(part) < end for part, end in ends.items()]):
             await self._poll(POLL_MS)
+
+    @property
+    def fresh_at_ms(self) -> int:
+        """When a broker last answered for each of the topics, Unix ms; 0 before that."""
+        if self._consumer is None:
+            return 0
+        # Not when we last polled: a poll of a broker that is gone is just empty.
+        return min(self._consumer.last_poll_timestamp(part) or 0 for part in self._partitions)
 
     async def follow(self) -> None:
         """Applies changes as they come, until cancelled."""
@@ -81,7 +87,6 @@ class CatalogFeed:
 
     async def _poll(self, timeout_ms: int) -> None:
         fetched = await self._consumer.getmany(*self._partitions, timeout_ms=timeout_ms)
-        self.fresh_at_ms = clock.now_ms()
         for records in fetched.values():
             for record in records:
                 self._apply(record)

@@ -48,14 +48,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         kafka: HOST:PORT of a Kafka that runs elsewhere; None starts an embedded one.
         redis: URL of a Redis that runs elsewhere; None starts one.
         bidder_port: where exchanges connect; 0 picks a free port.
-        kafka_idempotence: whether that Kafka supports it; the embedded one does not.
         commands: other commands for the parts, for tests: role to command line.
     """
 
     kafka: str | None = None
     redis: str | None = None
     bidder_port: int = 0
-    kafka_idempotence: bool = True
     commands: Mapping[str, Sequence[str]] = {}
 
 
@@ -103,7 +101,7 @@ class Stack:
         host = self.settings.bidder_host
         port = options.bidder_port or free_port()
         ensure_port_is_free(host, port, flag="--bidder-port")
-        kafka, idempotence = options.kafka, options.kafka_idempotence
+        kafka, idempotence = options.kafka, self.settings.kafka_idempotence
         if kafka is None:
             broker = self._cleanup.enter_context(EmbeddedKafka.start(self.folder / "kafka"))
             kafka, idempotence = broker.bootstrap, broker.supports_idempotence

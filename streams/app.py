@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 from models.catalog_records import encode_record
 from models.errors import EventError, KinbidError
 from models.topics import Topics
-from runtime import kafka, logs
+from runtime import clock, kafka, logs
 from runtime.admin import AdminServer
 from runtime.redis_link import RedisLink
 from runtime.settings import Settings
@@ -31,6 +31,7 @@ __all__ = ["run"]
 logger = logging.getLogger(__name__)
 
 STALL_SECONDS: Final = 30.0
+SILENCE_MS: Final = 10_000
 OFFERS_AT_ONCE: Final = 500
 OFFERS_WITHIN_SECONDS: Final = 0.02
 RETRY_SECONDS: Final = 0.5
@@ -106,7 +107,13 @@ def _stalled(firehose: Firehose) -> str | None:
 def _not_ready(redis: RedisLink, consumer: Any) -> str | None:  # noqa: ANN401 - untyped library
     if not redis.is_up:
         return "Redis cannot be reached"
-    return None if consumer.assignment() else "no partitions assigned yet"
+    assigned = consumer.assignment()
+    if not assigned:
+        return "no partitions assigned yet"
+    heard_ms = max(consumer.last_poll_timestamp(part) or 0 for part in assigned)
+    if clock.now_ms() - heard_ms <= SILENCE_MS:
+        return None
+    return "Kafka does not answer" if heard_ms else "Kafka has not answered yet"
 
 
 def _faust_app(settings: Settings, datadir: str) -> faust.App:

@@ -135,21 +135,25 @@ def start_bidder(settings: Settings, folder: Path) -> Bidder:
     return Bidder(child, json.loads(line))
 
 
+def settings_of(broker: EmbeddedKafka, store: RedisEngine) -> Settings:
+    return Settings(
+        kafka_bootstrap=broker.bootstrap,
+        kafka_idempotence=broker.supports_idempotence,
+        redis_url=store.url,
+        identity_pepper="a pepper for tests",
+        notice_secret="a secret for tests",
+        bidder_port=0,
+        bidder_admin_port=0,
+        bidder_workers=2,
+    )
+
+
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A broker and a Redis that hold the demo's catalogue, one flight and one person."""
     folder = tmp_path_factory.mktemp("engines")
     with EmbeddedKafka.start(folder / "kafka") as broker, RedisEngine.start(folder / "r") as store:
-        settings = Settings(
-            kafka_bootstrap=broker.bootstrap,
-            kafka_idempotence=broker.supports_idempotence,
-            redis_url=store.url,
-            identity_pepper="a pepper for tests",
-            notice_secret="a secret for tests",
-            bidder_port=0,
-            bidder_admin_port=0,
-            bidder_workers=2,
-        )
+        settings = settings_of(broker, store)
         asyncio.run(publish(settings))
         remember(settings)
         yield settings
@@ -296,6 +300,27 @@ def test_while_redis_is_gone_requests_are_answered_for_their_context_only(
         remember(settings)
         eventually(lambda: running.campaigns(PERSONAL) == ["air-seats"], "Redis was not found")
         eventually(lambda: running.admin_get("/readyz")[0] == 200, "readiness did not return")
+
+
+def test_while_kafka_is_gone_bids_go_on_and_a_notice_is_asked_for_again(tmp_path: Path) -> None:
+    """N5: 503 until it is durable; the catalogue stays, and its age is told."""
+    with ExitStack() as stack:
+        broker = stack.enter_context(EmbeddedKafka.start(tmp_path / "kafka"))
+        store = stack.enter_context(RedisEngine.start(tmp_path / "redis"))
+        settings = msgspec.structs.replace(settings_of(broker, store), bidder_workers=1)
+        asyncio.run(publish(settings))
+        running = start_bidder(settings, tmp_path)
+        stack.enter_context(running.child)
+        (bid,) = running.bids(bid_request())
+        broker.stop(0.0)
+        eventually(lambda: running.metric("bidder_catalog_age_seconds") > 2, "its age stood still")
+        assert running.campaigns(bid_request()) == ["air-brand"]
+        parts = urlsplit(bid["burl"])
+        target = f"{parts.path}?{parts.query}".replace("${AUCTION_PRICE}", "0.1")
+        assert running.ask("POST", target)[0] == 503
+        assert running.metric("bidder_notices_total", "billing_failed") == 1
+        assert running.metric("bidder_dependency_failures_total", "kafka") == 1
+        assert running.metric("bidder_spend_micros_total") == 0
 
 
 def test_a_killed_workers_successor_serves_the_same_port_and_no_connection_is_refused(

@@ -54,6 +54,11 @@ def test_every_series_is_exported_under_its_name(counters: Counters) -> None:
     }
 
 
+def test_the_catalogues_age_is_told_in_seconds(counters: Counters) -> None:
+    counters.beat(5_500, 4_000)
+    assert scraped(counters)["bidder_catalog_age_seconds", ""] == 1.5
+
+
 def test_latency_is_a_histogram_in_seconds_whose_buckets_add_up(counters: Counters) -> None:
     for ns in (50_000, 100_000, 100_001, 3_000_000, 10**12):
         counters.observe_latency(ns)

@@ -1,0 +1,112 @@
+"""The catalogue's feed: what a record does, and how a broker's absence shows."""
+
+import asyncio
+from typing import Any, NamedTuple
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaConnectionError
+
+from bidder.catalog_feed import CatalogFeed
+from models.catalog import Catalog
+from models.catalog_records import encode_record, record_key
+from tests.unit.bidder.support import BRAND, RECORDS, SETTINGS, flight
+
+
+class Record(NamedTuple):
+    """What the bidder reads of a Kafka record."""
+
+    key: bytes | None
+    value: bytes | None
+
+
+class FakeConsumer:
+    """Gives what it was told, once; then fails, or waits for ever."""
+
+    def __init__(self, *batches: list[Record] | Exception) -> None:
+        self._batches = list(batches)
+        self.heard_ms: dict[str, int | None] = {}
+
+    async def getmany(self, *parts: TopicPartition, timeout_ms: int) -> dict[TopicPartition, Any]:
+        if not self._batches:
+            await asyncio.sleep(3_600)
+        batch = self._batches.pop(0)
+        if isinstance(batch, Exception):
+            raise batch
+        return {parts[0]: batch}
+
+    def last_poll_timestamp(self, part: TopicPartition) -> int | None:
+        return self.heard_ms.get(part.topic)
+
+
+class Case:
+    """A feed of a catalogue, and how often it failed."""
+
+    def __init__(self, *batches: list[Record] | Exception) -> None:
+        self.catalog = Catalog()
+        self.failures = 0
+        self.feed = CatalogFeed(SETTINGS, self.catalog, self._count)
+        self.consumer = FakeConsumer(*batches)
+        self.feed._consumer = self.consumer
+
+    def _count(self) -> None:
+        self.failures += 1
+
+    def follow(self) -> None:
+        """Follows until nothing more comes."""
+
+        async def run() -> None:
+            following = asyncio.create_task(self.feed.follow())
+            while self.consumer._batches:  # noqa: ASYNC110 - the feed tells nobody
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
+            following.cancel()
+
+        asyncio.run(run())
+
+
+def records() -> list[Record]:
+    return [Record(record_key(one).encode(), encode_record(one)) for one in RECORDS]
+
+
+def test_records_are_applied_and_tombstones_withdraw() -> None:
+    case = Case(records(), [Record(f"campaign/{BRAND}".encode(), None), Record(None, None)])
+    case.follow()
+    assert len(case.catalog) == len(RECORDS) - 1
+    assert BRAND not in case.catalog.campaigns
+    assert case.failures == 0
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b'{"kind":"flight"}', b"\xff", b"[]"])
+def test_a_record_that_cannot_be_used_is_counted_and_the_others_are_applied(
+    value: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    case = Case([Record(b"flight/x", value), *records()])
+    case.follow()
+    assert len(case.catalog) == len(RECORDS)
+    assert case.failures == 1
+    assert [record.getMessage() for record in caplog.records] == ["catalog_record_refused"]
+
+
+def test_an_offer_older_than_the_one_that_stands_there_is_passed_over() -> None:
+    older = flight(seats_left=0, updated_ms=1)
+    case = Case(records(), [Record(record_key(older).encode(), encode_record(older))])
+    case.follow()
+    assert case.catalog.flights[older.id].seats_left == flight().seats_left
+
+
+def test_while_kafka_fails_the_catalogue_stays_and_the_feed_goes_on() -> None:
+    case = Case(records()[:5], KafkaConnectionError("gone"), records()[5:])
+    case.follow()
+    assert len(case.catalog) == len(RECORDS)
+    assert case.failures == 1
+
+
+def test_the_catalogue_is_as_fresh_as_the_topic_that_was_heard_of_longest_ago() -> None:
+    case = Case()
+    assert case.feed.fresh_at_ms == 0
+    case.consumer.heard_ms = {"demo.catalog.v1": 30}
+    assert case.feed.fresh_at_ms == 0
+    case.consumer.heard_ms["demo.offers.v1"] = 20
+    assert case.feed.fresh_at_ms == 20
+    assert CatalogFeed(SETTINGS, Catalog(), lambda: None).fresh_at_ms == 0
