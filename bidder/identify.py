@@ -5,7 +5,7 @@ from itertools import islice
 
 from bidder.openrtb import BidRequest, Eid, User
 from models.errors import InvalidFieldError
-from models.identifiers import Namespace, NodeId, Pepper
+from models.identifiers import Namespace, NodeId, Pepper, scoped
 
 __all__ = ["MAX_NODES", "nodes_of"]
 
@@ -56,7 +56,7 @@ def _scoped_node(pepper: Pepper, namespace: Namespace, scope: str, value: str) -
     """An id that means something within its scope only; a placeholder means nothing in any."""
     if _node(pepper, namespace, value) is None:
         return None
-    return _node(pepper, namespace, f"{scope}|{value}")
+    return _node(pepper, namespace, scoped(scope, value))
 
 
 def _node(pepper: Pepper, namespace: Namespace, value: str) -> NodeId | None:

@@ -136,6 +136,7 @@ def reserve(keys: Keys, root: NodeId, own: OwnReservations) -> Steps[None]:
             return
         above = NodeId(parent[1:].decode())
         own.move(root, above)
+        yield [("HDEL", keys.bid_view(root), own.field)]
         root = above
 
 

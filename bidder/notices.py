@@ -6,6 +6,7 @@ again, and the nonce in it makes repetition harmless. What is late or has no bel
 moves nothing, and is kept among the dead letters for people to judge.
 """
 
+import asyncio
 import logging
 import math
 import re
@@ -37,6 +38,9 @@ SPEND = metrics.slot("bidder_spend_micros")
 KAFKA_FAILURES = metrics.slot("bidder_dependency_failures", "kafka")
 
 _DECIMAL = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+DURABLE_SECONDS = 1.0
+"""Exchanges give a notice little time; without an answer by then they are asked to repeat it."""
 
 ROUNDING_CPM_MICROS = 1
 """A price above the bid by less than this is a rounding of the exchange's."""
@@ -128,9 +132,11 @@ class Notices:
         self, topic: str, value: bytes, token: NoticeToken, headers: list[tuple[str, bytes]]
     ) -> bool:
         key = token.node.encode() if token.node else None
+        sent = self._producer.send_and_wait(topic, value=value, key=key, headers=headers)
         try:
-            await self._producer.send_and_wait(topic, value=value, key=key, headers=headers)
-        except KafkaError:
+            # What Kafka takes after that comes twice, and the nonce in it counts once.
+            await asyncio.wait_for(sent, DURABLE_SECONDS)
+        except (KafkaError, TimeoutError):
             self._counters.add(KAFKA_FAILURES)
             return False
         return True

@@ -79,7 +79,7 @@ async def _run(settings: Settings, listener: socket.socket, counters: Counters) 
     http = await loop.create_server(lambda: HttpConnection(server.handle), sock=listener)
     counters.set_ready(is_ready=True)
     logger.info("bidder_ready", extra={"campaigns": len(catalog.campaigns)})
-    await stopping.wait()
+    await _first_of(stopping, following, beating)
     await _stop(beating)
     counters.set_ready(is_ready=False)
     logger.info("bidder_stopping")
@@ -90,6 +90,17 @@ async def _run(settings: Settings, listener: socket.socket, counters: Counters) 
     await feed.stop()
     await producer.stop()
     await redis.close()
+    if not stopping.is_set():
+        raise KinbidError("a task of the worker ended unasked; its error is above")
+
+
+async def _first_of(stopping: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
+    """Waits until told to stop, or until a task that never ends has ended."""
+    told = asyncio.create_task(stopping.wait())
+    done, _ = await asyncio.wait({told, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    for task in done - {told}:
+        logger.critical("task_ended", exc_info=task.exception())
 
 
 async def _beat(counters: Counters, redis: RedisLink, path: BidPath, feed: CatalogFeed) -> None:

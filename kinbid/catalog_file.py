@@ -21,6 +21,7 @@ from models.catalog_records import (
     record_key,
 )
 from models.errors import InvalidFieldError, KinbidError, UnknownNameError
+from models.templates import SLOTS, parse_template
 from models.units import parse_money
 
 __all__ = ["CatalogFileError", "changes", "check_references", "read_catalog_file"]
@@ -91,6 +92,7 @@ def check_references(records: Mapping[str, Any]) -> None:
 
     Raises:
         InvalidFieldError: a record names one that is not there.
+        UnknownNameError: a creative has a slot that its campaign's goal cannot fill.
     """
     for record in records.values():
         match record:
@@ -102,6 +104,9 @@ def check_references(records: Mapping[str, Any]) -> None:
                     _need(records, record_key(record), "segment", segment)
             case Creative():
                 _need(records, record_key(record), "campaign", record.campaign)
+                goal = records[f"campaign/{record.campaign}"].goal
+                parse_template(record.html, f"{record_key(record)}: html", SLOTS[goal])
+                parse_template(record.click_url, f"{record_key(record)}: click_url", SLOTS[goal])
             case _:
                 pass
 

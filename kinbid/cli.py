@@ -1,6 +1,7 @@
 """The command line. Results go to standard output; 0 is done, 1 failed, 2 wrongly asked."""
 
 import asyncio
+import logging
 import os
 import sys
 from pathlib import Path
@@ -45,6 +46,8 @@ ReadyFd = Annotated[int | None, typer.Option("--ready-fd", hidden=True)]
 
 def main() -> None:
     """Runs a command; what goes wrong on purpose is a sentence, not a traceback."""
+    # The client library's own complaints come before our sentence and say less.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         app()
     except (SettingsError, UnknownNameError, InvalidFieldError) as error:

@@ -4,6 +4,7 @@ A record's key is ``kind/id``; a tombstone withdraws it. Money is in micros of t
 currency, caps are impressions per person and window.
 """
 
+import re
 from typing import Final, TypeAlias, cast
 
 import msgspec
@@ -28,6 +29,7 @@ __all__ = [
     "record_key",
 ]
 
+_DOMAIN: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 MAX_WINDOW_SECONDS: Final = 30 * 86_400
 
 
@@ -41,12 +43,23 @@ class _Record(
 
 
 class Advertiser(_Record, frozen=True, kw_only=True, tag="advertiser"):
-    """A brand of the data owner; ``domain`` is what ``adomain`` says."""
+    """A brand of the data owner.
+
+    Attributes:
+        domain: what ``adomain`` says: bare, without scheme, path or ``www.``.
+        iab_categories: of its ads, IAB Content Taxonomy 1.0.
+    """
 
     id: AdvertiserId
     name: str
     domain: str
     iab_categories: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Raises InvalidFieldError where a value cannot be used."""
+        if not _DOMAIN.fullmatch(self.domain) or self.domain.startswith("www."):
+            wanted = "a bare domain in lower case, such as air.example"
+            raise InvalidFieldError(f"advertiser {self.id}: domain", self.domain, wanted)
 
 
 class Exchange(_Record, frozen=True, kw_only=True, tag="exchange"):
@@ -71,6 +84,10 @@ class Exchange(_Record, frozen=True, kw_only=True, tag="exchange"):
         """Raises InvalidFieldError where a value cannot be used."""
         _positive("exchange", self.id, "default_tmax_ms", self.default_tmax_ms)
         _positive("exchange", self.id, "reservation_seconds", self.reservation_seconds)
+        if not 0 <= self.network_margin_ms < self.default_tmax_ms:
+            where = f"exchange {self.id}: network_margin_ms"
+            wanted = f"from 0 to below default_tmax_ms ({self.default_tmax_ms})"
+            raise InvalidFieldError(where, self.network_margin_ms, wanted)
         _positive("exchange", self.id, "median_price_cpm_micros", self.median_price_cpm_micros)
 
 
@@ -180,6 +197,8 @@ class Creative(_Record, frozen=True, kw_only=True, tag="creative"):
             raise InvalidFieldError(where + "sizes", self.sizes, "a list of [width, height]")
         if not self.click_url.startswith("https://"):
             raise InvalidFieldError(where + "click_url", self.click_url, "an https address")
+        if "http://" in self.html:
+            raise InvalidFieldError(where + "html", "http://", "allowed in markup: write https://")
         parse_template(self.html, where + "html")
         parse_template(self.click_url, where + "click_url")
         if len(self.id) > 64:

@@ -6,6 +6,7 @@ is evidence that it belongs to the same person.
 """
 
 import datetime as dt
+import re
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -37,6 +38,12 @@ Channel = Literal["web", "app", "call", "email", "shop", "crm"]
 Ids: TypeAlias = tuple[NodeId, ...]
 
 MAX_IDS: Final = 8
+MAX_TIME_MS: Final = 10**13
+"""The year 2286: a time above it is in other units."""
+MAX_MONEY_MICROS: Final = 10**15
+"""A thousand million: above it, sums would outgrow the 64 bits in which they are kept."""
+
+_NODE: Final = re.compile(r"[cepkixu][A-Za-z0-9_-]{22}")
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -166,27 +173,41 @@ def decode_event(payload: bytes) -> Event:
         event = _event_decoder.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise EventError(f"not an event: {error}") from error
-    _check_ids(event.ids)
-    if event.event_time_ms <= 0:
-        raise EventError(f"event_time_ms: {event.event_time_ms} is not a time in Unix milliseconds")
+    if not 1 <= len(event.ids) <= MAX_IDS:
+        raise EventError(f"ids: {len(event.ids)} identifiers; an event has 1 to {MAX_IDS}")
+    for node in event.ids:
+        _check_node("ids", node)
+    _check_time("event_time_ms", event.event_time_ms)
     if isinstance(event, FlightSearch):
         _check_date(event.depart_date)
+    elif isinstance(event, Order):
+        _check_money("revenue_micros", event.revenue_micros)
+        _check_money("margin_micros", event.margin_micros)
     return event
+
+
+def _check_node(field: str, node: str) -> None:
+    if not _NODE.fullmatch(node):
+        raise EventError(f"{field}: an identifier is not a hashed node of 23 characters")
+
+
+def _check_time(field: str, time_ms: int) -> None:
+    if not 0 < time_ms < MAX_TIME_MS:
+        raise EventError(f"{field}: {time_ms} is not a time in Unix milliseconds")
+
+
+def _check_money(field: str, micros: int) -> None:
+    if abs(micros) > MAX_MONEY_MICROS:
+        raise EventError(f"{field}: {micros} is more than {MAX_MONEY_MICROS}")
 
 
 def _check_date(depart_date: str) -> None:
     try:
-        dt.date.fromisoformat(depart_date)
-    except ValueError as error:
-        raise EventError(f"depart_date: {depart_date!r} is not a date YYYY-MM-DD") from error
-
-
-def _check_ids(ids: Ids) -> None:
-    if not 1 <= len(ids) <= MAX_IDS:
-        raise EventError(f"ids: {len(ids)} identifiers; an event has 1 to {MAX_IDS}")
-    for node in ids:
-        if len(node) != 23 or not node.isascii():
-            raise EventError("ids: an identifier is not a hashed node of 23 characters")
+        is_plain = dt.date.fromisoformat(depart_date).isoformat() == depart_date
+    except ValueError:
+        is_plain = False
+    if not is_plain:
+        raise EventError(f"depart_date: {depart_date!r} is not a date YYYY-MM-DD")
 
 
 def decode_outcome(payload: bytes) -> Outcome:
@@ -196,6 +217,12 @@ def decode_outcome(payload: bytes) -> Outcome:
         EventError: not an outcome; the text names the field.
     """
     try:
-        return _outcome_decoder.decode(payload)
+        outcome = _outcome_decoder.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise EventError(f"not an outcome: {error}") from error
+    if outcome.node:
+        _check_node("node", outcome.node)
+    _check_time("notice_time_ms", outcome.notice_time_ms)
+    if not 0 <= outcome.price_cpm_micros <= MAX_MONEY_MICROS:
+        raise EventError(f"price_cpm_micros: {outcome.price_cpm_micros} is not a price")
+    return outcome

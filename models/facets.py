@@ -32,6 +32,9 @@ KEPT_DAYS: Final = 32
 KEPT_ORDERS: Final = 8
 """Orders remembered by id, so that one order told by two sources (shop and CRM) counts once."""
 
+ToldOrder = tuple[int, int, int]
+"""An order as one source told it: time (Unix ms), revenue and margin (micros)."""
+
 Recent = dict[str, int]
 """Key to the latest time at which it was seen, Unix ms; bounded to the newest."""
 
@@ -53,7 +56,7 @@ class Purchases(msgspec.Struct, frozen=True, array_like=True):
     first_day_revenue_micros: int = 0
     days: dict[int, int] = {}
     items: Recent = {}
-    orders: dict[str, tuple[int, int, int]] = {}
+    orders: dict[str, ToldOrder] = {}
 
 
 class Facet(msgspec.Struct, frozen=True, array_like=True):
@@ -160,7 +163,7 @@ def _fold_order(facet: Facet, order: Order) -> Facet:
         day_count=1,
         first_day_revenue_micros=order.revenue_micros,
         days={now // DAY_MS: order.revenue_micros},
-        items=dict.fromkeys(order.items, now),
+        items=_latest(dict.fromkeys(order.items, now), {}, KEPT_ITEMS),
         orders={order.order_id: (now, order.revenue_micros, order.margin_micros)},
     )
     purchases = {**facet.purchases, order.advertiser: _merge_purchases(before, one)}
@@ -212,26 +215,39 @@ def _merge_purchases(a: Purchases, b: Purchases) -> Purchases:
         return b
     if not b.order_count:
         return a
-    twice = [a.orders[order_id] for order_id in a.orders.keys() & b.orders.keys()]
     days = {day: a.days.get(day, 0) + b.days.get(day, 0) for day in {*a.days, *b.days}}
     first_ms = min(a.first_order_ms, b.first_order_ms)
     first_day = first_ms // DAY_MS
     first_revenue = _revenue_on(first_day, a) + _revenue_on(first_day, b)
-    for order_ms, revenue_micros, _ in twice:
+    # Two sources may differ about one order: the earlier telling stands, in whatever order they
+    # are merged, and the other is taken out again.
+    repeated = {name: max(a.orders[name], b.orders[name]) for name in a.orders if name in b.orders}
+    standing = {name: min(a.orders[name], b.orders[name]) for name in repeated}
+    for order_ms, revenue_micros, _ in repeated.values():
         days[order_ms // DAY_MS] -= revenue_micros
         first_revenue -= revenue_micros if order_ms // DAY_MS == first_day else 0
+    left = {order[0] // DAY_MS for order in repeated.values()}
+    left -= {order[0] // DAY_MS for order in standing.values()}
+    empty = [day for day in left if not days[day]]
+    for day in empty:
+        del days[day]
+    orders = {**a.orders, **b.orders, **standing}
     return Purchases(
-        order_count=a.order_count + b.order_count - len(twice),
-        revenue_micros=a.revenue_micros + b.revenue_micros - sum(order[1] for order in twice),
-        margin_micros=a.margin_micros + b.margin_micros - sum(order[2] for order in twice),
+        order_count=a.order_count + b.order_count - len(repeated),
+        revenue_micros=a.revenue_micros + b.revenue_micros - _total(repeated, 1),
+        margin_micros=a.margin_micros + b.margin_micros - _total(repeated, 2),
         first_order_ms=first_ms,
-        last_order_ms=max(a.last_order_ms, b.last_order_ms),
-        day_count=a.day_count + b.day_count - len(a.days.keys() & b.days.keys()),
+        last_order_ms=max(order[0] for order in orders.values()),
+        day_count=a.day_count + b.day_count - len(a.days.keys() & b.days.keys()) - len(empty),
         first_day_revenue_micros=first_revenue,
         days=dict(sorted(days.items())[-KEPT_DAYS:]),
         items=_latest(a.items, b.items, KEPT_ITEMS),
-        orders=_newest_orders({**a.orders, **b.orders}),
+        orders=_newest_orders(orders),
     )
+
+
+def _total(orders: Mapping[str, ToldOrder], place: int) -> int:
+    return sum(order[place] for order in orders.values())
 
 
 def _revenue_on(first_day: int, side: Purchases) -> int:
@@ -240,7 +256,7 @@ def _revenue_on(first_day: int, side: Purchases) -> int:
     return side.days.get(first_day, 0)
 
 
-def _newest_orders(orders: dict[str, tuple[int, int, int]]) -> dict[str, tuple[int, int, int]]:
+def _newest_orders(orders: dict[str, ToldOrder]) -> dict[str, ToldOrder]:
     newest = sorted(orders.items(), key=lambda entry: (entry[1][0], entry[0]))[-KEPT_ORDERS:]
     return dict(newest)
 

@@ -22,6 +22,7 @@ __all__ = [
     "is_device",
     "namespace_of",
     "parse_identifier",
+    "scoped",
 ]
 
 NodeId = NewType("NodeId", str)
@@ -86,6 +87,14 @@ class Pepper:
             return None
         digest = hashlib.blake2b(normal.encode(), digest_size=16, key=self._key).digest()
         return NodeId(namespace.value + base64.urlsafe_b64encode(digest)[:22].decode())
+
+
+def scoped(scope: str, value: str) -> str:
+    """An id that means something within its scope only: an extended id in its source's, say.
+
+    Whoever makes such a node, event producer or bidder, writes it in this form.
+    """
+    return f"{scope}|{value}"
 
 
 def normalise(namespace: Namespace, value: str) -> str | None:

@@ -22,6 +22,10 @@ __all__ = [
 MICROS: Final = 1_000_000
 """Micros in one unit of currency (OpenRTB 2.6 advises integers for money)."""
 
+MICRO: Final = Decimal(1) / MICROS
+MAX_AMOUNT: Final = 10**12
+"""Above this, a decimal's 28 digits and Redis' 64 bits are no longer surely enough."""
+
 SECOND_MS: Final = 1_000
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 86_400_000
@@ -41,15 +45,16 @@ def parse_money(text: str, field: str) -> int:
         field: the name that an error shows.
 
     Raises:
-        InvalidFieldError: not a number, negative, not finite, or finer than a micro.
+        InvalidFieldError: not a number, negative, not finite, too large, or finer than a micro.
     """
     try:
-        micros = Decimal(text) * MICROS
+        amount = Decimal(text)
     except InvalidOperation:
         raise InvalidFieldError(field, text, "an amount of money such as 12.50") from None
-    if not micros.is_finite() or micros < 0 or micros != micros.to_integral_value():
-        raise InvalidFieldError(field, text, "an amount >= 0 with at most six decimals")
-    return int(micros)
+    if not amount.is_finite() or amount < 0 or amount >= MAX_AMOUNT or amount % MICRO:
+        wanted = f"an amount >= 0 with at most six decimals, less than {MAX_AMOUNT}"
+        raise InvalidFieldError(field, text, wanted)
+    return int(amount * MICROS)
 
 
 def format_money(micros: int) -> str:

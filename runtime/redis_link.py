@@ -21,7 +21,8 @@ from urllib.parse import unquote, urlsplit
 import hiredis
 
 from models.commands import Command, Steps
-from models.errors import KinbidError
+from models.errors import InvalidFieldError, KinbidError
+from runtime.settings import masked
 
 __all__ = ["RedisDownError", "RedisLink", "RedisReplyError"]
 
@@ -65,10 +66,16 @@ class RedisLink(asyncio.Protocol):
     Args:
         url: ``redis://[user:password@]host:port/db``, ``rediss://`` for TLS, ``unix:///path``.
         name: how the connection calls itself to the server (CLIENT SETNAME).
+
+    Raises:
+        InvalidFieldError: the URL is of another form.
     """
 
     def __init__(self, url: str, *, name: str = "kinbid") -> None:
         self._url = urlsplit(url)
+        if self._url.scheme not in {"redis", "rediss", "unix"}:
+            wanted = "redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH"
+            raise InvalidFieldError("redis_url", masked("redis_url", url), wanted)
         self._name = name
         self._loop: asyncio.AbstractEventLoop
         self._transport: asyncio.Transport | None = None
@@ -77,6 +84,7 @@ class RedisLink(asyncio.Protocol):
         self._outgoing: list[bytes] = []
         self._flush_is_due = False
         self._closing = False
+        self._is_greeting = False
         self._retry: asyncio.Task[None] | None = None
         self.is_up = False
         self.losses = 0
@@ -91,12 +99,15 @@ class RedisLink(asyncio.Protocol):
             RedisDownError: the server cannot be reached or refuses us.
         """
         self._loop = asyncio.get_running_loop()
+        self._is_greeting = True
         try:
             await self._open()
             await self._greet()
         except (OSError, KinbidError) as error:
             self._drop()
             raise RedisDownError(f"Redis at {self.address} cannot be used: {error}") from error
+        finally:
+            self._is_greeting = False
         self.is_up = True
 
     async def close(self) -> None:
@@ -131,7 +142,17 @@ class RedisLink(asyncio.Protocol):
             hello.append(("SELECT", database))
         hello.append(("CLIENT", "SETNAME", self._name))
         hello.append(("FUNCTION", "LOAD", "REPLACE", FUNCTIONS))
-        await asyncio.wait_for(self.run(_just(hello)), timeout=5)
+        # Nobody else's work is let in yet: it would meet the wrong database, or no functions.
+        self._require_open()
+        greeted: asyncio.Future[list[Any]] = self._loop.create_future()
+        waiter = _Waiter(_just(hello), *_settle(greeted))
+        self._enqueue(waiter, next(waiter.steps))
+        await asyncio.wait_for(greeted, timeout=5)
+        self._require_open()
+
+    def _require_open(self) -> None:
+        if self._transport is None:
+            raise RedisDownError("the server hung up")
 
     def _drop(self) -> None:
         self.is_up = False
@@ -209,13 +230,22 @@ class RedisLink(asyncio.Protocol):
         return await future
 
     async def run_all(self, algorithms: Iterable[Steps[T]]) -> list[T]:
-        """Drives many generators in lock step: each round leaves as one pipelined write."""
+        """Drives many generators in lock step: each round leaves as one pipelined write.
+
+        Raises:
+            RedisDownError, RedisReplyError: as for :meth:`start`, the first one's; when all ended.
+        """
         futures: list[asyncio.Future[T]] = []
         for steps in algorithms:
             future: asyncio.Future[T] = self._loop.create_future()
             self.start(steps, *_settle(future))
             futures.append(future)
-        return list(await asyncio.gather(*futures))
+        results = await asyncio.gather(*futures, return_exceptions=True)
+        # Not before all have ended: whoever tries again must not meet one that is still at work.
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return [future.result() for future in futures]
 
     def send(self, commands: list[Command]) -> None:
         """Sends commands whose replies nobody waits for; a refusal is logged."""
@@ -243,7 +273,7 @@ class RedisLink(asyncio.Protocol):
             except Exception as raised:  # noqa: BLE001 - the algorithm's own; its caller decides
                 self._call(waiter.failed, raised)
                 return
-            if self._transport is not None:
+            if self._transport is not None and not self._is_greeting:
                 self._enqueue(waiter, commands)
                 return
             error = RedisDownError(f"Redis at {self.address} is not connected")

@@ -7,9 +7,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from models.identifiers import Namespace, NodeId, Pepper
+from models.identifiers import Namespace, NodeId, Pepper, scoped
 
-__all__ = ["EID_SOURCE", "Device", "DeviceKind", "Surface", "eid_value", "make_devices", "node_of"]
+__all__ = ["EID_SOURCE", "Device", "DeviceKind", "Surface", "make_devices", "node_of"]
 
 EID_SOURCE: Final = "id.example"
 """The ``source`` of the extended ids that our own pages see beside the cookie."""
@@ -86,11 +86,6 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
         return (first, self.eid_node) if surface == "site" and self.eid_node else (first,)
 
 
-def eid_value(source: str, uid: str) -> str:
-    """The text of an extended id that is hashed: an eid is the pair of source and uid (AdCOM)."""
-    return f"{source}|{uid}"
-
-
 def node_of(pepper: Pepper, namespace: Namespace, value: str) -> NodeId:
     """Hashes an identifier of the world.
 
@@ -128,7 +123,7 @@ def _make_device(rng: random.Random, pepper: Pepper, kind: DeviceKind) -> Device
         eid=eid,
         cookie_node=node_of(pepper, Namespace.COOKIE, cookie) if cookie else None,
         ifa_node=node_of(pepper, Namespace.IFA, ifa) if ifa else None,
-        eid_node=node_of(pepper, Namespace.EID, eid_value(EID_SOURCE, eid)) if eid else None,
+        eid_node=node_of(pepper, Namespace.EID, scoped(EID_SOURCE, eid)) if eid else None,
         signs_in=True,
         user_agent=_pick(rng, USER_AGENTS[kind]),
         ip=f"198.{rng.randint(18, 19)}.{rng.randint(0, 255)}.{rng.randint(1, 254)}",

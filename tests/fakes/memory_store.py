@@ -46,7 +46,7 @@ class MemoryStore:
         twin.functions = self.functions
         return twin
 
-    def execute(self, command: Command) -> Any:
+    def execute(self, command: Command) -> Any:  # noqa: ANN401 - a reply of any kind
         """Runs one command.
 
         Raises:

@@ -12,8 +12,8 @@ out; ``test_explore.py`` compares with a search that keeps full histories apart.
 
 import itertools
 from collections.abc import Callable, Sequence
-from types import FunctionType, GeneratorType
-from typing import Any, TypeAlias
+from types import FrameType, FunctionType, GeneratorType
+from typing import Any, TypeAlias, cast
 
 import msgspec
 
@@ -123,7 +123,7 @@ class _Explorer:
     def start(self, place: int) -> _Position:
         return self._replay(place, ())
 
-    def follow(self, place: int, position: _Position, reply: Any) -> _Position:
+    def follow(self, place: int, position: _Position, reply: object) -> _Position:
         follower = position.followers.get(reply)
         if follower is None:
             replies = (*position.partial, reply)
@@ -190,7 +190,7 @@ def _local_state(steps: Steps[Any]) -> object:
     frames: list[object] = []
     inner: Any = steps
     while isinstance(inner, GeneratorType):
-        frame = inner.gi_frame
+        frame = cast("FrameType", inner.gi_frame)
         frames.append((frame.f_code, frame.f_lasti, _frozen(frame.f_locals)))
         inner = inner.gi_yieldfrom
     return tuple(frames)

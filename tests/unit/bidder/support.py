@@ -299,6 +299,10 @@ class MemoryRedis:
                 assert isinstance(value, bytes)
                 self.hashes.setdefault(str(key), {})[field] = value
                 return 1
+            case "HDEL":
+                key, field = arguments
+                assert isinstance(field, bytes)
+                return int(self.hashes.get(str(key), {}).pop(field, None) is not None)
             case "FCALL":
                 return self._reserve(arguments)
             case _:

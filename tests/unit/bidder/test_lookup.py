@@ -187,6 +187,7 @@ def test_a_reservation_follows_a_merge_and_writes_over_no_other() -> None:
     assert {entry.nonce for entry in written} == {"earlier", "a"}
     assert {entry.nonce for entry in own.of(CRM, NOW_MS)} == {"earlier", "a"}
     assert own.of(NODE, NOW_MS) == ()
+    assert redis.hashes[KEYS.bid_view(NODE)] == {}, "nothing is left where nobody reads"
 
 
 @pytest.mark.parametrize(("reply", "is_reserved"), [(1, True), (0, False), (-1, False)])

@@ -5,10 +5,12 @@ import json
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from bidder import creatives as module
 from bidder.creatives import Creatives
 from bidder.decide import Bid
 from bidder.respond import Responder
@@ -218,6 +220,24 @@ def test_a_new_price_and_name_show_at_the_next_bid() -> None:
     what.apply(product(price_micros=9_990_000, updated_ms=NOW_MS + 1))
     what.apply(Advertiser(id=SHOP, name="New", domain="shop.example"))
     assert b"Kind of Blue 9.99" in creatives.fill(item_bid(what))
+
+
+def test_markup_that_is_kept_is_bounded_and_each_size_has_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "KEPT_FILLED", 2)
+    what = catalog(creative("items", ITEMS, html="{title} {width}x{height}"))
+    creatives = Creatives(what)
+    for n in range(9):
+        what.apply(product(title=f"record {n}", updated_ms=NOW_MS + n))
+        bid = item_bid(what)
+        assert creatives.fill(bid) == b"record %d 300x250" % n
+        wide = msgspec.structs.replace(bid, width=728, height=90)
+        assert creatives.fill(wide) == b"record %d 728x90" % n
+        what.apply(product(id="sku-2", title="other"))
+        other = msgspec.structs.replace(bid, offer=what.products[SHOP, "sku-2"])
+        assert creatives.fill(other) == b"other 300x250"
+        assert len(creatives._filled) <= 2
 
 
 def test_h16_the_response_of_the_demos_largest_creative_is_below_4_kb(

@@ -104,6 +104,7 @@ class Case:
         self.redis_transport = RedisTransport(self.redis)
         self.redis_transport.link = self.link
         self.link.connection_made(self.redis_transport)
+        self.link.is_up = True
         self.producer = FakeProducer()
         self.path = BidPath(SETTINGS, what or catalog(), counters)
         notices = Notices(SETTINGS, self.producer, counters)
@@ -123,7 +124,7 @@ class Case:
         return received
 
     def lose_redis(self) -> None:
-        self.link._transport = None
+        self.link._transport, self.link.is_up = None, False
 
     def count(self, name: str, value: str = "") -> int:
         return self.counters.value(f"bidder_{name}", value)

@@ -1,0 +1,360 @@
+"""The store in memory and a real Redis give the same replies and come to the same state."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from models.caps import CapLedger, Reservation, decode_ledger, encode_ledger, encode_reservations
+from models.commands import Command, Steps
+from models.identifiers import NodeId
+from models.identity import LinkResult, fold, link
+from models.keys import Keys
+from models.profile import publish
+from runtime.redis_link import RedisReplyError
+from tests.contract.stores import FakeStore, Store, just
+from tests.fakes.memory_store import HANDLERS
+
+KEYS = Keys("contract")
+NODE, OTHER, THIRD = NodeId("k" + "n" * 22), NodeId("k" + "o" * 22), NodeId("c" + "t" * 22)
+NOW_MS = 1_700_000_000_000
+
+
+def call(name: str, keys: list[str], *arguments: str | bytes | int) -> Command:
+    return ("FCALL", f"kinbid_v1_{name}", len(keys), *keys, *arguments)
+
+
+def ask(store: Store, *commands: Command) -> list[Any]:
+    replies: list[Any] = store.run(just(*commands))
+    return replies
+
+
+def fields(store: Store, key: str) -> dict[bytes, bytes]:
+    (flat,) = ask(store, ("HGETALL", key))
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+# -- plain commands -------------------------------------------------------------------------
+
+COMMANDS: list[tuple[Command, Any]] = [
+    (("GET", "s"), None),
+    (("SET", "s", "1"), b"OK"),
+    (("GET", "s"), b"1"),
+    (("SET", "s", 2), b"OK"),
+    (("INCR", "s"), 3),
+    (("GET", "s"), b"3"),
+    (("INCR", "fresh"), 1),
+    (("MGET", "s", "absent", "fresh"), [b"3", None, b"1"]),
+    (("HGET", "h", "f"), None),
+    (("HGETALL", "h"), []),
+    (("HSET", "h", "f", b"\x00\xff", "g", 7), 2),
+    (("HSET", "h", "f", "again"), 0),
+    (("HSET", "h", "f", "x", "new", "y"), 1),
+    (("HGET", "h", "f"), b"x"),
+    (("HSETNX", "h", "f", "other"), 0),
+    (("HSETNX", "h", "n", "only"), 1),
+    (("HGETALL", "h"), [b"f", b"x", b"g", b"7", b"new", b"y", b"n", b"only"]),
+    (("MGET", "h", "s"), [None, b"3"]),
+    (("HDEL", "h", "f", "absent", "g"), 2),
+    (("HDEL", "h", "new", "n"), 2),
+    (("HGETALL", "h"), []),
+    (("HDEL", "h", "f"), 0),
+    (("EXPIRE", "h", 60), 0),
+    (("EXPIRE", "s", 60), 1),
+]
+
+
+def test_each_command_replies_the_same(store: Store) -> None:
+    for command, reply in COMMANDS:
+        assert ask(store, command) == [reply], command
+    assert {command[0] for command, _ in COMMANDS} | {"FCALL"} == set(HANDLERS)
+
+
+def test_the_commands_of_one_step_run_in_order(store: Store) -> None:
+    assert ask(store, ("INCR", "n"), ("INCR", "n"), ("GET", "n")) == [1, 2, b"2"]
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (("GET", "hash"), "WRONGTYPE"),
+        (("INCR", "hash"), "WRONGTYPE"),
+        (("HGET", "string", "f"), "WRONGTYPE"),
+        (("HSET", "string", "f", "v"), "WRONGTYPE"),
+        (("HSETNX", "string", "f", "v"), "WRONGTYPE"),
+        (("HDEL", "string", "f"), "WRONGTYPE"),
+        (("HGETALL", "string"), "WRONGTYPE"),
+        (("INCR", "string"), "not an integer"),
+        (("HSET", "hash", "f"), "wrong number of arguments"),
+        (("FCALL", "kinbid_v1_absent", 0), "Function not found"),
+        (("NOSUCH", "x"), "unknown command"),
+    ],
+)
+def test_what_redis_refuses_the_fake_refuses(store: Store, command: Command, text: str) -> None:
+    ask(store, ("SET", "string", "text"), ("HSET", "hash", "f", "v"))
+    with pytest.raises(RedisReplyError, match=text):
+        ask(store, command)
+
+
+def test_an_error_is_thrown_once_the_whole_step_has_run(store: Store) -> None:
+    with pytest.raises(RedisReplyError):
+        ask(store, ("SET", "s", "x"), ("INCR", "s"), ("SET", "after", "y"))
+    assert ask(store, ("GET", "after")) == [b"y"]
+
+
+def test_a_generator_may_catch_an_error_and_go_on(store: Store) -> None:
+    def careful() -> Steps[bytes]:
+        try:
+            yield [("INCR", "s")]
+        except RedisReplyError:
+            yield [("SET", "s", "1")]
+        (value,) = yield [("GET", "s")]
+        assert isinstance(value, bytes)
+        return value
+
+    ask(store, ("SET", "s", "text"))
+    assert store.run(careful()) == b"1"
+
+
+# -- the functions --------------------------------------------------------------------------
+
+PARENT, PERSON, VIEW = KEYS.parent(NODE), KEYS.person(NODE), KEYS.bid_view(NODE)
+FROZEN, FROZEN_VIEW = KEYS.frozen_person(NODE), KEYS.frozen_bid_view(NODE)
+ROOT_KEYS = [PARENT, PERSON, VIEW]
+DRAIN_KEYS = [PARENT, PERSON, FROZEN, VIEW, FROZEN_VIEW]
+
+
+def test_mark_announces_a_merge_at_a_root_only(store: Store) -> None:
+    assert ask(store, call("mark", ROOT_KEYS, "t1", OTHER)) == [1]
+    marked = {b"m:t1": OTHER.encode()}
+    assert fields(store, PERSON) == fields(store, VIEW) == marked
+    ask(store, ("SET", PARENT, f">{THIRD}"))
+    assert ask(store, call("mark", ROOT_KEYS, "t2", OTHER)) == [0]
+    assert fields(store, PERSON) == fields(store, VIEW) == marked
+
+
+def test_drain_links_and_freezes_and_only_once(store: Store) -> None:
+    ask(store, ("HSET", PERSON, "f:x@1", "facet"), ("HSET", VIEW, "h", "header"))
+    assert ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE)) == [1]
+    state = {
+        "n": ask(store, ("GET", PARENT))[0],
+        "p": fields(store, PERSON),
+        "q": fields(store, FROZEN),
+        "b": fields(store, VIEW),
+        "z": fields(store, FROZEN_VIEW),
+    }
+    assert state == {
+        "n": f">{THIRD}".encode(),
+        "p": {b">": THIRD.encode()},
+        "q": {b"f:x@1": b"facet", b">": b"t1", b"k:" + NODE.encode(): b"1"},
+        "b": {b">": THIRD.encode()},
+        "z": {b"h": b"header", b">": b"t1"},
+    }
+    assert ask(store, call("drain", DRAIN_KEYS, OTHER, "t2", NODE)) == [0]
+    assert fields(store, FROZEN) == state["q"]
+    assert ask(store, ("GET", PARENT)) == [state["n"]]
+
+
+def test_drain_freezes_a_person_of_whom_nothing_is_known(store: Store) -> None:
+    assert ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE)) == [1]
+    assert fields(store, FROZEN) == {b">": b"t1", b"k:" + NODE.encode(): b"1"}
+    assert fields(store, FROZEN_VIEW) == {b">": b"t1"}
+
+
+def test_a_frozen_copy_keeps_no_time_to_live_of_its_past(store: Store) -> None:
+    ask(store, ("HSET", PERSON, "f:x@1", "facet"), call("drain", DRAIN_KEYS, THIRD, "t1", NODE))
+    assert ask(store, ("EXPIRE", FROZEN, 60), ("EXPIRE", KEYS.person(OTHER), 60)) == [1, 0]
+
+
+def test_absorb_takes_a_child_in_once(store: Store) -> None:
+    ask(store, call("mark", ROOT_KEYS, "t1", OTHER), ("HSET", PERSON, "f:o@2", "newer"))
+    absorb = call(
+        "absorb", ROOT_KEYS, "t1", 3,
+        "f:o@1", "older", "f:o@2", "stale", f"k:{OTHER}", "1", "r:w~t1", "held", "m:t0", THIRD,
+    )  # fmt: skip
+    assert ask(store, absorb) == [1]
+    person = {b"f:o@1": b"older", b"f:o@2": b"newer", b"k:" + OTHER.encode(): b"1"}
+    assert fields(store, PERSON) == person
+    view = {b"m:t1": OTHER.encode(), b"r:w~t1": b"held", b"m:t0": THIRD.encode()}
+    assert fields(store, VIEW) == view
+    ask(store, ("HDEL", PERSON, "f:o@1"))
+    assert ask(store, absorb) == [0]
+    assert fields(store, PERSON) == {name: v for name, v in person.items() if name != b"f:o@1"}
+
+
+def test_absorb_leaves_a_root_alone_that_has_been_merged_itself(store: Store) -> None:
+    ask(store, call("mark", ROOT_KEYS, "t1", OTHER), call("drain", DRAIN_KEYS, THIRD, "t9", NODE))
+    assert ask(store, call("absorb", ROOT_KEYS, "t1", 1, "f:o@1", "facet")) == [0]
+    assert fields(store, PERSON) == {b">": THIRD.encode()}
+
+
+def test_shorten_moves_a_link_that_has_not_changed(store: Store) -> None:
+    ask(store, ("SET", PARENT, f">{OTHER}"))
+    shorten = call("shorten", [PARENT], f">{OTHER}", f">{THIRD}")
+    assert ask(store, shorten, ("GET", PARENT)) == [1, f">{THIRD}".encode()]
+    assert ask(store, shorten, ("GET", PARENT)) == [0, f">{THIRD}".encode()]
+    absent = KEYS.parent(OTHER)
+    assert ask(store, call("shorten", [absent], "x", "y"), ("GET", absent)) == [0, None]
+
+
+def test_publish_keeps_the_newest_version(store: Store) -> None:
+    keys = [PARENT, VIEW]
+    assert ask(store, call("publish", keys, 9, "h9", "c9")) == [1]
+    assert ask(store, call("publish", keys, 10, "h10", "c10")) == [1]
+    assert ask(store, call("publish", keys, 9, "late", "late")) == [1]
+    newest = {b"v": b"10", b"h": b"h10", b"c": b"c10"}
+    assert fields(store, VIEW) == newest
+    assert ask(store, call("publish", keys, 10, "same", "c10")) == [1]
+    assert fields(store, VIEW) == {**newest, b"h": b"same"}
+
+
+@pytest.mark.parametrize("version", [3, 5])
+def test_publish_removes_the_markers_of_the_children_named(store: Store, version: int) -> None:
+    keys = [PARENT, VIEW]
+    ask(store, call("publish", keys, 4, "h", "c"))
+    ask(store, ("HSET", VIEW, "m:1", OTHER, "m:2", THIRD, "m:3", OTHER, "r:w", OTHER))
+    assert ask(store, call("publish", keys, version, "h", "c", OTHER, "nobody")) == [1]
+    assert fields(store, VIEW) == {
+        b"v": b"%d" % max(4, version), b"h": b"h", b"c": b"c", b"m:2": THIRD.encode(),
+        b"r:w": OTHER.encode(),
+    }  # fmt: skip
+
+
+def test_publish_leaves_a_merged_person_alone(store: Store) -> None:
+    ask(store, ("SET", PARENT, f">{OTHER}"))
+    assert ask(store, call("publish", [PARENT, VIEW], 9, "h", "c")) == [0]
+    assert fields(store, VIEW) == {}
+
+
+# -- the exact cap --------------------------------------------------------------------------
+
+WINDOW_MS = 60_000
+
+
+def held(*entries: tuple[str, str, int]) -> bytes:
+    return encode_reservations(Reservation(*entry) for entry in entries)
+
+
+def reserve(packed: bytes, cap: int, campaign: str = "C", own: str = "r:me") -> Command:
+    return call("reserve", [PARENT, VIEW], NOW_MS, own, packed, campaign, "new", cap, WINDOW_MS)
+
+
+OPEN, OVER = NOW_MS + 1, NOW_MS
+NEW = ("C", "new", OPEN)
+
+
+@pytest.mark.parametrize(
+    ("stands", "packed", "used"),
+    [
+        pytest.param({}, held(NEW), 1, id="nothing but the new one"),
+        pytest.param({"c": {"C": {"a": NOW_MS, "b": NOW_MS - 1}}}, held(NEW), 3, id="billed"),
+        pytest.param(
+            {"c": {"C": {"a": NOW_MS - WINDOW_MS, "b": NOW_MS - WINDOW_MS + 1}}}, held(NEW), 2,
+            id="billed before the window",
+        ),
+        pytest.param({"c": {"D": {"a": NOW_MS}}}, held(NEW), 1, id="billed for another campaign"),
+        pytest.param({"c": {}}, held(NEW), 1, id="an empty ledger"),
+        pytest.param({"c": {"C": {"new": NOW_MS}}}, held(NEW), 1, id="billed already"),
+        pytest.param({"r:a": [("C", "x", OPEN)]}, held(NEW), 2, id="reserved by another"),
+        pytest.param(
+            {"r:a": [("C", "x", OVER), ("C", "y", OPEN)]}, held(NEW), 2, id="one has expired"
+        ),
+        pytest.param({"r:a": [("C", "x", OVER)]}, held(NEW), 1, id="all have expired"),
+        pytest.param({"r:a": [("D", "x", OPEN)]}, held(NEW), 1, id="for another campaign"),
+        pytest.param(
+            {"r:me": [("C", "x", OPEN), ("C", "y", OPEN)]}, held(NEW), 1,
+            id="the own field is what the caller says",
+        ),
+        pytest.param({}, held(("C", "x", OPEN), NEW), 2, id="two of the own"),
+        pytest.param({}, held(("C", "x", OVER), ("D", "y", OPEN), NEW), 1, id="own of no account"),
+        pytest.param(
+            {"r:me~t1": [("C", "x", OPEN)]}, held(NEW), 2, id="the own under a merged root"
+        ),
+        pytest.param(
+            {"c": {"C": {"x": NOW_MS}}, "r:a": [("C", "x", OPEN)], "r:b": [("C", "x", OPEN)]},
+            held(NEW), 2, id="one nonce, billed and twice reserved",
+        ),
+    ],
+)  # fmt: skip
+def test_reserve_counts_each_bid_of_the_campaign_once(
+    store: Store, stands: dict[str, Any], packed: bytes, used: int
+) -> None:
+    for field, value in stands.items():
+        encoded = encode_ledger(CapLedger(1, value)) if field == "c" else held(*value)
+        ask(store, ("HSET", VIEW, field, encoded))
+    before = fields(store, VIEW)
+    assert ask(store, reserve(packed, cap=used - 1)) == [0]
+    assert fields(store, VIEW) == before
+    assert ask(store, reserve(packed, cap=used)) == [1]
+    assert fields(store, VIEW) == {**before, b"r:me": packed}
+
+
+def test_reserve_is_certain_of_nothing_while_a_merge_is_under_way(store: Store) -> None:
+    ask(store, ("HSET", VIEW, "m:t1", OTHER))
+    assert ask(store, reserve(held(NEW), cap=9)) == [-1]
+    ask(store, ("HDEL", VIEW, "m:t1"), ("SET", PARENT, f">{OTHER}"))
+    assert ask(store, reserve(held(NEW), cap=9)) == [-1]
+    assert fields(store, VIEW) == {}
+
+
+def test_sweep_removes_what_has_wholly_expired(store: Store) -> None:
+    ask(
+        store,
+        ("HSET", VIEW, "r:a", held(("C", "x", OVER)), "r:b", held(("C", "x", OVER), NEW)),
+        ("HSET", VIEW, "r:c", held(), "h", "header", "c", "ledger"),
+    )
+    assert ask(store, call("sweep", [VIEW], NOW_MS)) == [2]
+    assert fields(store, VIEW).keys() == {b"r:b", b"h", b"c"}
+    assert ask(store, call("sweep", [VIEW], NOW_MS)) == [0]
+    assert ask(store, call("sweep", [KEYS.bid_view(OTHER)], NOW_MS)) == [0]
+
+
+def test_a_swept_view_of_reservations_only_is_gone(store: Store) -> None:
+    ask(store, ("HSET", VIEW, "r:a", held(("C", "x", OVER))))
+    assert ask(store, call("sweep", [VIEW], NOW_MS), ("EXPIRE", VIEW, 60)) == [1, 0]
+
+
+# -- whole algorithms -----------------------------------------------------------------------
+
+
+def state_after(store: Store, seed: int) -> dict[str, Any]:
+    """Random links, folds and publications, then everything that stands under any key."""
+    chance = random.Random(seed)
+    nodes = [
+        NodeId(letter + digest * 22) for letter, digest in zip("kkkkcc", "abcdef", strict=True)
+    ]
+    results: list[LinkResult] = []
+    tokens = iter(range(1000))
+    for offset in range(40):
+        node, other = chance.sample(nodes, 2)
+        if chance.random() < 0.4:
+            store.run(fold(KEYS, node, "c", 1 + offset // 20, one_more(offset)))
+        else:
+            results.append(
+                store.run(link(KEYS, node, other, b"evidence", lambda: f"t{next(tokens)}"))
+            )
+        store.run(publish(KEYS, node, merged=True))
+    found: dict[str, Any] = {"results": results}
+    for node in nodes:
+        found[KEYS.parent(node)] = ask(store, ("GET", KEYS.parent(node)))
+        for key in (
+            KEYS.person(node), KEYS.frozen_person(node), KEYS.bid_view(node),
+            KEYS.frozen_bid_view(node), KEYS.evidence(node),
+        ):  # fmt: skip
+            found[key] = fields(store, key)
+    return found
+
+
+def one_more(offset: int) -> Callable[[bytes | None], bytes]:
+    def apply(encoded: bytes | None) -> bytes:
+        ledger = CapLedger() if encoded is None else decode_ledger(encoded)
+        impressions = {**ledger.campaigns.get("C", {}), f"n{offset}": offset + 1}
+        return encode_ledger(CapLedger(offset, {"C": impressions}))
+
+    return apply
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_same_work_comes_to_the_same_state(store: Store, seed: int) -> None:
+    assert state_after(store, seed) == state_after(FakeStore(), seed)
