@@ -20,10 +20,10 @@ def compile_lock(current: str) -> str:
         output = Path(folder) / "requirements.lock"
         output.write_text(current)
         command = [
-            sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--all-extras", "--universal",
-            "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate", "--quiet",
-            "--no-emit-index-url", "--no-emit-find-links", "--output-file", str(output),
-            "setup-requirements.in",
+            sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "setup-requirements.in",
+            "--all-extras", "--universal", "--python-version", "3.11", "--generate-hashes",
+            "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links",
+            "--quiet", "--output-file", str(output),
         ]  # fmt: skip
         subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
         return HEADER + output.read_text()
