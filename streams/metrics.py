@@ -42,6 +42,9 @@ class Metrics:
 
     def _begin_at_zero(self) -> None:
         """Makes every series that can be named now: a rate misses a counter that begins at 1."""
+        for topic in ("events", "outcomes"):
+            self.events.labels(topic)
+            self.takeovers.labels(topic)
         for topic in ("events", "outcomes", "inventory"):
             self.dead_letters.labels(topic)
         for result in get_args(LinkResult):
