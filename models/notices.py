@@ -87,5 +87,5 @@ class NoticeSigner:
             raise TokenError("the token was not signed by this owner")
         try:
             return _decode(body)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise TokenError("the token is signed but not readable") from error

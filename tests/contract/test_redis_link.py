@@ -352,6 +352,24 @@ async def _pump(
     writer.close()
 
 
+def test_a_server_that_was_away_is_found_again_and_has_our_functions(tmp_path: Path) -> None:
+    engine = RedisEngine.start(tmp_path / "first")
+
+    async def scenario(link: RedisLink) -> None:
+        await asyncio.to_thread(engine.stop)
+        await asyncio.sleep(0.3)
+        assert not link.is_up
+        port = engine.port
+        with await asyncio.to_thread(RedisEngine.start, tmp_path / "second", port=port):
+            await until_up(link)
+            assert await link.run(just(("FCALL", "kinbid_v1_sweep", 1, "b", 0))) == [0]
+
+    try:
+        with_link(engine.url, scenario)
+    finally:
+        engine.stop()
+
+
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisEngine]:
     """A Redis that asks for a password."""

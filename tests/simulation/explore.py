@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, cast
 
 import msgspec
 
+from bidder.reservations import OwnReservations
 from models.commands import Command, Steps
 from models.keys import Keys
 from streams.stages.persons import KnownLinks
@@ -210,8 +211,8 @@ def _frozen(value: object) -> object:
         return type(value), _frozen(msgspec.structs.astuple(value))
     if isinstance(value, itertools.count):
         return repr(value)
-    if isinstance(value, KnownLinks):
-        return _frozen(value._pairs)
+    if isinstance(value, KnownLinks | OwnReservations):
+        return _frozen(value._pairs if isinstance(value, KnownLinks) else value._open)
     if isinstance(value, Keys | FunctionType | GeneratorType):
         return type(value)
     raise TypeError(f"a program's local is of a kind that cannot be compared: {value!r}")

@@ -22,7 +22,7 @@ from tests.fakes.memory_store import MemoryStore, run
 from tests.simulation.explore import Program
 
 __all__ = [
-    "CAMPAIGN", "KEYS", "Pair", "X", "Y", "a", "b", "billing", "c", "check_prefixes",
+    "CAMPAIGN", "KEYS", "NOW_MS", "Pair", "X", "Y", "a", "b", "billing", "c", "check_prefixes",
     "check_settled", "check_store", "clusters",
     "counts_enough", "d", "events_batch", "impressions_of",
     "is_unread", "linking", "named", "nonces", "outcomes_batch", "reading", "seeded", "signed_in",

@@ -1,0 +1,146 @@
+from typing import Any
+
+import msgspec
+import pytest
+
+from models.catalog_records import (
+    Advertiser,
+    Campaign,
+    CatalogRecord,
+    Creative,
+    Exchange,
+    Flight,
+    Offer,
+    Product,
+    Segment,
+    decode_record,
+    encode_record,
+    record_key,
+)
+from models.errors import EventError
+from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId, SegmentId
+
+AIR = AdvertiserId("air")
+GOOD: dict[str, CatalogRecord | Offer] = {
+    "advertiser/air": Advertiser(id=AIR, name="Air", domain="air.example"),
+    "exchange/E": Exchange(id=ExchangeId("E")),
+    "segment/air/new": Segment(
+        id=SegmentId("air/new"), advertiser=AIR, target_cpa_micros=1, cap_impressions=3,
+        cap_window_seconds=60, creative_set="any",
+    ),
+    "campaign/C": Campaign(
+        id=CampaignId("C"), advertiser=AIR, goal="flight", segments=(SegmentId("air/new"),)
+    ),
+    "creative/R": Creative(
+        id=CreativeId("R"), campaign=CampaignId("C"), sizes=((300, 250),),
+        html="<a href='{click_url}'>{route}</a>", click_url="https://air.example/{trip}",
+    ),
+    "flight/AA1/2026-01-31": Flight(
+        id="AA1/2026-01-31", advertiser=AIR, origin="JFK", destination="LAX",
+        depart_date="2026-01-31", depart_ms=1, seats_total=10, seats_left=3, fare_micros=1,
+        updated_ms=1,
+    ),
+    "product/P": Product(
+        id="P", advertiser=AIR, title="Bag", group="bags", price_micros=1, margin_micros=1,
+        stock=0, updated_ms=1,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", GOOD)
+def test_a_record_survives_its_encoding_and_its_key_names_it(key: str) -> None:
+    record = GOOD[key]
+    assert decode_record(encode_record(record)) == record
+    assert record_key(record) == key
+
+
+@pytest.mark.parametrize(
+    ("key", "field", "value"),
+    [
+        ("advertiser/air", "domain", "www.air.example"),
+        ("advertiser/air", "domain", "https://air.example"),
+        ("exchange/E", "default_tmax_ms", 0),
+        ("exchange/E", "network_margin_ms", -1),
+        ("exchange/E", "network_margin_ms", 120),
+        ("exchange/E", "reservation_seconds", -1),
+        ("exchange/E", "median_price_cpm_micros", 0),
+        ("segment/air/new", "target_cpa_micros", -1),
+        ("segment/air/new", "cap_impressions", 0),
+        ("segment/air/new", "cap_impressions", 65),
+        ("segment/air/new", "cap_window_seconds", 0),
+        ("segment/air/new", "cap_window_seconds", 30 * 86_400 + 1),
+        ("segment/air/new", "mean_value_micros", 0),
+        ("campaign/C", "segments", ()),
+        ("campaign/C", "uncapped_contextual", True),
+        ("campaign/C", "contextual_cpm_micros", -1),
+        ("campaign/C", "goal", "fligt"),
+        ("creative/R", "sizes", ()),
+        ("creative/R", "click_url", "http://air.example"),
+        ("creative/R", "html", "{"),
+        ("creative/R", "html", "<img src='http://air.example'>"),
+        ("creative/R", "click_url", "https://air.example/{"),
+        ("flight/AA1/2026-01-31", "seats_left", -1),
+        ("flight/AA1/2026-01-31", "seats_left", 11),
+        ("flight/AA1/2026-01-31", "fare_micros", 0),
+        ("product/P", "price_micros", 0),
+        ("product/P", "stock", -1),
+    ],
+)
+def test_a_value_that_cannot_be_used_names_its_record_and_field(
+    key: str, field: str, value: object
+) -> None:
+    wrong = msgspec.structs.replace(GOOD[key], **{field: value})
+    with pytest.raises(EventError, match=field):
+        decode_record(encode_record(wrong))
+
+
+def test_a_segments_id_begins_with_its_advertiser() -> None:
+    wrong = msgspec.structs.replace(GOOD["segment/air/new"], id="new")
+    with pytest.raises(EventError, match="segment id: 'new' is not of the form air/NAME"):
+        decode_record(encode_record(wrong))
+
+
+def test_a_contextual_campaign_has_no_segments_and_no_caps() -> None:
+    contextual: dict[str, Any] = {"goal": "contextual", "segments": (), "uncapped_contextual": True}
+    good = msgspec.structs.replace(GOOD["campaign/C"], **contextual)
+    assert decode_record(encode_record(good)) == good
+    for field, value in (("segments", (SegmentId("air/new"),)), ("uncapped_contextual", False)):
+        with pytest.raises(EventError, match=field):
+            decode_record(encode_record(msgspec.structs.replace(good, **{field: value})))
+
+
+def test_an_unknown_slot_of_a_creative_is_refused_with_the_nearest() -> None:
+    wrong = msgspec.structs.replace(GOOD["creative/R"], html="{rout}")
+    with pytest.raises(EventError, match="did you mean 'route'"):
+        decode_record(encode_record(wrong))
+
+
+def test_a_creatives_id_fits_into_a_response() -> None:
+    wrong = msgspec.structs.replace(GOOD["creative/R"], id="r" * 65)
+    with pytest.raises(EventError, match="at most 64"):
+        decode_record(encode_record(wrong))
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [
+        (b"", "truncated"),
+        (b"\xff", "malformed"),
+        (b"[]", "object"),
+        (b'{"kind": "fligt", "id": "1"}', "fligt"),
+        (b'{"kind": "advertiser", "id": "1", "name": "n", "domain": "d", "nmae": 1}', "nmae"),
+        (b'{"kind": "advertiser", "id": 1, "name": "n", "domain": "d"}', "id"),
+    ],
+)
+def test_what_is_no_record_is_refused(payload: bytes, text: str) -> None:
+    with pytest.raises(EventError, match=text):
+        decode_record(payload)
+
+
+@pytest.mark.parametrize(("orders", "belongs"), [(0, False), (1, True), (2, True), (3, False)])
+def test_a_segments_limits_are_inclusive(orders: int, *, belongs: bool) -> None:
+    segment = GOOD["segment/air/new"]
+    assert isinstance(segment, Segment)
+    bounded = msgspec.structs.replace(segment, min_orders=1, max_orders=2)
+    assert bounded.contains(orders) is belongs
+    assert segment.contains(orders)

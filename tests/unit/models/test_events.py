@@ -1,0 +1,130 @@
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import EventError
+from models.events import Event, Outcome, decode_event, decode_outcome, encode
+from tests.fakes.records import NODES, events, outcomes
+
+EVENT: dict[str, Any] = {
+    "type": "flight_search", "event_id": "1", "ids": [NODES[0], NODES[1]], "event_time_ms": 1,
+    "channel": "web", "advertiser": "air", "origin": "JFK", "destination": "LAX",
+    "depart_date": "2026-01-31",
+}  # fmt: skip
+ORDER: dict[str, Any] = {
+    "type": "order", "event_id": "1", "ids": [NODES[0]], "event_time_ms": 1, "advertiser": "air",
+    "order_id": "o", "revenue_micros": 1, "margin_micros": 1,
+}  # fmt: skip
+BILLING: dict[str, Any] = {
+    "type": "billing", "node": NODES[0], "nonce": "n", "campaign": "C", "creative": "R",
+    "exchange": "E", "price_cpm_micros": 1, "notice_time_ms": 1, "personal": True,
+}  # fmt: skip
+
+
+@given(events)
+def test_an_event_survives_its_encoding(event: Event) -> None:
+    assert decode_event(encode(event)) == event
+
+
+@given(outcomes)
+def test_an_outcome_survives_its_encoding(outcome: Outcome) -> None:
+    assert decode_outcome(encode(outcome)) == outcome
+
+
+@given(st.binary(max_size=40))
+def test_noise_is_refused_and_nothing_else_is_raised(payload: bytes) -> None:
+    with pytest.raises(EventError):
+        decode_event(payload)
+    with pytest.raises(EventError):
+        decode_outcome(payload)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+@given(st.sampled_from([EVENT, ORDER]), st.data())
+def test_what_is_accepted_can_be_kept(record: dict[str, Any], data: st.DataObject) -> None:
+    """Any field of any value is refused, or goes into a facet's encoding."""
+    field = data.draw(st.sampled_from(sorted(record)))
+    try:
+        event = decode_event(json.dumps({**record, field: data.draw(json_values)}).encode())
+    except EventError:
+        return
+    msgspec.msgpack.encode(event)
+
+
+@pytest.mark.parametrize(
+    ("record", "field", "value"),
+    [
+        (EVENT, "type", "flight_serch"),
+        (EVENT, "event_id", 7),
+        (EVENT, "ids", "abc"),
+        (EVENT, "ids", []),
+        (EVENT, "ids", list(NODES) * 2),
+        (EVENT, "ids", ["short"]),
+        (EVENT, "ids", ["z" + "a" * 22]),
+        (EVENT, "ids", ["k" + "ä" * 22]),
+        (EVENT, "ids", ["k@1" + "a" * 20]),
+        (EVENT, "ids", ["k}{" + "a" * 20]),
+        (EVENT, "event_time_ms", 0),
+        (EVENT, "event_time_ms", -1),
+        (EVENT, "event_time_ms", 1.5),
+        (EVENT, "event_time_ms", 1_700_000_000_000_000),
+        (EVENT, "event_time_ms", 10**30),
+        (EVENT, "channel", "telepathy"),
+        (EVENT, "depart_date", "2026-02-30"),
+        (EVENT, "depart_date", "31.01.2026"),
+        (EVENT, "depart_date", "20260131"),
+        (EVENT, "depart_date", "2026-W05-6"),
+        (ORDER, "revenue_micros", 10**30),
+        (ORDER, "revenue_micros", "12"),
+        (ORDER, "margin_micros", -(10**16)),
+        (ORDER, "items", [1]),
+    ],
+)
+def test_an_event_that_is_wrong_names_its_field(
+    record: dict[str, Any], field: str, value: object
+) -> None:
+    with pytest.raises(EventError, match=field if field != "type" else "flight_serch"):
+        decode_event(json.dumps({**record, field: value}).encode())
+
+
+@pytest.mark.parametrize("field", sorted(EVENT.keys() - {"channel"}))
+def test_an_event_that_lacks_a_field_names_it(field: str) -> None:
+    record = {name: value for name, value in EVENT.items() if name != field}
+    with pytest.raises(EventError, match=field):
+        decode_event(json.dumps(record).encode())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("node", "short"),
+        ("node", "k@" + "a" * 21),
+        ("price_cpm_micros", -1),
+        ("price_cpm_micros", 10**30),
+        ("notice_time_ms", 0),
+        ("notice_time_ms", 10**14),
+        ("personal", "yes"),
+        ("nonce", None),
+    ],
+)
+def test_an_outcome_that_is_wrong_names_its_field(field: str, value: object) -> None:
+    with pytest.raises(EventError, match=field):
+        decode_outcome(json.dumps({**BILLING, field: value}).encode())
+
+
+def test_an_impression_may_be_nobodys() -> None:
+    assert decode_outcome(json.dumps({**BILLING, "node": ""}).encode()).node == ""
+
+
+def test_a_producer_may_say_more_than_we_read() -> None:
+    assert decode_event(json.dumps({**EVENT, "new_field": 1}).encode()).ids == tuple(NODES[:2])

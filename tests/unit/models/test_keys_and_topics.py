@@ -1,0 +1,55 @@
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.identifiers import NodeId
+from models.keys import KEY_PATTERNS, Keys
+from models.topics import ALL_TOPICS, Topics
+
+KEYS = Keys("owner")
+NODE = NodeId("k" + "n" * 22)
+MADE = {
+    "n": KEYS.parent, "p": KEYS.person, "q": KEYS.frozen_person, "b": KEYS.bid_view,
+    "z": KEYS.frozen_bid_view, "w": KEYS.evidence,
+}  # fmt: skip
+
+
+def test_the_keys_of_a_node_share_one_slot_of_a_cluster() -> None:
+    """Redis hashes what stands between the first ``{`` and the next ``}``."""
+    tags = {re.search(r"\{(.*?)\}", make(NODE))[1] for make in MADE.values()}  # type: ignore[index]
+    assert tags == {NODE}
+
+
+def test_every_pattern_is_a_key_and_every_key_a_pattern() -> None:
+    made = {f"{{owner}}:{letter}:{{node}}" for letter in MADE}
+    assert made | {"{owner}:epoch:{topic}:{partition}"} == set(KEY_PATTERNS)
+    for letter, make in MADE.items():
+        assert make(NODE) == f"owner:{letter}:{{{NODE}}}"
+    assert KEYS.epoch("owner.events.v1", 3) == "owner:epoch:owner.events.v1:3"
+
+
+@given(st.lists(st.sampled_from([NodeId(c + "n" * 22) for c in "cepkixu"]), min_size=2))
+def test_no_two_keys_are_the_same(nodes: list[NodeId]) -> None:
+    made = {make(node) for node in nodes for make in MADE.values()}
+    assert len(made) == len(set(nodes)) * len(MADE)
+
+
+def test_owners_share_no_key_and_no_topic() -> None:
+    assert Keys("a").person(NODE) != Keys("b").person(NODE)
+    assert Topics.EVENTS.name("a") == "a.events.v1"
+
+
+def test_topics_carry_their_version_and_compacted_ones_keep_the_latest_for_ever() -> None:
+    assert len({topic.suffix for topic in ALL_TOPICS}) == len(ALL_TOPICS)
+    for topic in ALL_TOPICS:
+        assert re.fullmatch(r"[a-z-]+\.v\d+", topic.suffix)
+        assert topic.configs()["cleanup.policy"] == topic.cleanup
+        if topic.cleanup == "compact":
+            assert topic.configs()["retention.ms"] == "-1"
+    assert Topics.INVENTORY.configs()["retention.ms"] == str(7 * 86_400_000)
+
+
+def test_one_identifiers_events_and_outcomes_come_from_as_many_partitions() -> None:
+    """Their watermarks are kept apart; equal counts keep both with one worker."""
+    assert Topics.EVENTS.partitions == Topics.OUTCOMES.partitions

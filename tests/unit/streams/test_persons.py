@@ -1,0 +1,207 @@
+import itertools
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.caps import decode_ledger
+from models.events import Billing, Event, Outcome, PageView, SignIn, Win, encode
+from models.facets import Facet, decode_facet
+from models.identifiers import NodeId
+from models.identity import find
+from models.keys import Keys
+from models.units import AdvertiserId
+from streams.stages.persons import (
+    KNOWN_LINKS,
+    Batch,
+    KnownLinks,
+    Touched,
+    digest_events,
+    digest_outcomes,
+    read_batch,
+)
+from tests.fakes.memory_store import MemoryStore, Runner, interleave, run
+from tests.fakes.records import NODES, billings, events, folded
+
+KEYS = Keys("o")
+A, B, C = NODES[:3]
+X, Y = NodeId("c" + "x" * 22), NodeId("c" + "y" * 22)
+
+
+def seen(*ids: NodeId, at: int = 1) -> PageView:
+    return PageView(
+        event_id="1", ids=ids, event_time_ms=at, advertiser=AdvertiserId("air"), page="/"
+    )
+
+
+def signed_in(*ids: NodeId) -> SignIn:
+    return SignIn(event_id="1", ids=ids, event_time_ms=9, advertiser=AdvertiserId("air"))
+
+
+class Worker:
+    """What one streams worker keeps between batches."""
+
+    def __init__(self, store: MemoryStore, epoch: int = 1) -> None:
+        self.store = store
+        self.epoch = epoch
+        self.known = KnownLinks()
+        self.tokens = itertools.count()
+
+    def digest(self, node: NodeId, *entries: tuple[int, Event]) -> Touched:
+        return run(
+            self.store,
+            digest_events(KEYS, node, self.epoch, entries, known=self.known, next_token=self.token),
+        )
+
+    def token(self) -> str:
+        return f"{self.epoch}.{next(self.tokens)}"
+
+    def facet(self, node: NodeId) -> Facet:
+        root = run(self.store, find(KEYS, node))
+        (held,) = [
+            value
+            for name, value in self.store.hash(KEYS.person(root).encode()).items()
+            if name.startswith(f"f:{node}@".encode())
+        ]
+        return decode_facet(held)
+
+
+@pytest.fixture
+def worker() -> Worker:
+    return Worker(MemoryStore())
+
+
+# -- batches --------------------------------------------------------------------------------
+
+
+def record(offset: int, event: Event) -> tuple[int, bytes | None, bytes | None]:
+    return offset, event.ids[0].encode(), encode(event)
+
+
+def test_records_are_grouped_by_their_first_identifier_in_order() -> None:
+    batch = read_batch(
+        [record(3, seen(A, at=1)), record(4, seen(B)), record(5, seen(A, at=2))], "events"
+    )
+    assert {node: [offset for offset, _ in entries] for node, entries in batch.events.items()} == {
+        A: [3, 5], B: [4],
+    }  # fmt: skip
+    assert not batch.refused
+    assert not batch.outcomes
+
+
+def test_what_cannot_be_read_is_refused_and_stops_nobody() -> None:
+    good, late = record(1, seen(A)), record(5, seen(A))
+    poison = encode(seen(A)).replace(b'"event_time_ms":1', b'"event_time_ms":1' + b"0" * 30)
+    batch = read_batch(
+        [good, (2, b"key", b"noise"), (3, None, None), (4, A.encode(), poison), late], "events"
+    )
+    assert [(one.offset, one.key, one.value) for one in batch.refused] == [
+        (2, b"key", b"noise"), (3, None, None), (4, A.encode(), poison),
+    ]  # fmt: skip
+    assert "event_time_ms" in batch.refused[2].reason
+    assert [offset for offset, _ in batch.events[A]] == [1, 5]
+
+
+def test_outcomes_are_grouped_by_who_was_shown_the_ad() -> None:
+    def win(node: str) -> bytes:
+        return encode(
+            Win(
+                node=NodeId(node), nonce="n", campaign="C", creative="R", exchange="E",  # type: ignore[arg-type]
+                price_cpm_micros=1, notice_time_ms=1, personal=True,
+            )
+        )  # fmt: skip
+
+    batch = read_batch(
+        [(1, None, win(A)), (2, None, win("")), (3, None, encode(seen(A)))], "outcomes"
+    )
+    assert {node: len(entries) for node, entries in batch.outcomes.items()} == {A: 1, "": 1}
+    assert [one.offset for one in batch.refused] == [3]
+    assert isinstance(batch, Batch)
+
+
+# -- events ---------------------------------------------------------------------------------
+
+
+def test_a_new_link_is_counted_and_a_known_one_skipped(worker: Worker) -> None:
+    first = worker.digest(A, (0, seen(A, B)), (1, seen(A, B)))
+    assert first == Touched(B, ("linked",))
+    assert worker.digest(A, (2, seen(A, B))) == Touched(B)
+    assert Worker(worker.store).digest(A, (3, seen(A, B))) == Touched(B, ("known",))
+    worker.known.clear()
+    assert worker.digest(A, (4, seen(A, B, A))) == Touched(B, ("known",))
+
+
+def test_every_further_identifier_is_evidence(worker: Worker) -> None:
+    touched = worker.digest(A, (0, signed_in(A, B, X)), (1, signed_in(A, Y)))
+    assert touched == Touched(X, ("linked", "linked", "refused"))
+    evidence = worker.store.hash(KEYS.evidence(X).encode())
+    assert evidence == {f"e:{A}".encode(): b"sign_in@9"}
+
+
+def test_a_link_that_failed_is_not_known(worker: Worker) -> None:
+    work = digest_events(KEYS, A, 1, [(0, seen(A, B))], known=worker.known, next_token=worker.token)
+    runner = Runner(worker.store, work)
+    for _ in range(6):
+        runner.step()
+    assert (A, B) not in worker.known
+    assert worker.digest(A, (0, seen(A, B))).root == B
+    assert (A, B) in worker.known
+    assert (B, A) not in worker.known
+
+
+def test_links_are_remembered_within_bounds() -> None:
+    known = KnownLinks()
+    for number in range(KNOWN_LINKS):
+        known.add((A, NodeId(str(number))))
+    assert (A, NodeId("0")) in known
+    known.add((B, A))
+    assert (A, NodeId("0")) not in known
+    assert (B, A) in known
+
+
+@given(st.lists(events, min_size=1, max_size=10), st.data())
+def test_any_batches_and_redeliveries_fold_each_event_once(
+    history: list[Event], data: st.DataObject
+) -> None:
+    """Random cuts, repeats from any committed offset, a new owner now and then."""
+    worker, entries, done = Worker(MemoryStore()), list(enumerate(history)), 0
+    while done < len(entries):
+        begin = data.draw(st.integers(0, done), "begin")
+        end = data.draw(st.integers(done + 1, len(entries)), "end")
+        if data.draw(st.booleans(), "taken over"):
+            worker = Worker(worker.store, worker.epoch + 1)
+        worker.digest(A, *entries[begin:end])
+        done = end
+    assert worker.facet(A) == folded(history)
+
+
+@given(st.lists(billings, min_size=1, max_size=10), st.integers(0, 2**32))
+def test_two_identifiers_that_are_linked_meanwhile_keep_all_impressions(
+    history: list[Billing], seed: int
+) -> None:
+    store = MemoryStore()
+    worker = Worker(store)
+    entries: list[tuple[int, Outcome]] = list(enumerate(history))
+    linking = digest_events(
+        KEYS, A, 1, [(0, seen(A, B))], known=worker.known, next_token=worker.token
+    )
+    interleave(
+        [
+            Runner(store, digest_outcomes(KEYS, A, 1, entries)),
+            Runner(store, digest_outcomes(KEYS, B, 1, entries)),
+            Runner(store, linking),
+        ],
+        random.Random(seed).randrange,
+    )
+    fields = store.hash(KEYS.person(B).encode())
+    for node in (A, B):
+        ledger = decode_ledger(fields[f"c:{node}@1".encode()])
+        assert ledger.watermark == len(entries) - 1
+        assert ledger.billed_count == len({(one.campaign, one.nonce) for one in history})
+
+
+def test_a_batch_without_news_touches_its_person_all_the_same(worker: Worker) -> None:
+    """A crash may have come before the publication: redelivery must lead to it."""
+    worker.digest(A, (0, seen(A)))
+    assert worker.digest(A, (0, seen(A))) == Touched(A)
