@@ -54,6 +54,7 @@ class Imp(msgspec.Struct, frozen=True):
     bidfloor: float | None = None
     bidfloorcur: str | None = None
     secure: int | None = None
+    exp: int | None = None
 
 
 class Geo(msgspec.Struct, frozen=True, gc=False):

@@ -39,6 +39,8 @@ MOST_ROUNDS: Final = 3
 """Exact reservations that may be refused before a request is left without a personal bid."""
 
 LONGEST_TMAX_MS: Final = 5_000
+LONGEST_EXP_SECONDS: Final = 3_600
+"""A slot that claims to be billable for longer holds its place under a cap no longer than this."""
 
 KNOWN = metrics.slot("bidder_persons_known")
 UNKNOWN = metrics.slot("bidder_persons_unknown")
@@ -186,12 +188,15 @@ class BidPath:
     def _draft(self, case: _Case, decision: Decision) -> list[_Draft]:
         """Names each bid and reserves it in memory, so that this worker's next request sees it."""
         person, exchange = case.found.person, case.exchange
-        expires_ms = case.now_ms + exchange.reservation_seconds * 1000
+        billable_seconds = {imp.id: imp.exp or 0 for imp in case.request.imp}
         drafts: list[_Draft] = []
         for bid in decision.bids:
             nonce = f"{self._worker}{next(self._count):x}"
             held = None
             if bid.segment is not None and person.root is not None and not case.request.test:
+                # As long as a billing notice may take: what the slot says, or this exchange.
+                seconds = max(exchange.reservation_seconds, billable_seconds[bid.imp_id])
+                expires_ms = case.now_ms + min(seconds, LONGEST_EXP_SECONDS) * 1000
                 reservation = Reservation(bid.campaign.id, nonce, expires_ms)
                 self.own.add(person.root, reservation)
                 held = Reserved(person.root, reservation)

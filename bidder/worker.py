@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 BEAT_SECONDS: Final = 0.5
 DRAIN_SECONDS: Final = 5.0
+REDIS_STALL_SECONDS: Final = 0.5  # a few bid requests' time: after that context is all there is
 CATALOG_FAILURES = slot("bidder_dependency_failures", "catalog")
 
 
@@ -64,7 +65,7 @@ async def _run(settings: Settings, listener: socket.socket, counters: Counters) 
     loop.add_signal_handler(signal.SIGINT, stopping.set)
     catalog = Catalog()
     feed = CatalogFeed(settings, catalog, lambda: counters.add(CATALOG_FAILURES))
-    redis = RedisLink(settings.redis_url, name="kinbid-bidder")
+    redis = RedisLink(settings.redis_url, name="kinbid-bidder", stall_seconds=REDIS_STALL_SECONDS)
     await redis.connect()
     producer = await kafka.producer(settings)
     await feed.load()

@@ -65,8 +65,7 @@ def run_demo(options: DemoOptions, base: Settings, board: Scoreboard) -> dict[st
         KinbidError: something did not start, or ended.
     """
     board.say("starting engines, streams and two bidder workers")
-    settings = msgspec.structs.replace(base, bidder_workers=max(2, base.bidder_workers))
-    with Stack.start_engines(options.stack, settings) as stack:
+    with Stack.start_engines(options.stack, base) as stack:
         load_demo_catalog(stack.settings)
         stack.start_parts()
         board.say(f"ready: {stack.engines['kafka']}, {stack.engines['redis']}")
@@ -122,7 +121,7 @@ class _Demo:
         with contextlib.suppress(asyncio.CancelledError):
             await watching
         after = self._cpu()
-        await self._caught_up(loaded.events + report.events)
+        await self._caught_up(loaded.events + report.events + report.freshness_ms.probes)
         return await self._account(report, loaded, before, after, requests_before)
 
     async def _load_history(self) -> Backfill:
@@ -255,6 +254,13 @@ def violations(report: dict[str, Any]) -> list[str]:
         for name in ("precision", "recall_of_linkable")
         if report["identity"][name] != 1.0
     ]
+    found += [
+        f"{name} is 0: nothing was shown that could be judged"
+        for name in ("bids", "personal_bids", "impressions")
+        if not report[name]
+    ]
+    if report["freshness_ms"]["missed"]:
+        found.append(f"{report['freshness_ms']['missed']} events were never seen in a bid")
     if report["failures"]:
         found.append(f"failures: {report['failures']}")
     return found

@@ -35,6 +35,8 @@ __all__ = ["Options", "Stack", "StackError"]
 READY_SECONDS: Final = 90.0
 STOP_SECONDS: Final = 12.0
 DEMO_WORKERS: Final = 2
+"""Fewer would not show that caps and settings hold across processes."""
+FOLDER_PREFIX: Final = "kinbid-stack-"
 
 
 class StackError(KinbidError):
@@ -69,7 +71,8 @@ class Stack:
     def __init__(self, options: Options, base: Settings) -> None:
         self._options = options
         self._cleanup = ExitStack()
-        self.folder = Path(tempfile.mkdtemp(prefix="kinbid-"))
+        _remove_orphans()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
         self._cleanup.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self.engines: dict[str, str] = {}
         self.engine_pids: dict[str, list[int]] = {}
@@ -123,6 +126,7 @@ class Stack:
             kafka_idempotence=idempotence,
             redis_url=redis,
             bidder_port=port,
+            bidder_workers=max(DEMO_WORKERS, self.settings.bidder_workers),
             public_url=f"http://{host}:{port}",
             streams_admin_port=0,
             bidder_admin_port=0,
@@ -211,6 +215,14 @@ class Stack:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _remove_orphans() -> None:
+    """Removes the folders of stacks whose supervisor was killed before it could."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        pid = folder.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
+        if pid.isdigit() and not run_file.is_alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _await_ready(role: str, part: ChildProcess, reading: int) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Catalog:
         self.segments: dict[str, Segment] = {}
         self.campaigns: dict[str, Campaign] = {}
         self.creatives: dict[CampaignId, tuple[Creative, ...]] = {}
-        self.flights: dict[str, Flight] = {}
+        self.flights: dict[tuple[str, str], Flight] = {}
         self.products: dict[tuple[str, str], Product] = {}
         self._trips: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
         self._records: dict[str, Record] = {}
@@ -55,7 +55,8 @@ class Catalog:
 
     def flights_on(self, advertiser: str, trip: str) -> list[Flight]:
         """The advertiser's departures of ``ORIGIN-DESTINATION/DATE``, sold out ones included."""
-        return [self.flights[flight_id] for flight_id in self._trips.get((advertiser, trip), ())]
+        flights = self.flights
+        return [flights[advertiser, one] for one in self._trips.get((advertiser, trip), ())]
 
     def apply(self, record: Record) -> bool:
         """Puts one record in; returns False for an offer older than the one that stands there."""
@@ -91,7 +92,7 @@ class Catalog:
             case Creative():
                 self._set_creatives(record, add=True)
             case Flight():
-                self.flights[record.id] = record
+                self.flights[record.advertiser, record.id] = record
                 self._trips[_trip_of(record)][record.id] = None
             case Product():
                 self.products[record.advertiser, record.id] = record
@@ -109,7 +110,7 @@ class Catalog:
             case Creative():
                 self._set_creatives(record, add=False)
             case Flight():
-                del self.flights[record.id]
+                del self.flights[record.advertiser, record.id]
                 del self._trips[_trip_of(record)][record.id]
             case Product():
                 del self.products[record.advertiser, record.id]

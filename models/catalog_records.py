@@ -1,7 +1,7 @@
 """What marketers, revenue managers and shops publish: the records of the compacted topics.
 
-A record's key is ``kind/id``; a tombstone withdraws it. Money is in micros of the owner's
-currency, caps are impressions per person and window.
+A record's key is ``kind/id``, an offer's names its advertiser too; a tombstone withdraws it. Money
+is in micros of the owner's currency, caps are impressions per person and window.
 """
 
 import re
@@ -292,8 +292,11 @@ def decode_record(payload: bytes) -> CatalogRecord | Offer:
 
 
 def record_key(record: CatalogRecord | Offer) -> str:
-    """The record's Kafka key, ``kind/id``."""
-    return f"{cast('str', record.__struct_config__.tag)}/{record.id}"
+    """The record's Kafka key: ``kind/id``, for offers ``kind/advertiser/id``."""
+    kind = cast("str", record.__struct_config__.tag)
+    if isinstance(record, Flight | Product):
+        return f"{kind}/{record.advertiser}/{record.id}"
+    return f"{kind}/{record.id}"
 
 
 def _positive(kind: str, name: str, field: str, value: int) -> None:

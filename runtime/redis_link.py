@@ -48,7 +48,7 @@ class RedisReplyError(KinbidError):
 class _Waiter:
     """A generator that waits for the replies to one step."""
 
-    __slots__ = ("done", "failed", "needed", "replies", "steps")
+    __slots__ = ("done", "failed", "needed", "replies", "since", "steps")
 
     def __init__(
         self, steps: Steps[Any], done: Callable[[Any], None], failed: Callable[[Exception], None]
@@ -57,6 +57,7 @@ class _Waiter:
         self.done = done
         self.failed = failed
         self.needed = 0
+        self.since = 0.0
         self.replies: list[Any] = []
 
 
@@ -66,17 +67,21 @@ class RedisLink(asyncio.Protocol):
     Args:
         url: ``redis://[user:password@]host:port/db``, ``rediss://`` for TLS, ``unix:///path``.
         name: how the connection calls itself to the server (CLIENT SETNAME).
+        stall_seconds: a server that leaves a command without a reply for so long is taken for
+            lost, so nobody waits for one that hangs and what waits stays bounded.
 
     Raises:
         InvalidFieldError: the URL is of another form.
     """
 
-    def __init__(self, url: str, *, name: str = "kinbid") -> None:
+    def __init__(self, url: str, *, name: str = "kinbid", stall_seconds: float = 5.0) -> None:
         self._url = urlsplit(url)
         if self._url.scheme not in {"redis", "rediss", "unix"}:
             wanted = "redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH"
             raise InvalidFieldError("redis_url", masked("redis_url", url), wanted)
         self._name = name
+        self._stall_seconds = stall_seconds
+        self._watch: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop
         self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader(notEnoughData=NO_REPLY)
@@ -109,6 +114,7 @@ class RedisLink(asyncio.Protocol):
         finally:
             self._is_greeting = False
         self.is_up = True
+        self._check_stall()
 
     async def close(self) -> None:
         """Ends the connection; waiters fail."""
@@ -154,8 +160,21 @@ class RedisLink(asyncio.Protocol):
         if self._transport is None:
             raise RedisDownError("the server hung up")
 
+    def _check_stall(self) -> None:
+        """Ends the connection to a server that hangs; comes again while it is up."""
+        if not self.is_up or self._transport is None:
+            return
+        waited = self._loop.time() - self._waiting[0].since if self._waiting else 0.0
+        if waited > self._stall_seconds:
+            logger.warning("redis_hangs", extra={"address": self.address, "seconds": waited})
+            self._transport.abort()
+            return
+        self._watch = self._loop.call_later(self._stall_seconds / 4, self._check_stall)
+
     def _drop(self) -> None:
         self.is_up = False
+        if self._watch is not None:
+            self._watch.cancel()
         if self._transport is not None:
             self._transport.abort()
             self._transport = None
@@ -282,6 +301,7 @@ class RedisLink(asyncio.Protocol):
 
     def _enqueue(self, waiter: _Waiter, commands: list[Command]) -> None:
         waiter.needed = len(commands)
+        waiter.since = self._loop.time()
         self._waiting.append(waiter)
         # hiredis' stub says a tuple of one element; any length is right.
         self._outgoing += [hiredis.pack_command(c) for c in commands]  # type: ignore[arg-type]

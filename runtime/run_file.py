@@ -13,7 +13,7 @@ import msgspec
 
 from runtime.settings import Settings
 
-__all__ = ["RunFile", "path", "read", "remove", "write"]
+__all__ = ["RunFile", "is_alive", "path", "read", "remove", "write"]
 
 
 class RunFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +54,7 @@ def read() -> RunFile | None:
         found = msgspec.json.decode(path().read_bytes(), type=RunFile)
     except (OSError, msgspec.MsgspecError):
         return None
-    return found if _is_alive(found.pid) else None
+    return found if is_alive(found.pid) else None
 
 
 def remove() -> None:
@@ -65,7 +65,8 @@ def remove() -> None:
             path().unlink()
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process of this number exists."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

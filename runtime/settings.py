@@ -64,7 +64,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         public_url: how exchanges reach the bidder, for notice URLs.
         seat: our seat in bid responses.
         currency: the owner's currency, ISO 4217; bids are made in it.
-        cap_exact_margin: a cap with at most so many impressions left is reserved atomically.
+        cap_exact_margin: a cap with at most so many impressions left is reserved atomically; the
+            largest cap makes every cap exact, less saves a round trip and may overshoot.
         notice_window_seconds: a notice later than this after its bid is stored, not counted.
         admin_host: where admin ports listen.
     """
@@ -89,7 +90,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     public_url: str = "http://127.0.0.1:8080"
     seat: str = "kinbid"
     currency: str = "USD"
-    cap_exact_margin: int = 4
+    cap_exact_margin: int = 64
     notice_window_seconds: int = 3600
 
 

@@ -22,6 +22,7 @@ from runtime import clock, kafka, logs
 from runtime.admin import AdminServer
 from runtime.redis_link import RedisLink
 from runtime.settings import Settings
+from streams.dead_letters import DeadLetters
 from streams.firehose import Firehose
 from streams.metrics import Metrics
 from streams.stages.offers import OfferGate
@@ -138,24 +139,19 @@ def _carry_offers(app: faust.App, settings: Settings, producer: Any, metrics: Me
         Topics.INVENTORY.name(owner), key_serializer="raw", value_serializer="raw",
         key_type=bytes, value_type=bytes,
     )  # fmt: skip
-    target, dead_letters = Topics.OFFERS.name(owner), Topics.DEAD_LETTERS.name(owner)
-    gate = OfferGate()
+    target, gate = Topics.OFFERS.name(owner), OfferGate()
+    dead_letters = DeadLetters(settings, producer, metrics)
 
     async def carry(event: Any) -> Any:  # noqa: ANN401 - the producer's future, untyped
         try:
             admitted = gate.admit(event.key, event.value)
         except EventError as error:
-            metrics.dead_letters.labels("inventory").inc()
-            headers = [
-                ("reason", str(error).encode()),
-                ("topic", source.get_topic_name().encode()),
-                ("partition", str(event.message.partition).encode()),
-                ("offset", str(event.message.offset).encode()),
-            ]
-            logger.warning("dead_letter", extra={"topic": "inventory", "reason": str(error)})
-            return await producer.send(
-                dead_letters, value=event.value, key=event.key, headers=headers
+            await dead_letters.bury(
+                "inventory", _source(event), (event.key, event.value), str(error)
             )
+            known = gate.forget(event.key)
+            # Nobody knows what is left of what cannot be read: it is not advertised any more.
+            return None if known is None else await producer.send(target, key=known, value=None)
         if admitted is None:
             metrics.stale_offers.inc()
             return None
@@ -169,6 +165,11 @@ def _carry_offers(app: faust.App, settings: Settings, producer: Any, metrics: Me
         """Publishes offers; Faust commits a record only after it is durable downstream."""
         async for events in stream.take_events(OFFERS_AT_ONCE, within=OFFERS_WITHIN_SECONDS):
             await _until_durable(events, carry, metrics)
+
+
+def _source(event: Any) -> tuple[str, int, int]:  # noqa: ANN401 - untyped library
+    message = event.message
+    return message.topic, message.partition, message.offset
 
 
 async def _until_durable(events: Any, carry: Any, metrics: Metrics) -> None:  # noqa: ANN401

@@ -23,6 +23,7 @@ from models.topics import Topics
 from runtime import clock
 from runtime.redis_link import RedisDownError, RedisLink, RedisReplyError
 from runtime.settings import Settings
+from streams.dead_letters import DeadLetters
 from streams.metrics import Metrics
 from streams.stages.persons import (
     Batch,
@@ -60,7 +61,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         self._settings = settings
         self._keys = Keys(settings.owner)
         self._consumer = consumer
-        self._producer = producer
+        self._dead_letters = DeadLetters(settings, producer, metrics)
         self._redis = redis
         self._metrics = metrics
         self._kinds = {
@@ -159,6 +160,8 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
                 dependency, reason = "kafka", str(error)
             else:
                 return
+            for partition, records in fetched.items():
+                self._set_lag(partition, records[0].offset)
             self._metrics.retries.labels(dependency).inc()
             logger.warning("batch_retried", extra={"dependency": dependency, "reason": reason})
             self.beat = time.monotonic()
@@ -214,32 +217,20 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             age = self._metrics.age.labels(self._kinds[partition.topic])
             for record in records:
                 age.observe(max(0, now_ms - record.timestamp) / 1000)
-            end = self._consumer.highwater(partition)
-            if end is not None:
-                lag = self._metrics.lag.labels(self._kinds[partition.topic], partition.partition)
-                lag.set(max(0, end - records[-1].offset - 1))
+            self._set_lag(partition, records[-1].offset + 1)
         self._metrics.batch.observe(time.monotonic() - started)
 
+    def _set_lag(self, partition: TopicPartition, next_offset: int) -> None:
+        end = self._consumer.highwater(partition)
+        if end is not None:
+            lag = self._metrics.lag.labels(self._kinds[partition.topic], partition.partition)
+            lag.set(max(0, end - next_offset))
+
     async def _bury(self, partition: TopicPartition, refused: list[Refused]) -> None:
-        for record in refused:
-            headers = [
-                ("reason", record.reason.encode()),
-                ("topic", partition.topic.encode()),
-                ("partition", str(partition.partition).encode()),
-                ("offset", str(record.offset).encode()),
-            ]
-            dead_letters = Topics.DEAD_LETTERS.name(self._settings.owner)
-            await self._producer.send_and_wait(
-                dead_letters, value=record.value, key=record.key, headers=headers
-            )
-            self._metrics.dead_letters.labels(self._kinds[partition.topic]).inc()
-            logger.warning(
-                "dead_letter",
-                extra={
-                    "topic": partition.topic, "partition": partition.partition,
-                    "offset": record.offset, "reason": record.reason,
-                },
-            )  # fmt: skip
+        for one in refused:
+            source = (partition.topic, partition.partition, one.offset)
+            record = (one.key, one.value)
+            await self._dead_letters.bury(self._kinds[partition.topic], source, record, one.reason)
 
     def _next_token(self) -> str:
         return f"{self._incarnation}.{next(self._tokens):x}"

@@ -12,6 +12,11 @@ class OfferGate:
     def __init__(self) -> None:
         self._newest: dict[str, int] = {}
 
+    def forget(self, key: bytes | None) -> bytes | None:
+        """The key to withdraw after an update that cannot be read, if the offer is on sale."""
+        known = self._newest.pop((key or b"").decode(errors="replace"), None)
+        return None if known is None else key
+
     def admit(self, key: bytes | None, value: bytes | None) -> tuple[str, Offer | None] | None:
         """Checks one record.
 

@@ -93,13 +93,21 @@ def read_batch(
         try:
             if kind == "events":
                 event = decode_event(value or b"")
+                _check_key(key, event.ids[0])
                 events[event.ids[0]].append((offset, event))
             else:
                 outcome = decode_outcome(value or b"")
+                _check_key(key, outcome.node)
                 outcomes[outcome.node].append((offset, outcome))
         except EventError as error:
             refused.append(Refused(offset, key, value, str(error)))
     return Batch(dict(events), dict(outcomes), refused)
+
+
+def _check_key(key: bytes | None, node: NodeId) -> None:
+    """An identifier's records have its own partition: elsewhere its watermark means nothing."""
+    if (key or b"") != node.encode():
+        raise EventError(f"key: {key!r} is not the record's first identifier {node!r}")
 
 
 def digest_events(

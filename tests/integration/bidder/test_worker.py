@@ -349,7 +349,7 @@ def test_sigterm_lets_what_is_in_flight_be_answered_and_exits_with_0(
 ) -> None:
     body = bid_request(user={"buyeruid": COOKIE}, tmax=4_000)
     with closing(redis.Redis.from_url(engines.redis_url)) as store:
-        store.client_pause(1_000)
+        store.client_pause(300)  # less than what the bidder takes for a hang
     with closing(http.client.HTTPConnection(str(bidder.host), bidder.port, timeout=30)) as client:
         client.request("POST", NORTH, body)
         eventually(lambda: bidder.metric("bidder_bid_requests_total") == 1, "it never arrived")

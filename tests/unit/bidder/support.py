@@ -50,6 +50,7 @@ SETTINGS: Final = Settings(
     identity_pepper="a pepper for tests",
     notice_secret="a secret for tests",
     public_url="https://bid.kinbid.example",
+    cap_exact_margin=4,  # so that both ways to reserve are walked
 )
 PEPPER: Final = Pepper(SETTINGS.identity_pepper)
 KEYS: Final = Keys(SETTINGS.owner)

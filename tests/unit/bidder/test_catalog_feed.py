@@ -92,7 +92,7 @@ def test_an_offer_older_than_the_one_that_stands_there_is_passed_over() -> None:
     older = flight(seats_left=0, updated_ms=1)
     case = Case(records(), [Record(record_key(older).encode(), encode_record(older))])
     case.follow()
-    assert case.catalog.flights[older.id].seats_left == flight().seats_left
+    assert case.catalog.flights[older.advertiser, older.id].seats_left == flight().seats_left
 
 
 def test_while_kafka_fails_the_catalogue_stays_and_the_feed_goes_on() -> None:

@@ -19,7 +19,7 @@ AIR = AdvertiserId("air")
 
 
 def flight(name: str = "AA1", origin: str = "JFK", updated_ms: int = 1, **more: int) -> Flight:
-    base = GOOD["flight/AA1/2026-01-31"]
+    base = GOOD["flight/air/AA1/2026-01-31"]
     assert isinstance(base, Flight)
     return msgspec.structs.replace(base, id=name, origin=origin, updated_ms=updated_ms, **more)
 
@@ -31,7 +31,7 @@ def creative(name: str, campaign: str) -> Creative:
 
 
 def product(updated_ms: int) -> Product:
-    base = GOOD["product/P"]
+    base = GOOD["product/air/P"]
     assert isinstance(base, Product)
     return msgspec.structs.replace(base, updated_ms=updated_ms)
 
@@ -42,7 +42,7 @@ def test_every_kind_goes_in_and_out_again() -> None:
         assert catalog.apply(record)
     assert catalog.records() == GOOD
     assert len(catalog) == len(GOOD)
-    assert catalog.products[AIR, "P"] == GOOD["product/P"]
+    assert catalog.products[AIR, "P"] == GOOD["product/air/P"]
     assert [record_key(one) for one in catalog.marketing()] == list(GOOD)[:5]
     for key in GOOD:
         assert catalog.withdraw(key)
@@ -59,7 +59,7 @@ def test_an_older_offer_never_replaces_a_newer_one() -> None:
     catalog = Catalog()
     assert catalog.apply(flight(updated_ms=5, seats_left=2))
     assert not catalog.apply(flight(updated_ms=4, seats_left=9))
-    assert catalog.flights["AA1"].seats_left == 2
+    assert catalog.flights["air", "AA1"].seats_left == 2
     assert catalog.apply(flight(updated_ms=5, seats_left=1))
     assert catalog.apply(product(9))
     assert not catalog.apply(product(8))

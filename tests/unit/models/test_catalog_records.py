@@ -35,12 +35,12 @@ GOOD: dict[str, CatalogRecord | Offer] = {
         id=CreativeId("R"), campaign=CampaignId("C"), sizes=((300, 250),),
         html="<a href='{click_url}'>{route}</a>", click_url="https://air.example/{trip}",
     ),
-    "flight/AA1/2026-01-31": Flight(
+    "flight/air/AA1/2026-01-31": Flight(
         id="AA1/2026-01-31", advertiser=AIR, origin="JFK", destination="LAX",
         depart_date="2026-01-31", depart_ms=1, seats_total=10, seats_left=3, fare_micros=1,
         updated_ms=1,
     ),
-    "product/P": Product(
+    "product/air/P": Product(
         id="P", advertiser=AIR, title="Bag", group="bags", price_micros=1, margin_micros=1,
         stock=0, updated_ms=1,
     ),
@@ -79,11 +79,11 @@ def test_a_record_survives_its_encoding_and_its_key_names_it(key: str) -> None:
         ("creative/R", "html", "{"),
         ("creative/R", "html", "<img src='http://air.example'>"),
         ("creative/R", "click_url", "https://air.example/{"),
-        ("flight/AA1/2026-01-31", "seats_left", -1),
-        ("flight/AA1/2026-01-31", "seats_left", 11),
-        ("flight/AA1/2026-01-31", "fare_micros", 0),
-        ("product/P", "price_micros", 0),
-        ("product/P", "stock", -1),
+        ("flight/air/AA1/2026-01-31", "seats_left", -1),
+        ("flight/air/AA1/2026-01-31", "seats_left", 11),
+        ("flight/air/AA1/2026-01-31", "fare_micros", 0),
+        ("product/air/P", "price_micros", 0),
+        ("product/air/P", "stock", -1),
     ],
 )
 def test_a_value_that_cannot_be_used_names_its_record_and_field(

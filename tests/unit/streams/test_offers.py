@@ -10,7 +10,7 @@ BAG = Product(
     id="bag", advertiser=AdvertiserId("shop"), title="Bag", group="bags", price_micros=1,
     margin_micros=1, stock=3, updated_ms=10,
 )  # fmt: skip
-KEY = b"product/bag"
+KEY = b"product/shop/bag"
 
 
 def at(updated_ms: int, stock: int = 3) -> Product:
@@ -18,28 +18,28 @@ def at(updated_ms: int, stock: int = 3) -> Product:
 
 
 def test_an_offer_is_let_through_with_its_key() -> None:
-    assert OfferGate().admit(KEY, encode_record(BAG)) == ("product/bag", BAG)
+    assert OfferGate().admit(KEY, encode_record(BAG)) == ("product/shop/bag", BAG)
 
 
 def test_an_older_update_is_held_back_and_an_equal_one_is_not() -> None:
     gate = OfferGate()
     gate.admit(KEY, encode_record(at(10)))
     assert gate.admit(KEY, encode_record(at(9))) is None
-    assert gate.admit(KEY, encode_record(at(10, stock=2))) == ("product/bag", at(10, stock=2))
-    assert gate.admit(KEY, encode_record(at(11))) == ("product/bag", at(11))
+    assert gate.admit(KEY, encode_record(at(10, stock=2))) == ("product/shop/bag", at(10, stock=2))
+    assert gate.admit(KEY, encode_record(at(11))) == ("product/shop/bag", at(11))
 
 
 def test_a_tombstone_withdraws_and_what_comes_after_counts_anew() -> None:
     gate = OfferGate()
     gate.admit(KEY, encode_record(at(10)))
-    assert gate.admit(KEY, None) == ("product/bag", None)
-    assert gate.admit(KEY, encode_record(at(9))) == ("product/bag", at(9))
+    assert gate.admit(KEY, None) == ("product/shop/bag", None)
+    assert gate.admit(KEY, encode_record(at(9))) == ("product/shop/bag", at(9))
 
 
 @pytest.mark.parametrize(
     ("key", "value", "text"),
     [
-        (b"product/hat", encode_record(BAG), "key: 'product/hat' is not the record's"),
+        (b"product/shop/hat", encode_record(BAG), "key: 'product/shop/hat' is not the record's"),
         (None, encode_record(BAG), "key: '' is not the record's"),
         (b"\xff", encode_record(BAG), "key"),
         (KEY, encode_record(msgspec.structs.replace(BAG, stock=-1)), "stock"),
@@ -57,4 +57,4 @@ def test_what_is_no_offer_is_refused_and_moves_no_version(
     gate = OfferGate()
     with pytest.raises(EventError, match=text):
         gate.admit(key, value)
-    assert gate.admit(KEY, encode_record(at(1))) == ("product/bag", at(1))
+    assert gate.admit(KEY, encode_record(at(1))) == ("product/shop/bag", at(1))

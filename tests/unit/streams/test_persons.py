@@ -113,11 +113,22 @@ def test_outcomes_are_grouped_by_who_was_shown_the_ad() -> None:
         )  # fmt: skip
 
     batch = read_batch(
-        [(1, None, win(A)), (2, None, win("")), (3, None, encode(seen(A)))], "outcomes"
+        [(1, A.encode(), win(A)), (2, None, win("")), (3, None, encode(seen(A)))], "outcomes"
     )
     assert {node: len(entries) for node, entries in batch.outcomes.items()} == {A: 1, "": 1}
     assert [one.offset for one in batch.refused] == [3]
     assert isinstance(batch, Batch)
+
+
+def test_a_record_under_another_key_than_its_identifiers_is_refused() -> None:
+    """It would lie in a partition whose offsets mean nothing to the identifier's watermark."""
+    batch = read_batch(
+        [(1, B.encode(), encode(seen(A))), (2, A.encode(), encode(seen(A)))], "events"
+    )
+    assert [offset for offset, _ in batch.events[A]] == [2]
+    (refused,) = batch.refused
+    assert refused.offset == 1
+    assert "key" in refused.reason
 
 
 # -- events ---------------------------------------------------------------------------------
