@@ -457,3 +457,9 @@ def test_the_changelog_has_its_form() -> None:
     kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
     for entries in versions.values():
         assert set(sections(entries, 3)) <= kinds
+
+
+@pytest.mark.parametrize("page", [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"])
+def test_no_page_has_a_gap_that_was_to_be_filled(page: Path) -> None:
+    text = page.read_text()
+    assert not [mark for mark in ("@@", "TODO", "TBD", "FIXME") if mark in text]
