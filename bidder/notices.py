@@ -109,7 +109,7 @@ class Notices:
             campaign=CampaignId(token.campaign),
             creative=CreativeId(token.creative),
             exchange=ExchangeId(token.exchange),
-            price_cpm_micros=price,
+            clearing_cpm_micros=price,
             notice_time_ms=now_ms,
             personal=bool(token.node),
         )

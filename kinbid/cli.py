@@ -22,7 +22,14 @@ from models.catalog_records import Segment, record_key
 from models.errors import InvalidFieldError, KinbidError, UnknownNameError
 from models.units import parse_money
 from runtime import run_file
-from runtime.settings import Settings, SettingsError, Sourced, load, require_secrets
+from runtime.settings import (
+    Settings,
+    SettingsError,
+    Sourced,
+    load,
+    masked,
+    require_secrets,
+)
 from streams import app as streams_app
 
 __all__ = ["main"]
@@ -166,7 +173,9 @@ def up_command(
     def ready(addresses: dict[str, Any]) -> None:
         _write_json(json, addresses)
         for name, value in addresses.items():
-            show.console.print(f"{name}: {value}")
+            show.console.print(
+                f"{name}: {masked('redis_url', value) if name == 'redis' else value}"
+            )
         show.console.print("ready; Ctrl-C ends everything")
 
     up.interruptible()

@@ -92,7 +92,7 @@ def fold_outcome(ledger: CapLedger, outcome: Outcome, offset: int) -> CapLedger:
         campaigns={**ledger.campaigns, outcome.campaign: impressions},
         billed_count=ledger.billed_count + 1,
         # A price is for a thousand impressions.
-        spend_micros=ledger.spend_micros + round(outcome.price_cpm_micros / 1000),
+        spend_micros=ledger.spend_micros + round(outcome.clearing_cpm_micros / 1000),
     )
 
 

@@ -136,14 +136,17 @@ Event: TypeAlias = PageView | ProductView | FlightSearch | CartAdd | SignIn | Cr
 
 
 class _Outcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """What every notice has: ``node`` is the identifier that decided the bid, and the key."""
+    """What every notice has: ``node`` is the identifier that decided the bid, and the key.
+
+    ``clearing_cpm_micros`` is the price that was notified, for a thousand impressions.
+    """
 
     node: NodeId
     nonce: str
     campaign: CampaignId
     creative: CreativeId
     exchange: ExchangeId
-    price_cpm_micros: int
+    clearing_cpm_micros: int
     notice_time_ms: int
     personal: bool
 
@@ -223,6 +226,6 @@ def decode_outcome(payload: bytes) -> Outcome:
     if outcome.node:
         _check_node("node", outcome.node)
     _check_time("notice_time_ms", outcome.notice_time_ms)
-    if not 0 <= outcome.price_cpm_micros <= MAX_MONEY_MICROS:
-        raise EventError(f"price_cpm_micros: {outcome.price_cpm_micros} is not a price")
+    if not 0 <= outcome.clearing_cpm_micros <= MAX_MONEY_MICROS:
+        raise EventError(f"clearing_cpm_micros: {outcome.clearing_cpm_micros} is not a price")
     return outcome

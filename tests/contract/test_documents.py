@@ -277,7 +277,7 @@ def view(node: NodeId) -> ProductView:
 def billing(node: NodeId) -> Billing:
     return Billing(
         node=node, nonce="n", campaign=CampaignId("c"), creative=CreativeId("k"),
-        exchange=ExchangeId("north"), price_cpm_micros=1, notice_time_ms=1, personal=True,
+        exchange=ExchangeId("north"), clearing_cpm_micros=1, notice_time_ms=1, personal=True,
     )  # fmt: skip
 
 

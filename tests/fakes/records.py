@@ -70,7 +70,7 @@ notice = {
     "campaign": st.sampled_from([CampaignId("C"), CampaignId("D")]),
     "creative": st.just(CreativeId("R")),
     "exchange": st.just(ExchangeId("E")),
-    "price_cpm_micros": st.integers(0, 10**8),
+    "clearing_cpm_micros": st.integers(0, 10**8),
     "personal": st.booleans(),
 }
 
@@ -80,7 +80,7 @@ def _at_its_time(billing: Billing) -> Billing:
     return Billing(
         node=billing.node, nonce=billing.nonce, campaign=billing.campaign,
         creative=billing.creative, exchange=billing.exchange,
-        price_cpm_micros=billing.price_cpm_micros, personal=billing.personal,
+        clearing_cpm_micros=billing.clearing_cpm_micros, personal=billing.personal,
         notice_time_ms=START_MS + 7919 * int(billing.nonce) % 1000,
     )  # fmt: skip
 

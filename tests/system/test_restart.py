@@ -67,7 +67,7 @@ def make_story(client: Client, rng: random.Random) -> tuple[list[Event], list[Ou
         Billing(
             node=rng.choice(rng.choice(people)), nonce=f"{run}-{n - rng.randrange(2)}",
             campaign=CampaignId("air-seats"), creative=CreativeId("c"),
-            exchange=ExchangeId("north"), price_cpm_micros=1_000_000,
+            exchange=ExchangeId("north"), clearing_cpm_micros=1_000_000,
             notice_time_ms=client.now_ms(), personal=True,
         )
         for n in range(IMPRESSIONS)

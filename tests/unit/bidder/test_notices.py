@@ -109,7 +109,7 @@ def test_n2_n9_billing_stores_the_notified_price_under_the_persons_key(counters:
     assert (topic, key, headers) == ("demo.outcomes.v1", NODE.encode(), {})
     assert decode_outcome(value) == Billing(
         node=NODE, nonce="w1-0", campaign=CampaignId("c"), creative=CreativeId("cr"),
-        exchange=ExchangeId("north"), price_cpm_micros=1_500_000, notice_time_ms=NOW_MS,
+        exchange=ExchangeId("north"), clearing_cpm_micros=1_500_000, notice_time_ms=NOW_MS,
         personal=True,
     )  # fmt: skip
     assert counted(counters) == {"billing_accepted": 1}

@@ -84,7 +84,7 @@ def test_a_ledger_survives_its_encoding(records: list[Outcome]) -> None:
 def test_spend_is_a_thousandth_of_the_cpm() -> None:
     record = Billing(
         node=None, nonce="n", campaign=None, creative=None, exchange=None,  # type: ignore[arg-type]
-        price_cpm_micros=2_500_000, notice_time_ms=1, personal=False,
+        clearing_cpm_micros=2_500_000, notice_time_ms=1, personal=False,
     )  # fmt: skip
     assert fold_outcome(CapLedger(), record, 0).spend_micros == 2_500
     assert fold_outcome(fold_outcome(CapLedger(), record, 0), record, 1).spend_micros == 2_500

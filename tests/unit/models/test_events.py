@@ -21,7 +21,7 @@ ORDER: dict[str, Any] = {
 }  # fmt: skip
 BILLING: dict[str, Any] = {
     "type": "billing", "node": NODES[0], "nonce": "n", "campaign": "C", "creative": "R",
-    "exchange": "E", "price_cpm_micros": 1, "notice_time_ms": 1, "personal": True,
+    "exchange": "E", "clearing_cpm_micros": 1, "notice_time_ms": 1, "personal": True,
 }  # fmt: skip
 
 
@@ -109,8 +109,8 @@ def test_an_event_that_lacks_a_field_names_it(field: str) -> None:
     [
         ("node", "short"),
         ("node", "k@" + "a" * 21),
-        ("price_cpm_micros", -1),
-        ("price_cpm_micros", 10**30),
+        ("clearing_cpm_micros", -1),
+        ("clearing_cpm_micros", 10**30),
         ("notice_time_ms", 0),
         ("notice_time_ms", 10**14),
         ("personal", "yes"),

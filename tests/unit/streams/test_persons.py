@@ -108,7 +108,7 @@ def test_outcomes_are_grouped_by_who_was_shown_the_ad() -> None:
         return encode(
             Win(
                 node=NodeId(node), nonce="n", campaign="C", creative="R", exchange="E",  # type: ignore[arg-type]
-                price_cpm_micros=1, notice_time_ms=1, personal=True,
+                clearing_cpm_micros=1, notice_time_ms=1, personal=True,
             )
         )  # fmt: skip
 
