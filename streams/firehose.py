@@ -152,6 +152,10 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
                 await self._process(fetched)
             except (RedisDownError, RedisReplyError) as error:
                 dependency, reason = "redis", str(error)
+                # What this attempt sent may still arrive: the next one writes under an epoch of
+                # its own, and makes every link again so that its merges are published.
+                self._epochs.clear()
+                self._known.clear()
             except CommitFailedError:
                 logger.warning("ownership_lost")
                 self._epochs.clear()
@@ -203,6 +207,8 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         merged: dict[NodeId, bool] = {}
         for one in touched:
             merged[one.root] = merged.get(one.root, False) or bool(one.links)
+            for other in one.refused:
+                merged.setdefault(other, False)
             for result in one.links:
                 self._metrics.links.labels(result).inc()
         await self._redis.run_all(

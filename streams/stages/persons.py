@@ -53,10 +53,17 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class Touched(msgspec.Struct, frozen=True):
-    """What one generator did: the person it wrote to, and what became of its links."""
+    """What one generator did.
+
+    Attributes:
+        root: the person that it wrote to.
+        links: what became of the links.
+        refused: the other persons of links that were refused: their device may be shared now.
+    """
 
     root: NodeId
     links: tuple[LinkResult, ...] = ()
+    refused: tuple[NodeId, ...] = ()
 
 
 class KnownLinks:
@@ -131,6 +138,7 @@ def digest_events(
 
     root = yield from fold(keys, node, "f", epoch, apply)
     results: list[LinkResult] = []
+    refused: list[NodeId] = []
     for _, event in entries:
         for other in event.ids[1:]:
             if other == node or (node, other) in known:
@@ -138,9 +146,11 @@ def digest_events(
             evidence = f"{event.__struct_config__.tag}@{event.event_time_ms}".encode()
             results.append((yield from link(keys, node, other, evidence, next_token)))
             known.add((node, other))
+            if results[-1] == "refused":
+                refused.append((yield from find(keys, other)))
     if results:
         root = yield from find(keys, node)
-    return Touched(root, tuple(results))
+    return Touched(root, tuple(results), tuple(refused))
 
 
 def digest_outcomes(

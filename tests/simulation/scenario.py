@@ -62,7 +62,8 @@ def billed(node: NodeId, offset: int) -> tuple[int, Outcome]:
     """The impression at an offset, with its time in the order of offsets."""
     notice = Billing(
         node=node, nonce=f"{node[:2]}{offset}", campaign=CAMPAIGN, creative=CreativeId("R"),
-        exchange=ExchangeId("E"), clearing_cpm_micros=1000, notice_time_ms=offset + 1, personal=True,
+        exchange=ExchangeId("E"), clearing_cpm_micros=1000, notice_time_ms=offset + 1,
+        personal=True,
     )  # fmt: skip
     return offset, notice
 

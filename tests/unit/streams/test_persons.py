@@ -145,7 +145,7 @@ def test_a_new_link_is_counted_and_a_known_one_skipped(worker: Worker) -> None:
 
 def test_every_further_identifier_is_evidence(worker: Worker) -> None:
     touched = worker.digest(A, (0, signed_in(A, B, X)), (1, signed_in(A, Y)))
-    assert touched == Touched(X, ("linked", "linked", "refused"))
+    assert touched == Touched(X, ("linked", "linked", "refused"), refused=(Y,))
     evidence = worker.store.hash(KEYS.evidence(X).encode())
     assert evidence == {f"e:{A}".encode(): b"sign_in@9"}
 
