@@ -6,8 +6,9 @@ import uuid
 from collections import defaultdict
 
 import pytest
+import redis
 
-from kinbid.monitor import roots_of
+from kinbid.monitor import read_metrics, roots_of
 from models.caps import CapLedger, decode_ledger, fold_outcome
 from models.commands import Steps
 from models.events import Billing, Event, Order, Outcome, PageView, ProductView, SignIn, encode
@@ -26,6 +27,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 PEOPLE = 40
 EVENTS = 3_000
 IMPRESSIONS = 600
+CUTS = 15
 
 
 def make_event(
@@ -112,8 +114,7 @@ async def found(
 
 
 def test_killing_the_streams_worker_changes_no_profile_and_no_count(client: Client) -> None:
-    rng = random.Random(7)
-    events, outcomes = make_story(client, rng)
+    events, outcomes = make_story(client, random.Random(7))
     owner = client.settings.owner
     seen = [(e.ids[0].encode(), encode(e)) for e in events]
     billed = [(o.node.encode(), encode(o)) for o in outcomes]
@@ -123,6 +124,35 @@ def test_killing_the_streams_worker_changes_no_profile_and_no_count(client: Clie
     client.produce_raw(Topics.EVENTS.name(owner), seen[EVENTS // 2 :])
     client.stack.restart_part("streams")
     client.produce_raw(Topics.OUTCOMES.name(owner), billed[IMPRESSIONS // 2 :])
+    check(client, events, outcomes)
+
+
+def test_losing_redis_again_and_again_changes_no_profile_and_no_count(client: Client) -> None:
+    """Each cut is in the middle of a batch: what was sent arrives or does not, nobody knows."""
+    events, outcomes = make_story(client, random.Random(8))
+    owner = client.settings.owner
+    retries_before = retries(client)
+    with redis.Redis.from_url(client.settings.redis_url) as store:
+        for start in range(0, EVENTS, EVENTS // CUTS):
+            part = events[start : start + EVENTS // CUTS]
+            records = [(e.ids[0].encode(), encode(e)) for e in part]
+            client.produce_raw(Topics.EVENTS.name(owner), records)
+            for one in store.client_list():
+                if one["name"] == "kinbid-streams":
+                    store.client_kill_filter(_id=one["id"])
+    billed = [(o.node.encode(), encode(o)) for o in outcomes]
+    client.produce_raw(Topics.OUTCOMES.name(owner), billed)
+    check(client, events, outcomes)
+    assert retries(client) > retries_before, "no cut came in the middle of a batch"
+
+
+def retries(client: Client) -> float:
+    metrics = read_metrics(client.stack.addresses["metrics"]["streams"])
+    return metrics["streams_batch_retries_total{dependency=redis}"]
+
+
+def check(client: Client, events: list[Event], outcomes: list[Outcome]) -> None:
+    """What stands in Redis, in the end, is what the records come to."""
     facets, ledgers, persons = expected(events, outcomes)
     nodes = sorted({*persons, *ledgers})
 
