@@ -59,6 +59,10 @@ def read_catalog_file(path: Path) -> list[CatalogRecord]:
         if not isinstance(entries, list):
             raise CatalogFileError(f"{path}: write [[{kind}]] instead of [{kind}]")
         for place, entry in enumerate(entries, start=1):
+            if not isinstance(entry, dict):
+                raise CatalogFileError(
+                    f"{path}: {kind} {place} is {entry!r}; write a [[{kind}]] table"
+                )
             records.append(_record(path, kind, place, entry))
     return records
 

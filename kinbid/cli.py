@@ -22,6 +22,8 @@ from models.catalog_records import Segment, record_key
 from models.errors import InvalidFieldError, KinbidError, UnknownNameError
 from models.units import parse_money
 from runtime import run_file
+from runtime.kafka import KafkaDownError
+from runtime.redis_link import RedisDownError
 from runtime.settings import (
     Settings,
     SettingsError,
@@ -59,6 +61,11 @@ def main() -> None:
         app()
     except (SettingsError, UnknownNameError, InvalidFieldError) as error:
         _fail(error, 2)
+    except (KafkaDownError, RedisDownError) as error:
+        hint = (
+            "" if run_file.read() else "\nNothing runs here that I know of: `kinbid up` starts it."
+        )
+        _fail(KinbidError(f"{error}{hint}"), 1)
     except KinbidError as error:
         _fail(error, 1)
 
@@ -76,8 +83,19 @@ def _running(config: Path | None) -> Sourced:
 
 def _client(config: Path | None) -> Settings:
     settings = _running(config).settings
-    require_secrets(settings)
+    if run_file.read() is None and not settings.identity_pepper:
+        raise SettingsError(
+            "nothing runs here that I know of: `kinbid up` starts it; to look into another "
+            "installation, give its KINBID_IDENTITY_PEPPER, KINBID_REDIS_URL and "
+            "KINBID_KAFKA_BOOTSTRAP"
+        )
     return settings
+
+
+def _check_json(path: Path | None) -> None:
+    """Finds out before the work whether its result can be written after it."""
+    if path is not None and not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise SettingsError(f"--json {path}: cannot be written")
 
 
 def _write_json(path: Path | None, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
@@ -141,6 +159,7 @@ def demo(
 ) -> None:
     """Run everything here with simulated customers and exchanges, and watch it live."""
     stack = Options(kafka=kafka, redis=redis, bidder_port=bidder_port)
+    _check_json(json)
     options = DemoOptions(seconds=seconds, seed=seed, persons=persons, stack=stack)
     board = Scoreboard()
     up.interruptible()
@@ -168,6 +187,7 @@ def up_command(
     json: Json = None,
 ) -> None:
     """Run everything here until Ctrl-C, loaded with the demo's catalogue and flights."""
+    _check_json(json)
     stack = Options(kafka=kafka, redis=redis, bidder_port=bidder_port)
 
     def ready(addresses: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from models.units import format_money
 
 __all__ = ["Scoreboard"]
 
+LATE_SHARE: Final = 0.05
 PLAIN_EVERY: Final = 5
 """Where there is no terminal, a line for every so many seconds."""
 
@@ -61,6 +62,11 @@ class Scoreboard:
             for name, value in rows:
                 table.add_row(name, value)
             self._console.print(table)
+        if report["late_sends"] > LATE_SHARE * report["bid_requests"]:
+            self._console.print(
+                f"\nThis machine could not keep up: {report['late_sends']:,} things happened late, "
+                "so the latencies above say more of the simulation than of kinbid."
+            )
         if wrong:
             self._console.print("\nNOT as it should be:")
             for line in [*wrong, *report["violations"]]:

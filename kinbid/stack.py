@@ -77,6 +77,7 @@ class Stack:
         self.engines: dict[str, str] = {}
         self.engine_pids: dict[str, list[int]] = {}
         self.settings = base
+        self._engines: dict[str, EmbeddedKafka | RedisEngine] = {}
         self._parts: dict[str, ChildProcess] = {}
         self._ready: dict[str, dict[str, Any]] = {}
 
@@ -110,6 +111,7 @@ class Stack:
             kafka, idempotence = broker.bootstrap, broker.supports_idempotence
             self.engines["kafka"] = broker.description
             self.engine_pids["kafka"] = list(broker.pids)
+            self._engines["kafka"] = broker
         else:
             self.engines["kafka"] = f"named: {kafka}"
         redis = options.redis
@@ -118,6 +120,7 @@ class Stack:
             redis = server.url
             self.engines["redis"] = server.description
             self.engine_pids["redis"] = list(server.pids)
+            self._engines["redis"] = server
         else:
             self.engines["redis"] = "named"
         self.settings = msgspec.structs.replace(
@@ -152,7 +155,11 @@ class Stack:
             role,
             [*command, "--ready-fd", str(writing)],
             log_path=self.log_path(role),
-            env={**os.environ, **as_environment(self.settings)},
+            env={
+                **os.environ,
+                **as_environment(self.settings),
+                "TMPDIR": str(self.folder),  # what a part leaves behind goes with the stack
+            },
             pass_fds=(writing,),
             death_signal=signal.SIGKILL,
         )
@@ -174,7 +181,10 @@ class Stack:
         return self.folder / f"{role}.log"
 
     def ended_part(self) -> str | None:
-        """The first part that is not running any more, with its last words."""
+        """The first part or engine that is not running any more, with its last words."""
+        for name, engine in self._engines.items():
+            if not engine.is_running:
+                return f"{name} has ended:\n{engine.log_tail()}"
         for role, part in self._parts.items():
             if part.poll() is not None:
                 return f"{role} ended with exit code {part.poll()}:\n{part.log_tail()}"

@@ -193,11 +193,13 @@ class Creative(_Record, frozen=True, kw_only=True, tag="creative"):
     def check(self) -> None:
         """Raises InvalidFieldError where a value cannot be used."""
         where = f"creative {self.id}: "
-        if not self.sizes:
-            raise InvalidFieldError(where + "sizes", self.sizes, "a list of [width, height]")
+        if not self.sizes or any(min(size) <= 0 for size in self.sizes):
+            raise InvalidFieldError(
+                where + "sizes", self.sizes, "a list of [width, height], both above 0"
+            )
         if not self.click_url.startswith("https://"):
             raise InvalidFieldError(where + "click_url", self.click_url, "an https address")
-        if "http://" in self.html:
+        if "http://" in self.html.lower():
             raise InvalidFieldError(where + "html", "http://", "allowed in markup: write https://")
         parse_template(self.html, where + "html")
         parse_template(self.click_url, where + "click_url")

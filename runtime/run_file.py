@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from runtime.settings import Settings
+from runtime.settings import Settings, SettingsError
 
 __all__ = ["RunFile", "is_alive", "path", "read", "remove", "write"]
 
@@ -38,14 +38,24 @@ def path() -> Path:
 
 
 def write(settings: Settings) -> None:
-    """Writes the run file of this process."""
+    """Writes the run file of this process.
+
+    Raises:
+        SettingsError: it cannot be written there.
+    """
     target = path()
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     body = msgspec.json.encode(RunFile(pid=os.getpid(), settings=msgspec.structs.asdict(settings)))
     draft = target.with_suffix(f".{os.getpid()}")
-    draft.touch(mode=0o600)
-    draft.write_bytes(body)
-    draft.replace(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft.touch(mode=0o600)
+        draft.write_bytes(body)
+        draft.replace(target)
+    except OSError as error:
+        raise SettingsError(
+            f"the run file {target} cannot be written ({error.strerror}); "
+            "KINBID_RUN_FILE names another place"
+        ) from error
 
 
 def read() -> RunFile | None:

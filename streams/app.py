@@ -9,6 +9,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import faust
@@ -53,9 +54,6 @@ def run(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) -> None:
 
 
 async def _main(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) -> None:
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     await kafka.ensure_topics(settings)
     metrics = Metrics()
     redis = RedisLink(settings.redis_url, name="kinbid-streams")
@@ -66,8 +64,7 @@ async def _main(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) 
     consumer = await kafka.consumer(settings, group=f"{owner}.streams")
     firehose = Firehose(settings, consumer, producer, redis, metrics)
     consumer.subscribe(firehose_topics, listener=firehose)
-    datadir = tempfile.TemporaryDirectory(prefix="kinbid-faust-")
-    app = _faust_app(settings, datadir.name)
+    app = _faust_app(settings, Path(tempfile.gettempdir()) / "kinbid-faust")
     _carry_offers(app, settings, producer, metrics)
     admin = AdminServer(
         settings.admin_host, settings.streams_admin_port, metrics.registry,
@@ -76,6 +73,10 @@ async def _main(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) 
     loop_task = asyncio.create_task(firehose.run())
     await app.start()
     await _until(firehose.assigned, loop_task)
+    # Only now: until it is ready there is nothing to drain, and a signal may just end the process.
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     logger.info("streams_ready", extra={"admin": admin.url})
     on_ready({"metrics": admin.url})
     await _until(stopping, loop_task)
@@ -87,7 +88,6 @@ async def _main(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) 
     await producer.stop()
     await redis.close()
     admin.close()
-    datadir.cleanup()
     if loop_task.done() and not loop_task.cancelled():
         logger.critical("firehose_ended", exc_info=loop_task.exception())
         raise KinbidError(f"the firehose ended: {loop_task.exception()!r}")
@@ -117,7 +117,7 @@ def _not_ready(redis: RedisLink, consumer: Any) -> str | None:  # noqa: ANN401 -
     return "Kafka does not answer" if heard_ms else "Kafka has not answered yet"
 
 
-def _faust_app(settings: Settings, datadir: str) -> faust.App:
+def _faust_app(settings: Settings, datadir: Path) -> faust.App:
     brokers = ";".join(f"kafka://{one}" for one in settings.kafka_bootstrap.split(","))
     return faust.App(
         f"{settings.owner}.streams-offers",
@@ -129,7 +129,7 @@ def _faust_app(settings: Settings, datadir: str) -> faust.App:
         broker_heartbeat_interval=settings.kafka_session_timeout_ms / 6000,
         stream_wait_empty=False,
         broker_commit_interval=0.5,
-        datadir=datadir,  # Faust makes it, and keeps nothing in it: there are no tables
+        datadir=str(datadir),  # Faust makes it, and keeps nothing in it: there are no tables
     )
 
 

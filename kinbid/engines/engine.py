@@ -37,6 +37,15 @@ class Engine:
         """Process ids of everything that `stop` ends."""
         return (self.pid,)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the server has not ended."""
+        return self.child.poll() is None
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines that the server wrote."""
+        return self.child.log_tail(lines)
+
     def stop(self, grace_seconds: float = 5.0) -> None:
         """Ends the server and waits until it is gone; see `ChildProcess.stop`."""
         self.child.stop(grace_seconds)

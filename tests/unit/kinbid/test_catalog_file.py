@@ -47,7 +47,7 @@ def test_the_demos_catalogue_reads_and_its_references_check() -> None:
     check_references(records)
     kinds = [type(record) for record in records.values()]
     assert (kinds.count(Advertiser), kinds.count(Exchange), kinds.count(Segment)) == (2, 3, 4)
-    assert (kinds.count(Campaign), kinds.count(Creative)) == (3, 5)
+    assert (kinds.count(Campaign), kinds.count(Creative)) == (3, 10)
 
 
 def test_the_demos_creatives_use_only_slots_that_their_campaign_fills() -> None:
