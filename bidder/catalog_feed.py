@@ -57,10 +57,7 @@ class CatalogFeed:
         await kafka.ensure_topics(self._settings)  # or the broker makes them with its own defaults
         self._consumer = await kafka.consumer(self._settings, fetch_wait_ms=FETCH_WAIT_MS)
         self._consumer.assign(self._partitions)
-        await self._consumer.seek_to_beginning()
-        ends = await self._consumer.end_offsets(self._partitions)
-        while any([await self._consumer.position(part) < end for part, end in ends.items()]):
-            await self._poll(POLL_MS)
+        await kafka.replay(self._consumer, self._partitions, self._apply)
 
     @property
     def fresh_at_ms(self) -> int:

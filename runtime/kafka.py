@@ -1,7 +1,8 @@
 """Kafka as every process uses it: topics that exist, producers that do not lose, clear errors."""
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -11,7 +12,9 @@ from models.errors import KinbidError
 from models.topics import ALL_TOPICS
 from runtime.settings import Settings
 
-__all__ = ["KafkaDownError", "consumer", "ensure_topics", "producer"]
+__all__ = ["KafkaDownError", "consumer", "ensure_topics", "producer", "replay"]
+
+REPLAY_POLL_MS: Final = 500
 
 
 class KafkaDownError(KinbidError):
@@ -101,6 +104,23 @@ async def consumer(
         heartbeat_interval_ms=settings.kafka_session_timeout_ms // 6,
     )
     return await _started(made, settings)
+
+
+async def replay(consumer: Any, partitions: list[Any], apply: Callable[[Any], None]) -> None:  # noqa: ANN401
+    """Hands on every record that stands in partitions now, from the first.
+
+    Args:
+        consumer: the partitions are assigned to it by hand; it stands at their ends afterwards.
+        partitions: which ones.
+        apply: called with each record.
+    """
+    await consumer.seek_to_beginning(*partitions)
+    ends = await consumer.end_offsets(partitions)
+    while any([await consumer.position(part) < end for part, end in ends.items()]):
+        fetched = await consumer.getmany(*partitions, timeout_ms=REPLAY_POLL_MS)
+        for records in fetched.values():
+            for record in records:
+                apply(record)
 
 
 async def _started(client: Any, settings: Settings) -> Any:  # noqa: ANN401 - untyped library

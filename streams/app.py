@@ -4,6 +4,7 @@ This is the only module that knows Faust.
 """
 
 import asyncio
+import contextlib
 import logging
 import signal
 import tempfile
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 import faust
 import uvloop
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from models.catalog_records import encode_record
@@ -65,7 +67,7 @@ async def _main(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) 
     firehose = Firehose(settings, consumer, producer, redis, metrics)
     consumer.subscribe(firehose_topics, listener=firehose)
     app = _faust_app(settings, Path(tempfile.gettempdir()) / "kinbid-faust")
-    _carry_offers(app, settings, producer, metrics)
+    _carry_offers(app, settings, await _offer_gate(settings), producer, metrics)
     admin = AdminServer(
         settings.admin_host, settings.streams_admin_port, metrics.registry,
         healthy=lambda: _stalled(firehose), ready=lambda: _not_ready(redis, consumer),
@@ -133,13 +135,38 @@ def _faust_app(settings: Settings, datadir: Path) -> faust.App:
     )
 
 
-def _carry_offers(app: faust.App, settings: Settings, producer: Any, metrics: Metrics) -> None:  # noqa: ANN401
+async def _offer_gate(settings: Settings) -> OfferGate:
+    """A gate that knows the versions which are on sale already."""
+    gate = OfferGate()
+
+    def remember(record: Any) -> None:  # noqa: ANN401 - untyped library
+        # What stands there was let through by a gate; an older kind of record just is not known.
+        with contextlib.suppress(EventError):
+            gate.admit(record.key, record.value)
+
+    consumer = await kafka.consumer(settings)
+    try:
+        part = TopicPartition(Topics.OFFERS.name(settings.owner), 0)
+        consumer.assign([part])
+        await kafka.replay(consumer, [part], remember)
+    finally:
+        await consumer.stop()
+    return gate
+
+
+def _carry_offers(
+    app: faust.App,
+    settings: Settings,
+    gate: OfferGate,
+    producer: Any,  # noqa: ANN401 - untyped library
+    metrics: Metrics,
+) -> None:
     owner = settings.owner
     source = app.topic(
         Topics.INVENTORY.name(owner), key_serializer="raw", value_serializer="raw",
         key_type=bytes, value_type=bytes,
     )  # fmt: skip
-    target, gate = Topics.OFFERS.name(owner), OfferGate()
+    target = Topics.OFFERS.name(owner)
     dead_letters = DeadLetters(settings, producer, metrics)
 
     async def carry(event: Any) -> Any:  # noqa: ANN401 - the producer's future, untyped

@@ -3,6 +3,7 @@
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 
 from kinbid.monitor import read_metrics
@@ -66,6 +67,23 @@ def test_an_update_that_cannot_be_read_takes_the_offer_off_sale(client: Client) 
     client.until(lambda: client.campaigns(20, cookie=cookie), lambda seen: "air-seats" not in seen)
     client.offer(flight(203, route="JFK-RDU"))
     client.until(lambda: client.campaign(cookie=cookie), lambda cid: cid == "air-seats")
+
+
+def test_a_restarted_worker_still_knows_which_offers_are_older(client: Client) -> None:
+    cookie = f"c-{uuid.uuid4()}"
+    old, new = flight(204, route="JFK-PIT"), flight(204, route="JFK-PIT", seats_left=0)
+    client.offer(msgspec.structs.replace(new, updated_ms=old.updated_ms + 60_000))
+    client.produce(client.search(client.node(Namespace.COOKIE, cookie), "JFK-PIT"))
+    client.until(lambda: held_back(client), lambda count: count is not None)
+    client.stack.restart_part("streams")
+    client.offer(old)
+    client.until(lambda: held_back(client), lambda count: count == 1)
+    assert "air-seats" not in client.campaigns(10, cookie=cookie)
+
+
+def held_back(client: Client) -> float | None:
+    metrics = read_metrics(client.stack.addresses["metrics"]["streams"])
+    return metrics.get("streams_stale_offers_total")
 
 
 def dead_letters(client: Client) -> float:
