@@ -1,7 +1,7 @@
 """May this request be answered for a person? Asked before anything personal is read.
 
 Closed by default: where a law applies and its consent signal is not decoded, the answer is no.
-Signals in conflict: the strictest wins (OPENRTB section 9).
+Signals in conflict: the strictest wins.
 """
 
 from typing import Final

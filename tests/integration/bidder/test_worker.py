@@ -326,7 +326,7 @@ def test_while_kafka_is_gone_bids_go_on_and_a_notice_is_asked_for_again(tmp_path
 def test_a_killed_workers_successor_serves_the_same_port_and_no_connection_is_refused(
     bidder: Bidder,
 ) -> None:
-    """A connection that the dead worker held may break; none may be refused (RULINGS 9)."""
+    """A connection that the dead worker held may break; none may be refused."""
     broken = 0
     for number in range(120):
         if number == 20:
