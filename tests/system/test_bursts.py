@@ -26,7 +26,7 @@ def test_simultaneous_requests_on_three_devices_stay_within_the_cap(client: Clie
     client.produce(client.search(nodes[0], "JFK-AUS"))
     for cookie in cookies:
         client.until(
-            lambda cookie=cookie: client.campaigns(4, cookie=cookie),  # type: ignore[misc]
+            lambda cookie=cookie: client.campaigns(20, cookie=cookie),  # type: ignore[misc]
             lambda seen: seen == {"air-seats"},
         )
     exchanges = ("north", "south", "east")
