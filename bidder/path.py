@@ -204,7 +204,7 @@ class BidPath:
         return drafts
 
     def _reserve(self, drafts: list[_Draft], now_ms: int) -> Steps[frozenset[str]]:
-        """Asks Redis where a cap is nearly used up; returns the campaigns that it refuses."""
+        """Asks Redis for each place within the exact margin; returns the campaigns it refuses."""
         refused: set[str] = set()
         for draft in drafts:
             segment, held = draft.bid.segment, draft.held

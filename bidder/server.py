@@ -187,4 +187,4 @@ class Server:
 
 
 def _ignore(_: object) -> None:
-    """A reservation that could not be written expires nowhere: others just do not see it."""
+    """A reservation that could not be written still counts here; other workers do not see it."""
