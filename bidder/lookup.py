@@ -12,8 +12,10 @@ import msgspec
 from bidder.reservations import OwnReservations
 from models.caps import CapLedger, Reservation, decode_ledger, decode_reservations, merge_ledgers
 from models.commands import Steps, fields_of
+from models.forest import parent_in
 from models.identifiers import NodeId
 from models.keys import Keys
+from models.notices import NO_NODE
 from models.profile import Header, Person, decode_header
 
 __all__ = ["Found", "fetch_person", "reserve", "reserve_exactly"]
@@ -50,18 +52,23 @@ def fetch_person(
         now_ms: reservations that expire until then are not counted.
         own_field: the caller's own reservations, which it knows better than Redis.
     """
-    (parents,) = yield [("MGET", *[keys.parent(node) for node in nodes])]
-    roots = [
-        NodeId(parent[1:].decode()) if parent else node
-        for node, parent in zip(nodes, parents, strict=True)
-    ]
-    candidates = list(dict.fromkeys(roots))
-    views = yield from _views(keys, candidates)
-    known = [place for place, (_, fields) in enumerate(views) if b"h" in fields]
-    place = known[0] if known else 0
-    root, fields = views[place]
-    node = nodes[roots.index(candidates[place])]
-    merging = yield from _merging(keys, fields)
+    while True:
+        (entries,) = yield [("MGET", *[keys.parent(node) for node in nodes])]
+        roots = [parent_in(entry) or node for node, entry in zip(nodes, entries, strict=True)]
+        candidates = list(dict.fromkeys(roots))
+        views = yield from _views(keys, candidates)
+        known = [place for place, (_, fields) in enumerate(views) if _is_known(fields)]
+        place = known[0] if known else 0
+        root, fields = views[place]
+        first = roots.index(candidates[place])
+        node = nodes[first]
+        if b"g" not in fields:
+            break
+        # The person has been split before: perhaps since the entry that led here was read.
+        (entry,) = yield [("GET", keys.parent(node))]
+        if entry == entries[first]:
+            break
+    merging = yield from _merging(keys, root, fields)
     # A root that nobody has seen yet has no view of its own until the merge is published.
     headers = [held[b"h"] for held in (fields, *merging) if b"h" in held]
     header = decode_header(headers[0]) if headers else Header()
@@ -87,24 +94,39 @@ def _views(keys: Keys, roots: list[NodeId]) -> Steps[list[tuple[NodeId, Fields]]
     return views
 
 
-def _merging(keys: Keys, fields: Fields) -> Steps[list[Fields]]:
-    """The frozen views of children whose merge into this person is not finished."""
+def _is_known(fields: Fields) -> bool:
+    """Whether somebody is known there; while a person is split, the frozen copy tells who."""
+    return b"h" in fields or any(b"|" in frozen for _, frozen in _markers(NO_NODE, fields))
+
+
+def _merging(keys: Keys, root: NodeId, fields: Fields) -> Steps[list[Fields]]:
+    """The frozen views of what this one does not hold yet: of children, or of the whole it left."""
     found: list[Fields] = []
-    markers = [(name[2:], child) for name, child in fields.items() if name[:2] == b"m:"]
+    markers = list(_markers(root, fields))
     while markers:
-        replies = yield [
-            ("HGETALL", keys.frozen_bid_view(NodeId(child.decode()))) for _, child in markers
-        ]
+        replies = yield [("HGETALL", _frozen_key(keys, *marker)) for marker in markers]
         frozen = [
             held
             for (token, _), reply in zip(markers, replies, strict=True)
             if (held := fields_of(reply)).get(b">") == token
         ]
         found += frozen
-        markers = [
-            (name[2:], child) for f in frozen for name, child in f.items() if name[:2] == b"m:"
-        ]
+        markers = [marker for held in frozen for marker in _markers(root, held)]
     return found
+
+
+def _markers(root: NodeId, fields: Fields) -> Iterator[tuple[bytes, bytes]]:
+    """Tokens, and whose frozen view goes by each: ``NODE``, or ``NODE|PART`` for a split."""
+    for name, value in fields.items():
+        if name[:2] == b"m:":
+            yield name[2:], value
+        elif name == b"!":
+            yield value, f"{root}|".encode()
+
+
+def _frozen_key(keys: Keys, token: bytes, frozen: bytes) -> str:
+    node, is_split, _ = frozen.decode().partition("|")
+    return keys.frozen_bid_view(NodeId(node), token.decode() if is_split else "")
 
 
 def _ledger(views: list[Fields]) -> CapLedger:
@@ -128,13 +150,13 @@ def _packed(fields: Fields, own_field: bytes) -> Iterator[bytes]:
 def reserve(keys: Keys, root: NodeId, own: OwnReservations) -> Steps[None]:
     """Writes the worker's reservations, at the new root if the person has just been merged."""
     while True:
-        _, parent = yield [
+        _, entry = yield [
             ("HSET", keys.bid_view(root), own.field, own.packed(root)),
             ("GET", keys.parent(root)),
         ]
-        if parent is None:
+        above = parent_in(entry)
+        if above is None:
             return
-        above = NodeId(parent[1:].decode())
         own.move(root, above)
         yield [("HDEL", keys.bid_view(root), own.field)]
         root = above

@@ -18,8 +18,8 @@ from models.catalog import Catalog
 from models.commands import Steps
 from models.errors import InvalidFieldError, UnknownNameError
 from models.facets import decode_facet
+from models.forest import Settled, settle
 from models.identifiers import NodeId, Pepper, namespace_of, parse_identifier
-from models.identity import Settled, settle
 from models.keys import Keys
 from models.profile import Header, Person, header_of, newest_fields, person_of, shared_devices
 from models.units import format_money
@@ -50,7 +50,7 @@ async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
     settled, found = await _read(settings, node)
     facet, ledger = person_of(settled)
     header = header_of(facet, shared_devices(settled))
-    facets = newest_fields(settled.fields, b"f")
+    facets = newest_fields(settled, b"f")
     return {
         "person": settled.root,
         "known": bool(facets) or bool(ledger.campaigns),

@@ -3,39 +3,91 @@
 -- The steps of the identity protocol that must be atomic, and the exact check of a frequency cap.
 -- Each touches the keys of one node only, which share a hash tag.
 
--- KEYS n:{r} p:{r} b:{r}  ARGV token, child
--- The root announces a merge that is about to happen. 0: the root itself has been merged.
+-- An entry n:{x}: absent or ",G" a root, ">PARENT" or ">PARENT,G" merged, "!G@TOKEN" closed by a
+-- split. G counts the splits that the node has been through.
+local function is_root(key)
+  local entry = redis.call('GET', key)
+  return not entry or string.sub(entry, 1, 1) == ','
+end
+
+local function splits_of(entry)
+  return tonumber(string.match(entry or '', ',(%d+)$') or '0')
+end
+
+-- Whether the person p has been through exactly so many splits as the caller has seen.
+local function is_same(key, splits)
+  return (redis.call('HGET', key, 'g') or '0') == splits
+end
+
+local function rename(from, to)
+  if redis.call('EXISTS', from) == 1 then redis.call('RENAME', from, to) end
+end
+
+-- KEYS n:{r} p:{r} b:{r}  ARGV token, child, splits, forced
+-- The root announces a merge that is about to happen. 0: the root has been merged or split since
+-- it was found, -1: the person is contested, and the link is not forced.
 local function mark(keys, args)
-  if redis.call('EXISTS', keys[1]) == 1 then return 0 end
+  if not is_root(keys[1]) or not is_same(keys[2], args[3]) then return 0 end
+  if args[4] == '0' and redis.call('HEXISTS', keys[2], '!') == 1 then return -1 end
   redis.call('HSET', keys[2], 'm:' .. args[1], args[2])
   redis.call('HSET', keys[3], 'm:' .. args[1], args[2])
   return 1
 end
 
--- KEYS n:{c} p:{c} q:{c} b:{c} z:{c}  ARGV parent, token, child
--- Links the child and freezes what it holds, in one instant. 0: it has been merged already.
+-- KEYS n:{c} p:{c} q:{c} b:{c} z:{c}  ARGV parent, token, child, splits, forced
+-- Links the child and freezes what it holds, in one instant. 0: it has been merged or split since,
+-- or somebody has taken the announcement back; -1: as in mark.
 local function drain(keys, args)
-  if redis.call('EXISTS', keys[1]) == 1 then return 0 end
-  redis.call('SET', keys[1], '>' .. args[1])
-  if redis.call('EXISTS', keys[2]) == 1 then redis.call('RENAME', keys[2], keys[3]) end
+  if redis.call('HDEL', keys[2], 'd:' .. args[2]) == 1 then return 0 end
+  if not is_root(keys[1]) or not is_same(keys[2], args[4]) then return 0 end
+  if args[5] == '0' and redis.call('HEXISTS', keys[2], '!') == 1 then return -1 end
+  redis.call('SET', keys[1], '>' .. args[1] .. (redis.call('GET', keys[1]) or ''))
+  rename(keys[2], keys[3])
   redis.call('HSET', keys[3], '>', args[2], 'k:' .. args[3], '1')
   redis.call('HSET', keys[2], '>', args[1])
-  if redis.call('EXISTS', keys[4]) == 1 then redis.call('RENAME', keys[4], keys[5]) end
+  rename(keys[4], keys[5])
   redis.call('HSET', keys[5], '>', args[2])
   redis.call('HSET', keys[4], '>', args[1])
   return 1
 end
 
--- KEYS n:{r} p:{r} b:{r}  ARGV token, count of person fields, field, value, ... (then bid view's)
--- Takes in what the child held, once. 0: the root has been merged, or it was done by another.
-local function absorb(keys, args)
-  if redis.call('EXISTS', keys[1]) == 1 then return 0 end
-  if redis.call('HEXISTS', keys[2], 'm:' .. args[1]) == 0 then return 0 end
-  local last = 2 + 2 * tonumber(args[2])
-  for i = 3, last, 2 do redis.call('HSETNX', keys[2], args[i], args[i + 1]) end
-  for i = last + 1, #args, 2 do redis.call('HSETNX', keys[3], args[i], args[i + 1]) end
-  redis.call('HDEL', keys[2], 'm:' .. args[1])
+-- KEYS n:{c} p:{c}  ARGV token
+-- Takes an announced merge back, unless it has happened: then 0.
+local function kill(keys, args)
+  local entry = redis.call('GET', keys[1])
+  if entry and string.sub(entry, 1, 1) == '>' then return 0 end
+  redis.call('HSET', keys[2], 'd:' .. args[1], '1')
   return 1
+end
+
+-- KEYS n:{r} p:{r} b:{r}  ARGV token, frozen, count of person fields, field, value, ... (then b's)
+-- Takes in what a child or a split person held, once; j:token says that no view holds it yet.
+-- 0: the root has been merged, or it was done by another.
+local function absorb(keys, args)
+  if not is_root(keys[1]) then return 0 end
+  if redis.call('HDEL', keys[2], 'm:' .. args[1]) == 0 then return 0 end
+  local splits = tonumber(redis.call('HGET', keys[2], 'g') or '0')
+  local last = 3 + 2 * tonumber(args[3])
+  for i = 4, last, 2 do
+    local name, value = args[i], args[i + 1]
+    if name == 'g' then splits = math.max(splits, tonumber(value))
+    elseif string.find(name, '^[fc]:') then redis.call('HSET', keys[2], name, value)
+    else redis.call('HSETNX', keys[2], name, value) end
+  end
+  redis.call('HSET', keys[2], 'j:' .. args[1], args[2])
+  if splits > 0 then redis.call('HSET', keys[2], 'g', splits) end
+  for i = last + 1, #args, 2 do redis.call('HSETNX', keys[3], args[i], args[i + 1]) end
+  return 1
+end
+
+-- KEYS n:{r} p:{r}  ARGV field, node, root
+-- Removes what was folded beside a tombstone or into a person that the node has left. What stands
+-- at a person of the node's own stays: it is right, or a part of a split will replace it.
+local function drop(keys, args)
+  if is_root(keys[1]) then
+    if args[2] == args[3] or redis.call('HEXISTS', keys[2], 'k:' .. args[2]) == 1 then return 0 end
+  end
+  return redis.call('HDEL', keys[2], args[1])
 end
 
 -- KEYS n:{x}  ARGV expected, new
@@ -46,24 +98,110 @@ local function shorten(keys, args)
   return 1
 end
 
--- KEYS n:{r} b:{r}  ARGV version, header, ledger, child, ...
--- Sets what the bidder reads, unless a newer view stands there; the merge markers of the children
--- named are removed, since either view holds what they held. 0: the root has been merged.
-local function publish(keys, args)
-  if redis.call('EXISTS', keys[1]) == 1 then return 0 end
-  local seen = redis.call('HGET', keys[2], 'v')
-  if not seen or tonumber(seen) <= tonumber(args[1]) then
-    redis.call('HSET', keys[2], 'v', args[1], 'h', args[2], 'c', args[3])
+-- KEYS n:{r} p:{r} q:{r}:TOKEN b:{r} z:{r}:TOKEN  ARGV root, token, plan, splits, seconds
+-- Closes a person for a split and freezes what it holds. 0: it has been merged or split since,
+-- 2: a merge into it is under way.
+local function close(keys, args)
+  if not is_root(keys[1]) or not is_same(keys[2], args[4]) then return 0 end
+  for _, name in ipairs(redis.call('HKEYS', keys[2])) do
+    if string.sub(name, 1, 2) == 'm:' then return 2 end
   end
-  if #args > 3 then
-    local done = {}
-    for i = 4, #args do done[args[i]] = true end
-    local all = redis.call('HGETALL', keys[2])
-    for i = 1, #all, 2 do
-      if string.sub(all[i], 1, 2) == 'm:' and done[all[i + 1]] then
-        redis.call('HDEL', keys[2], all[i])
-      end
+  redis.call('SET', keys[1], '!' .. (tonumber(args[4]) + 1) .. '@' .. args[2])
+  rename(keys[2], keys[3])
+  redis.call('HSET', keys[3], '>', args[2], 'k:' .. args[1], '1', 'plan', args[3])
+  redis.call('EXPIRE', keys[3], args[5])
+  redis.call('HSET', keys[2], '>', args[1])
+  rename(keys[4], keys[5])
+  redis.call('HSET', keys[5], '>', args[2])
+  redis.call('EXPIRE', keys[5], args[5])
+  redis.call('HSET', keys[4], '!', args[2])
+  return 1
+end
+
+-- KEYS n:{k} p:{k} b:{k}  ARGV token, frozen, splits
+-- Makes the root of one part of a split, until the part takes in what is its own. 0: done before.
+local function born(keys, args)
+  local entry, splits = redis.call('GET', keys[1]) or '', tonumber(args[3])
+  local closed = string.match(entry, '^!(%d+)@')
+  if closed and entry ~= '!' .. args[3] .. '@' .. args[1] then return 0 end
+  if not closed and splits_of(entry) >= splits then return 0 end
+  redis.call('HDEL', keys[2], '>')
+  redis.call('HSET', keys[2], 'm:' .. args[1], args[2], 'g', args[3])
+  redis.call('HDEL', keys[3], '>', '!')
+  redis.call('HSET', keys[3], 'm:' .. args[1], args[2], 'g', args[3])
+  return 1
+end
+
+-- KEYS n:{x} b:{x}  ARGV member, root of its part, splits, token
+-- Has a member lead to its part. 0: it does, or has gone on from there.
+local function repoint(keys, args)
+  local entry, splits = redis.call('GET', keys[1]) or '', tonumber(args[3])
+  local closed = string.match(entry, '^!(%d+)@')
+  if closed and entry ~= '!' .. args[3] .. '@' .. args[4] then return 0 end
+  if not closed and splits_of(entry) >= splits then return 0 end
+  if args[1] == args[2] then
+    redis.call('SET', keys[1], ',' .. args[3])
+  else
+    redis.call('SET', keys[1], '>' .. args[2] .. ',' .. args[3])
+    if redis.call('HEXISTS', keys[2], '>') == 1 then redis.call('HSET', keys[2], '>', args[2]) end
+  end
+  return 1
+end
+
+-- KEYS n:{r} p:{r} b:{r}  ARGV splits, version, header, ledger, token, ...
+-- Sets what the bidder reads, unless a newer view stands there, and removes the markers of the
+-- merges and splits named, since either view holds what they brought. 0: the root has been merged
+-- or split since it was settled.
+local function publish(keys, args)
+  if not is_root(keys[1]) or not is_same(keys[2], args[1]) then return 0 end
+  local seen = redis.call('HGET', keys[3], 'v')
+  if not seen or tonumber(seen) <= tonumber(args[2]) then
+    redis.call('HSET', keys[3], 'v', args[2], 'h', args[3], 'c', args[4])
+  end
+  for i = 5, #args do
+    redis.call('HDEL', keys[2], 'j:' .. args[i])
+    redis.call('HDEL', keys[3], 'm:' .. args[i])
+  end
+  return 1
+end
+
+-- KEYS w:{x}  ARGV other, evidence, most links
+-- Keeps the strongest and earliest evidence for a pair. Returns how many links the identifier has
+-- at the most, or -1 where a person has rejected this one; no more are kept than one too many.
+local function witness(keys, args)
+  local verdict = redis.call('HGET', keys[1], 'x:' .. args[1])
+  if verdict and string.sub(verdict, 1, 9) == 'rejected@' then
+    if args[2] < string.sub(verdict, 10) then
+      redis.call('HSET', keys[1], 'x:' .. args[1], 'rejected@' .. args[2])
     end
+    return -1
+  end
+  local field, most, links = 'e:' .. args[1], tonumber(args[3]), redis.call('HLEN', keys[1])
+  if links > most then
+    links = 0
+    for _, name in ipairs(redis.call('HKEYS', keys[1])) do
+      if string.sub(name, 1, 2) == 'e:' then links = links + 1 end
+    end
+  end
+  local known = redis.call('HGET', keys[1], field)
+  if not known then links = links + 1 end
+  if known and args[2] < known or not known and links <= most + 1 then
+    redis.call('HSET', keys[1], field, args[2])
+  end
+  return links
+end
+
+-- KEYS w:{x}  ARGV other, verdict, evidence where none is known
+-- Has a person's verdict stand beside the evidence for a pair.
+local function judge(keys, args)
+  local field, mark = 'e:' .. args[1], 'x:' .. args[1]
+  local before, known = redis.call('HGET', keys[1], mark), redis.call('HGET', keys[1], field)
+  if before and string.sub(before, 1, 9) == 'rejected@' then known = string.sub(before, 10) end
+  if args[2] == 'rejected' then
+    redis.call('HSET', keys[1], mark, 'rejected@' .. (known or args[3]))
+    redis.call('HDEL', keys[1], field)
+  else
+    redis.call('HSET', keys[1], mark, args[2], field, known or args[3])
   end
   return 1
 end
@@ -73,7 +211,7 @@ end
 -- Checks the cap and reserves in one step. 1: reserved, 0: the cap is used up, -1: the person is
 -- merging, ask again.
 local function reserve(keys, args)
-  if redis.call('EXISTS', keys[1]) == 1 then return -1 end
+  if not is_root(keys[1]) then return -1 end
   local now, campaign = tonumber(args[1]), args[4]
   local used, count = {}, 0
   local function add(nonce)
@@ -121,7 +259,14 @@ end
 
 redis.register_function('kinbid_v1_mark', mark)
 redis.register_function('kinbid_v1_drain', drain)
+redis.register_function('kinbid_v1_kill', kill)
 redis.register_function('kinbid_v1_absorb', absorb)
+redis.register_function('kinbid_v1_drop', drop)
+redis.register_function('kinbid_v1_close', close)
+redis.register_function('kinbid_v1_born', born)
+redis.register_function('kinbid_v1_repoint', repoint)
+redis.register_function('kinbid_v1_witness', witness)
+redis.register_function('kinbid_v1_judge', judge)
 redis.register_function('kinbid_v1_shorten', shorten)
 redis.register_function('kinbid_v1_publish', publish)
 redis.register_function('kinbid_v1_reserve', reserve)

@@ -8,8 +8,9 @@ import msgspec
 from models.caps import CapLedger, Reservation, decode_ledger, merge_ledgers
 from models.commands import Steps
 from models.facets import Facet, decode_facet, epoch_day, merge
+from models.forest import FROZEN_SECONDS, Settled, settle
 from models.identifiers import NodeId
-from models.identity import FROZEN_SECONDS, Settled, decode_watermark, settle
+from models.identity import decode_watermark
 from models.keys import Keys
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "newest_fields",
     "person_of",
     "publish",
+    "publish_all",
 ]
 
 
@@ -97,15 +99,18 @@ encode_header: Final = msgspec.msgpack.Encoder().encode
 decode_header: Final = msgspec.msgpack.Decoder(Header).decode
 
 
-def newest_fields(fields: dict[bytes, bytes], kind: bytes) -> dict[NodeId, bytes]:
-    """Per identifier the field with the highest watermark: ``kind`` is ``f`` or ``c``."""
+def newest_fields(settled: Settled, kind: bytes) -> dict[NodeId, bytes]:
+    """Per member the field with the highest watermark: ``kind`` is ``f`` or ``c``."""
+    members = set(settled.members)
     newest: dict[NodeId, bytes] = {}
     prefix = kind + b":"
-    for name, value in fields.items():
+    for name, value in settled.fields.items():
         if not name.startswith(prefix):
             continue
         node = NodeId(name[2:].rpartition(b"@")[0].decode())
         known = newest.get(node)
+        if node not in members:
+            continue
         if known is None or decode_watermark(value) > decode_watermark(known):
             newest[node] = value
     return newest
@@ -113,8 +118,8 @@ def newest_fields(fields: dict[bytes, bytes], kind: bytes) -> dict[NodeId, bytes
 
 def person_of(settled: Settled) -> tuple[Facet, CapLedger]:
     """The merged facet and cap ledger of a person's fields."""
-    facets = newest_fields(settled.fields, b"f").values()
-    ledgers = newest_fields(settled.fields, b"c").values()
+    facets = newest_fields(settled, b"f").values()
+    ledgers = newest_fields(settled, b"c").values()
     return merge(map(decode_facet, facets)), merge_ledgers(map(decode_ledger, ledgers))
 
 
@@ -168,32 +173,48 @@ def _by_time(intents: Iterable[Intent]) -> tuple[Intent, ...]:
     return tuple(sorted(intents, key=lambda intent: (intent.seen_ms, intent.key)))
 
 
-def publish(keys: Keys, node: NodeId, *, merged: bool) -> Steps[NodeId]:
-    """Writes the bid view of the person of ``node``; returns the root.
+def publish_all(keys: Keys, nodes: Iterable[NodeId]) -> Steps[None]:
+    """Writes the bid views of everybody among ``nodes``: mostly one person's, unless just split."""
+    left = list(nodes)
+    while left:
+        settled = yield from publish(keys, left[0])
+        done = set(settled.members)
+        left = [node for node in left[1:] if node not in done]
 
-    The version is the number of records folded in, so it rises with each, and an older snapshot
-    never replaces a newer one, whichever worker writes last.
+
+def publish(keys: Keys, node: NodeId) -> Steps[Settled]:
+    """Writes the bid view of the person of ``node``; returns the person.
+
+    The version is the number of splits that the person has been through and of records folded in,
+    so it rises with each, and an older snapshot never replaces a newer one, whichever worker
+    writes last. Markers of merges and splits whose data is in the view are removed from it.
 
     Args:
         keys: the owner's key names.
         node: any identifier of the person.
-        merged: whether a merge came before; then its marker is removed from the view.
     """
     while True:
         settled = yield from settle(keys, node)
         facet, ledger = person_of(settled)
         shared = shared_devices(settled)
-        version = facet.watermark + ledger.watermark + 2 + len(shared)
-        view: list[Any] = [version, encode_header(header_of(facet, shared))]
-        view.append(_encode_ledger(ledger))
-        joined = [member for member in settled.members[1:] if merged]
-        root_keys = (keys.parent(settled.root), keys.bid_view(settled.root))
-        (written,) = yield [("FCALL", "kinbid_v1_publish", 2, *root_keys, *view, *joined)]
+        records = facet.watermark + ledger.watermark + 2 + settled.remarks
+        view: list[Any] = [(settled.splits << SPLITS_SHIFT) + records]
+        view += [encode_header(header_of(facet, shared)), _encode_ledger(ledger)]
+        brought = {name[2:]: value for name, value in settled.fields.items() if name[:2] == b"j:"}
+        root = settled.root
+        target = (keys.parent(root), keys.person(root), keys.bid_view(root))
+        (written,) = yield [
+            ("FCALL", "kinbid_v1_publish", 3, *target, settled.splits, *view, *brought)
+        ]
         if written:
-            if joined:
+            merged = [NodeId(value.decode()) for value in brought.values() if b"|" not in value]
+            if merged:
                 # Only now: until this view stood there, bidders read what the children held.
-                yield [("EXPIRE", keys.frozen_bid_view(child), FROZEN_SECONDS) for child in joined]
-            return settled.root
+                yield [("EXPIRE", keys.frozen_bid_view(child), FROZEN_SECONDS) for child in merged]
+            return settled
 
+
+SPLITS_SHIFT: Final = 32
+"""Versions are below 2^53, where Redis' numbers are exact: two million splits of 2^32 records."""
 
 _encode_ledger: Final = msgspec.msgpack.Encoder().encode

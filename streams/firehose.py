@@ -11,6 +11,7 @@ import itertools
 import logging
 import os
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -18,7 +19,7 @@ from aiokafka.errors import CommitFailedError, KafkaError
 
 from models.commands import Steps
 from models.keys import Keys
-from models.profile import publish
+from models.profile import publish_all
 from models.topics import Topics
 from runtime import clock
 from runtime.redis_link import RedisDownError, RedisLink, RedisReplyError
@@ -204,16 +205,14 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         return work
 
     async def _publish(self, touched: list[Touched]) -> None:
-        merged: dict[NodeId, bool] = {}
+        persons: defaultdict[NodeId, set[NodeId]] = defaultdict(set)
         for one in touched:
-            merged[one.root] = merged.get(one.root, False) or bool(one.links)
-            for other in one.refused:
-                merged.setdefault(other, False)
-            for result in one.links:
-                self._metrics.links.labels(result).inc()
-        await self._redis.run_all(
-            publish(self._keys, root, merged=is_merged) for root, is_merged in merged.items()
-        )
+            persons[one.root].add(one.node)
+            for other in one.others:
+                persons[other].add(other)
+            for link in one.links:
+                self._metrics.links.labels(link.result).inc()
+        await self._redis.run_all(publish_all(self._keys, nodes) for nodes in persons.values())
 
     def _account(self, fetched: dict[TopicPartition, list[Any]], started: float) -> None:
         now_ms = clock.now_ms()

@@ -4,7 +4,7 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-from models.identity import LinkResult
+from models.links import LinkResult
 
 __all__ = ["Metrics"]
 

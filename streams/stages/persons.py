@@ -6,7 +6,7 @@ by side. A second round publishes each touched person's bid view once per batch.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, cast
 
 import msgspec
 
@@ -14,10 +14,13 @@ from models.caps import CapLedger, decode_ledger, encode_ledger, fold_outcome
 from models.commands import Steps
 from models.errors import EventError
 from models.events import Event, Outcome, decode_event, decode_outcome
+from models.evidence import DEFAULT_LIMITS, Evidence, Limits, kind_of
 from models.facets import Facet, decode_facet, encode_facet, fold_event
+from models.forest import find
 from models.identifiers import NodeId
-from models.identity import LinkResult, find, fold, link
+from models.identity import fold
 from models.keys import Keys
+from models.links import Linked, link
 
 __all__ = [
     "Batch",
@@ -56,14 +59,20 @@ class Touched(msgspec.Struct, frozen=True):
     """What one generator did.
 
     Attributes:
-        root: the person that it wrote to.
-        links: what became of the links.
-        refused: the other persons of links that were refused: their device may be shared now.
+        node: the identifier whose records were folded.
+        root: its person then; a split may come before the bid view is written.
+        links: what became of the links, with what changed around those that were contested.
     """
 
+    node: NodeId
     root: NodeId
-    links: tuple[LinkResult, ...] = ()
-    refused: tuple[NodeId, ...] = ()
+    links: tuple[Linked, ...] = ()
+
+    @property
+    def others(self) -> set[NodeId]:
+        """Everybody else whose bid view is to be written, too."""
+        changed = (one.resettled.persons for one in self.links if one.resettled is not None)
+        return set().union(*changed)
 
 
 class KnownLinks:
@@ -125,6 +134,7 @@ def digest_events(
     *,
     known: KnownLinks,
     next_token: Callable[[], str],
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Steps[Touched]:
     """Folds one identifier's events and makes the links that they are evidence of."""
 
@@ -137,20 +147,18 @@ def digest_events(
         return None if facet.watermark == before else encode_facet(facet)
 
     root = yield from fold(keys, node, "f", epoch, apply)
-    results: list[LinkResult] = []
-    refused: list[NodeId] = []
+    links: list[Linked] = []
     for _, event in entries:
         for other in event.ids[1:]:
             if other == node or (node, other) in known:
                 continue
-            evidence = f"{event.__struct_config__.tag}@{event.event_time_ms}".encode()
-            results.append((yield from link(keys, node, other, evidence, next_token)))
+            kind = kind_of(cast("str", event.__struct_config__.tag))
+            evidence = Evidence(kind, event.event_time_ms)
+            links.append((yield from link(keys, node, other, evidence, next_token, limits=limits)))
             known.add((node, other))
-            if results[-1] == "refused":
-                refused.append((yield from find(keys, other)))
-    if results:
+    if links:
         root = yield from find(keys, node)
-    return Touched(root, tuple(results), tuple(refused))
+    return Touched(node, root, tuple(links))
 
 
 def digest_outcomes(
@@ -166,4 +174,4 @@ def digest_outcomes(
                 ledger = fold_outcome(ledger, outcome, offset)
         return None if ledger.watermark == before else encode_ledger(ledger)
 
-    return Touched((yield from fold(keys, node, "c", epoch, apply)))
+    return Touched(node, (yield from fold(keys, node, "c", epoch, apply)))

@@ -8,9 +8,11 @@ import pytest
 
 from models.caps import CapLedger, Reservation, decode_ledger, encode_ledger, encode_reservations
 from models.commands import Command, Steps
+from models.evidence import Evidence
 from models.identifiers import NodeId
-from models.identity import LinkResult, fold, link
+from models.identity import fold
 from models.keys import Keys
+from models.links import Linked, link
 from models.profile import publish
 from runtime.redis_link import RedisReplyError
 from tests.contract.stores import FakeStore, Store, just
@@ -60,6 +62,9 @@ COMMANDS: list[tuple[Command, Any]] = [
     (("HDEL", "h", "new", "n"), 2),
     (("HGETALL", "h"), []),
     (("HDEL", "h", "f"), 0),
+    (("HINCRBY", "h", "count", 2), 2),
+    (("HINCRBY", "h", "count", 1), 3),
+    (("HDEL", "h", "count"), 1),
     (("EXPIRE", "h", 60), 0),
     (("EXPIRE", "s", 60), 1),
 ]
@@ -86,6 +91,7 @@ def test_the_commands_of_one_step_run_in_order(store: Store) -> None:
         (("HDEL", "string", "f"), "WRONGTYPE"),
         (("HGETALL", "string"), "WRONGTYPE"),
         (("INCR", "string"), "not an integer"),
+        (("HINCRBY", "hash", "f", 1), "not an integer"),
         (("HSET", "hash", "f"), "wrong number of arguments"),
         (("FCALL", "kinbid_v1_absent", 0), "Function not found"),
         (("NOSUCH", "x"), "unknown command"),
@@ -126,17 +132,129 @@ DRAIN_KEYS = [PARENT, PERSON, FROZEN, VIEW, FROZEN_VIEW]
 
 
 def test_mark_announces_a_merge_at_a_root_only(store: Store) -> None:
-    assert ask(store, call("mark", ROOT_KEYS, "t1", OTHER)) == [1]
+    assert ask(store, call("mark", ROOT_KEYS, "t1", OTHER, 0, 0)) == [1]
     marked = {b"m:t1": OTHER.encode()}
     assert fields(store, PERSON) == fields(store, VIEW) == marked
     ask(store, ("SET", PARENT, f">{THIRD}"))
-    assert ask(store, call("mark", ROOT_KEYS, "t2", OTHER)) == [0]
+    assert ask(store, call("mark", ROOT_KEYS, "t2", OTHER, 0, 0)) == [0]
     assert fields(store, PERSON) == fields(store, VIEW) == marked
+
+
+@pytest.mark.parametrize("name", ["mark", "drain"])
+def test_who_has_been_split_or_is_contested_is_merged_by_nobody(store: Store, name: str) -> None:
+    def ask_for(splits: int, forced: int) -> list[Any]:
+        if name == "mark":
+            return ask(store, call("mark", ROOT_KEYS, "t1", OTHER, splits, forced))
+        return ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE, splits, forced))
+
+    ask(store, ("HSET", PERSON, "g", 2, "!", "1"), ("SET", PARENT, ",2"))
+    assert ask_for(1, 1) == [0]
+    assert ask_for(2, 0) == [-1]
+    assert fields(store, PERSON) == {b"g": b"2", b"!": b"1"}
+    assert ask_for(2, 1) == [1]
+
+
+def test_a_merge_keeps_the_splits_of_the_child_in_its_entry(store: Store) -> None:
+    ask(store, ("HSET", PERSON, "g", 2), ("SET", PARENT, ",2"))
+    ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 2, 0))
+    assert ask(store, ("GET", PARENT)) == [f">{THIRD},2".encode()]
+
+
+def test_an_announcement_that_is_taken_back_comes_to_nothing(store: Store) -> None:
+    assert ask(store, call("kill", [PARENT, PERSON], "t1")) == [1]
+    assert ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 0, 1)) == [0]
+    assert fields(store, PERSON) == {}
+    assert ask(store, call("drain", DRAIN_KEYS, THIRD, "t2", NODE, 0, 1)) == [1]
+    assert ask(store, call("kill", [PARENT, PERSON], "t2")) == [0]
+
+
+def test_drop_removes_only_what_lies_at_a_person_of_others(store: Store) -> None:
+    ask(store, ("HSET", PERSON, "f:o@1", "x", f"f:{NODE}@1", "y", "f:m@1", "z", "k:m", "1"))
+
+    def drop(node: str) -> list[Any]:
+        return ask(store, call("drop", [PARENT, PERSON], f"f:{node}@1", node, NODE))
+
+    assert [drop("o"), drop("m"), drop(NODE)] == [[1], [0], [0]]
+    ask(store, ("SET", PARENT, f">{OTHER}"))
+    assert [drop("m"), drop(NODE)] == [[1], [1]]
+    assert fields(store, PERSON) == {b"k:m": b"1"}
+
+
+SPLIT_KEYS = [
+    PARENT, PERSON, KEYS.frozen_person(NODE, "s1"), VIEW, KEYS.frozen_bid_view(NODE, "s1"),
+]  # fmt: skip
+
+
+def test_a_split_goes_from_closed_to_born_to_led(store: Store) -> None:
+    close = call("close", SPLIT_KEYS, NODE, "s1", "plan", 0, 600)
+    ask(store, ("HSET", PERSON, "f:x@1", "facet", "m:t", OTHER), ("HSET", VIEW, "h", "header"))
+    assert ask(store, close) == [2]
+    ask(store, ("HDEL", PERSON, "m:t"))
+    assert ask(store, close, close) == [1, 0]
+    assert ask(store, ("GET", PARENT)) == [b"!1@s1"]
+    frozen = {b"f:x@1": b"facet", b">": b"s1", b"k:" + NODE.encode(): b"1", b"plan": b"plan"}
+    assert fields(store, SPLIT_KEYS[2]) == frozen
+    assert fields(store, SPLIT_KEYS[4]) == {b"h": b"header", b">": b"s1"}
+    assert [fields(store, key) for key in (PERSON, VIEW)] == [{b">": NODE.encode()}, {b"!": b"s1"}]
+    born = call("born", ROOT_KEYS, "s1", f"{NODE}|{NODE}", 1)
+    assert ask(store, born, born) == [1, 1]
+    begun = {b"m:s1": f"{NODE}|{NODE}".encode(), b"g": b"1"}
+    assert fields(store, PERSON) == fields(store, VIEW) == begun
+    led = call("repoint", [PARENT, VIEW], NODE, NODE, 1, "s1")
+    assert ask(store, led, led, born) == [1, 0, 0]
+    assert ask(store, ("GET", PARENT), close) == [b",1", 0]
+
+
+def test_a_member_is_led_to_its_part_once_and_its_old_view_with_it(store: Store) -> None:
+    ask(store, ("SET", PARENT, f">{THIRD}"), ("HSET", VIEW, ">", THIRD))
+    led = call("repoint", [PARENT, VIEW], NODE, OTHER, 2, "s1")
+    assert ask(store, led, led) == [1, 0]
+    assert ask(store, ("GET", PARENT)) == [f">{OTHER},2".encode()]
+    assert fields(store, VIEW) == {b">": OTHER.encode()}
+    assert ask(store, call("repoint", [PARENT, VIEW], NODE, THIRD, 1, "s0")) == [0]
+
+
+def test_a_split_of_the_past_leads_nobody_who_is_being_split_again(store: Store) -> None:
+    ask(store, ("SET", PARENT, "!3@s3"))
+    assert ask(store, call("repoint", [PARENT, VIEW], NODE, OTHER, 2, "s2")) == [0]
+    assert ask(store, call("born", ROOT_KEYS, "s2", f"{OTHER}|{NODE}", 2)) == [0]
+
+
+# -- evidence -------------------------------------------------------------------------------
+
+EVIDENCE = KEYS.evidence(NODE)
+
+
+def witness(other: str, evidence: str, most: int = 2) -> Command:
+    return call("witness", [EVIDENCE], other, evidence, most)
+
+
+def test_witness_keeps_the_smallest_and_counts_links(store: Store) -> None:
+    assert ask(store, witness("a", "5"), witness("a", "7"), witness("a", "3")) == [1, 1, 1]
+    assert ask(store, witness("b", "1")) == [2]
+    assert fields(store, EVIDENCE) == {b"e:a": b"3", b"e:b": b"1"}
+
+
+def test_an_identifier_with_too_many_links_keeps_no_more_of_them(store: Store) -> None:
+    replies = ask(store, *[witness(name, "1") for name in "abcdeabc"])
+    assert replies == [1, 2, 3, 4, 4, 3, 3, 3]
+    assert fields(store, EVIDENCE).keys() == {b"e:a", b"e:b", b"e:c"}
+
+
+def test_a_rejected_link_stays_so_and_comes_back_with_its_earliest_evidence(store: Store) -> None:
+    ask(store, witness("a", "5"), call("judge", [EVIDENCE], "a", "rejected", "9"))
+    assert fields(store, EVIDENCE) == {b"x:a": b"rejected@5"}
+    assert ask(store, witness("a", "3"), witness("a", "6")) == [-1, -1]
+    ask(store, call("judge", [EVIDENCE], "a", "approved", "9"))
+    assert fields(store, EVIDENCE) == {b"x:a": b"approved", b"e:a": b"3"}
+    assert ask(store, witness("a", "4")) == [2]
+    ask(store, call("judge", [EVIDENCE], "b", "rejected", "9"))
+    assert fields(store, EVIDENCE)[b"x:b"] == b"rejected@9"
 
 
 def test_drain_links_and_freezes_and_only_once(store: Store) -> None:
     ask(store, ("HSET", PERSON, "f:x@1", "facet"), ("HSET", VIEW, "h", "header"))
-    assert ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE)) == [1]
+    assert ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 0, 0)) == [1]
     state = {
         "n": ask(store, ("GET", PARENT))[0],
         "p": fields(store, PERSON),
@@ -151,30 +269,42 @@ def test_drain_links_and_freezes_and_only_once(store: Store) -> None:
         "b": {b">": THIRD.encode()},
         "z": {b"h": b"header", b">": b"t1"},
     }
-    assert ask(store, call("drain", DRAIN_KEYS, OTHER, "t2", NODE)) == [0]
+    assert ask(store, call("drain", DRAIN_KEYS, OTHER, "t2", NODE, 0, 0)) == [0]
     assert fields(store, FROZEN) == state["q"]
     assert ask(store, ("GET", PARENT)) == [state["n"]]
 
 
 def test_drain_freezes_a_person_of_whom_nothing_is_known(store: Store) -> None:
-    assert ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE)) == [1]
+    assert ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 0, 0)) == [1]
     assert fields(store, FROZEN) == {b">": b"t1", b"k:" + NODE.encode(): b"1"}
     assert fields(store, FROZEN_VIEW) == {b">": b"t1"}
 
 
 def test_a_frozen_copy_keeps_no_time_to_live_of_its_past(store: Store) -> None:
-    ask(store, ("HSET", PERSON, "f:x@1", "facet"), call("drain", DRAIN_KEYS, THIRD, "t1", NODE))
+    ask(
+        store,
+        ("HSET", PERSON, "f:x@1", "facet"),
+        call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 0, 0),
+    )
     assert ask(store, ("EXPIRE", FROZEN, 60), ("EXPIRE", KEYS.person(OTHER), 60)) == [1, 0]
 
 
 def test_absorb_takes_a_child_in_once(store: Store) -> None:
-    ask(store, call("mark", ROOT_KEYS, "t1", OTHER), ("HSET", PERSON, "f:o@2", "newer"))
+    ask(
+        store,
+        call("mark", ROOT_KEYS, "t1", OTHER, 0, 0),
+        ("HSET", PERSON, "f:o@2", "stray", "g", 2),
+    )
     absorb = call(
-        "absorb", ROOT_KEYS, "t1", 3,
-        "f:o@1", "older", "f:o@2", "stale", f"k:{OTHER}", "1", "r:w~t1", "held", "m:t0", THIRD,
+        "absorb", ROOT_KEYS, "t1", OTHER, 4,
+        "f:o@1", "older", "f:o@2", "newer", f"k:{OTHER}", "1", "g", 3,
+        "r:w~t1", "held", "m:t0", THIRD,
     )  # fmt: skip
     assert ask(store, absorb) == [1]
-    person = {b"f:o@1": b"older", b"f:o@2": b"newer", b"k:" + OTHER.encode(): b"1"}
+    person = {
+        b"f:o@1": b"older", b"f:o@2": b"newer", b"k:" + OTHER.encode(): b"1", b"g": b"3",
+        b"j:t1": OTHER.encode(),
+    }  # fmt: skip
     assert fields(store, PERSON) == person
     view = {b"m:t1": OTHER.encode(), b"r:w~t1": b"held", b"m:t0": THIRD.encode()}
     assert fields(store, VIEW) == view
@@ -184,8 +314,12 @@ def test_absorb_takes_a_child_in_once(store: Store) -> None:
 
 
 def test_absorb_leaves_a_root_alone_that_has_been_merged_itself(store: Store) -> None:
-    ask(store, call("mark", ROOT_KEYS, "t1", OTHER), call("drain", DRAIN_KEYS, THIRD, "t9", NODE))
-    assert ask(store, call("absorb", ROOT_KEYS, "t1", 1, "f:o@1", "facet")) == [0]
+    ask(
+        store,
+        call("mark", ROOT_KEYS, "t1", OTHER, 0, 0),
+        call("drain", DRAIN_KEYS, THIRD, "t9", NODE, 0, 0),
+    )
+    assert ask(store, call("absorb", ROOT_KEYS, "t1", OTHER, 1, "f:o@1", "facet")) == [0]
     assert fields(store, PERSON) == {b">": THIRD.encode()}
 
 
@@ -199,31 +333,34 @@ def test_shorten_moves_a_link_that_has_not_changed(store: Store) -> None:
 
 
 def test_publish_keeps_the_newest_version(store: Store) -> None:
-    keys = [PARENT, VIEW]
-    assert ask(store, call("publish", keys, 9, "h9", "c9")) == [1]
-    assert ask(store, call("publish", keys, 10, "h10", "c10")) == [1]
-    assert ask(store, call("publish", keys, 9, "late", "late")) == [1]
+    keys = ROOT_KEYS
+    assert ask(store, call("publish", keys, 0, 9, "h9", "c9")) == [1]
+    assert ask(store, call("publish", keys, 0, 10, "h10", "c10")) == [1]
+    assert ask(store, call("publish", keys, 0, 9, "late", "late")) == [1]
     newest = {b"v": b"10", b"h": b"h10", b"c": b"c10"}
     assert fields(store, VIEW) == newest
-    assert ask(store, call("publish", keys, 10, "same", "c10")) == [1]
+    assert ask(store, call("publish", keys, 0, 10, "same", "c10")) == [1]
     assert fields(store, VIEW) == {**newest, b"h": b"same"}
 
 
 @pytest.mark.parametrize("version", [3, 5])
-def test_publish_removes_the_markers_of_the_children_named(store: Store, version: int) -> None:
-    keys = [PARENT, VIEW]
-    ask(store, call("publish", keys, 4, "h", "c"))
-    ask(store, ("HSET", VIEW, "m:1", OTHER, "m:2", THIRD, "m:3", OTHER, "r:w", OTHER))
-    assert ask(store, call("publish", keys, version, "h", "c", OTHER, "nobody")) == [1]
+def test_publish_removes_the_markers_of_the_tokens_named(store: Store, version: int) -> None:
+    keys = ROOT_KEYS
+    ask(store, call("publish", keys, 0, 4, "h", "c"), ("HSET", PERSON, "j:1", OTHER, "j:2", THIRD))
+    ask(store, ("HSET", VIEW, "m:1", OTHER, "m:2", THIRD, "r:w", OTHER))
+    assert ask(store, call("publish", keys, 0, version, "h", "c", "1", "3")) == [1]
+    assert fields(store, PERSON) == {b"j:2": THIRD.encode()}
     assert fields(store, VIEW) == {
         b"v": b"%d" % max(4, version), b"h": b"h", b"c": b"c", b"m:2": THIRD.encode(),
         b"r:w": OTHER.encode(),
     }  # fmt: skip
 
 
-def test_publish_leaves_a_merged_person_alone(store: Store) -> None:
+def test_publish_leaves_a_person_alone_who_was_merged_or_split(store: Store) -> None:
     ask(store, ("SET", PARENT, f">{OTHER}"))
-    assert ask(store, call("publish", [PARENT, VIEW], 9, "h", "c")) == [0]
+    assert ask(store, call("publish", ROOT_KEYS, 0, 9, "h", "c")) == [0]
+    ask(store, ("SET", PARENT, ",1"), ("HSET", PERSON, "g", 1))
+    assert ask(store, call("publish", ROOT_KEYS, 0, 9, "h", "c")) == [0]
     assert fields(store, VIEW) == {}
 
 
@@ -324,7 +461,7 @@ def state_after(store: Store, seed: int) -> dict[str, Any]:
     nodes = [
         NodeId(letter + digest * 22) for letter, digest in zip("kkkkcc", "abcdef", strict=True)
     ]
-    results: list[LinkResult] = []
+    results: list[Linked] = []
     tokens = iter(range(1000))
     for offset in range(40):
         node, other = chance.sample(nodes, 2)
@@ -332,9 +469,11 @@ def state_after(store: Store, seed: int) -> dict[str, Any]:
             store.run(fold(KEYS, node, "c", 1 + offset // 20, one_more(offset)))
         else:
             results.append(
-                store.run(link(KEYS, node, other, b"evidence", lambda: f"t{next(tokens)}"))
+                store.run(
+                    link(KEYS, node, other, Evidence("sign_in", offset), lambda: f"t{next(tokens)}")
+                )
             )
-        store.run(publish(KEYS, node, merged=True))
+        store.run(publish(KEYS, node))
     found: dict[str, Any] = {"results": results}
     for node in nodes:
         found[KEYS.parent(node)] = ask(store, ("GET", KEYS.parent(node)))

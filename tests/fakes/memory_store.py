@@ -5,6 +5,7 @@ against this and a real server. Values are never changed in place, so a copy of 
 and a search over interleavings can keep thousands of them.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -58,11 +59,11 @@ class MemoryStore:
             raise RedisReplyError(f"ERR unknown command {name!r}")
         return handler(self, [_bytes(argument) for argument in arguments])
 
-    def expire_now(self) -> None:
-        """Lets so much time pass that every key with a time to live is gone."""
-        for key in self.expiring:
-            self.data.pop(key, None)
-        self.expiring = {}
+    def expire_now(self, seconds: int = 60) -> None:
+        """Lets so much time pass that everything is gone with a time to live up to ``seconds``."""
+        gone = [key for key, left in self.expiring.items() if left <= seconds]
+        for key in gone:
+            del self.data[key], self.expiring[key]
 
     def canonical(self) -> object:
         """What stands in the store, for comparison: hashable, and blind to the order of fields."""
@@ -138,6 +139,16 @@ def _incr(store: MemoryStore, arguments: list[bytes]) -> int:
     return value
 
 
+def _hincrby(store: MemoryStore, arguments: list[bytes]) -> int:
+    key, field, amount = arguments
+    try:
+        value = int(store.hash(key).get(field, b"0")) + int(amount)
+    except ValueError:
+        raise RedisReplyError("ERR hash value is not an integer") from None
+    store.set_fields(key, {field: b"%d" % value})
+    return value
+
+
 def _mget(store: MemoryStore, arguments: list[bytes]) -> list[bytes | None]:
     found = [store.data.get(key) for key in arguments]
     return [None if isinstance(value, dict) else value for value in found]
@@ -188,18 +199,40 @@ def _fcall(store: MemoryStore, arguments: list[bytes]) -> int:
 
 HANDLERS: dict[str, Handler] = {
     "GET": _get, "SET": _set, "INCR": _incr, "MGET": _mget, "HGET": _hget, "HSET": _hset,
-    "HSETNX": _hsetnx, "HDEL": _hdel, "HGETALL": _hgetall, "EXPIRE": _expire, "FCALL": _fcall,
+    "HSETNX": _hsetnx, "HDEL": _hdel, "HGETALL": _hgetall, "HINCRBY": _hincrby, "EXPIRE": _expire,
+    "FCALL": _fcall,
 }  # fmt: skip
 
 
 # -- kinbid's functions, line by line what models/functions.lua does -------------------------
 
 
+def _is_root(store: MemoryStore, key: bytes) -> bool:
+    entry = store.string(key)
+    return entry is None or entry.startswith(b",")
+
+
+def _splits_of(entry: bytes) -> int:
+    found = re.search(rb",(\d+)$", entry)
+    return int(found[1]) if found else 0
+
+
+def _is_same(store: MemoryStore, person: bytes, splits: bytes) -> bool:
+    return store.hash(person).get(b"g", b"0") == splits
+
+
+def _freeze(store: MemoryStore, key: bytes, frozen: bytes) -> None:
+    if key in store.data:
+        store.rename(key, frozen)
+
+
 def _mark(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     parent, person, view = keys
-    token, child = args
-    if parent in store.data:
+    token, child, splits, forced = args
+    if not _is_root(store, parent) or not _is_same(store, person, splits):
         return 0
+    if forced == b"0" and b"!" in store.hash(person):
+        return -1
     store.set_fields(person, {b"m:" + token: child})
     store.set_fields(view, {b"m:" + token: child})
     return 1
@@ -207,32 +240,129 @@ def _mark(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
 
 def _drain(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     parent, person, frozen_person, view, frozen_view = keys
-    root, token, child = args
-    if parent in store.data:
+    root, token, child, splits, forced = args
+    if store.delete_fields(person, [b"d:" + token]):
         return 0
-    store.data[parent] = b">" + root
-    if person in store.data:
-        store.rename(person, frozen_person)
+    if not _is_root(store, parent) or not _is_same(store, person, splits):
+        return 0
+    if forced == b"0" and b"!" in store.hash(person):
+        return -1
+    store.data[parent] = b">" + root + (store.string(parent) or b"")
+    _freeze(store, person, frozen_person)
     store.set_fields(frozen_person, {b">": token, b"k:" + child: b"1"})
     store.set_fields(person, {b">": root})
-    if view in store.data:
-        store.rename(view, frozen_view)
+    _freeze(store, view, frozen_view)
     store.set_fields(frozen_view, {b">": token})
     store.set_fields(view, {b">": root})
     return 1
 
 
+def _kill(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    parent, person = keys
+    if (store.string(parent) or b"").startswith(b">"):
+        return 0
+    store.set_fields(person, {b"d:" + args[0]: b"1"})
+    return 1
+
+
 def _absorb(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     parent, person, view = keys
-    token, count, *parts = args
-    if parent in store.data or b"m:" + token not in store.hash(person):
+    token, frozen, count, *parts = args
+    if not _is_root(store, parent) or not store.delete_fields(person, [b"m:" + token]):
         return 0
-    split = 2 * int(count)
-    for target, pairs in ((person, parts[:split]), (view, parts[split:])):
-        for field, value in zip(pairs[::2], pairs[1::2], strict=True):
-            store.set_absent(target, field, value)
-    store.delete_fields(person, [b"m:" + token])
+    splits = int(store.hash(person).get(b"g", b"0"))
+    last = 2 * int(count)
+    for name, value in zip(parts[:last:2], parts[1:last:2], strict=True):
+        if name == b"g":
+            splits = max(splits, int(value))
+        elif name[:2] in {b"f:", b"c:"}:
+            store.set_fields(person, {name: value})
+        else:
+            store.set_absent(person, name, value)
+    store.set_fields(person, {b"j:" + token: frozen})
+    if splits:
+        store.set_fields(person, {b"g": b"%d" % splits})
+    for name, value in zip(parts[last::2], parts[last + 1 :: 2], strict=True):
+        store.set_absent(view, name, value)
     return 1
+
+
+def _drop(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    parent, person = keys
+    field, node, root = args
+    if _is_root(store, parent) and (node == root or b"k:" + node in store.hash(person)):
+        return 0
+    return store.delete_fields(person, [field])
+
+
+def _close(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    parent, person, frozen_person, view, frozen_view = keys
+    root, token, plan, splits, seconds = args
+    if not _is_root(store, parent) or not _is_same(store, person, splits):
+        return 0
+    if any(name.startswith(b"m:") for name in store.hash(person)):
+        return 2
+    store.data[parent] = b"!%d@%b" % (int(splits) + 1, token)
+    _freeze(store, person, frozen_person)
+    store.set_fields(frozen_person, {b">": token, b"k:" + root: b"1", b"plan": plan})
+    store.expiring[frozen_person] = int(seconds)
+    store.set_fields(person, {b">": root})
+    _freeze(store, view, frozen_view)
+    store.set_fields(frozen_view, {b">": token})
+    store.expiring[frozen_view] = int(seconds)
+    store.set_fields(view, {b"!": token})
+    return 1
+
+
+def _is_led(entry: bytes, splits: bytes, token: bytes) -> bool:
+    """Whether the split has been carried out at a node, or another one since."""
+    if entry.startswith(b"!"):
+        return entry != b"!%b@%b" % (splits, token)
+    return _splits_of(entry) >= int(splits)
+
+
+def _born(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    parent, person, view = keys
+    token, frozen, splits = args
+    if _is_led(store.string(parent) or b"", splits, token):
+        return 0
+    store.delete_fields(person, [b">"])
+    store.set_fields(person, {b"m:" + token: frozen, b"g": splits})
+    store.delete_fields(view, [b">", b"!"])
+    store.set_fields(view, {b"m:" + token: frozen, b"g": splits})
+    return 1
+
+
+def _repoint(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    parent, view = keys
+    node, top, splits, token = args
+    if _is_led(store.string(parent) or b"", splits, token):
+        return 0
+    if node == top:
+        store.data[parent] = b"," + splits
+        return 1
+    store.data[parent] = b">%b,%b" % (top, splits)
+    if b">" in store.hash(view):
+        store.set_fields(view, {b">": top})
+    return 1
+
+
+def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    other, evidence, most = args[0], args[1], int(args[2])
+    fields = store.hash(keys[0])
+    verdict = fields.get(b"x:" + other, b"")
+    if verdict.startswith(b"rejected@"):
+        if evidence < verdict[9:]:
+            store.set_fields(keys[0], {b"x:" + other: b"rejected@" + evidence})
+        return -1
+    links = len(fields)
+    if links > most:
+        links = sum(name.startswith(b"e:") for name in fields)
+    known = fields.get(b"e:" + other)
+    links += known is None
+    if (known is not None and evidence < known) or (known is None and links <= most + 1):
+        store.set_fields(keys[0], {b"e:" + other: evidence})
+    return links
 
 
 def _shorten(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
@@ -243,21 +373,31 @@ def _shorten(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     return 1
 
 
+def _judge(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    other, verdict, evidence = args
+    fields = store.hash(keys[0])
+    before, known = fields.get(b"x:" + other, b""), fields.get(b"e:" + other)
+    if before.startswith(b"rejected@"):
+        known = before[9:]
+    if verdict == b"rejected":
+        store.set_fields(keys[0], {b"x:" + other: b"rejected@" + (known or evidence)})
+        store.delete_fields(keys[0], [b"e:" + other])
+    else:
+        store.set_fields(keys[0], {b"x:" + other: verdict, b"e:" + other: known or evidence})
+    return 1
+
+
 def _publish(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
-    parent, view = keys
-    version, header, ledger, *children = args
-    if parent in store.data:
+    parent, person, view = keys
+    splits, version, header, ledger, *tokens = args
+    if not _is_root(store, parent) or not _is_same(store, person, splits):
         return 0
     seen = store.hash(view).get(b"v")
     if seen is None or int(seen) <= int(version):
         store.set_fields(view, {b"v": version, b"h": header, b"c": ledger})
-    done = [
-        field
-        for field, child in store.hash(view).items()
-        if field.startswith(b"m:") and child in children
-    ]
-    if done:
-        store.delete_fields(view, done)
+    for token in tokens:
+        store.delete_fields(person, [b"j:" + token])
+        store.delete_fields(view, [b"m:" + token])
     return 1
 
 
@@ -266,7 +406,7 @@ def _reserve(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     own_field, packed, campaign = args[1:4]
     now_ms, cap, window_ms = int(args[0]), int(args[5]), int(args[6])
     fields = store.hash(view)
-    if parent in store.data or any(name.startswith(b"m:") for name in fields):
+    if not _is_root(store, parent) or any(name.startswith(b"m:") for name in fields):
         return -1
     billed = msgspec.msgpack.decode(fields[b"c"])[1] if b"c" in fields else {}
     impressions = billed.get(campaign.decode(), {})
@@ -296,7 +436,14 @@ def _sweep(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
 FUNCTIONS: dict[str, Function] = {
     "kinbid_v1_mark": _mark,
     "kinbid_v1_drain": _drain,
+    "kinbid_v1_kill": _kill,
     "kinbid_v1_absorb": _absorb,
+    "kinbid_v1_drop": _drop,
+    "kinbid_v1_close": _close,
+    "kinbid_v1_born": _born,
+    "kinbid_v1_repoint": _repoint,
+    "kinbid_v1_witness": _witness,
+    "kinbid_v1_judge": _judge,
     "kinbid_v1_shorten": _shorten,
     "kinbid_v1_publish": _publish,
     "kinbid_v1_reserve": _reserve,

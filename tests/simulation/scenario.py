@@ -11,11 +11,13 @@ from bidder.lookup import fetch_person
 from models.caps import CapLedger, decode_ledger
 from models.commands import Command, Steps
 from models.events import Billing, Event, Outcome, SignIn
+from models.evidence import Evidence, Verdict
 from models.facets import decode_facet
+from models.forest import find, parent_in, settle
 from models.identifiers import NodeId, is_crm
-from models.identity import find, link, settle
 from models.keys import Keys
-from models.profile import newest_fields, person_of, publish
+from models.links import judge, link
+from models.profile import newest_fields, person_of, publish, publish_all
 from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId
 from streams.stages.persons import KnownLinks, digest_events, digest_outcomes
 from tests.fakes.memory_store import MemoryStore, run
@@ -25,7 +27,8 @@ __all__ = [
     "CAMPAIGN", "KEYS", "NOW_MS", "Pair", "X", "Y", "a", "b", "billing", "c", "check_prefixes",
     "check_settled", "check_store", "clusters",
     "counts_enough", "d", "events_batch", "impressions_of",
-    "is_unread", "linking", "named", "nonces", "outcomes_batch", "reading", "seeded", "signed_in",
+    "is_expiry", "is_unread", "judging", "linking", "named", "nonces", "outcomes_batch",
+    "reading", "seeded", "signed_in",
 ]  # fmt: skip
 
 Pair = tuple[NodeId, NodeId]
@@ -34,6 +37,7 @@ KEYS = Keys("sim")
 CAMPAIGN = CampaignId("C")
 NOW_MS = 1_000_000
 SHARED = "shared device"
+SIGN_IN = Evidence("sign_in", 1)
 
 
 def named(letter: str, digest: str) -> NodeId:
@@ -45,9 +49,14 @@ a, b, c, d = (named("k", digest) for digest in "abcd")
 X, Y = named("c", "x"), named("c", "y")
 
 
+def is_expiry(command: Command) -> bool:
+    """Times to live: no schedule here takes so long."""
+    return command[0] == "EXPIRE"
+
+
 def is_unread(command: Command) -> bool:
     """Whether nobody reads what the command writes: evidence and times to live."""
-    return command[0] == "EXPIRE" or str(command[1]).startswith("sim:w:")
+    return is_expiry(command) or any(str(part).startswith("sim:w:") for part in command[1:4])
 
 
 # -- records --------------------------------------------------------------------------------
@@ -86,9 +95,23 @@ def linking(name: str, *pairs: Pair, published: bool = True) -> Program:
     def program() -> Steps[None]:
         tokens = itertools.count()
         for one, other in pairs:
-            yield from link(KEYS, one, other, b"evidence", lambda: f"{name}{next(tokens)}")
+            done = yield from link(KEYS, one, other, SIGN_IN, lambda: f"{name}{next(tokens)}")
             if published:
-                yield from publish(KEYS, one, merged=True)
+                yield from publish(KEYS, one)
+                for person in done.resettled.persons if done.resettled else ():
+                    yield from publish(KEYS, person)
+
+    return program
+
+
+def judging(name: str, pair: Pair, verdict: Verdict = "rejected") -> Program:
+    """Somebody decides about a link, and all persons around it are published."""
+
+    def program() -> Steps[None]:
+        tokens = itertools.count()
+        done = yield from judge(KEYS, *pair, verdict, lambda: f"{name}{next(tokens)}")
+        for person in done.persons:
+            yield from publish(KEYS, person)
 
     return program
 
@@ -107,8 +130,8 @@ def billing(node: NodeId, epoch: int, *batches: range) -> Program:
 
 def outcomes_batch(node: NodeId, epoch: int, offsets: Iterable[int]) -> Steps[None]:
     """One batch of an identifier's notices, as the firehose runs it."""
-    touched = yield from digest_outcomes(KEYS, node, epoch, [billed(node, o) for o in offsets])
-    yield from publish(KEYS, touched.root, merged=False)
+    yield from digest_outcomes(KEYS, node, epoch, [billed(node, o) for o in offsets])
+    yield from publish_all(KEYS, [node])
 
 
 def events_batch(
@@ -122,7 +145,7 @@ def events_batch(
     touched = yield from digest_events(
         KEYS, node, epoch, entries, known=known, next_token=next_token
     )
-    yield from publish(KEYS, touched.root, merged=bool(touched.links))
+    yield from publish_all(KEYS, [node, *sorted(touched.others)])
 
 
 def reading(node: NodeId) -> Program:
@@ -165,7 +188,9 @@ def parents(store: MemoryStore) -> dict[NodeId, NodeId]:
     for key, value in store.data.items():
         if key.startswith(b"sim:n:"):
             assert isinstance(value, bytes)
-            found[NodeId(key[7:-1].decode())] = NodeId(value[1:].decode())
+            parent = parent_in(value)
+            if parent is not None:
+                found[NodeId(key[7:-1].decode())] = parent
     return found
 
 
@@ -226,7 +251,8 @@ def check_settled(
     if crashed:
         store.expire_now()
         for node in counts:
-            run(store, publish(KEYS, node, merged=False))
+            run(store, publish(KEYS, node))
+    assert b"!" not in [v[:1] for v in store.data.values() if isinstance(v, bytes)], "half split"
     persons = clusters(store, counts)
     assert partition is None or persons == partition
     for members in persons:
@@ -238,14 +264,14 @@ def check_settled(
             assert settled.root == root
             assert set(impressions_of(ledger)) == expected
             assert ledger.billed_count == len(expected)
-            assert sorted(newest_fields(settled.fields, b"c")) == sorted(
+            assert sorted(newest_fields(settled, b"c")) == sorted(
                 node for node in members if counts.get(node, 0)
             )
             assert (
                 facet.watermark
                 == sum(
                     decode_facet(held).watermark + 1
-                    for held in newest_fields(settled.fields, b"f").values()
+                    for held in newest_fields(settled, b"f").values()
                 )
                 - 1
             )
@@ -259,7 +285,7 @@ def check_view(store: MemoryStore, root: NodeId) -> None:
     standing = store.hash(KEYS.bid_view(root).encode())
     fresh = store.copy()
     fresh.delete_fields(KEYS.bid_view(root).encode(), [b"v"])
-    run(fresh, publish(KEYS, root, merged=True))
+    run(fresh, publish(KEYS, root))
     assert standing == fresh.hash(KEYS.bid_view(root).encode())
     person = store.hash(KEYS.person(root).encode())
     left = [name for fields in (standing, person) for name in fields if name.startswith(b"m:")]

@@ -48,7 +48,9 @@ from tests.simulation.scenario import (
     clusters,
     counts_enough,
     d,
+    is_expiry,
     is_unread,
+    judging,
     linking,
     named,
     nonces,
@@ -71,6 +73,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         readers: per program that ends with a read, what it must see at the least.
         linked: links that were made before.
         unpublished: nobody publishes, which leaves fewer states; it is done before the check.
+        is_contested: evidence speaks for two CRM ids, so that somebody reads it.
         states: the states that there are, within a tenth.
         is_long: left to the nightly profile.
     """
@@ -83,7 +86,13 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     readers: dict[int, set[str]] = {}
     linked: tuple[Pair, ...] = ()
     unpublished: bool = False
+    is_contested: bool = False
     is_long: bool = False
+
+    def kept(self, node: NodeId, counted: set[str]) -> set[str]:
+        """What must go on to be counted; a split gives each side its own back."""
+        own = node[:2] if self.is_contested else ""
+        return {nonce for nonce in counted - {SHARED} if nonce.startswith(own)}
 
 
 def search(
@@ -101,7 +110,7 @@ def search(
     def never_lower(before: MemoryStore, after: MemoryStore) -> None:
         for node, counted in seen(before).items():
             now = seen(after)[node]
-            assert counts_enough(now, counted - {SHARED}), f"{node}: {counted} became {now}"
+            assert counts_enough(now, case.kept(node, counted)), f"{node}: {counted} became {now}"
 
     def saw_enough(place: int, result: object, _: MemoryStore) -> None:
         if place in case.readers:
@@ -112,13 +121,14 @@ def search(
         at = at.copy()
         if case.unpublished:
             for node in case.counts:
-                run(at, publish(KEYS, node, merged=True))
+                run(at, publish(KEYS, node))
         persons = None if case.persons is None else {frozenset(one) for one in case.persons}
         check_settled(at, case.counts, partition=persons, crashed=bool(case.optional))
 
     return explore(
         Search(
-            store=store, programs=case.programs, optional=case.optional, unseen=is_unread,
+            store=store, programs=case.programs, optional=case.optional,
+            unseen=is_expiry if case.is_contested else is_unread,
             on_store=check_store, on_change=never_lower, on_result=saw_enough, on_end=ended,
             limit=limit or case.states * 11 // 10,
         )
@@ -127,6 +137,10 @@ def search(
 
 def all_in_one(*nodes: NodeId) -> dict[str, Any]:
     return {"counts": dict.fromkeys(nodes, 1), "persons": [set(nodes)]}
+
+
+def alone(*nodes: NodeId) -> dict[str, Any]:
+    return {"counts": dict.fromkeys(nodes, 1), "persons": [{node} for node in nodes]}
 
 
 def one_more(node: NodeId, count: int, *others: NodeId) -> dict[str, Any]:
@@ -170,18 +184,58 @@ CASES: dict[str, Case] = {
         unpublished=True, states=2_275_680, is_long=True,
     ),
     "a-X | a-Y": Case(
-        counts={a: 1, X: 1, Y: 1}, persons=None,
+        **alone(a, X, Y), is_contested=True,
         programs=[linking("1", (a, X)), linking("2", (a, Y))], states=2_012,
     ),
     "a-X | a-Y, T": Case(
-        counts={a: 1, X: 1, Y: 1}, persons=None,
+        **alone(a, X, Y), is_contested=True,
         programs=[linking("1", (a, X)), linking("2", (a, Y)), linking("0", (a, X))],
         optional=LAST({2}), states=365_125,
     ),
     "a-b | a-X | b-Y": Case(
-        counts={a: 1, b: 1, X: 1, Y: 1}, persons=None,
+        counts={a: 1, b: 1, X: 1, Y: 1}, persons=[{a, X}, {b, Y}], is_contested=True,
         programs=[linking("1", (a, b)), linking("2", (a, X)), linking("3", (b, Y))],
         states=1_624_488,
+    ),
+    "unlink a-b | a-b": Case(
+        **alone(a, b), is_contested=True,
+        programs=[judging("1", (a, b)), linking("2", (a, b))], states=100,
+    ),
+    "unlink a-b after a-b": Case(
+        **alone(a, b), is_contested=True, linked=((a, b),),
+        programs=[judging("1", (a, b)), reading(a), reading(b)],
+        readers={1: nonces(a, 1), 2: nonces(b, 1)}, states=100,
+    ),
+    "fold x2 a | unlink a-b after a-b": Case(
+        counts={a: 3, b: 1}, persons=[{a}, {b}], is_contested=True, linked=((a, b),),
+        programs=[billing(a, 1, range(1, 2), range(2, 3)), judging("1", (a, b))],
+        readers={0: nonces(a, 3)}, states=100,
+    ),
+    "fold x2 b | unlink a-b after a-b": Case(
+        counts={a: 1, b: 3}, persons=[{a}, {b}], is_contested=True, linked=((a, b),),
+        programs=[billing(b, 1, range(1, 2), range(2, 3)), judging("1", (a, b))],
+        readers={0: nonces(b, 3)}, states=100,
+    ),
+    "unlink a-b after a-b, T": Case(
+        **alone(a, b), is_contested=True, linked=((a, b),),
+        programs=[judging("1", (a, b)), judging("2", (a, b))], optional=LAST({1}), states=100,
+    ),
+    "unlink a-b | b-c after a-b": Case(
+        counts={a: 1, b: 1, c: 1}, persons=[{a}, {b, c}], is_contested=True, linked=((a, b),),
+        programs=[judging("1", (a, b)), linking("2", (b, c))], states=100,
+    ),
+    "unlink a-b | a-c after a-b": Case(
+        counts={a: 1, b: 1, c: 1}, persons=[{a, c}, {b}], is_contested=True, linked=((a, b),),
+        programs=[judging("1", (a, b)), linking("2", (a, c))], states=100,
+    ),
+    "unlink a-b after a-b-c": Case(
+        counts={a: 1, b: 1, c: 1}, persons=[{a}, {b, c}], is_contested=True,
+        linked=((a, b), (b, c)), programs=[judging("1", (a, b)), reading(a), reading(b)],
+        readers={1: nonces(a, 1), 2: nonces(b, 1) | nonces(c, 1)}, states=100,
+    ),
+    "unlink a-b | unlink b-c after a-b-c": Case(
+        **alone(a, b, c), is_contested=True, linked=((a, b), (b, c)),
+        programs=[judging("1", (a, b)), judging("2", (b, c))], states=100,
     ),
     "fold x2 a | a-b": Case(
         **one_more(a, 3, b), readers={0: nonces(a, 3)},

@@ -16,9 +16,10 @@ from bidder import supervisor
 from kinbid.cli import main
 from models.catalog_records import Offer
 from models.commands import Steps
+from models.evidence import Evidence, Limits
 from models.identifiers import NodeId, is_device
-from models.identity import LinkResult, link
 from models.keys import Keys
+from models.links import Linked, link
 from streams.stages.offers import OfferGate
 
 FAULT = "TEST_FAULT"
@@ -40,14 +41,15 @@ def link_strangers() -> None:
     last: list[NodeId] = []
 
     def link_wrongly(
-        keys: Keys, a: NodeId, b: NodeId, evidence: bytes, next_token: Callable[[], str]
-    ) -> Steps[LinkResult]:
+        keys: Keys, a: NodeId, b: NodeId, evidence: Evidence,
+        next_token: Callable[[], str], *, limits: Limits,
+    ) -> Steps[Linked]:  # fmt: skip
         if last and is_device(a):
-            yield from link(keys, a, last[-1], evidence, next_token)
+            yield from link(keys, a, last[-1], evidence, next_token, limits=limits)
         last[:] = [a] if is_device(a) else last
-        return (yield from link(keys, a, b, evidence, next_token))
+        return (yield from link(keys, a, b, evidence, next_token, limits=limits))
 
-    streams.stages.persons.link = link_wrongly  # type: ignore[attr-defined]
+    streams.stages.persons.link = link_wrongly  # type: ignore[attr-defined, assignment]
 
 
 def keep_stale_seats() -> None:

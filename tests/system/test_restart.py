@@ -13,8 +13,8 @@ from models.caps import CapLedger, decode_ledger, fold_outcome
 from models.commands import Steps
 from models.events import Billing, Event, Order, Outcome, PageView, ProductView, SignIn, encode
 from models.facets import Facet, decode_facet, fold_event
+from models.forest import Settled, settle
 from models.identifiers import Namespace, NodeId
-from models.identity import settle
 from models.keys import Keys
 from models.profile import newest_fields
 from models.topics import Topics
@@ -100,14 +100,14 @@ async def found(
     keys, link = Keys(client.settings.owner), RedisLink(client.settings.redis_url)
     await link.connect()
 
-    def read(node: NodeId) -> Steps[dict[bytes, bytes]]:
-        return (yield from settle(keys, node)).fields
+    def read(node: NodeId) -> Steps[Settled]:
+        return (yield from settle(keys, node))
 
     facets: dict[NodeId, Facet] = {}
     ledgers: dict[NodeId, CapLedger] = {}
-    for fields in await link.run_all(read(node) for node in nodes):
-        facets |= {n: decode_facet(v) for n, v in newest_fields(fields, b"f").items()}
-        ledgers |= {n: decode_ledger(v) for n, v in newest_fields(fields, b"c").items()}
+    for settled in await link.run_all(read(node) for node in nodes):
+        facets |= {n: decode_facet(v) for n, v in newest_fields(settled, b"f").items()}
+        ledgers |= {n: decode_ledger(v) for n, v in newest_fields(settled, b"c").items()}
     roots = await roots_of(link, keys, nodes)
     await link.close()
     return facets, ledgers, roots

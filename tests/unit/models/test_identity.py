@@ -5,15 +5,21 @@ from collections.abc import Callable
 import pytest
 
 from models.caps import CapLedger, decode_ledger, encode_ledger
+from models.evidence import Evidence, decode_evidence
+from models.forest import find, settle
 from models.identifiers import NodeId
-from models.identity import LinkResult, find, fold, link, settle
+from models.identity import fold
 from models.keys import Keys
+from models.links import Linked, LinkResult, link
 from tests.fakes.memory_store import MemoryStore, run
 
 KEYS = Keys("o")
 A, B, C, D = (NodeId("k" + letter * 22) for letter in "abcd")
 EMAIL = NodeId("e" + "e" * 22)
 X, Y = NodeId("c" + "x" * 22), NodeId("c" + "y" * 22)
+
+
+SIGN_IN = Evidence("sign_in", 1)
 
 
 class World:
@@ -24,7 +30,10 @@ class World:
         self.tokens = iter(range(1000))
 
     def link(self, a: NodeId, b: NodeId) -> LinkResult:
-        return run(self.store, link(KEYS, a, b, b"evidence", lambda: f"t{next(self.tokens)}"))
+        return self.linked(a, b).result
+
+    def linked(self, a: NodeId, b: NodeId, evidence: Evidence = SIGN_IN) -> Linked:
+        return run(self.store, link(KEYS, a, b, evidence, lambda: f"t{next(self.tokens)}"))
 
     def find(self, node: NodeId) -> NodeId:
         return run(self.store, find(KEYS, node))
@@ -81,11 +90,24 @@ def test_a_link_that_is_known_changes_nothing_but_evidence(world: World) -> None
     }  # fmt: skip
 
 
-def test_evidence_stands_under_both_and_the_first_one_stays(world: World) -> None:
-    run(world.store, link(KEYS, A, B, b"first", lambda: "1"))
-    run(world.store, link(KEYS, B, A, b"second", lambda: "2"))
-    assert world.store.hash(KEYS.evidence(A).encode()) == {f"e:{B}".encode(): b"first"}
-    assert world.store.hash(KEYS.evidence(B).encode()) == {f"e:{A}".encode(): b"first"}
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        (Evidence("sign_in", 5), Evidence("sign_in", 9), Evidence("sign_in", 5)),
+        (Evidence("sign_in", 9), Evidence("sign_in", 5), Evidence("sign_in", 5)),
+        (Evidence("seen_with", 1), Evidence("crm_card", 7), Evidence("crm_card", 7)),
+    ],
+)
+def test_evidence_stands_under_both_and_the_strongest_and_earliest_is_kept(
+    world: World, first: Evidence, second: Evidence, kept: Evidence
+) -> None:
+    world.linked(A, B, first)
+    world.linked(B, A, second)
+    for one, other in ((A, B), (B, A)):
+        held = world.store.hash(KEYS.evidence(one).encode())
+        assert {name: decode_evidence(v) for name, v in held.items()} == {
+            f"e:{other}".encode(): kept
+        }
 
 
 @pytest.mark.parametrize(
@@ -93,19 +115,20 @@ def test_evidence_stands_under_both_and_the_first_one_stays(world: World) -> Non
     [
         ((A, X), (A, Y), A),
         ((A, X), (Y, A), A),
-        ((X, EMAIL), (EMAIL, Y), EMAIL),
+        ((X, EMAIL), (EMAIL, Y), None),
         ((A, X), (A, EMAIL), None),
         ((X, A), (Y, EMAIL), None),
     ],
 )
-def test_a_link_between_two_crm_persons_is_refused_and_the_device_marked(
+def test_a_device_of_two_crm_persons_is_refused_to_both_and_marked(
     world: World, first: tuple[NodeId, NodeId], second: tuple[NodeId, NodeId], shared: NodeId | None
 ) -> None:
     world.link(*first)
-    result = world.link(*second)
-    assert (result == "refused") is (shared is not None)
-    marks = [name for root in (X, Y) for name in world.person(root) if name.startswith(b"x:")]
+    world.link(*second)
+    marks = [name for node in (A, EMAIL, X, Y) for name in world.person(node) if name[:2] == b"x:"]
     assert marks == ([f"x:{shared}".encode()] if shared else [])
+    if shared:
+        assert world.find(shared) == shared
     assert world.find(X) == X
     assert world.find(Y) == Y
 
@@ -114,7 +137,8 @@ def test_a_device_that_joins_two_persons_through_an_email_is_marked(world: World
     world.link(A, X)
     world.link(EMAIL, Y)
     assert world.link(EMAIL, A) == "refused"
-    assert f"x:{A}".encode() in world.person(X)
+    assert f"x:{A}".encode() in world.person(A)
+    assert world.find(EMAIL) == Y
 
 
 def test_a_long_path_is_shortened_by_whoever_walks_it(world: World) -> None:

@@ -1,16 +1,17 @@
 """The bid view: what a bidder needs of a profile, written once for all workers."""
 
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.caps import CapLedger, decode_ledger, encode_ledger
 from models.events import CartAdd, Event, FlightSearch, Order, ProductView
+from models.evidence import Evidence
 from models.facets import Facet, encode_facet
+from models.forest import Settled
 from models.identifiers import NodeId
-from models.identity import Settled, link
 from models.keys import Keys
+from models.links import link
 from models.profile import (
     Header,
     Intent,
@@ -82,16 +83,18 @@ def test_a_header_survives_its_encoding(history: list[Event], shared: list[NodeI
     assert list(header.searches) == sorted(header.searches, key=lambda one: (one.seen_ms, one.key))
 
 
-def test_the_field_with_the_highest_watermark_counts_whatever_its_epoch() -> None:
+def test_the_field_with_the_highest_watermark_counts_and_only_members_do() -> None:
     def at(watermark: int) -> bytes:
         return encode_ledger(CapLedger(watermark))
 
     fields = {
         f"c:{NODE}@9".encode(): at(3), f"c:{NODE}@10".encode(): at(2), f"f:{NODE}@1".encode(): b"",
-        f"c:{NODES[1]}@1".encode(): at(-1), b"k:x": b"1", b"m:t": b"x", b">": b"t",
+        f"c:{NODES[1]}@1".encode(): at(-1), f"k:{NODES[1]}".encode(): b"1", b"m:t": b"x",
+        f"c:{NODES[2]}@1".encode(): at(7),
     }  # fmt: skip
-    assert newest_fields(fields, b"c") == {NODE: at(3), NODES[1]: at(-1)}
-    assert newest_fields(fields, b"f") == {NODE: b""}
+    settled = Settled(NODE, fields)
+    assert newest_fields(settled, b"c") == {NODE: at(3), NODES[1]: at(-1)}
+    assert newest_fields(settled, b"f") == {NODE: b""}
 
 
 def test_a_person_is_the_merge_of_their_identifiers() -> None:
@@ -100,6 +103,7 @@ def test_a_person_is_the_merge_of_their_identifiers() -> None:
         f"f:{NODES[0]}@1".encode(): encode_facet(one),
         f"f:{NODES[1]}@1".encode(): encode_facet(other),
         f"c:{NODES[0]}@1".encode(): encode_ledger(CapLedger(0, {"C": {"n": 1}}, 1, 5)),
+        f"k:{NODES[1]}".encode(): b"1",
     }
     facet, ledger = person_of(Settled(NODES[0], fields))
     assert facet.purchases["air"].order_count == 2
@@ -109,7 +113,7 @@ def test_a_person_is_the_merge_of_their_identifiers() -> None:
 def test_the_root_stands_first_among_the_members() -> None:
     fields = {f"k:{NODES[1]}".encode(): b"1", f"k:{NODES[0]}".encode(): b"1"}
     assert Settled(NODES[0], fields).members == [NODES[0], NODES[1]]
-    assert Settled(NODES[2], fields).members == [NODES[2], NODES[1], NODES[0]]
+    assert Settled(NODES[2], fields).members == [NODES[2], NODES[0], NODES[1]]
 
 
 def put(store: MemoryStore, node: NodeId, facet: Facet) -> None:
@@ -123,7 +127,7 @@ def view_of(store: MemoryStore, node: NodeId) -> dict[bytes, bytes]:
 def test_a_published_view_says_what_the_person_did() -> None:
     store = MemoryStore()
     put(store, NODE, folded([bought("1", 1, 100)]))
-    assert run(store, publish(KEYS, NODE, merged=False)) == NODE
+    assert run(store, publish(KEYS, NODE)).root == NODE
     view = view_of(store, NODE)
     assert view[b"v"] == b"1"
     assert decode_header(view[b"h"]).buyers["air"].order_count == 1
@@ -135,36 +139,35 @@ def test_the_version_rises_with_every_record_and_every_shared_device() -> None:
     versions = []
     for count in range(3):
         put(store, NODE, folded([bought(str(n), 1, 1) for n in range(count)]))
-        run(store, publish(KEYS, NODE, merged=False))
+        run(store, publish(KEYS, NODE))
         versions.append(int(view_of(store, NODE)[b"v"]))
-    store.execute(("HSETNX", KEYS.person(NODE), f"x:{NODES[1]}", "1"))
-    run(store, publish(KEYS, NODE, merged=False))
+    store.execute(("HSET", KEYS.person(NODE), f"x:{NODES[1]}", "1", "y", 1))
+    run(store, publish(KEYS, NODE))
     versions.append(int(view_of(store, NODE)[b"v"]))
     assert versions == [0, 1, 2, 3]
     assert decode_header(view_of(store, NODE)[b"h"]).shared == (NODES[1],)
 
 
-@pytest.mark.parametrize("merged", [True, False])
-def test_what_a_child_held_may_expire_once_the_view_holds_it(*, merged: bool) -> None:
+def test_what_a_child_held_may_expire_once_the_view_holds_it() -> None:
     store = MemoryStore()
-    run(store, link(KEYS, NODES[0], NODES[1], b"e", lambda: "t"))
+    run(store, link(KEYS, NODES[0], NODES[1], Evidence("sign_in", 1), lambda: "t"))
     frozen = KEYS.frozen_bid_view(NODES[0]).encode()
     assert frozen in store.data
     assert frozen not in store.expiring
-    run(store, publish(KEYS, NODES[0], merged=merged))
-    assert (frozen in store.expiring) is merged
-    assert (b"m:t" in view_of(store, NODES[1])) is not merged
+    run(store, publish(KEYS, NODES[0]))
+    assert frozen in store.expiring
+    assert b"m:t" not in view_of(store, NODES[1])
 
 
 def test_a_root_that_is_merged_while_it_is_published_is_left_for_its_new_root() -> None:
     store = MemoryStore()
     put(store, NODES[0], folded([bought("1", 1, 100)]))
-    runner = Runner(store, publish(KEYS, NODES[0], merged=False))
+    runner = Runner(store, publish(KEYS, NODES[0]))
     runner.step()
     runner.step()
-    run(store, link(KEYS, NODES[0], NODES[1], b"e", lambda: "t"))
+    run(store, link(KEYS, NODES[0], NODES[1], Evidence("sign_in", 1), lambda: "t"))
     interleave([runner], lambda _: 0)
-    assert runner.result == NODES[1]
+    assert runner.result.root == NODES[1]
     assert view_of(store, NODES[0]) == {b">": NODES[1].encode()}
     assert decode_header(view_of(store, NODES[1])[b"h"]).buyers
 

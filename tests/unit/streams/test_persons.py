@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 
 from models.caps import decode_ledger
 from models.events import Billing, Event, Outcome, PageView, SignIn, Win, encode
+from models.evidence import Evidence, encode_evidence
 from models.facets import Facet, decode_facet
+from models.forest import find
 from models.identifiers import NodeId
-from models.identity import find
 from models.keys import Keys
+from models.links import Linked
 from models.units import AdvertiserId
 from streams.stages.persons import (
     KNOWN_LINKS,
@@ -136,18 +138,20 @@ def test_a_record_under_another_key_than_its_identifiers_is_refused() -> None:
 
 def test_a_new_link_is_counted_and_a_known_one_skipped(worker: Worker) -> None:
     first = worker.digest(A, (0, seen(A, B)), (1, seen(A, B)))
-    assert first == Touched(B, ("linked",))
-    assert worker.digest(A, (2, seen(A, B))) == Touched(B)
-    assert Worker(worker.store).digest(A, (3, seen(A, B))) == Touched(B, ("known",))
+    assert first == Touched(A, B, (Linked("linked"),))
+    assert worker.digest(A, (2, seen(A, B))) == Touched(A, B)
+    assert Worker(worker.store).digest(A, (3, seen(A, B))) == Touched(A, B, (Linked("known"),))
     worker.known.clear()
-    assert worker.digest(A, (4, seen(A, B, A))) == Touched(B, ("known",))
+    assert worker.digest(A, (4, seen(A, B, A))) == Touched(A, B, (Linked("known"),))
 
 
 def test_every_further_identifier_is_evidence(worker: Worker) -> None:
     touched = worker.digest(A, (0, signed_in(A, B, X)), (1, signed_in(A, Y)))
-    assert touched == Touched(X, ("linked", "linked", "refused"), refused=(Y,))
+    assert [link.result for link in touched.links] == ["linked", "linked", "refused"]
+    assert touched.root == A
+    assert touched.others == {A, B, X, Y}
     evidence = worker.store.hash(KEYS.evidence(X).encode())
-    assert evidence == {f"e:{A}".encode(): b"sign_in@9"}
+    assert evidence == {f"e:{A}".encode(): encode_evidence(Evidence("sign_in", 9))}
 
 
 def test_a_link_that_failed_is_not_known(worker: Worker) -> None:
@@ -215,4 +219,4 @@ def test_two_identifiers_that_are_linked_meanwhile_keep_all_impressions(
 def test_a_batch_without_news_touches_its_person_all_the_same(worker: Worker) -> None:
     """A crash may have come before the publication: redelivery must lead to it."""
     worker.digest(A, (0, seen(A)))
-    assert worker.digest(A, (0, seen(A))) == Touched(A)
+    assert worker.digest(A, (0, seen(A))) == Touched(A, A)

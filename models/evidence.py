@@ -1,0 +1,235 @@
+"""Evidence for links: how strong it is, and which persons a set of it makes. Pure.
+
+Persons are a function of the set of evidence, whatever the order in which it came: the edges are
+taken in canonical order (strength, first event time, ids), and one that would join two CRM persons
+is refused. A device that such a refusal shows to be used by several CRM persons stands alone. An
+identifier with too many links, and a link that would make a person too large, are quarantined.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal, TypeAlias, get_args
+
+import msgspec
+
+from models.identifiers import NodeId, is_crm, is_device
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "Canonical",
+    "Edge",
+    "Evidence",
+    "Kind",
+    "Limits",
+    "Pair",
+    "Reason",
+    "Verdict",
+    "canonical",
+    "decode_evidence",
+    "encode_evidence",
+    "kind_of",
+    "pair_of",
+]
+
+Pair: TypeAlias = tuple[NodeId, NodeId]
+
+Kind = Literal["crm_merge", "crm_card", "sign_in", "seen_with", "call_session"]
+"""Where evidence comes from, strongest first."""
+
+Verdict = Literal["approved", "rejected"]
+"""What a person decided about a link; it stands until they decide otherwise."""
+
+Reason = Literal[
+    "rejected", "two_crm_persons", "shared_device", "too_many_links", "too_many_identifiers", "weak"
+]
+"""Why a link is not made."""
+
+ORDERED: Final = frozenset({"two_crm_persons", "shared_device", "too_many_identifiers"})
+"""Refusals that depend on which links were taken before."""
+
+STRENGTH: Final[dict[str, int]] = {kind: place for place, kind in enumerate(get_args(Kind))}
+FULL_CONFIDENCE: Final = 100
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """The blast radius of links.
+
+    Attributes:
+        person_ids: the most identifiers that links may join into one person.
+        device_links: the most identifiers that a device may be linked with; a kiosk has more.
+        account_links: the same for an e-mail, a phone, a card or a CRM id.
+        min_confidence: percent below which soft evidence waits for approval.
+    """
+
+    person_ids: int = 500
+    device_links: int = 12
+    account_links: int = 300
+    min_confidence: int = 50
+
+    def links(self, node: NodeId) -> int:
+        """The most links of one identifier."""
+        return self.device_links if is_device(node) else self.account_links
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+class Evidence(msgspec.Struct, frozen=True, gc=False):
+    """One reason to believe that two identifiers are one person's.
+
+    Attributes:
+        kind: the source.
+        time_ms: of the event, Unix ms.
+        confidence: percent; below 100 the evidence is soft.
+    """
+
+    kind: Kind
+    time_ms: int
+    confidence: int = FULL_CONFIDENCE
+
+
+class Edge(msgspec.Struct, frozen=True, gc=False):
+    """All that is known about one pair: its strongest and earliest evidence, and a verdict."""
+
+    evidence: Evidence
+    verdict: Verdict | None = None
+
+
+class Canonical(msgspec.Struct, frozen=True):
+    """What a set of evidence makes of its identifiers.
+
+    Attributes:
+        persons: every identifier stands in one.
+        joins: pairs whose links build the persons.
+        refused: pairs that are not joined by their own evidence, and why.
+        shared: devices that several CRM persons use.
+    """
+
+    persons: tuple[frozenset[NodeId], ...]
+    joins: tuple[Pair, ...]
+    refused: dict[Pair, Reason]
+    shared: frozenset[NodeId]
+
+    @property
+    def is_contested(self) -> bool:
+        """Whether who is one person depends on the order of evidence: more of it may change all."""
+        return not ORDERED.isdisjoint(self.refused.values())
+
+
+def kind_of(event_type: str) -> Kind:
+    """The kind of evidence that an event of this type gives for the identifiers in it."""
+    if event_type in {"crm_merge", "crm_card", "sign_in"}:
+        return event_type  # type: ignore[return-value]  # just compared with them
+    return "seen_with"
+
+
+def pair_of(a: NodeId, b: NodeId) -> Pair:
+    """The pair in its one order."""
+    return (a, b) if a < b else (b, a)
+
+
+def encode_evidence(evidence: Evidence) -> bytes:
+    """Text that sorts in canonical order: the smaller one decides about its pair."""
+    strength = STRENGTH[evidence.kind]
+    return f"{strength}@{evidence.time_ms:013d}@{evidence.kind}@{evidence.confidence}".encode()
+
+
+def decode_evidence(encoded: bytes) -> Evidence:
+    """Reads what :func:`encode_evidence` wrote."""
+    _, time_ms, kind, confidence = encoded.decode().split("@")
+    return Evidence(kind, int(time_ms), int(confidence))  # type: ignore[arg-type]  # ours
+
+
+class _Forest:
+    """Persons while they are joined, each with its CRM ids."""
+
+    def __init__(self, nodes: Iterable[NodeId]) -> None:
+        self.members: dict[NodeId, set[NodeId]] = {node: {node} for node in nodes}
+
+    def has_crm(self, node: NodeId) -> bool:
+        return any(map(is_crm, self.members[node]))
+
+    def join(self, a: NodeId, b: NodeId) -> None:
+        larger, smaller = sorted((self.members[a], self.members[b]), key=len, reverse=True)
+        larger |= smaller
+        for node in smaller:
+            self.members[node] = larger
+
+
+def canonical(
+    nodes: Iterable[NodeId],
+    edges: Mapping[Pair, Edge],
+    *,
+    overloaded: frozenset[NodeId] = frozenset(),
+    limits: Limits = DEFAULT_LIMITS,
+) -> Canonical:
+    """The persons that a set of evidence makes; a function of the set alone.
+
+    Args:
+        nodes: the identifiers; those of the edges belong to them.
+        edges: what is known about each pair, in the order of :func:`pair_of`.
+        overloaded: identifiers known to have too many links, more than ``edges`` shows.
+        limits: the blast radius.
+    """
+    every = sorted(nodes)
+    heavy = overloaded | _overloaded(edges, limits)
+    ordered = sorted(edges.items(), key=lambda item: (encode_evidence(item[1].evidence), item[0]))
+    shared: frozenset[NodeId] = frozenset()
+    while True:
+        forest, refused, joins = _Forest(every), dict[Pair, Reason](), list[Pair]()
+        for pair, edge in ordered:
+            reason = _verdict(pair, edge, heavy, shared) or _refusal(pair, edge, forest, limits)
+            if reason is not None:
+                refused[pair] = reason
+            elif forest.members[pair[0]] is not forest.members[pair[1]]:
+                forest.join(*pair)
+                joins.append(pair)
+        found = shared | {
+            device
+            for pair, reason in refused.items()
+            if reason == "two_crm_persons" and (device := _device_of(pair)) is not None
+        }
+        if found == shared:
+            persons = {id(one): frozenset(one) for one in forest.members.values()}
+            return Canonical(tuple(persons.values()), tuple(joins), refused, shared)
+        shared = found
+
+
+def _overloaded(edges: Mapping[Pair, Edge], limits: Limits) -> frozenset[NodeId]:
+    links: defaultdict[NodeId, int] = defaultdict(int)
+    for pair, edge in edges.items():
+        for node in pair:
+            links[node] += edge.verdict != "rejected"
+    return frozenset(node for node, count in links.items() if count > limits.links(node))
+
+
+def _verdict(
+    pair: Pair, edge: Edge, heavy: frozenset[NodeId], shared: frozenset[NodeId]
+) -> Reason | None:
+    """Why a link is not made whatever else is linked."""
+    if edge.verdict is not None:
+        return "rejected" if edge.verdict == "rejected" else None
+    if not heavy.isdisjoint(pair):
+        return "too_many_links"
+    return None if shared.isdisjoint(pair) else "shared_device"
+
+
+def _refusal(pair: Pair, edge: Edge, forest: _Forest, limits: Limits) -> Reason | None:
+    """Why a link is not made to what is linked already."""
+    a, b = pair
+    if edge.verdict is None and edge.evidence.confidence < limits.min_confidence:
+        return "weak"
+    if forest.members[a] is forest.members[b]:
+        return None
+    if edge.evidence.kind != "crm_merge" and forest.has_crm(a) and forest.has_crm(b):
+        return "two_crm_persons"
+    joined = len(forest.members[a]) + len(forest.members[b])
+    if edge.verdict is None and joined > limits.person_ids:
+        return "too_many_identifiers"
+    return None
+
+
+def _device_of(pair: Pair) -> NodeId | None:
+    """The device of a pair of a device and somebody's own identifier."""
+    devices = [node for node in pair if is_device(node)]
+    return devices[0] if len(devices) == 1 else None

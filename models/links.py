@@ -1,0 +1,109 @@
+"""Following evidence: from one more reason to believe in a link to the persons it makes."""
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+import msgspec
+
+from models.commands import Steps
+from models.events import MAX_TIME_MS
+from models.evidence import DEFAULT_LIMITS, Evidence, Limits, Pair, Verdict, encode_evidence
+from models.forest import Settled
+from models.identifiers import NodeId
+from models.identity import join
+from models.keys import Keys
+from models.splits import Resettled, resettle
+
+__all__ = ["LinkResult", "Linked", "judge", "link"]
+
+LinkResult = Literal["linked", "known", "refused", "rejected"]
+
+
+class Linked(msgspec.Struct, frozen=True):
+    """What became of a link.
+
+    Attributes:
+        result: ``linked`` when two persons became one, ``known`` when they were one already,
+            ``refused`` when all evidence around speaks against it or it is quarantined,
+            ``rejected`` when somebody has decided that it is wrong.
+        resettled: what changed around it, where it was contested.
+    """
+
+    result: LinkResult
+    resettled: Resettled | None = None
+
+
+def link(
+    keys: Keys,
+    a: NodeId,
+    b: NodeId,
+    evidence: Evidence,
+    next_token: Callable[[], str],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Steps[Linked]:
+    """Keeps evidence that ``a`` and ``b`` are one person's, and follows it.
+
+    Args:
+        keys: the owner's key names.
+        a: the node whose event told of the link.
+        b: the other node.
+        evidence: why; kept under both nodes, the strongest and earliest of a pair.
+        next_token: gives a token that was never used before.
+        limits: the blast radius.
+    """
+    encoded = encode_evidence(evidence)
+    links = yield [
+        ("FCALL", "kinbid_v1_witness", 1, keys.evidence(one), other, encoded, limits.links(one))
+        for one, other in ((a, b), (b, a))
+    ]
+    if min(links) < 0:
+        return Linked("rejected")
+    is_heavy = links[0] > limits.links(a) or links[1] > limits.links(b)
+    if is_heavy or evidence.confidence < limits.min_confidence:
+        return (yield from _resettled(keys, (a, b), limits, next_token))
+    result, settled = yield from join(
+        keys, a, b, next_token, is_crm_merge=evidence.kind == "crm_merge"
+    )
+    if result == "withdrawn":
+        return Linked("rejected")
+    if settled is None or _needs_a_look(settled, limits):
+        return (yield from _resettled(keys, (a, b), limits, next_token))
+    return Linked("linked" if result == "joined" else "known")
+
+
+def judge(
+    keys: Keys,
+    a: NodeId,
+    b: NodeId,
+    verdict: Verdict,
+    next_token: Callable[[], str],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Steps[Resettled]:
+    """Has somebody's verdict on a link stand, and makes the persons that follow from it.
+
+    A rejected link is withdrawn as if its evidence had never been seen, and stays so whatever
+    evidence comes. An approved one is exempt from the limits, not from the rule of one CRM id.
+    """
+    yield [
+        ("FCALL", "kinbid_v1_judge", 1, keys.evidence(one), other, verdict, WEAKEST)
+        for one, other in ((a, b), (b, a))
+    ]
+    return (yield from resettle(keys, a, limits, next_token))
+
+
+WEAKEST: Final = encode_evidence(Evidence("call_session", MAX_TIME_MS))
+"""Stands for the evidence of a pair about which only a verdict is known."""
+
+
+def _needs_a_look(settled: Settled, limits: Limits) -> bool:
+    return settled.is_contested or len(settled.members) > limits.person_ids
+
+
+def _resettled(
+    keys: Keys, pair: Pair, limits: Limits, next_token: Callable[[], str]
+) -> Steps[Linked]:
+    done = yield from resettle(keys, pair[0], limits, next_token)
+    is_one = any(person.issuperset(pair) for person in done.plan.persons)
+    return Linked("linked" if is_one else "refused", done)

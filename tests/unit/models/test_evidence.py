@@ -1,0 +1,206 @@
+"""Which persons a set of evidence makes."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.evidence import (
+    Canonical,
+    Edge,
+    Evidence,
+    Limits,
+    Pair,
+    Reason,
+    canonical,
+    decode_evidence,
+    encode_evidence,
+    kind_of,
+    pair_of,
+)
+from models.identifiers import NodeId, is_crm
+
+A, B, D = (NodeId("k" + letter * 22) for letter in "abk")
+EMAIL, OTHER_EMAIL = NodeId("e" + "e" * 22), NodeId("e" + "f" * 22)
+PHONE, OTHER_PHONE = NodeId("p" + "p" * 22), NodeId("p" + "q" * 22)
+X, Y = NodeId("c" + "x" * 22), NodeId("c" + "y" * 22)
+NODES = (A, B, D, EMAIL, OTHER_EMAIL, PHONE, OTHER_PHONE, X, Y)
+
+Told = tuple[NodeId, NodeId, Evidence]
+
+
+def persons(*told: Told, limits: Limits | None = None, **verdicts: Pair) -> Canonical:
+    edges = {pair_of(a, b): Edge(evidence) for a, b, evidence in told}
+    for verdict, pair in verdicts.items():
+        edges[pair_of(*pair)] = Edge(edges[pair_of(*pair)].evidence, verdict)  # type: ignore[arg-type]
+    nodes = {node for pair in edges for node in pair}
+    return canonical(nodes, edges, limits=limits or Limits())
+
+
+def clusters(found: Canonical) -> set[frozenset[NodeId]]:
+    return set(found.persons)
+
+
+def together(*groups: tuple[NodeId, ...]) -> set[frozenset[NodeId]]:
+    return {frozenset(group) for group in groups}
+
+
+def sign_in(time_ms: int) -> Evidence:
+    return Evidence("sign_in", time_ms)
+
+
+CARD = Evidence("crm_card", 1)
+
+
+def test_the_encoded_form_sorts_by_strength_then_time() -> None:
+    ordered = [
+        Evidence("crm_merge", 9), Evidence("crm_card", 2), Evidence("crm_card", 10), sign_in(1),
+        Evidence("seen_with", 1), Evidence("call_session", 1, 60),
+    ]  # fmt: skip
+    assert sorted(ordered, key=encode_evidence) == ordered
+    assert [decode_evidence(encode_evidence(one)) for one in ordered] == ordered
+
+
+def test_what_an_event_type_is_evidence_of() -> None:
+    assert [kind_of(name) for name in ("sign_in", "crm_card", "crm_merge", "order")] == [
+        "sign_in", "crm_card", "crm_merge", "seen_with"
+    ]  # fmt: skip
+
+
+def test_without_conflict_persons_are_the_connected_components() -> None:
+    found = persons((A, EMAIL, sign_in(5)), (B, EMAIL, sign_in(9)), (EMAIL, X, CARD))
+    assert clusters(found) == together((A, B, EMAIL, X))
+    assert not found.refused
+    assert not found.is_contested
+
+
+def test_a_device_of_two_crm_persons_is_shared_and_stands_alone() -> None:
+    found = persons(
+        (EMAIL, X, CARD), (OTHER_EMAIL, Y, CARD), (A, EMAIL, sign_in(5)),
+        (A, OTHER_EMAIL, sign_in(6)), (B, EMAIL, sign_in(7)),
+    )  # fmt: skip
+    assert clusters(found) == together((A,), (B, EMAIL, X), (OTHER_EMAIL, Y))
+    assert found.shared == {A}
+    assert found.is_contested
+    assert set(found.refused.values()) == {"shared_device"}
+
+
+def test_the_stronger_evidence_decides_and_then_the_earlier() -> None:
+    found = persons((EMAIL, X, Evidence("seen_with", 1)), (EMAIL, Y, Evidence("crm_card", 99)))
+    assert clusters(found) == together((EMAIL, Y), (X,))
+    found = persons((EMAIL, X, Evidence("crm_card", 2)), (EMAIL, Y, Evidence("crm_card", 1)))
+    assert clusters(found) == together((EMAIL, Y), (X,))
+    assert found.refused == {pair_of(EMAIL, X): "two_crm_persons"}
+    assert not found.shared
+
+
+def test_only_the_crm_itself_joins_two_of_its_cards() -> None:
+    assert clusters(persons((X, Y, sign_in(1)))) == together((X,), (Y,))
+    found = persons((X, Y, Evidence("crm_merge", 9)), (A, X, sign_in(1)), (A, Y, sign_in(2)))
+    assert clusters(found) == together((A, X, Y))
+    assert not found.shared
+
+
+def test_a_soft_link_joins_phones_but_never_two_crm_persons() -> None:
+    soft = Evidence("call_session", 9, 60)
+    assert clusters(persons((PHONE, OTHER_PHONE, soft))) == together((PHONE, OTHER_PHONE))
+    found = persons((PHONE, X, CARD), (OTHER_PHONE, Y, CARD), (PHONE, OTHER_PHONE, soft))
+    assert clusters(found) == together((PHONE, X), (OTHER_PHONE, Y))
+    assert found.refused == {pair_of(PHONE, OTHER_PHONE): "two_crm_persons"}
+
+
+def test_weak_evidence_waits_for_approval() -> None:
+    weak = Evidence("call_session", 9, 49)
+    assert persons((A, PHONE, weak)).refused == {pair_of(A, PHONE): "weak"}
+    assert clusters(persons((A, PHONE, weak), approved=(A, PHONE))) == together((A, PHONE))
+
+
+def test_an_identifier_with_too_many_links_joins_nobody() -> None:
+    limits = Limits(account_links=2)
+    told = [(device, EMAIL, sign_in(1)) for device in (A, B, D)]
+    found = persons(*told, limits=limits)
+    assert len(found.persons) == 4
+    assert set(found.refused.values()) == {"too_many_links"}
+    assert not found.is_contested
+    assert clusters(persons(*told, limits=limits, approved=(A, EMAIL))) == together(
+        (A, EMAIL), (B,), (D,)
+    )
+    assert clusters(persons(*told, limits=limits, rejected=(A, EMAIL))) == together(
+        (B, D, EMAIL), (A,)
+    )
+
+
+def test_a_person_grows_no_larger_than_allowed() -> None:
+    told = [(A, EMAIL, sign_in(1)), (B, EMAIL, sign_in(2)), (D, EMAIL, sign_in(3))]
+    found = persons(*told, limits=Limits(person_ids=3))
+    assert clusters(found) == together((A, B, EMAIL), (D,))
+    assert found.refused == {pair_of(D, EMAIL): "too_many_identifiers"}
+    assert found.is_contested
+
+
+def test_a_rejected_link_is_as_if_it_had_never_been_seen() -> None:
+    told = [(A, X, sign_in(1)), (A, Y, sign_in(2)), (B, X, sign_in(3))]
+    found = persons(*told, rejected=(A, Y))
+    assert clusters(found) == clusters(persons(told[0], told[2])) | together((Y,))
+    assert found.refused == {pair_of(A, Y): "rejected"}
+    assert not found.shared
+
+
+edge_lists = st.lists(
+    st.tuples(
+        st.sampled_from(NODES), st.sampled_from(NODES),
+        st.builds(
+            Evidence, kind=st.sampled_from(["crm_merge", "crm_card", "sign_in", "seen_with"]),
+            time_ms=st.integers(1, 4), confidence=st.sampled_from([40, 60, 100]),
+        ),
+    ).filter(lambda told: told[0] != told[1]),
+    max_size=14,
+)  # fmt: skip
+
+
+@given(edge_lists, st.integers(0, 2**32))
+def test_persons_are_a_function_of_the_set_of_evidence(told: list[Told], seed: int) -> None:
+    edges = {pair_of(a, b): Edge(evidence) for a, b, evidence in told}
+    shuffled = list(edges.items())
+    random.Random(seed).shuffle(shuffled)
+    nodes = list(NODES)
+    random.Random(seed).shuffle(nodes)
+    one, other = canonical(NODES, edges), canonical(nodes, dict(shuffled))
+    assert (clusters(one), one.refused, one.shared) == (
+        clusters(other),
+        other.refused,
+        other.shared,
+    )
+
+
+@given(edge_lists, st.sampled_from([2, 4, 500]))
+def test_no_two_crm_ids_meet_but_by_the_crms_word_and_every_node_is_somebodys(
+    told: list[Told], most: int
+) -> None:
+    limits = Limits(person_ids=most, device_links=3)
+    edges = {pair_of(a, b): Edge(evidence) for a, b, evidence in told}
+    found = canonical(NODES, edges, limits=limits)
+    assert sorted(node for person in found.persons for node in person) == sorted(NODES)
+    merged = edges.get(pair_of(X, Y))
+    for person in found.persons:
+        assert len(person) <= most
+        if sum(map(is_crm, person)) > 1:
+            assert merged is not None
+            assert merged.evidence.kind == "crm_merge"
+        assert len(person) == 1 or not person & found.shared
+
+
+@given(edge_lists)
+def test_what_is_joined_is_connected_by_links_that_were_not_refused(told: list[Told]) -> None:
+    edges = {pair_of(a, b): Edge(evidence) for a, b, evidence in told}
+    found = canonical(NODES, edges)
+    assert not found.refused.keys() & set(found.joins)
+    assert sum(len(person) - 1 for person in found.persons) == len(found.joins)
+    home = {node: person for person in found.persons for node in person}
+    assert all(home[a] is home[b] for a, b in found.joins)
+
+
+@pytest.mark.parametrize("reason", ["weak", "rejected", "too_many_links"])
+def test_refusals_that_are_nobody_elses_matter_contest_nothing(reason: Reason) -> None:
+    assert not Canonical((), (), {pair_of(A, B): reason}, frozenset()).is_contested
