@@ -105,7 +105,7 @@ _SHARED: Final = (
 def is_placeholder(text: str) -> bool:
     """Whether the text stands for nobody, or for everybody.
 
-    Words such as ``null``; eight or more times one letter or digit (however a zero UUID is written);
+    Words such as ``null``; eight or more times one letter or digit (a zero UUID, say);
     macros that nobody expanded (``${IFA}``, ``%%IFA%%``, ``{{ifa}}``, ``[IFA]``, ``__IFA__``); IP
     addresses, which a household or an operator's customers share; and the MD5, SHA-1 or SHA-256
     of such words.
