@@ -73,8 +73,8 @@ def test_a_placeholder_is_never_a_node(namespace: Namespace, value: str) -> None
 
 @pytest.mark.parametrize(
     "value",
-    ["8f5a3b6c1d2e4f60", "a-b_c.d", "YWJj+/ZGVm==", "1111111", "{8f5a3b6c-1d2e}", "V1hU~x=", "a:b:c",
-     "ID5*1Ls3HtzGAldqduMJjmL2CcyuGOw9JArVgXc_LS34MC7__", "1.2.3.4.5"],
+    ["8f5a3b6c1d2e4f60", "a-b_c.d", "YWJj+/ZGVm==", "1111111", "{8f5a3b6c-1d2e}", "V1hU~x=",
+     "a:b:c", "ID5*1Ls3HtzGAldqduMJjmL2CcyuGOw9JArVgXc_LS34MC7__", "1.2.3.4.5"],
 )  # fmt: skip
 def test_what_only_looks_like_a_placeholder_is_an_identifier(value: str) -> None:
     assert PEPPER.node(Namespace.COOKIE, value) is not None
@@ -110,7 +110,7 @@ def test_the_digest_of_an_example_address_never_links() -> None:
     [
         (" Ann@Mail.EXAMPLE ", "ann@mail.example"),
         ("ann\u200b@mail.example", "ann@mail.example"),
-        ("ａｎｎ＠mail.example", "ann@mail.example"),
+        ("\uff41nn\uff20mail.example", "ann@mail.example"),
         ("ann@bücher.example", "ann@xn--bcher-kva.example"),
         ("ann@BÜCHER.example", "ann@xn--bcher-kva.example"),
         ("Ann.Smith+shop@gmail.com", "annsmith@gmail.com"),
