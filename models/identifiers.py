@@ -12,6 +12,7 @@ from typing import Final
 
 from models.errors import InvalidFieldError, UnknownNameError
 from models.namespaces import (
+    HOLDERS,
     NODE_FORM,
     TRUST,
     Holder,
@@ -28,6 +29,7 @@ from models.phones import DEFAULT_REGION, check_region
 
 __all__ = [
     "BETWEEN_SECRETS",
+    "HOLDERS",
     "NODE_FORM",
     "SHORTEST_SECRET",
     "TRUST",

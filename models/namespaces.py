@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Final, NewType
 
 __all__ = [
+    "HOLDERS",
     "NODE_FORM",
     "TRUST",
     "Holder",
@@ -53,35 +54,41 @@ class Namespace(enum.Enum):
     since operators give numbers away again.
     """
 
-    CRM = ("c", Holder.CUSTOMER)
-    EMAIL = ("e", Holder.ACCOUNT)
-    LOYALTY = ("l", Holder.ACCOUNT)
-    PHONE = ("p", Holder.ACCOUNT)
-    COOKIE = ("k", Holder.DEVICE)
-    PERSON_EID = ("y", Holder.PERSON)
-    EID = ("x", Holder.DEVICE)
-    IFA = ("i", Holder.DEVICE)
-    SESSION = ("s", Holder.VISIT)
-    EXCHANGE_USER = ("u", Holder.DEVICE)
+    CRM = "c"
+    EMAIL = "e"
+    LOYALTY = "l"
+    PHONE = "p"
+    COOKIE = "k"
+    PERSON_EID = "y"
+    EID = "x"
+    IFA = "i"
+    SESSION = "s"
+    EXCHANGE_USER = "u"
 
-    letter: str
-    holder: Holder
+    def __init__(self, letter: str) -> None:
+        self.letter: Final = letter  # read in a third of the time that ``value`` takes
 
-    def __new__(cls, letter: str, holder: Holder) -> "Namespace":
-        """Makes the letter the value: ``Namespace("k")`` is ``COOKIE``."""
-        namespace = object.__new__(cls)
-        namespace._value_ = letter
-        namespace.letter = letter
-        namespace.holder = holder
-        return namespace
 
+HOLDERS: Final = {
+    Namespace.CRM: Holder.CUSTOMER,
+    Namespace.EMAIL: Holder.ACCOUNT,
+    Namespace.LOYALTY: Holder.ACCOUNT,
+    Namespace.PHONE: Holder.ACCOUNT,
+    Namespace.COOKIE: Holder.DEVICE,
+    Namespace.PERSON_EID: Holder.PERSON,
+    Namespace.EID: Holder.DEVICE,
+    Namespace.IFA: Holder.DEVICE,
+    Namespace.SESSION: Holder.VISIT,
+    Namespace.EXCHANGE_USER: Holder.DEVICE,
+}
+"""Who stands behind each kind."""
 
 TRUST: Final = tuple(Namespace)
 """All namespaces, most trusted first."""
 
 
-def _letters(*holders: Holder) -> frozenset[str]:
-    return frozenset(space.letter for space in Namespace if space.holder in holders)
+def _letters(holder: Holder) -> frozenset[str]:
+    return frozenset(space.letter for space, one in HOLDERS.items() if one is holder)
 
 
 def _any_of(letters: Iterable[str]) -> str:
@@ -89,6 +96,7 @@ def _any_of(letters: Iterable[str]) -> str:
 
 
 _BY_LETTER: Final = {space.letter: space for space in Namespace}
+_CRM_LETTER: Final = Namespace.CRM.letter
 _DEVICE_LETTERS: Final = _letters(Holder.DEVICE)
 _ACCOUNT_LETTERS: Final = _letters(Holder.ACCOUNT)
 
@@ -103,12 +111,12 @@ def namespace_of(node: NodeId) -> Namespace:
 
 def holder_of(node: NodeId) -> Holder:
     """Who stands behind the node."""
-    return _BY_LETTER[node[0]].holder
+    return HOLDERS[_BY_LETTER[node[0]]]
 
 
 def is_crm(node: NodeId) -> bool:
     """Whether the node is a customer id of the CRM: it outranks all others as a root."""
-    return node[0] == "c"
+    return node[0] == _CRM_LETTER
 
 
 def is_account(node: NodeId) -> bool:

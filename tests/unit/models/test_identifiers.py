@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from models.errors import InvalidFieldError, UnknownNameError
 from models.identifiers import (
+    HOLDERS,
     NODE_FORM,
     TRUST,
     Holder,
@@ -128,36 +129,33 @@ def test_the_owner_names_further_identifiers_that_never_link() -> None:
 
 # -- what the letter tells -------------------------------------------------------------------------
 
-HOLDERS = {
-    Namespace.CRM: Holder.CUSTOMER,
-    Namespace.EMAIL: Holder.ACCOUNT,
-    Namespace.PHONE: Holder.ACCOUNT,
-    Namespace.LOYALTY: Holder.ACCOUNT,
-    Namespace.PERSON_EID: Holder.PERSON,
-    Namespace.COOKIE: Holder.DEVICE,
-    Namespace.IFA: Holder.DEVICE,
-    Namespace.EID: Holder.DEVICE,
-    Namespace.EXCHANGE_USER: Holder.DEVICE,
-    Namespace.SESSION: Holder.VISIT,
-}
-
 
 @pytest.mark.parametrize("namespace", Namespace)
 def test_the_first_letter_tells_who_holds_a_node(namespace: Namespace) -> None:
     node = NodeId(namespace.letter + "x" * 22)
     assert Namespace(namespace.letter) is namespace
     assert NODE_FORM.fullmatch(node)
+    assert namespace_of(node) is namespace
     assert holder_of(node) is HOLDERS[namespace]
     assert is_crm(node) == (HOLDERS[namespace] is Holder.CUSTOMER)
     assert is_account(node) == (HOLDERS[namespace] is Holder.ACCOUNT)
     assert is_device(node) == (HOLDERS[namespace] is Holder.DEVICE)
 
 
+def test_accounts_and_devices_are_told_apart() -> None:
+    accounts = {space for space, holder in HOLDERS.items() if holder is Holder.ACCOUNT}
+    devices = {space for space, holder in HOLDERS.items() if holder is Holder.DEVICE}
+    assert accounts == {Namespace.EMAIL, Namespace.PHONE, Namespace.LOYALTY}
+    assert devices == {
+        Namespace.COOKIE, Namespace.IFA, Namespace.EID, Namespace.EXCHANGE_USER,
+    }  # fmt: skip
+
+
 def test_customers_are_trusted_before_accounts_and_these_before_devices() -> None:
     assert TRUST[0] is Namespace.CRM
     assert TRUST[-1] is Namespace.EXCHANGE_USER
-    accounts = [place for place, one in enumerate(TRUST) if one.holder is Holder.ACCOUNT]
-    others = [place for place, one in enumerate(TRUST) if one.holder is not Holder.ACCOUNT]
+    accounts = [place for place, one in enumerate(TRUST) if HOLDERS[one] is Holder.ACCOUNT]
+    others = [place for place, one in enumerate(TRUST) if HOLDERS[one] is not Holder.ACCOUNT]
     assert max(accounts) < min(others[1:])
 
 
