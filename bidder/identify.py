@@ -10,6 +10,10 @@ from models.identifiers import Namespace, NodeId, Pepper, eid, scoped
 
 __all__ = ["MAX_NODES", "nodes_of"]
 
+COOKIE: Final = Namespace.COOKIE
+IFA: Final = Namespace.IFA
+PERSON_EID: Final = Namespace.PERSON_EID
+
 MAX_NODES: Final = 6
 """More identifiers than this in one request are noise; each costs a look-up."""
 MOST_READ: Final = 4 * MAX_NODES
@@ -30,10 +34,10 @@ def nodes_of(request: BidRequest, exchange: str, pepper: Pepper) -> list[NodeId]
     found: list[NodeId | None] = []
     if user is not None:
         if user.buyeruid:
-            found.append(_node(pepper, Namespace.COOKIE, user.buyeruid))
+            found.append(_node(pepper, COOKIE, user.buyeruid))
         if user.eids or user.ext is not None:
             found += _eid_nodes(user, pepper)
-    ifa = _node(pepper, Namespace.IFA, device.ifa) if device is not None and device.ifa else None
+    ifa = _node(pepper, IFA, device.ifa) if device is not None and device.ifa else None
     nodes = list(dict.fromkeys(node for node in found if node is not None))
     nodes = [*nodes[: MAX_NODES - 1], ifa] if ifa is not None else nodes[:MAX_NODES]
     if not nodes and user is not None and user.id:
@@ -46,7 +50,7 @@ def _eid_nodes(user: User, pepper: Pepper) -> list[NodeId | None]:
     eids = islice(_eids(user), MOST_READ)
     return [
         _node(pepper, namespace, value)
-        for namespace, value in sorted(eids, key=lambda one: one[0] is not Namespace.PERSON_EID)
+        for namespace, value in sorted(eids, key=lambda one: one[0] is not PERSON_EID)
     ]
 
 

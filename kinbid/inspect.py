@@ -38,7 +38,8 @@ async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
 
     Args:
         settings: where Redis and Kafka are.
-        identifier: ``cookie:abc``, ``email:...``, ``phone:...``, ``crm:...``, ``ifa:...``.
+        identifier: ``cookie:abc``, ``email:...``, ``phone:...``, ``crm:...``, ``ifa:...`` and
+            all others of ``docs/identifiers.md``.
 
     Raises:
         KinbidError: the identifier cannot be read, or Redis or Kafka cannot be used.

@@ -52,6 +52,8 @@ __all__ = [
 
 SHORTEST_SECRET: Final = 8
 BETWEEN_SECRETS: Final = ","
+_EID: Final = Namespace.EID
+_PERSON_EID: Final = Namespace.PERSON_EID
 
 
 class Pepper:
@@ -162,11 +164,13 @@ def eid(source: str, uid: str, atype: int | None = None) -> tuple[Namespace, str
         uid: the id, ``eids.uids.id``.
         atype: AdCOM's agent type, ``eids.uids.atype``.
     """
+    if "|" in source:
+        source = ""  # no domain: refused like a missing one
     if atype == PERSON_BASED:
-        return Namespace.PERSON_EID, f"{source}|person|{uid}"
+        return _PERSON_EID, f"{source}|person|{uid}"
     if atype is None or 0 <= atype < PERSON_BASED:
-        return Namespace.EID, f"{source}|device|{uid}"
-    return Namespace.EID, f"{source}|{atype}|{uid}"
+        return _EID, f"{source}|device|{uid}"
+    return _EID, f"{source}|{atype}|{uid}"
 
 
 # -- as people write them --------------------------------------------------------------------------

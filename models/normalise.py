@@ -30,6 +30,9 @@ PERSON_BASED: Final = 3
 DigestName = Literal["sha256", "sha1", "md5"]
 
 HIDDEN: Final = "(hidden)"
+# The hot path compares with these: an enum's member takes ten times as long to look up.
+_PHONE: Final = Namespace.PHONE
+_PERSON_EID: Final = Namespace.PERSON_EID
 _DIGEST_LENGTHS: Final = {"sha256": 64, "sha1": 40, "md5": 32}
 _HEX: Final = re.compile(r"[0-9a-f]+")
 _LOCAL: Final = re.compile(r"[^@\s\"(),:;<>\[\]\\]{1,64}")
@@ -39,7 +42,7 @@ _DOMAIN: Final = re.compile(
 MAX_ADDRESS: Final = 254
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _IFA_HASHES: Final = re.compile(r"[0-9a-f]{16}|[0-9a-f]{40}|[0-9a-f]{64}")
-_AGENT_CLASS: Final = re.compile(r"device|[1-9][0-9]{0,9}")
+_AGENT_TYPE: Final = re.compile(r"[1-9][0-9]{0,9}")
 _CARD: Final = re.compile(r"[^\W_]{4,32}")
 
 
@@ -65,7 +68,7 @@ def normalise(namespace: Namespace, value: str, phone_region: str = DEFAULT_REGI
         # The CRM gives out its numbers itself: 11111111 is one of its customers.
         is_issued = namespace is Namespace.CRM and text.isdigit() and text.strip("0") != ""
         return text if is_issued else None
-    if namespace is Namespace.PHONE:
+    if namespace is _PHONE:
         return phone_form(text, phone_region)
     form = _FORMS.get(namespace.letter)
     return form(text) if form is not None else text
@@ -81,9 +84,10 @@ def _invalid(namespace: Namespace, wanted: str) -> InvalidFieldError:
 def _eid_form(namespace: Namespace, text: str) -> str | None:
     source, _, rest = text.partition("|")
     agent, _, uid = rest.partition("|")
-    is_class = (
-        agent == "person" if namespace is Namespace.PERSON_EID else _AGENT_CLASS.fullmatch(agent)
-    )
+    if namespace is _PERSON_EID:
+        is_class = agent == "person"
+    else:
+        is_class = agent == "device" or _AGENT_TYPE.fullmatch(agent) is not None
     if not source or not is_class:
         raise _invalid(namespace, "a source, an agent type and an id, as eid() puts them together")
     uid = uid.strip()

@@ -199,6 +199,12 @@ def test_an_agent_type_tells_a_person_from_a_device() -> None:
     assert device == PEPPER.node(*eid("ids.example", UID, 1))
 
 
+def test_a_source_that_is_no_domain_is_refused() -> None:
+    for source in ("", "ids.example|device"):
+        with pytest.raises(InvalidFieldError, match="eid"):
+            PEPPER.node(*eid(source, UID, 1))
+
+
 # -- as people write them --------------------------------------------------------------------------
 
 
