@@ -111,8 +111,10 @@ def is_placeholder(text: str) -> bool:
     of such words.
     """
     lowered = text.lower()
-    if lowered.isalnum():  # most are, and only two of the rules apply to them
-        return lowered in _SHARED or lowered.count(lowered[0]) == len(lowered) >= SAME
+    bare = lowered.replace("-", "")
+    if bare.isalnum():  # most ids are, UUIDs among them, and then only two of the rules apply
+        is_word = lowered in _SHARED or bare in _SHARED
+        return is_word or bare.count(bare[0]) == len(bare) >= SAME
     return lowered.strip(QUOTES) in _SHARED or _SHAPES.fullmatch(lowered) is not None
 
 
