@@ -83,6 +83,7 @@ class Eid(msgspec.Struct, frozen=True):
     """2.6 section 3.2.27."""
 
     source: str | None = None
+    mm: int | None = None
     uids: list[Uid] | None = None
 
 

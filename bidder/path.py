@@ -26,10 +26,11 @@ from models.caps import Reservation
 from models.catalog import Catalog
 from models.catalog_records import Exchange, Segment
 from models.commands import Steps
-from models.identifiers import NodeId, Pepper
+from models.identifiers import NodeId
 from models.keys import Keys
 from models.notices import NO_NODE, NoticeSigner, NoticeToken
 from models.profile import Person
+from runtime.pepper import pepper_of
 from runtime.redis_link import RedisDownError, RedisReplyError
 from runtime.settings import Settings
 
@@ -113,7 +114,7 @@ class BidPath:
         self.catalog = catalog
         self._counters = counters
         self._keys = Keys(settings.owner)
-        self._pepper = Pepper(settings.identity_pepper)
+        self._pepper = pepper_of(settings)
         self._policy = Policy(
             seat=settings.seat,
             currency=settings.currency,

@@ -282,7 +282,7 @@ def apply(
 
 @app.command()
 def person(
-    identifier: Annotated[str, typer.Argument(help="cookie:, ifa:, email:, phone: or crm:VALUE")],
+    identifier: Annotated[str, typer.Argument(help="cookie:, ifa:, email:, phone:, crm:VALUE ...")],
     config: Config = None,
     json: Json = None,
 ) -> None:

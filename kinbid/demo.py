@@ -22,9 +22,9 @@ from kinbid.monitor import Samples, cpu_ns, read_metrics, roots_of
 from kinbid.scoreboard import Scoreboard
 from kinbid.stack import Options, Stack, StackError
 from kinbid.up import load_demo_catalog
-from models.identifiers import Pepper
 from models.keys import Keys
 from runtime import clock
+from runtime.pepper import pepper_of
 from runtime.redis_link import RedisLink
 from runtime.settings import Settings
 
@@ -86,7 +86,7 @@ class _Demo:
             seed=options.seed,
             persons=options.persons,
             start_ms=clock.now_ms(),
-            pepper=Pepper(stack.settings.identity_pepper),
+            pepper=pepper_of(stack.settings),
         )
         self._metrics: Samples = {}
         self._persons = 0

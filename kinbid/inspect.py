@@ -19,11 +19,12 @@ from models.commands import Steps
 from models.errors import InvalidFieldError, UnknownNameError
 from models.facets import decode_facet
 from models.forest import Settled, settle
-from models.identifiers import NodeId, Pepper, namespace_of, parse_identifier
+from models.identifiers import NodeId, namespace_of, parse_identifier
 from models.keys import Keys
 from models.profile import Header, Person, header_of, newest_fields, person_of, shared_devices
 from models.units import format_money
 from runtime import clock
+from runtime.pepper import pepper_of
 from runtime.redis_link import RedisLink
 from runtime.settings import Settings
 
@@ -37,13 +38,14 @@ async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
 
     Args:
         settings: where Redis and Kafka are.
-        identifier: ``cookie:abc``, ``email:...``, ``phone:...``, ``crm:...``, ``ifa:...``.
+        identifier: ``cookie:abc``, ``email:...``, ``phone:...``, ``crm:...``, ``ifa:...`` and
+            all others of ``docs/identifiers.md``.
 
     Raises:
         KinbidError: the identifier cannot be read, or Redis or Kafka cannot be used.
     """
     namespace, value = parse_identifier(identifier)
-    node = Pepper(settings.identity_pepper).node(namespace, value)
+    node = pepper_of(settings).node(namespace, value)
     if node is None:
         raise InvalidFieldError("identifier", identifier, "an identifier: it is a placeholder")
     catalog = await load_catalog(settings)
@@ -188,7 +190,7 @@ def _nodes(
     refused = personal_use_refused(request)
     if refused is not None:
         return [], refused
-    return nodes_of(request, exchange_id, Pepper(settings.identity_pepper)), None
+    return nodes_of(request, exchange_id, pepper_of(settings)), None
 
 
 async def _find(settings: Settings, nodes: list[NodeId]) -> Found:

@@ -13,8 +13,8 @@ from kinbid.catalog_file import read_catalog_file
 from kinbid.publish import publish_catalog, publish_offers
 from kinbid.stack import Options, Stack, StackError
 from models.catalog_records import CatalogRecord, Offer, record_key
-from models.identifiers import Pepper
 from runtime import clock, kafka
+from runtime.pepper import pepper_of
 from runtime.settings import Settings
 
 __all__ = ["demo_catalog", "interruptible", "load_demo_catalog", "run_up"]
@@ -77,5 +77,5 @@ def run_up(
 
 
 def _offers(settings: Settings, seed: int) -> list[Offer]:
-    pepper = Pepper(settings.identity_pepper)
+    pepper = pepper_of(settings)
     return World(seed=seed, persons=1, start_ms=clock.now_ms(), pepper=pepper).offers()

@@ -6,13 +6,12 @@ is evidence that it belongs to the same person.
 """
 
 import datetime as dt
-import re
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from models.errors import EventError
-from models.identifiers import NodeId
+from models.identifiers import NODE_FORM, NodeId
 from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId
 
 __all__ = [
@@ -42,8 +41,6 @@ MAX_TIME_MS: Final = 10**13
 """The year 2286: a time above it is in other units."""
 MAX_MONEY_MICROS: Final = 10**15
 """A thousand million: above it, sums would outgrow the 64 bits in which they are kept."""
-
-_NODE: Final = re.compile(r"[cepkixu][A-Za-z0-9_-]{22}")
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -190,7 +187,7 @@ def decode_event(payload: bytes) -> Event:
 
 
 def _check_node(field: str, node: str) -> None:
-    if not _NODE.fullmatch(node):
+    if not NODE_FORM.fullmatch(node):
         raise EventError(f"{field}: an identifier is not a hashed node of 23 characters")
 
 

@@ -1,77 +1,93 @@
 """Identifiers: typed, normalised and keyed-hashed before they are stored anywhere.
 
-A :data:`NodeId` is one letter for the namespace and 22 characters of a keyed BLAKE2b digest, so a
-raw e-mail address or phone number never reaches Kafka's state topics, Redis or a log.
+A raw e-mail address or phone number never reaches Kafka's state topics, Redis or a log: only its
+:data:`NodeId` does. ``docs/identifiers.md`` lists what is understood, and what never links.
 """
 
 import base64
-import enum
+import functools
 import hashlib
-import re
-from typing import Final, NewType
-
-import phonenumbers
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from models.errors import InvalidFieldError, UnknownNameError
+from models.namespaces import (
+    HOLDERS,
+    NODE_FORM,
+    TRUST,
+    Holder,
+    Namespace,
+    NodeId,
+    holder_of,
+    is_account,
+    is_crm,
+    is_device,
+    namespace_of,
+)
+from models.normalise import PERSON_BASED, email_digest, normalise
+from models.phones import DEFAULT_REGION, check_region
 
 __all__ = [
+    "BETWEEN_SECRETS",
+    "HOLDERS",
+    "NODE_FORM",
+    "SHORTEST_SECRET",
+    "TRUST",
+    "Holder",
     "Namespace",
     "NodeId",
     "Pepper",
+    "eid",
+    "email_digest",
+    "holder_of",
+    "is_account",
     "is_crm",
     "is_device",
     "namespace_of",
+    "normalise",
     "parse_identifier",
+    "rehash",
     "scoped",
 ]
 
-NodeId = NewType("NodeId", str)
-"""A hashed identifier: namespace letter + 22 url-safe characters."""
-
-MAX_VALUE_LENGTH: Final = 512
-
-
-class Namespace(enum.Enum):
-    """The kinds of identifier; the value is the letter that begins a :data:`NodeId`."""
-
-    CRM = "c"
-    EMAIL = "e"
-    PHONE = "p"
-    COOKIE = "k"
-    IFA = "i"
-    EID = "x"
-    EXCHANGE_USER = "u"
-
-
-_BY_NAME: Final = {space.name.lower(): space for space in Namespace}
-_DEVICE_LETTERS: Final = frozenset("kixu")
-
-PLACEHOLDERS: Final = frozenset(
-    {"", "0", "null", "none", "nil", "nan", "undefined", "unknown", "n/a", "na", "anonymous",
-     "optout", "opt-out", "opted_out", "deleted", "test", "-1", "(null)"}
-)  # fmt: skip
-"""Values that many people share because nobody filled them in; they never become a node."""
-
-_ALL_SAME: Final = re.compile(r"^([0-9a-fx])\1{7,}$")
-_EMAIL: Final = re.compile(r"^[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+$")
-_TEST_PHONE: Final = re.compile(r"^\+1\d{3}55501\d\d$|^\+?(\d)\1{6,}$")
+SHORTEST_SECRET: Final = 8
+BETWEEN_SECRETS: Final = ","
+_EID: Final = Namespace.EID
+_PERSON_EID: Final = Namespace.PERSON_EID
 
 
 class Pepper:
-    """The secret under which identifiers are hashed.
+    """The secrets under which identifiers are hashed.
+
+    Secrets nest: with a second one, a node is the hash of the node that the first gave. So when a
+    secret is rotated, :func:`rehash` turns a stored node into the new one and nobody needs the raw
+    identifiers, which nobody has.
 
     Args:
-        secret: any text of at least eight characters; the same in every process of one owner.
+        secrets: oldest first; each of eight characters or more, without a comma. The same in
+            every process of one owner.
+        phone_region: ISO 3166 country whose national spelling of phone numbers is understood.
+        placeholders: further identifiers that never link, as :func:`parse_identifier` reads them:
+            the owner's own phone numbers and mailboxes, for instance.
+
+    Raises:
+        InvalidFieldError: a secret, the region or a placeholder cannot be used.
     """
 
-    __slots__ = ("_key",)
+    __slots__ = ("_hashers", "_never", "_phone_region")
 
-    def __init__(self, secret: str) -> None:
-        if len(secret) < 8:
-            raise InvalidFieldError(
-                "identity_pepper", "(hidden)", "a secret of 8 characters or more"
-            )
-        self._key = hashlib.blake2b(secret.encode(), digest_size=32).digest()
+    def __init__(
+        self,
+        *secrets: str,
+        phone_region: str = DEFAULT_REGION,
+        placeholders: Iterable[str] = (),
+    ) -> None:
+        if not secrets:
+            raise InvalidFieldError("identity_pepper", "", "one secret or more")
+        self._hashers = tuple(map(_hasher, secrets))
+        self._phone_region = check_region(phone_region)
+        self._never: frozenset[NodeId | None] = frozenset()
+        self._never = frozenset(self.node(*parse_identifier(text)) for text in placeholders)
 
     def node(self, namespace: Namespace, value: str) -> NodeId | None:
         """Normalises and hashes ``value``.
@@ -82,70 +98,137 @@ class Pepper:
         Raises:
             InvalidFieldError: the value cannot be an identifier of this namespace.
         """
-        normal = normalise(namespace, value)
+        normal = normalise(namespace, value, self._phone_region)
         if normal is None:
             return None
-        digest = hashlib.blake2b(normal.encode(), digest_size=16, key=self._key).digest()
-        return NodeId(namespace.value + base64.urlsafe_b64encode(digest)[:22].decode())
+        text = namespace.letter + normal
+        for hasher in self._hashers:
+            text = _hash(text, hasher)
+        node = NodeId(text)
+        return None if node in self._never else node
+
+
+def rehash(node: NodeId, secret: str) -> NodeId:
+    """The node that a stored one becomes when ``secret`` is added to the pepper.
+
+    ``rehash(Pepper("old secret").node(...), "new secret")`` is
+    ``Pepper("old secret", "new secret").node(...)``.
+
+    Raises:
+        InvalidFieldError: the secret is too short, or not one secret.
+    """
+    return NodeId(_hash(node, _hasher(secret)))
+
+
+@functools.lru_cache(maxsize=16)
+def _hasher(secret: str) -> "hashlib.blake2b":
+    text = secret.strip()
+    if len(text) < SHORTEST_SECRET or BETWEEN_SECRETS in text:
+        raise InvalidFieldError(
+            "identity_pepper",
+            "(hidden)",
+            f"a secret of {SHORTEST_SECRET} characters or more, without a comma",
+        )
+    key = hashlib.blake2b(text.encode(), digest_size=32).digest()
+    return hashlib.blake2b(digest_size=16, key=key)
+
+
+def _hash(text: str, hasher: "hashlib.blake2b") -> str:
+    """Letter and digest of a text that begins with its namespace's letter.
+
+    The letter is hashed along, so that a cookie and a customer id of one text have digests that
+    nobody can match.
+    """
+    keyed = hasher.copy()  # a quarter faster than to take in the key each time
+    keyed.update(text.encode("utf-8", "surrogatepass"))
+    return text[0] + base64.urlsafe_b64encode(keyed.digest())[:22].decode()
 
 
 def scoped(scope: str, value: str) -> str:
-    """An id that means something within its scope only: an extended id in its source's, say.
+    """An id that means something within its scope only: a user id in its exchange's, say.
 
     Whoever makes such a node, event producer or bidder, writes it in this form.
     """
     return f"{scope}|{value}"
 
 
-def normalise(namespace: Namespace, value: str) -> str | None:
-    """The canonical text of an identifier, or None for a placeholder.
+def eid(source: str, uid: str, atype: int | None = None) -> tuple[Namespace, str]:
+    """An extended id, as :meth:`Pepper.node` takes it.
 
-    E-mail and advertising ids are lower-cased, phones become E.164; all others are opaque and
-    only stripped of surrounding white space.
+    The same text from another source is another identifier, and so is the same text under another
+    class of agent type: 3 names a person; 1, 2 and none a browser or device; each type of a vendor
+    (500 and above) is a class of its own and counts as a device.
 
-    Raises:
-        InvalidFieldError: too long, or not of the namespace's form.
+    Args:
+        source: the domain of who gave the id, ``eids.source`` of OpenRTB 2.6.
+        uid: the id, ``eids.uids.id``.
+        atype: AdCOM's agent type, ``eids.uids.atype``.
     """
-    text = value.strip()
-    if len(text) > MAX_VALUE_LENGTH:
-        raise InvalidFieldError(namespace.name.lower(), f"{text[:20]}...", "at most 512 characters")
-    lowered = text.lower()
-    if lowered in PLACEHOLDERS or _ALL_SAME.match(lowered.replace("-", "").replace(".", "")):
-        return None
-    if namespace is Namespace.EMAIL:
-        return _normal_email(lowered)
-    if namespace is Namespace.PHONE:
-        return _normal_phone(text)
-    return lowered if namespace is Namespace.IFA else text
+    if "|" in source:
+        source = ""  # no domain: refused like a missing one
+    if atype == PERSON_BASED:
+        return _PERSON_EID, f"{source}|person|{uid}"
+    if atype is None or 0 <= atype < PERSON_BASED:
+        return _EID, f"{source}|device|{uid}"
+    return _EID, f"{source}|{atype}|{uid}"
 
 
-def _normal_email(lowered: str) -> str | None:
-    if not _EMAIL.match(lowered):
-        raise InvalidFieldError("email", "(hidden)", "an address such as name@example.com")
-    local = lowered.partition("@")[0]
-    return None if local in PLACEHOLDERS else lowered
+# -- as people write them --------------------------------------------------------------------------
+
+_Reader = Callable[[str], tuple[Namespace, str]]
 
 
-def _normal_phone(text: str, region: str = "US") -> str | None:
-    try:
-        number = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException:
+def _plain(namespace: Namespace, prefix: str = "") -> _Reader:
+    return lambda value: (namespace, prefix + value)
+
+
+def _read_eid(value: str) -> tuple[Namespace, str]:
+    source, _, rest = value.partition("|")
+    atype, bar, uid = rest.partition("|")
+    if not (source and bar) or not (atype == "" or atype.isdecimal()):
         raise InvalidFieldError(
-            "phone", "(hidden)", "a phone number such as +1 212 736 5000"
-        ) from None
-    normal = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    if _TEST_PHONE.match(normal):
-        return None
-    if not phonenumbers.is_possible_number(number):
-        raise InvalidFieldError("phone", "(hidden)", "a possible phone number, with country code")
-    return normal
+            "identifier",
+            f"eid:{value}",
+            "eid:SOURCE|ATYPE|ID, for example eid:ids.example|3|abc; ATYPE may be empty",
+        )
+    return eid(source, uid, int(atype) if atype else None)
+
+
+def _read_exchange_user(value: str) -> tuple[Namespace, str]:
+    exchange, bar, user = value.partition("|")
+    if not (exchange and bar):
+        raise InvalidFieldError(
+            "identifier",
+            f"exchange_user:{value}",
+            "exchange_user:EXCHANGE|ID, for example exchange_user:north|7",
+        )
+    return Namespace.EXCHANGE_USER, scoped(exchange, user)
+
+
+_READERS: Final[dict[str, _Reader]] = {
+    "crm": _plain(Namespace.CRM),
+    "email": _plain(Namespace.EMAIL),
+    "email_sha256": _plain(Namespace.EMAIL, "sha256:"),
+    "email_sha1": _plain(Namespace.EMAIL, "sha1:"),
+    "email_md5": _plain(Namespace.EMAIL, "md5:"),
+    "loyalty": _plain(Namespace.LOYALTY),
+    "phone": _plain(Namespace.PHONE),
+    "cookie": _plain(Namespace.COOKIE),
+    "ifa": _plain(Namespace.IFA),
+    "session": _plain(Namespace.SESSION),
+    "eid": _read_eid,
+    "exchange_user": _read_exchange_user,
+}
 
 
 def parse_identifier(text: str) -> tuple[Namespace, str]:
     """Reads ``cookie:abc`` as people write it on the command line.
 
+    Also ``email_sha256:DIGITS`` (``email_sha1:``, ``email_md5:``), ``eid:SOURCE|ATYPE|ID`` and
+    ``exchange_user:EXCHANGE|ID``.
+
     Raises:
-        InvalidFieldError: there is no colon.
+        InvalidFieldError: there is no colon, or a part is missing.
         UnknownNameError: the namespace does not exist.
     """
     name, colon, value = text.partition(":")
@@ -153,22 +236,7 @@ def parse_identifier(text: str) -> tuple[Namespace, str]:
         raise InvalidFieldError(
             "identifier", text, "NAMESPACE:VALUE, for example cookie:abc or crm:42"
         )
-    namespace = _BY_NAME.get(name.lower())
-    if namespace is None:
-        raise UnknownNameError("identifier namespace", name, _BY_NAME)
-    return namespace, value
-
-
-def namespace_of(node: NodeId) -> Namespace:
-    """The namespace that the node's first letter names."""
-    return Namespace(node[0])
-
-
-def is_crm(node: NodeId) -> bool:
-    """Whether the node is a customer id of the CRM: it outranks all others as a root."""
-    return node[0] == "c"
-
-
-def is_device(node: NodeId) -> bool:
-    """Whether the node is a browser, device or exchange id, rather than a person's own."""
-    return node[0] in _DEVICE_LETTERS
+    reader = _READERS.get(name.strip().lower())
+    if reader is None:
+        raise UnknownNameError("identifier namespace", name, _READERS)
+    return reader(value)

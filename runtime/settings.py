@@ -13,6 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from models.errors import InvalidFieldError, KinbidError, UnknownNameError
+from models.identifiers import BETWEEN_SECRETS, SHORTEST_SECRET
+from models.phones import check_region
 
 __all__ = [
     "SECRETS",
@@ -28,7 +30,6 @@ __all__ = [
 PREFIX: Final = "KINBID_"
 NOT_SETTINGS: Final = frozenset({"KINBID_CONFIG", "KINBID_RUN_FILE"})
 SECRETS: Final = frozenset({"identity_pepper", "notice_secret"})
-SHORTEST_SECRET: Final = 8
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LEAST: Final = {
     "bidder_workers": 1, "streams_batch_records": 1, "kafka_fetch_wait_ms": 0,
@@ -51,7 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             embedded brokers lack it.
         kafka_replication: replicas of the topics that kinbid creates.
         redis_url: redis://[:password@]host:port/db, rediss:// for TLS, unix:///path.
-        identity_pepper: secret under which identifiers are hashed; the same everywhere.
+        identity_pepper: secrets under which identifiers are hashed, oldest first, with commas
+            between; the same everywhere.
         notice_secret: secret that signs notice URLs; the same in every bidder.
         log_level: least severe level that is logged.
         streams_admin_port: /metrics, /healthz, /readyz of the streams worker; 0 picks one.
@@ -68,6 +70,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             largest cap makes every cap exact, less saves a round trip and may overshoot.
         notice_window_seconds: a notice later than this after its bid is stored, not counted.
         admin_host: where admin ports listen.
+        phone_region: country whose national spelling of phone numbers is understood.
+        identity_placeholders: further identifiers that never link, ``NAMESPACE:VALUE`` with commas
+            between.
     """
 
     owner: str = "demo"
@@ -92,6 +97,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     currency: str = "USD"
     cap_exact_margin: int = 64
     notice_window_seconds: int = 3600
+    phone_region: str = "US"
+    identity_placeholders: str = ""
 
 
 class Sourced(msgspec.Struct, frozen=True):
@@ -169,6 +176,8 @@ def _checked(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever the setti
         raise InvalidFieldError(name, value, f"one of {', '.join(LOG_LEVELS)}")
     if name.endswith("_port") and not 0 <= value <= HIGHEST_PORT:
         raise InvalidFieldError(name, value, f"a port, 0 to {HIGHEST_PORT}")
+    if name == "phone_region":
+        check_region(value)
     if name in LEAST and value < LEAST[name]:
         raise InvalidFieldError(name, value, f"{LEAST[name]} or more")
     return value
@@ -191,13 +200,18 @@ def require_secrets(settings: Settings) -> None:
         SettingsError: one is missing or too short; the text names the variable.
     """
     for name in sorted(SECRETS):
-        secret = getattr(settings, name)
-        if len(secret) < SHORTEST_SECRET:
+        secret: str = getattr(settings, name)
+        if min(map(len, _secrets_in(name, secret))) < SHORTEST_SECRET:
             raise SettingsError(
                 f"{name} is {'too short' if secret else 'not set'}: give every process of this "
                 f"owner the same secret of at least {SHORTEST_SECRET} characters in "
                 f"{PREFIX}{name.upper()}"
             )
+
+
+def _secrets_in(name: str, secret: str) -> list[str]:
+    parts = secret.split(BETWEEN_SECRETS) if name == "identity_pepper" else [secret]
+    return [part.strip() for part in parts]
 
 
 def as_environment(settings: Settings) -> dict[str, str]:

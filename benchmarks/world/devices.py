@@ -7,12 +7,15 @@ from typing import Final, Literal
 
 import msgspec
 
-from models.identifiers import Namespace, NodeId, Pepper, scoped
+from models.identifiers import Namespace, NodeId, Pepper
+from models.identifiers import eid as eid_of
 
-__all__ = ["EID_SOURCE", "Device", "DeviceKind", "Surface", "make_devices", "node_of"]
+__all__ = ["BROWSER", "EID_SOURCE", "Device", "DeviceKind", "Surface", "make_devices", "node_of"]
 
 EID_SOURCE: Final = "id.example"
 """The ``source`` of the extended ids that our own pages see beside the cookie."""
+BROWSER: Final = 1
+"""Their agent type: tied to a browser."""
 
 DeviceKind = Literal["desktop", "phone", "tablet"]
 Surface = Literal["site", "app"]
@@ -123,7 +126,7 @@ def _make_device(rng: random.Random, pepper: Pepper, kind: DeviceKind) -> Device
         eid=eid,
         cookie_node=node_of(pepper, Namespace.COOKIE, cookie) if cookie else None,
         ifa_node=node_of(pepper, Namespace.IFA, ifa) if ifa else None,
-        eid_node=node_of(pepper, Namespace.EID, scoped(EID_SOURCE, eid)) if eid else None,
+        eid_node=node_of(pepper, *eid_of(EID_SOURCE, eid, BROWSER)) if eid else None,
         signs_in=True,
         user_agent=_pick(rng, USER_AGENTS[kind]),
         ip=f"198.{rng.randint(18, 19)}.{rng.randint(0, 255)}.{rng.randint(1, 254)}",

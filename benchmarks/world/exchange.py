@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from benchmarks.world.actions import Canary, Opportunity
-from benchmarks.world.devices import EID_SOURCE, Device
+from benchmarks.world.devices import BROWSER, EID_SOURCE, Device
 from models.units import MICROS, CampaignId, ExchangeId
 
 __all__ = [
@@ -101,7 +101,7 @@ def bid_request(slot: Opportunity, device: Device, place: int) -> tuple[str, byt
     body["site"] = {"id": "site-1", "domain": "news.example", "page": "https://news.example/today"}
     user: dict[str, object] = {"buyeruid": device.cookie}
     if device.eid is not None:
-        user["eids"] = [{"source": EID_SOURCE, "uids": [{"id": device.eid, "atype": 1}]}]
+        user["eids"] = [{"source": EID_SOURCE, "uids": [{"id": device.eid, "atype": BROWSER}]}]
     body["user"] = user
     return request_id, _encode(body)
 

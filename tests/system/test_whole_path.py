@@ -36,7 +36,12 @@ def kinbid(client: Client, *args: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_search_on_the_phone_sells_on_the_desktop_within_one_cap(client: Client) -> None:
-    phone, desk, tablet, mail = fresh("ifa"), fresh("desk"), fresh("tab"), f"{fresh('m')}@a.example"
+    phone, desk, tablet, mail = (
+        str(uuid.uuid4()),
+        fresh("desk"),
+        fresh("tab"),
+        f"{fresh('m')}@a.example",
+    )
     email = client.node(Namespace.EMAIL, mail)
     on_phone = client.node(Namespace.IFA, phone)
     client.offer(flight(101))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bidder.identify import MAX_NODES, nodes_of
-from models.identifiers import Namespace, NodeId
+from models.identifiers import Namespace, NodeId, eid, is_device
 from tests.unit.bidder.support import PEPPER, bid_request, node
 
 IFA = "8F5A3B6C-1D2E-4F60-8123-456789ABCDEF"
@@ -15,17 +15,21 @@ def nodes(exchange: str = "north", **fields: object) -> list[NodeId]:
     return nodes_of(bid_request(**fields), exchange, PEPPER)
 
 
-def eid(*ids: str, source: str = "ids.example") -> dict[str, Any]:
-    return {"source": source, "uids": [{"id": one} for one in ids]}
+def ids(*uids: str, source: str = "ids.example", atype: int = 1) -> dict[str, Any]:
+    return {"source": source, "uids": [{"id": one, "atype": atype} for one in uids]}
+
+
+def eid_node(uid: str, atype: int = 1) -> NodeId:
+    return node(*eid("ids.example", uid, atype))
 
 
 def test_u2_our_cookie_is_trusted_before_extended_ids_and_these_before_the_device() -> None:
     found = nodes(
-        device={"ifa": IFA}, user={"id": "theirs", "buyeruid": "ours", "eids": [eid("e-1")]}
+        device={"ifa": IFA}, user={"id": "theirs", "buyeruid": "ours", "eids": [ids("e-1")]}
     )
     assert found == [
         node(Namespace.COOKIE, "ours"),
-        node(Namespace.EID, "ids.example|e-1"),
+        eid_node("e-1"),
         node(Namespace.IFA, IFA),
     ]
 
@@ -41,22 +45,33 @@ def test_u3_the_exchanges_own_id_means_nothing_at_another_exchange() -> None:
 
 
 def test_u4_extended_ids_are_read_in_both_places_and_merged() -> None:
-    user = {"eids": [eid("a")], "ext": {"eids": [eid("b"), eid("a")]}}
-    expected = [node(Namespace.EID, f"ids.example|{one}") for one in "ab"]
+    user = {"eids": [ids("a")], "ext": {"eids": [ids("b"), ids("a")]}}
+    expected = [eid_node(one) for one in "ab"]
     assert nodes(user=user) == expected
 
 
 def test_u5_an_extended_id_is_the_pair_of_source_and_id() -> None:
-    one, other = nodes(user={"eids": [eid("a"), eid("a", source="other.example")]})
+    one, other = nodes(user={"eids": [ids("a"), ids("a", source="other.example")]})
     assert one != other
 
 
 @pytest.mark.parametrize(
     "value",
-    ["00000000-0000-0000-0000-000000000000", "", "0", "unknown", "null", "ffffffffffffffff", " "],
+    [
+        "00000000-0000-0000-0000-000000000000",
+        "",
+        "0",
+        "unknown",
+        "null",
+        "ffffffffffffffff",
+        " ",
+        "${UID}",
+        "198.51.100.7",
+        "d41d8cd98f00b204e9800998ecf8427e",
+    ],
 )
 def test_u7_a_placeholder_is_nobody_wherever_it_stands(value: str) -> None:
-    user = {"id": value, "buyeruid": value, "eids": [eid(value)], "ext": {"eids": [eid(value)]}}
+    user = {"id": value, "buyeruid": value, "eids": [ids(value)], "ext": {"eids": [ids(value)]}}
     assert nodes(user=user, device={"ifa": value}) == []
 
 
@@ -66,24 +81,61 @@ def test_u7_only_the_advertising_ids_case_is_normalised() -> None:
 
 
 def test_an_eid_without_source_or_an_id_too_long_is_skipped() -> None:
-    broken = [eid("a", source=""), eid("x" * 5_000), {"source": "s"}, eid("good")]
-    expected = [node(Namespace.EID, "ids.example|good")]
+    broken = [ids("a", source=""), ids("x" * 5_000), {"source": "s"}, ids("good")]
+    expected = [eid_node("good")]
     assert nodes(user={"eids": broken, "buyeruid": "y" * 5_000}) == expected
 
 
 def test_no_request_costs_more_than_the_most_nodes() -> None:
-    user = {"buyeruid": "ours", "eids": [eid(*(f"id-{n}" for n in range(10_000)))]}
+    user = {"buyeruid": "ours", "eids": [ids(*(f"id-{n}" for n in range(10_000)))]}
     found = nodes(user=user)
     assert len(found) == MAX_NODES
     assert found[0] == node(Namespace.COOKIE, "ours")
 
 
 def test_repeated_ids_do_not_push_others_out() -> None:
-    user = {"eids": [eid(*["same"] * 10)]}
-    expected = [node(Namespace.EID, "ids.example|same"), node(Namespace.IFA, IFA)]
+    user = {"eids": [ids(*["same"] * 10)]}
+    expected = [eid_node("same"), node(Namespace.IFA, IFA)]
     assert nodes(user=user, device={"ifa": IFA}) == expected
 
 
 def test_a_request_without_user_and_device_has_no_nodes() -> None:
     assert nodes() == []
     assert nodes(user={}, device={}) == []
+
+
+def test_an_id_of_a_person_is_trusted_before_those_of_devices() -> None:
+    user = {"buyeruid": "ours", "eids": [ids("a"), ids("b", atype=501), ids("p", atype=3)]}
+    found = nodes(user=user, device={"ifa": IFA})
+    assert found == [
+        node(Namespace.COOKIE, "ours"),
+        eid_node("p", 3),
+        eid_node("a"),
+        eid_node("b", 501),
+        node(Namespace.IFA, IFA),
+    ]
+    assert [is_device(one) for one in found] == [True, False, True, True, True]
+
+
+def test_one_id_under_two_agent_types_is_two_identifiers() -> None:
+    assert len(nodes(user={"eids": [ids("a"), ids("a", atype=3), ids("a", atype=501)]})) == 3
+    in_app, browser, untyped = (ids("a", atype=2), ids("a"), {**ids(), "uids": [{"id": "a"}]})
+    assert len(nodes(user={"eids": [in_app, browser, untyped]})) == 1
+
+
+def test_the_advertising_id_keeps_its_place_beside_many_extended_ids() -> None:
+    user = {"buyeruid": "ours", "eids": [ids(*(f"id-{n}" for n in range(50)))]}
+    found = nodes(user=user, device={"ifa": IFA})
+    assert len(found) == MAX_NODES
+    assert found[-1] == node(Namespace.IFA, IFA)
+
+
+def test_an_id_that_the_exchange_guessed_names_nobody() -> None:
+    guessed = {**ids("a"), "inserter": "north.example", "matcher": "graph.example", "mm": 5}
+    assert nodes(user={"eids": [guessed]}) == []
+    for method in (None, 0, 1, 2, 3, 4):
+        assert nodes(user={"eids": [{**guessed, "mm": method}]}) == [eid_node("a")]
+
+
+def test_an_advertising_id_of_no_known_form_names_nobody() -> None:
+    assert nodes(device={"ifa": "test-ifa"}) == []

@@ -21,7 +21,7 @@ from tests.unit.bidder.support import (
 
 OWN = b"r:me"
 CRM = node(Namespace.CRM, "42")
-OTHER = node(Namespace.IFA, "another-device")
+OTHER = node(Namespace.IFA, "8f5a3b6c-1d2e-4f60-8123-456789abcd00")
 
 
 def fetch(redis: MemoryRedis, *nodes: NodeId) -> Found:

@@ -40,6 +40,7 @@ from tests.unit.bidder.support import (
 )
 
 ME = {"buyeruid": COOKIE}
+SOME_DEVICE = "8f5a3b6c-1d2e-4f60-8123-456789abcdef"
 LAST_IMPRESSION = catalog(segment(PROSPECT, cap_impressions=1))
 LOOKED_AT_BOTH = Header(searches=(searched(),), products=(viewed(),))
 
@@ -141,9 +142,9 @@ def test_an_unknown_person_and_a_shared_device_get_no_personal_ad(counters: Coun
 
 def test_a_disagreement_of_identifiers_is_counted(counters: Counters) -> None:
     case = Case(counters)
-    ifa = node(Namespace.IFA, "some-device")
+    ifa = node(Namespace.IFA, SOME_DEVICE)
     case.redis.put(Person(None, ifa, Header(searches=(searched(),))))
-    case.answer(device={"ifa": "some-device"})
+    case.answer(device={"ifa": SOME_DEVICE})
     assert case.count("identity_disagreements") == 1
 
 

@@ -3,7 +3,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.identifiers import NodeId
+from models.identifiers import Namespace, NodeId
 from models.keys import KEY_PATTERNS, Keys
 from models.topics import ALL_TOPICS, Topics
 
@@ -32,7 +32,7 @@ def test_every_pattern_is_a_key_and_every_key_a_pattern() -> None:
     assert KEYS.epoch("owner.events.v1", 3) == "owner:epoch:owner.events.v1:3"
 
 
-@given(st.lists(st.sampled_from([NodeId(c + "n" * 22) for c in "cepkixu"]), min_size=2))
+@given(st.lists(st.sampled_from([NodeId(one.letter + "n" * 22) for one in Namespace]), min_size=2))
 def test_no_two_keys_are_the_same(nodes: list[NodeId]) -> None:
     made = {make(node) for node in nodes for make in MADE.values()}
     assert len(made) == len(set(nodes)) * len(MADE)

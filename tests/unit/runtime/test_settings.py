@@ -69,6 +69,7 @@ def test_other_variables_are_no_settings(name: str) -> None:
         ("STREAMS_ADMIN_PORT", "-1", "a port, 0 to 65535"),
         ("BIDDER_WORKERS", "0", "1 or more"),
         ("CAP_EXACT_MARGIN", "-1", "0 or more"),
+        ("PHONE_REGION", "Russia", "a country of ISO 3166, such as US"),
         ("KAFKA_IDEMPOTENCE", "perhaps", "true or false"),
         ("LOG_LEVEL", "LOUD", "one of DEBUG, INFO, WARNING, ERROR, CRITICAL"),
     ],
@@ -82,7 +83,7 @@ def test_a_value_that_cannot_be_used_is_told_with_what_would_be_right(
 
 
 def _read(name: str, value: str) -> str:
-    is_number = name != "LOG_LEVEL" and value.lstrip("-").isdigit()
+    is_number = name not in {"LOG_LEVEL", "PHONE_REGION"} and value.lstrip("-").isdigit()
     return value if is_number else repr(value)
 
 
@@ -131,6 +132,14 @@ def test_a_production_process_names_the_secret_that_it_misses(missing: str) -> N
     with pytest.raises(SettingsError, match=f"{missing} is too short") as caught:
         require_secrets(msgspec.structs.replace(whole, **{missing: "1234567"}))
     assert "1234567" not in str(caught.value)
+
+
+def test_a_short_secret_in_a_chain_of_peppers_is_told() -> None:
+    chain = Settings(identity_pepper=f"{SECRET}, {SECRET} too", notice_secret=SECRET)
+    require_secrets(chain)
+    for pepper in (f"{SECRET},", f"{SECRET},   short   "):
+        with pytest.raises(SettingsError, match="identity_pepper is too short"):
+            require_secrets(msgspec.structs.replace(chain, identity_pepper=pepper))
 
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
