@@ -22,6 +22,7 @@ from models.events import (
     ProductView,
     SignIn,
 )
+from models.identifiers import NodeId
 from models.units import DAY_MS
 
 __all__ = ["Facet", "Purchases", "decode_facet", "encode_facet", "epoch_day", "fold_event", "merge"]
@@ -31,6 +32,8 @@ KEPT_ITEMS: Final = 16
 KEPT_DAYS: Final = 32
 KEPT_ORDERS: Final = 8
 """Orders remembered by id, so that one order told by two sources (shop and CRM) counts once."""
+
+KEPT_SIGN_INS: Final = 8
 
 ToldOrder = tuple[int, int, int]
 """An order as one source told it: time (Unix ms), revenue and margin (micros)."""
@@ -70,6 +73,7 @@ class Facet(msgspec.Struct, frozen=True, array_like=True):
         views, carts: ``ADVERTISER/ITEM`` to the latest view.
         purchases: per advertiser.
         city, tier: from the newest CRM card, seen at ``card_ms``.
+        sign_ins: account to its latest sign-in under this identifier, Unix ms.
     """
 
     watermark: int = -1
@@ -84,6 +88,7 @@ class Facet(msgspec.Struct, frozen=True, array_like=True):
     city: str = ""
     tier: str = ""
     card_ms: int = 0
+    sign_ins: dict[NodeId, int] = {}
 
 
 encode_facet: Final = msgspec.msgpack.Encoder().encode
@@ -139,7 +144,8 @@ def _fold_kind(facet: Facet, event: Event, now: int) -> Facet:
         case CrmCard():
             return _fold_card(facet, event)
         case SignIn():
-            return facet
+            signed_in = dict.fromkeys(event.ids[1:], now)
+            return replace(facet, sign_ins=_latest(signed_in, facet.sign_ins, KEPT_SIGN_INS))
 
 
 def _fold_card(facet: Facet, card: CrmCard) -> Facet:
@@ -197,6 +203,7 @@ def _merge_two(a: Facet, b: Facet) -> Facet:
         city=city,
         tier=tier,
         card_ms=card_ms,
+        sign_ins=_latest(a.sign_ins, b.sign_ins, KEPT_SIGN_INS),
     )
 
 

@@ -69,6 +69,8 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
         buyers: per advertiser, only where there was an order.
         bought: ``ADVERTISER/ITEM`` of what was bought; never advertised again.
         shared: devices on which several CRM persons signed in.
+        sign_ins: accounts and their latest sign-in (Unix ms) on a device of the person, newest
+            first.
     """
 
     searches: tuple[Intent, ...] = ()
@@ -76,6 +78,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     buyers: dict[str, BuyerStats] = {}
     bought: tuple[str, ...] = ()
     shared: tuple[NodeId, ...] = ()
+    sign_ins: tuple[tuple[NodeId, int], ...] = ()
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -151,6 +154,9 @@ def header_of(facet: Facet, shared: tuple[NodeId, ...]) -> Header:
             for item in purchases.items
         ),
         shared=shared,
+        sign_ins=tuple(
+            sorted(facet.sign_ins.items(), key=lambda entry: (entry[1], entry[0]), reverse=True)
+        ),
     )
 
 

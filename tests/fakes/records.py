@@ -53,7 +53,10 @@ events: Final[st.SearchStrategy[Event]] = st.one_of(
         destination=airports, depart_date=dates,
     ),
     st.builds(CartAdd, **common, channel=channels, advertiser=advertisers, item=items),
-    st.builds(SignIn, **common, channel=channels, advertiser=advertisers),
+    st.builds(
+        SignIn, event_id=event_ids, event_time_ms=times, channel=channels, advertiser=advertisers,
+        ids=st.permutations(NODES).map(lambda nodes: tuple(nodes[:2])),
+    ),
     st.builds(
         CrmCard, **common, city=st.sampled_from(["Paris", "Rome"]), tier=st.sampled_from("ab")
     ),

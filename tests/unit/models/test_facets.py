@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.events import CrmCard, Event, Order, PageView, ProductView
+from models.events import CrmCard, Event, Order, PageView, ProductView, SignIn
 from models.facets import (
     KEPT_ITEMS,
     KEPT_SEARCHES,
+    KEPT_SIGN_INS,
     Facet,
     Purchases,
     decode_facet,
@@ -21,6 +22,7 @@ from models.facets import (
     fold_event,
     merge,
 )
+from models.identifiers import NodeId
 from models.identity import decode_watermark
 from models.units import DAY_MS, AdvertiserId
 from tests.fakes.records import NODES, events, folded, orders
@@ -177,6 +179,16 @@ def test_the_newest_card_stands_whatever_the_order() -> None:
     )
     for history in ([old, new], [new, old]):
         assert folded(history).city == "Paris"
+
+
+def test_the_newest_sign_ins_are_kept_whatever_the_order() -> None:
+    accounts = [NodeId(f"e{n:022}") for n in range(KEPT_SIGN_INS + 2)]
+    signed_in: list[Event] = [
+        SignIn(event_id="1", ids=(NODES[0], account), event_time_ms=time_ms + 1, advertiser=AIR)
+        for time_ms, account in enumerate(accounts)
+    ]
+    newest = {account: time_ms + 1 for time_ms, account in enumerate(accounts) if time_ms > 1}
+    assert folded(signed_in).sign_ins == folded(signed_in[::-1]).sign_ins == newest
 
 
 def test_an_unremarkable_event_still_moves_channel_and_watermark() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.caps import CapLedger, decode_ledger, encode_ledger
-from models.events import CartAdd, Event, FlightSearch, Order, ProductView
+from models.events import CartAdd, Event, FlightSearch, Order, ProductView, SignIn
 from models.facets import Facet, encode_facet
 from models.identifiers import NodeId
 from models.identity import Settled, link
@@ -69,6 +69,15 @@ def test_a_buyer_has_the_numbers_of_the_purchase_models() -> None:
     assert (buyer.order_count, buyer.repeat_count, buyer.repeat_mean_micros) == (4, 2, 35)
     assert (buyer.first_order_ms, buyer.last_order_ms) == (1, 5 * DAY_MS)
     assert header.bought == ("air/JFK-LAX/1970-01-11",)
+
+
+def test_the_newest_sign_in_stands_first() -> None:
+    signed_in = [
+        SignIn(event_id=str(n), ids=(NODE, *accounts), event_time_ms=n, advertiser=SHOP)
+        for n, accounts in ((5, NODES[1:3]), (9, NODES[3:4]), (2, NODES[1:2]))
+    ]
+    header = header_of(folded(signed_in), ())
+    assert header.sign_ins == ((NODES[3], 9), (NODES[2], 5), (NODES[1], 5))
 
 
 def test_who_bought_once_has_no_repeat_mean() -> None:
