@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import InvalidFieldError, UnknownNameError
-from models.events import _NODE
+from models.event_base import _NODE
 from models.identifiers import (
     PLACEHOLDERS,
     Namespace,
