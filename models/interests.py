@@ -1,4 +1,4 @@
-"""What a person wants, worked out from their touches: trips, products, carts, steps, visits."""
+"""What a person wants and where they stand with us, worked out from their facet."""
 
 from typing import Final
 
@@ -6,17 +6,23 @@ import msgspec
 
 from models.event_base import Cabin
 from models.facets import Facet
+from models.person_events import ACTIONS, Action
 from models.purchases import Purchases
-from models.touches import CABIN_OF, DAY_DIGITS, SEARCH_HEAD, STEP_LETTERS
+from models.shop_events import STAGES, Stage
+from models.touches import CABIN_OF, CHANNEL_OF, DAY_DIGITS, SEARCH_HEAD, STEP_LETTERS
 from models.units import SECOND_MS, date_of
 
 __all__ = [
     "CartItem",
+    "ContactCount",
+    "DealStage",
     "Interest",
     "Step",
     "TripSearch",
     "booking_steps",
     "cart_items",
+    "contacts",
+    "deal_stage",
     "interests",
     "owned_items",
     "trip_searches",
@@ -159,3 +165,45 @@ def _bought_s(facet: Facet, advertiser: str, item: str) -> int:
 def _by_time(facet: Facet, letter: str) -> list[tuple[int, str]]:
     touches = facet.touches.get(letter, {})
     return sorted(zip(touches.values(), touches, strict=True))
+
+
+class DealStage(msgspec.Struct, frozen=True, gc=False):
+    """How far the deal of an advertiser that moved last has come."""
+
+    order: str
+    stage: Stage
+    reached_ms: int
+
+
+def deal_stage(facet: Facet, advertiser: str) -> DealStage | None:
+    """The deal of ``advertiser`` that moved last; None without one.
+
+    ``order`` is the order's short name (:func:`models.purchases.short_name`).
+    """
+    mine = [
+        (place, key.partition("/")[2])
+        for key, place in facet.deals.items()
+        if key.partition("/")[0] == advertiser
+    ]
+    if not mine:
+        return None
+    (reached_s, stage), order = max(mine)
+    return DealStage(order, STAGES[stage], reached_s * SECOND_MS)
+
+
+class ContactCount(msgspec.Struct, frozen=True, gc=False):
+    """Messages of one channel with one fate: how many, and the latest (Unix ms)."""
+
+    channel: str
+    action: Action
+    count: int
+    latest_ms: int
+
+
+def contacts(facet: Facet) -> list[ContactCount]:
+    """Every kind of contact that there was, newest last."""
+    found = [
+        ContactCount(CHANNEL_OF[name[0]], ACTIONS[int(name[1])], count, latest_s * SECOND_MS)
+        for name, (latest_s, count) in facet.contacts.items()
+    ]
+    return sorted(found, key=lambda one: (one.latest_ms, one.channel, one.action))
