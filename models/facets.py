@@ -65,6 +65,7 @@ __all__ = [
     "attributes",
     "decode_facet",
     "encode_facet",
+    "export_facet",
     "fold_event",
     "merge",
 ]
@@ -119,9 +120,10 @@ class Facet(msgspec.Struct, frozen=True, array_like=True):
     missed_calls: int = 0
 
 
-# One facet, one encoding: maps are written in the order of their keys.
-encode_facet: Final = msgspec.msgpack.Encoder(order="deterministic").encode
+encode_facet: Final = msgspec.msgpack.Encoder().encode
 decode_facet: Final = msgspec.msgpack.Decoder(Facet).decode
+export_facet: Final = msgspec.msgpack.Encoder(order="deterministic").encode
+"""The one encoding of equal facets, to compare by; sorting costs a third more than encoding."""
 
 _replace: Final = msgspec.structs.replace
 

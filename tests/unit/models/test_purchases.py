@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.events import Event, Order, Refund, Refusal
-from models.facets import encode_facet, merge
+from models.facets import export_facet, merge
 from models.purchases import (
     KEPT_BUYS,
     KEPT_ORDERS,
@@ -99,7 +99,7 @@ def test_more_orders_than_stand_by_id_still_add_up_in_any_order(data: st.DataObj
     for event in data.draw(st.permutations(told)):
         parts[data.draw(PARTS)].append(event)
     whole, person = folded(told), merge(map(folded, parts))
-    assert encode_facet(person) == encode_facet(whole)
+    assert export_facet(person) == export_facet(whole)
     found = totals(person.purchases[AIR])
     assert (found.order_count, found.day_count) == (count, count)
     assert found.net_micros == sum(10 + n for n in range(count))

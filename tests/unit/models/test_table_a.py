@@ -46,7 +46,7 @@ from models.events import (
     decode_event,
     encode,
 )
-from models.facets import Facet, attributes, encode_facet, merge
+from models.facets import Facet, attributes, encode_facet, export_facet, merge
 from models.identifiers import Namespace, NodeId, Pepper
 from models.identity import link, settle
 from models.interests import (
@@ -172,9 +172,9 @@ def test_row_09_a_search_tells_cabin_party_and_criteria_of_the_last_time() -> No
 def test_row_12_three_devices_make_one_profile_in_any_order_of_events() -> None:
     seen = [ProductView(**at(NOW_MS + n, node=NODES[n % 3]), item=f"item-{n}") for n in range(9)]
     devices = [folded(seen[n::3]) for n in range(3)]
-    whole = encode_facet(merge(devices))
+    whole = export_facet(merge(devices))
     for order_of_devices in ((2, 0, 1), (1, 2, 0)):
-        assert encode_facet(merge(devices[n] for n in order_of_devices)) == whole
+        assert export_facet(merge(devices[n] for n in order_of_devices)) == whole
 
 
 def test_row_13_what_the_phone_saw_is_known_on_the_desktop() -> None:
@@ -378,7 +378,7 @@ def test_row_44_a_swiped_card_is_seen_at_once() -> None:
 
 def test_row_62_the_same_log_folded_again_is_the_same_to_the_byte() -> None:
     log = [encode(event) for event in one_of_each_channel()]
-    first, again = (encode_facet(folded([decode_event(one) for one in log])) for _ in range(2))
+    first, again = (export_facet(folded([decode_event(one) for one in log])) for _ in range(2))
     assert first == again
 
 
