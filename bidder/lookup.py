@@ -32,6 +32,7 @@ class Found(msgspec.Struct, frozen=True):
         disagrees: another identifier of the request resolves to another person.
         is_shared: the device is used by several CRM persons, so it is nobody's.
         has_expired: reservations lie there whose time is over.
+        is_withdrawn: the person has withdrawn their consent to personal ads, so they are nobody.
     """
 
     person: Person
@@ -39,6 +40,7 @@ class Found(msgspec.Struct, frozen=True):
     disagrees: bool = False
     is_shared: bool = False
     has_expired: bool = False
+    is_withdrawn: bool = False
 
 
 def fetch_person(
@@ -70,11 +72,13 @@ def fetch_person(
             break
     merging = yield from _merging(keys, root, fields)
     # A root that nobody has seen yet has no view of its own until the merge is published.
-    headers = [held[b"h"] for held in (fields, *merging) if b"h" in held]
-    header = decode_header(headers[0]) if headers else Header()
+    headers = [decode_header(held[b"h"]) for held in (fields, *merging) if b"h" in held]
+    header = headers[0] if headers else Header()
     disagrees = len({views[other][0] for other in known}) > 1
     if node in header.shared:
         return Found(Person(node=node), is_known=True, disagrees=disagrees, is_shared=True)
+    if not all(one.personal_ok for one in headers):
+        return Found(Person(), is_known=True, disagrees=disagrees, is_withdrawn=True)
     reservations, expired = _reservations(fields, merging, now_ms, own_field)
     person = Person(node, root, header, _ledger([fields, *merging]), reservations)
     return Found(person, bool(headers), disagrees, has_expired=expired)

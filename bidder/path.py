@@ -47,6 +47,7 @@ KNOWN = metrics.slot("bidder_persons_known")
 UNKNOWN = metrics.slot("bidder_persons_unknown")
 REFUSED = metrics.slot("bidder_persons_refused")
 DISAGREEMENTS = metrics.slot("bidder_identity_disagreements")
+WITHDRAWN = metrics.slot("bidder_persons_withdrawn")
 SHARED = metrics.slot("bidder_shared_devices")
 EXACT = metrics.slot("bidder_exact_reservations")
 CAP_REFUSALS = metrics.slot("bidder_cap_refusals")
@@ -176,6 +177,7 @@ class BidPath:
         counters.add(KNOWN if found.is_known else UNKNOWN)
         counters.add(DISAGREEMENTS, found.disagrees)
         counters.add(SHARED, found.is_shared)
+        counters.add(WITHDRAWN, found.is_withdrawn)
         return found
 
     def _decide(self, case: _Case, excluded: frozenset[str]) -> Decision:

@@ -17,12 +17,14 @@ from bidder.privacy import personal_use_refused
 from models.catalog import Catalog
 from models.commands import Steps
 from models.errors import InvalidFieldError, UnknownNameError
-from models.facets import decode_facet
+from models.facets import attributes, decode_facet
 from models.forest import Settled, settle
 from models.identifiers import NodeId, namespace_of, parse_identifier
 from models.keys import Keys
 from models.profile import Header, Person, header_of, newest_fields, person_of, shared_devices
+from models.touches import CHANNEL_OF, timeline
 from models.units import format_money
+from models.visits import visit_count
 from runtime import clock
 from runtime.pepper import pepper_of
 from runtime.redis_link import RedisLink
@@ -64,10 +66,20 @@ async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
             }
             for one in sorted({*settled.members, *facets})
         ],
-        "facets": {
-            one: msgspec.structs.asdict(decode_facet(encoded))
-            for one, encoded in sorted(facets.items())
+        "facets": {one: _facet(encoded) for one, encoded in sorted(facets.items())},
+        "attributes": {
+            name: {**msgspec.structs.asdict(one), "told": _time(one.told_ms)}
+            for name, one in attributes(facet, third_party=True).values.items()
         },
+        "own_data_only": sorted(
+            one.id for one in catalog.advertisers.values() if not one.third_party_data
+        ),
+        "personal_ads": header.personal_ok,
+        "visits": visit_count(facet.half_hours),
+        "timeline": [
+            {**msgspec.structs.asdict(touch), "time": _time(touch.time_ms)}
+            for touch in timeline(facet.touches)
+        ],
         "searches": [_intent(intent) for intent in header.searches],
         "products": [_intent(intent) for intent in header.products],
         "orders": {name: msgspec.structs.asdict(b) for name, b in header.buyers.items()},
@@ -92,6 +104,12 @@ async def _read(settings: Settings, node: NodeId) -> tuple[Settled, Found]:
         return await link.run(both())
     finally:
         await link.close()
+
+
+def _facet(encoded: bytes) -> dict[str, Any]:
+    facet = decode_facet(encoded)
+    channels = {CHANNEL_OF[letter]: _time(s * 1000) for letter, s in facet.channels.items()}
+    return {**msgspec.structs.asdict(facet), "channels": channels}
 
 
 def _intent(intent: Any) -> dict[str, Any]:  # noqa: ANN401

@@ -51,7 +51,10 @@ def show_person(report: dict[str, Any]) -> None:
         console.print(f"Nothing is known under {report['person']}.")
     console.print(f"person {report['person']}")
     console.print(f"segments: {', '.join(report['segments']) or 'none'}")
-    console.print(f"impressions: {report['impressions']}, spend {report['spend']}\n")
+    console.print(f"impressions: {report['impressions']}, spend {report['spend']}")
+    if not report["personal_ads"]:
+        console.print("consent to personal ads is withdrawn: every bid is for nobody")
+    console.print()
     rows = table("identifiers", "namespace", "node", "events up to", "channels")
     for one in report["identifiers"]:
         facet = report["facets"].get(one["node"], {})
@@ -63,6 +66,7 @@ def show_person(report: dict[str, Any]) -> None:
             ", ".join(facet.get("channels", {})),
         )
     console.print(rows)
+    _show_attributes(report)
     rows = table("\nlooked at", "advertiser", "what", "last seen (UTC)")
     for one in [*report["searches"], *report["products"]]:
         rows.add_row(one["advertiser"], one["key"] + (" (cart)" * one["in_cart"]), one["seen"])
@@ -76,6 +80,21 @@ def show_person(report: dict[str, Any]) -> None:
     for one in report["caps"]:
         cap = f"{one['cap']} in {one['window_seconds']} s"
         rows.add_row(one["campaign"], one["segment"], str(one["billed"]), str(one["reserved"]), cap)
+    console.print(rows)
+
+
+def _show_attributes(report: dict[str, Any]) -> None:
+    """What is believed and who said so, then what happened last on any channel."""
+    rows = table("\nattributes", "name", "value", "source", "told (UTC)", "trust")
+    for name, one in report["attributes"].items():
+        source = one["source"] + " (third party)" * one["is_third_party"]
+        rows.add_row(name, one["value"], source, one["told"], str(one["trust"]))
+    console.print(rows)
+    if report["own_data_only"]:
+        console.print(f"without third parties: {', '.join(report['own_data_only'])}")
+    rows = table(f"\ntimeline ({report['visits']} visits)", "when (UTC)", "channel", "what", "key")
+    for one in report["timeline"]:
+        rows.add_row(one["time"], one["channel"], one["kind"], one["key"])
     console.print(rows)
 
 

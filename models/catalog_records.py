@@ -48,12 +48,15 @@ class Advertiser(_Record, frozen=True, kw_only=True, tag="advertiser"):
     Attributes:
         domain: what ``adomain`` says: bare, without scheme, path or ``www.``.
         iab_categories: of its ads, IAB Content Taxonomy 1.0.
+        third_party_data: whether what third parties say about a person may be used for it; False:
+            the owner's own data alone.
     """
 
     id: AdvertiserId
     name: str
     domain: str
     iab_categories: tuple[str, ...] = ()
+    third_party_data: bool = True
 
     def check(self) -> None:
         """Raises InvalidFieldError where a value cannot be used."""

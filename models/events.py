@@ -5,131 +5,218 @@ Kafka key, so one identifier's events stay in order with one worker. Every furth
 is evidence that it belongs to the same person.
 """
 
-import datetime as dt
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from models.errors import EventError
-from models.identifiers import NODE_FORM, NodeId
-from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId
+from models.event_base import (
+    MAX_IDS,
+    MAX_MONEY_MICROS,
+    Advertiser,
+    Airport,
+    Cabin,
+    Channel,
+    EventRecord,
+    Filters,
+    Item,
+    Items,
+    Label,
+    Name,
+    Seat,
+    Text,
+    check_date,
+    check_money,
+    check_node,
+    check_time,
+)
+from models.identifiers import NodeId
+from models.person_events import (
+    CardContact,
+    Consent,
+    Contact,
+    FormAnswers,
+    Gender,
+    LoyaltyStatus,
+    Registration,
+    TraitTold,
+)
+from models.shop_events import (
+    BookingStep,
+    CartRemove,
+    CouponUsed,
+    OrderStatus,
+    PriceWatch,
+    ProductSearch,
+    Refund,
+    Refusal,
+)
+from models.units import CampaignId, CreativeId, ExchangeId
 
 __all__ = [
     "Billing",
+    "BookingStep",
     "Call",
+    "CardContact",
     "CartAdd",
+    "CartRemove",
+    "Consent",
+    "Contact",
+    "CouponUsed",
     "CrmCard",
     "Event",
     "FlightSearch",
+    "FormAnswers",
+    "LoyaltyStatus",
     "Order",
+    "OrderStatus",
     "Outcome",
     "PageView",
+    "PriceWatch",
+    "ProductSearch",
     "ProductView",
+    "Refund",
+    "Refusal",
+    "Registration",
     "SignIn",
+    "TraitTold",
     "Win",
     "decode_event",
     "decode_outcome",
     "encode",
 ]
 
-Channel = Literal["web", "app", "call", "email", "shop", "crm"]
+FIRST_DATE: Final = "1970-01-01"
+LAST_DATE: Final = "2148-12-31"
 
-Ids: TypeAlias = tuple[NodeId, ...]
-
-MAX_IDS: Final = 8
-MAX_TIME_MS: Final = 10**13
-"""The year 2286: a time above it is in other units."""
-MAX_MONEY_MICROS: Final = 10**15
-"""A thousand million: above it, sums would outgrow the 64 bits in which they are kept."""
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=9)]
+"""Passengers of one search: a booking system takes nine."""
 
 
-class _Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
-    """What every event has.
-
-    Attributes:
-        event_id: unique, chosen by the producer.
-        ids: 1 to 8 nodes; the first is the key.
-        event_time_ms: when it happened, Unix milliseconds.
-        channel: where it happened.
-    """
-
-    event_id: str
-    ids: Ids
-    event_time_ms: int
-    channel: Channel = "web"
-
-
-class PageView(_Record, frozen=True, kw_only=True, tag="page_view"):
+class PageView(EventRecord, frozen=True, kw_only=True, tag="page_view"):
     """A page or screen was seen; ``page`` is its path, without a query."""
 
-    advertiser: AdvertiserId
-    page: str
+    advertiser: Advertiser
+    page: Annotated[str, Meta(max_length=2048)]
 
 
-class ProductView(_Record, frozen=True, kw_only=True, tag="product_view"):
+class ProductView(EventRecord, frozen=True, kw_only=True, tag="product_view"):
     """A product's page was seen."""
 
-    advertiser: AdvertiserId
-    item: str
+    advertiser: Advertiser
+    item: Item
 
 
-class FlightSearch(_Record, frozen=True, kw_only=True, tag="flight_search"):
-    """A flight was searched. ``depart_date`` is the local date, ``YYYY-MM-DD``."""
+class FlightSearch(EventRecord, frozen=True, kw_only=True, tag="flight_search"):
+    """A flight was searched.
 
-    advertiser: AdvertiserId
-    origin: str
-    destination: str
+    Attributes:
+        depart_date: the local date, ``YYYY-MM-DD``.
+        cabin, adults, children: what was asked for.
+        sort, filters: how the results were looked at, in the site's words.
+    """
+
+    advertiser: Advertiser
+    origin: Airport
+    destination: Airport
     depart_date: str
+    cabin: Cabin = ""
+    adults: Count = 1
+    children: Count = 0
+    sort: Label = ""
+    filters: Filters = ()
+
+    def check(self) -> None:
+        """Raises EventError where the date is none on which one can fly."""
+        check_date("depart_date", self.depart_date)
+        if not FIRST_DATE <= self.depart_date <= LAST_DATE:
+            wanted = f"a date from {FIRST_DATE} to {LAST_DATE}"
+            raise EventError(f"depart_date: {self.depart_date!r} is not {wanted}")
 
 
-class CartAdd(_Record, frozen=True, kw_only=True, tag="cart_add"):
+class CartAdd(EventRecord, frozen=True, kw_only=True, tag="cart_add"):
     """An item went into the cart."""
 
-    advertiser: AdvertiserId
-    item: str
+    advertiser: Advertiser
+    item: Item
 
 
-class SignIn(_Record, frozen=True, kw_only=True, tag="sign_in"):
+class SignIn(EventRecord, frozen=True, kw_only=True, tag="sign_in"):
     """Somebody signed in: ``ids`` are the device, then the account's e-mail, phone or CRM id."""
 
-    advertiser: AdvertiserId
+    advertiser: Advertiser
 
 
-class CrmCard(_Record, frozen=True, kw_only=True, tag="crm_card"):
-    """The CRM's card: ``ids`` are the CRM id, then its e-mails and phones."""
+class CrmCard(EventRecord, frozen=True, kw_only=True, tag="crm_card"):
+    """The CRM's card: ``ids`` are the CRM id, then its e-mails and phones.
+
+    What is empty here is not known; a later card without it takes nothing back.
+
+    Attributes:
+        birthday: ``YYYY-MM-DD``.
+        sizes: kind to size, such as ``shoe`` to ``41``.
+        miles: to spend; None: not known.
+        deal_stage: of the customer's present deal, in the CRM's words.
+    """
 
     channel: Channel = "crm"
-    city: str = ""
-    tier: str = ""
+    city: Text = ""
+    tier: Label = ""
+    birthday: str = ""
+    gender: Gender = ""
+    sizes: Annotated[dict[Name, Label], Meta(max_length=8)] = msgspec.field(default_factory=dict)
+    miles: Annotated[int, Meta(ge=0, le=10**12)] | None = None
+    deal_stage: Label = ""
+
+    def check(self) -> None:
+        """Raises EventError where the birthday is not a date."""
+        if self.birthday:
+            check_date("birthday", self.birthday)
 
 
-class Order(_Record, frozen=True, kw_only=True, tag="order"):
+class Order(EventRecord, frozen=True, kw_only=True, tag="order"):
     """A paid order, online or not.
 
     Attributes:
-        order_id: the shop's own; an order counts once.
+        order_id: the shop's own; an order counts once, as it was told for the latest time.
         revenue_micros: what the customer paid, in the owner's currency.
         margin_micros: what is left of it for the advertiser.
         items: the products bought; ``ORIGIN-DESTINATION/DATE`` for a flight.
+        groups: the product groups that they belong to.
+        cabin, seat: of a flight.
     """
 
-    advertiser: AdvertiserId
-    order_id: str
+    advertiser: Advertiser
+    order_id: Annotated[str, Meta(max_length=64)]
     revenue_micros: int
     margin_micros: int
-    items: tuple[str, ...] = ()
+    items: Items = ()
+    groups: Annotated[tuple[Label, ...], Meta(max_length=32)] = ()
+    cabin: Cabin = ""
+    seat: Seat = ""
+
+    def check(self) -> None:
+        """Raises EventError where an amount cannot be used."""
+        check_money("revenue_micros", self.revenue_micros)
+        check_money("margin_micros", self.margin_micros)
 
 
-class Call(_Record, frozen=True, kw_only=True, tag="call"):
+class Call(EventRecord, frozen=True, kw_only=True, tag="call"):
     """A phone call; ``ids`` begin with the caller's number."""
 
     channel: Channel = "call"
-    advertiser: AdvertiserId
+    advertiser: Advertiser
     duration_seconds: int
     missed: bool = False
 
 
-Event: TypeAlias = PageView | ProductView | FlightSearch | CartAdd | SignIn | CrmCard | Order | Call
+Event: TypeAlias = (
+    PageView | ProductView | FlightSearch | CartAdd | SignIn | CrmCard | Order | Call
+    | ProductSearch | CartRemove | BookingStep | Refund | Refusal | OrderStatus | CouponUsed
+    | PriceWatch | Contact | CardContact | Registration | FormAnswers | LoyaltyStatus | Consent
+    | TraitTold
+)  # fmt: skip
 
 
 class _Outcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -176,38 +263,10 @@ def decode_event(payload: bytes) -> Event:
     if not 1 <= len(event.ids) <= MAX_IDS:
         raise EventError(f"ids: {len(event.ids)} identifiers; an event has 1 to {MAX_IDS}")
     for node in event.ids:
-        _check_node("ids", node)
-    _check_time("event_time_ms", event.event_time_ms)
-    if isinstance(event, FlightSearch):
-        _check_date(event.depart_date)
-    elif isinstance(event, Order):
-        _check_money("revenue_micros", event.revenue_micros)
-        _check_money("margin_micros", event.margin_micros)
+        check_node("ids", node)
+    check_time("event_time_ms", event.event_time_ms)
+    event.check()
     return event
-
-
-def _check_node(field: str, node: str) -> None:
-    if not NODE_FORM.fullmatch(node):
-        raise EventError(f"{field}: an identifier is not a hashed node of 23 characters")
-
-
-def _check_time(field: str, time_ms: int) -> None:
-    if not 0 < time_ms < MAX_TIME_MS:
-        raise EventError(f"{field}: {time_ms} is not a time in Unix milliseconds")
-
-
-def _check_money(field: str, micros: int) -> None:
-    if abs(micros) > MAX_MONEY_MICROS:
-        raise EventError(f"{field}: {micros} is more than {MAX_MONEY_MICROS}")
-
-
-def _check_date(depart_date: str) -> None:
-    try:
-        is_plain = dt.date.fromisoformat(depart_date).isoformat() == depart_date
-    except ValueError:
-        is_plain = False
-    if not is_plain:
-        raise EventError(f"depart_date: {depart_date!r} is not a date YYYY-MM-DD")
 
 
 def decode_outcome(payload: bytes) -> Outcome:
@@ -221,8 +280,8 @@ def decode_outcome(payload: bytes) -> Outcome:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise EventError(f"not an outcome: {error}") from error
     if outcome.node:
-        _check_node("node", outcome.node)
-    _check_time("notice_time_ms", outcome.notice_time_ms)
+        check_node("node", outcome.node)
+    check_time("notice_time_ms", outcome.notice_time_ms)
     if not 0 <= outcome.clearing_cpm_micros <= MAX_MONEY_MICROS:
         raise EventError(f"clearing_cpm_micros: {outcome.clearing_cpm_micros} is not a price")
     return outcome

@@ -1,102 +1,131 @@
 """Facets: what was seen under one identifier, folded from its events.
 
 Facets form a commutative monoid: ``merge`` is associative and commutative and ``Facet()`` is its
-unit, so a person's profile is the merge of their identifiers' facets, in whatever order. A facet
-carries the offset of the last event folded into it; a redelivered event changes nothing.
+unit, so a person's profile is the merge of their identifiers' facets, in whatever order. Folding
+an event is merging what that one event says, so late events and events out of order give the
+same facet as ordered ones. A facet carries the offset of the last event folded into it; a
+redelivered event changes nothing.
+
+The law holds because every part is a maximum (:mod:`models.newest`, :mod:`models.visits`,
+:mod:`models.purchases`) or a sum over a closed set of names. Where a part is exact only up to a
+limit, its module says up to which. Whatever the history, a facet is at most
+:data:`MAX_FACET_BYTES` long.
 """
 
-import datetime as dt
-from collections.abc import Iterable, Mapping
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 import msgspec
 
+from models.consents import KEPT_CONSENTS, Consents, consents_of
 from models.events import (
     Call,
-    CartAdd,
+    Consent,
+    Contact,
     CrmCard,
     Event,
-    FlightSearch,
+    FormAnswers,
+    LoyaltyStatus,
     Order,
-    PageView,
-    ProductView,
+    OrderStatus,
+    Refund,
+    Refusal,
+    Registration,
     SignIn,
+    TraitTold,
 )
-from models.units import DAY_MS
+from models.identifiers import NodeId
+from models.newest import add_newest, join_newest
+from models.person_events import ACTIONS
+from models.purchases import (
+    Purchases,
+    join_purchases,
+    newest_word_s,
+    purchases_of,
+    short_name,
+)
+from models.shop_events import STAGES
+from models.touches import LETTER_OF, Touches, join_touches, kind_of
+from models.traits import (
+    KEPT_ANSWERS,
+    KEPT_THIRD_PARTY,
+    KEPT_TRAITS,
+    Attributes,
+    Traits,
+    answers_of,
+    resolve,
+    traits_of,
+)
+from models.units import SECOND_MS
+from models.visits import HALF_HOUR_S, HalfHours, add_half_hour, join_half_hours
 
-__all__ = ["Facet", "Purchases", "decode_facet", "encode_facet", "epoch_day", "fold_event", "merge"]
+__all__ = [
+    "MAX_FACET_BYTES",
+    "Facet",
+    "attributes",
+    "decode_facet",
+    "encode_facet",
+    "export_facet",
+    "fold_event",
+    "merge",
+]
 
-KEPT_SEARCHES: Final = 8
-KEPT_ITEMS: Final = 16
-KEPT_DAYS: Final = 32
-KEPT_ORDERS: Final = 8
-"""Orders remembered by id, so that one order told by two sources (shop and CRM) counts once."""
+MAX_FACET_BYTES: Final = 98_304
+"""Longer than every facet can become: the kept numbers of all parts times their longest texts."""
 
-ToldOrder = tuple[int, int, int]
-"""An order as one source told it: time (Unix ms), revenue and margin (micros)."""
+KEPT_SIGN_INS: Final = 8
+KEPT_DEALS: Final = 8
+KEPT_ADVERTISERS: Final = 8
+"""Advertisers whose orders are kept: those that were heard of last. An owner has few."""
 
-Recent = dict[str, int]
-"""Key to the latest time at which it was seen, Unix ms; bounded to the newest."""
-
-
-class Purchases(msgspec.Struct, frozen=True, array_like=True):
-    """Orders with one advertiser: sufficient statistics of the purchase and spend models.
-
-    ``days`` maps an epoch day to its revenue in micros, newest kept; the first day's is kept
-    apart, since the models count from it. ``orders`` maps the newest order ids to (time, revenue,
-    margin).
-    """
-
-    order_count: int = 0
-    revenue_micros: int = 0
-    margin_micros: int = 0
-    first_order_ms: int = 0
-    last_order_ms: int = 0
-    day_count: int = 0
-    first_day_revenue_micros: int = 0
-    days: dict[int, int] = {}
-    items: Recent = {}
-    orders: dict[str, ToldOrder] = {}
+OWN_PAGES: Final = frozenset({"web", "app"})
+"""Channels on which an event is part of a visit."""
 
 
 class Facet(msgspec.Struct, frozen=True, array_like=True):
     """What was seen under one identifier. The watermark comes first, see ``decode_watermark``.
 
+    Times are Unix seconds, which take half the bytes of milliseconds, unless a name says ``_ms``.
+
     Attributes:
         watermark: offset of the last folded record in this identifier's partition; -1: none.
-        channels: last event per channel.
-        page_views, calls, missed_calls: counts.
-        searches: ``ADVERTISER/ORIGIN-DESTINATION/DATE`` to the latest search.
-        views, carts: ``ADVERTISER/ITEM`` to the latest view.
+        channels: channel's letter to its last event.
+        counts: kind's letter to the number of its events.
+        touches: the newest touches of each kind.
+        half_hours: when there were visits.
+        sign_ins: account to its latest sign-in under this identifier, Unix ms.
         purchases: per advertiser.
-        city, tier: from the newest CRM card, seen at ``card_ms``.
+        deals: ``ADVERTISER/ORDER`` to (time, stage's place in ``STAGES``).
+        contacts: channel's letter and action's place to (latest, how many).
+        traits, third_party: what sources say about the person.
+        answers: ``ADVERTISER/FORM/QUESTION`` to (time, answer).
+        consents: per purpose.
+        calls, missed_calls: counts.
     """
 
     watermark: int = -1
     channels: dict[str, int] = {}
-    page_views: int = 0
+    counts: dict[str, int] = {}
+    touches: Touches = {}
+    half_hours: HalfHours = ()
+    sign_ins: dict[NodeId, int] = {}
+    purchases: dict[str, Purchases] = {}
+    deals: dict[str, tuple[int, int]] = {}
+    contacts: dict[str, tuple[int, int]] = {}
+    traits: Traits = {}
+    third_party: Traits = {}
+    answers: dict[str, tuple[int, str]] = {}
+    consents: Consents = {}
     calls: int = 0
     missed_calls: int = 0
-    searches: Recent = {}
-    views: Recent = {}
-    carts: Recent = {}
-    purchases: dict[str, Purchases] = {}
-    city: str = ""
-    tier: str = ""
-    card_ms: int = 0
 
 
 encode_facet: Final = msgspec.msgpack.Encoder().encode
 decode_facet: Final = msgspec.msgpack.Decoder(Facet).decode
+export_facet: Final = msgspec.msgpack.Encoder(order="deterministic").encode
+"""The one encoding of equal facets, to compare by; sorting costs a third more than encoding."""
 
-
-def epoch_day(date: str) -> int:
-    """Days since 1970-01-01 of an ISO date.
-
-    Raises:
-        ValueError: not ``YYYY-MM-DD``.
-    """
-    return dt.date.fromisoformat(date).toordinal() - 719_163
+_replace: Final = msgspec.structs.replace
 
 
 def fold_event(facet: Facet, event: Event, offset: int) -> Facet:
@@ -107,67 +136,69 @@ def fold_event(facet: Facet, event: Event, offset: int) -> Facet:
         event: the event at ``offset``.
         offset: the record's offset in its partition.
     """
-    now = event.event_time_ms
-    seen = msgspec.structs.replace(
+    now_s = event.event_time_ms // SECOND_MS
+    letter = LETTER_OF[event.channel]
+    kind = kind_of(type(event))
+    channels, counts, touches, visits = (
+        facet.channels, facet.counts, facet.touches, facet.half_hours
+    )  # fmt: skip
+    entries = touches.get(kind.letter) or {}
+    touched = add_newest(entries, letter + kind.text(event), now_s, kind.kept)
+    if channels.get(letter, -1) < now_s:
+        channels = {**channels, letter: now_s}
+    if event.channel in OWN_PAGES:
+        visits = add_half_hour(visits, now_s // HALF_HOUR_S)
+    seen = _replace(
         facet,
         watermark=offset,
-        channels=_latest({event.channel: now}, facet.channels, len(facet.channels) + 1),
+        channels=channels,
+        counts={**counts, kind.letter: counts.get(kind.letter, 0) + 1},
+        touches=touches if touched is entries else {**touches, kind.letter: touched},
+        half_hours=visits,
     )
-    return _fold_kind(seen, event, now)
+    say = _SAID.get(type(event))
+    return seen if say is None else _merge_said(seen, say(event))
 
 
-def _fold_kind(facet: Facet, event: Event, now: int) -> Facet:
-    replace = msgspec.structs.replace
-    match event:
-        case PageView():
-            return replace(facet, page_views=facet.page_views + 1)
-        case ProductView():
-            viewed = {f"{event.advertiser}/{event.item}": now}
-            return replace(facet, views=_latest(viewed, facet.views, KEPT_ITEMS))
-        case FlightSearch():
-            route = f"{event.advertiser}/{event.origin}-{event.destination}/{event.depart_date}"
-            return replace(facet, searches=_latest({route: now}, facet.searches, KEPT_SEARCHES))
-        case CartAdd():
-            added = {f"{event.advertiser}/{event.item}": now}
-            return replace(facet, carts=_latest(added, facet.carts, KEPT_ITEMS))
-        case Order():
-            return _fold_order(facet, event)
-        case Call():
-            return replace(
-                facet, calls=facet.calls + 1, missed_calls=facet.missed_calls + event.missed
-            )
-        case CrmCard():
-            return _fold_card(facet, event)
-        case SignIn():
-            return facet
+def _of_status(event: OrderStatus) -> Facet:
+    deal = f"{event.advertiser}/{short_name(event.order_id)}"
+    return Facet(deals={deal: (event.event_time_ms // SECOND_MS, STAGES.index(event.stage))})
 
 
-def _fold_card(facet: Facet, card: CrmCard) -> Facet:
-    newer = (card.event_time_ms, card.city, card.tier)
-    if newer <= (facet.card_ms, facet.city, facet.tier):
-        return facet
-    return msgspec.structs.replace(
-        facet, card_ms=card.event_time_ms, city=card.city, tier=card.tier
-    )
+def _of_contact(event: Contact) -> Facet:
+    name = f"{LETTER_OF[event.channel]}{ACTIONS.index(event.action)}"
+    return Facet(contacts={name: (event.event_time_ms // SECOND_MS, 1)})
 
 
-def _fold_order(facet: Facet, order: Order) -> Facet:
-    before = facet.purchases.get(order.advertiser, Purchases())
-    now = order.event_time_ms
-    one = Purchases(
-        order_count=1,
-        revenue_micros=order.revenue_micros,
-        margin_micros=order.margin_micros,
-        first_order_ms=now,
-        last_order_ms=now,
-        day_count=1,
-        first_day_revenue_micros=order.revenue_micros,
-        days={now // DAY_MS: order.revenue_micros},
-        items=_latest(dict.fromkeys(order.items, now), {}, KEPT_ITEMS),
-        orders={order.order_id: (now, order.revenue_micros, order.margin_micros)},
-    )
-    purchases = {**facet.purchases, order.advertiser: _merge_purchases(before, one)}
-    return msgspec.structs.replace(facet, purchases=purchases)
+def _of_trait(event: TraitTold) -> Facet:
+    said = traits_of(event)
+    return Facet(third_party=said) if event.third_party else Facet(traits=said)
+
+
+def _of_order(event: Order | Refund | Refusal) -> Facet:
+    return Facet(purchases={event.advertiser: purchases_of(event)})
+
+
+def _of_card(event: CrmCard | Registration | LoyaltyStatus) -> Facet:
+    return Facet(traits=traits_of(event))
+
+
+_SAID: Final[dict[type[Event], Callable[[Any], Facet]]] = {
+    SignIn: lambda e: Facet(sign_ins=dict.fromkeys(e.ids[1:], e.event_time_ms)),
+    Order: _of_order,
+    Refund: _of_order,
+    Refusal: _of_order,
+    OrderStatus: _of_status,
+    Contact: _of_contact,
+    FormAnswers: lambda e: Facet(answers=answers_of(e)),
+    Consent: lambda e: Facet(consents=consents_of(e)),
+    TraitTold: _of_trait,
+    CrmCard: _of_card,
+    Registration: _of_card,
+    LoyaltyStatus: _of_card,
+    Call: lambda e: Facet(calls=1, missed_calls=int(e.missed)),
+}
+"""What an event says beyond that it happened; kinds that say no more stand not here."""
 
 
 def merge(facets: Iterable[Facet]) -> Facet:
@@ -176,104 +207,67 @@ def merge(facets: Iterable[Facet]) -> Facet:
     The result's watermark is the sum of ``watermark + 1`` less one: it rises with every event of
     any of them, and so tells an older merge from a newer one.
     """
-    merged = Facet()
+    merged: Facet | None = None
     for facet in facets:
-        merged = _merge_two(merged, facet)
-    return merged
+        merged = facet if merged is None else _merge_two(merged, facet)
+    return Facet() if merged is None else merged
 
 
 def _merge_two(a: Facet, b: Facet) -> Facet:
-    card_ms, city, tier = max((a.card_ms, a.city, a.tier), (b.card_ms, b.city, b.tier))
-    return Facet(
+    seen = _replace(
+        a,
         watermark=a.watermark + b.watermark + 1,
-        channels=_latest(a.channels, b.channels, len(a.channels) + len(b.channels)),
-        page_views=a.page_views + b.page_views,
+        channels=join_newest(a.channels, b.channels, len(LETTER_OF)),
+        counts={**a.counts, **{k: a.counts.get(k, 0) + n for k, n in b.counts.items()}},
+        touches=join_touches(a.touches, b.touches),
+        half_hours=join_half_hours(a.half_hours, b.half_hours),
+    )
+    return _merge_said(seen, b)
+
+
+def _merge_said(a: Facet, b: Facet) -> Facet:
+    """``a`` with everything of ``b`` that an event says beyond that it happened."""
+    return _replace(
+        a,
+        sign_ins=join_newest(a.sign_ins, b.sign_ins, KEPT_SIGN_INS),
+        purchases=_join_shops(a.purchases, b.purchases),
+        deals=join_newest(a.deals, b.deals, KEPT_DEALS),
+        contacts=_join_contacts(a.contacts, b.contacts),
+        traits=join_newest(a.traits, b.traits, KEPT_TRAITS),
+        third_party=join_newest(a.third_party, b.third_party, KEPT_THIRD_PARTY),
+        answers=join_newest(a.answers, b.answers, KEPT_ANSWERS),
+        consents=join_newest(a.consents, b.consents, KEPT_CONSENTS),
         calls=a.calls + b.calls,
         missed_calls=a.missed_calls + b.missed_calls,
-        searches=_latest(a.searches, b.searches, KEPT_SEARCHES),
-        views=_latest(a.views, b.views, KEPT_ITEMS),
-        carts=_latest(a.carts, b.carts, KEPT_ITEMS),
-        purchases=_merge_maps(a.purchases, b.purchases),
-        city=city,
-        tier=tier,
-        card_ms=card_ms,
     )
 
 
-def _merge_maps(a: Mapping[str, Purchases], b: Mapping[str, Purchases]) -> dict[str, Purchases]:
-    if not b:
-        return dict(a)
-    return {
-        name: _merge_purchases(a.get(name, Purchases()), b.get(name, Purchases()))
-        for name in sorted({*a, *b})
-    }
+def _join_shops(a: dict[str, Purchases], b: dict[str, Purchases]) -> dict[str, Purchases]:
+    joined = dict(a)
+    for name, purchases in b.items():
+        joined[name] = join_purchases(joined[name], purchases) if name in joined else purchases
+    if len(joined) <= KEPT_ADVERTISERS:
+        return joined
+    by_age = sorted(joined, key=lambda name: (newest_word_s(joined[name]), name))
+    return {name: joined[name] for name in by_age[-KEPT_ADVERTISERS:]}
 
 
-def _merge_purchases(a: Purchases, b: Purchases) -> Purchases:
-    """Adds two histories; days shared by both become one day of the models' purchase process."""
-    if not a.order_count:
-        return b
-    if not b.order_count:
-        return a
-    days = {day: a.days.get(day, 0) + b.days.get(day, 0) for day in {*a.days, *b.days}}
-    first_ms = min(a.first_order_ms, b.first_order_ms)
-    first_day = first_ms // DAY_MS
-    first_revenue = _revenue_on(first_day, a) + _revenue_on(first_day, b)
-    # Two sources may differ about one order: the earlier telling stands, in whatever order they
-    # are merged, and the other is taken out again.
-    repeated = {name: max(a.orders[name], b.orders[name]) for name in a.orders if name in b.orders}
-    standing = {name: min(a.orders[name], b.orders[name]) for name in repeated}
-    for order_ms, revenue_micros, _ in repeated.values():
-        days[order_ms // DAY_MS] -= revenue_micros
-        first_revenue -= revenue_micros if order_ms // DAY_MS == first_day else 0
-    left = {order[0] // DAY_MS for order in repeated.values()}
-    left -= {order[0] // DAY_MS for order in standing.values()}
-    empty = [day for day in left if not days[day]]
-    for day in empty:
-        del days[day]
-    orders = {**a.orders, **b.orders, **standing}
-    return Purchases(
-        order_count=a.order_count + b.order_count - len(repeated),
-        revenue_micros=a.revenue_micros + b.revenue_micros - _total(repeated, 1),
-        margin_micros=a.margin_micros + b.margin_micros - _total(repeated, 2),
-        first_order_ms=first_ms,
-        last_order_ms=max(order[0] for order in orders.values()),
-        day_count=a.day_count + b.day_count - len(a.days.keys() & b.days.keys()) - len(empty),
-        first_day_revenue_micros=first_revenue,
-        days=dict(sorted(days.items())[-KEPT_DAYS:]),
-        items=_latest(a.items, b.items, KEPT_ITEMS),
-        orders=_newest_orders(orders),
-    )
+def _join_contacts(
+    a: dict[str, tuple[int, int]], b: dict[str, tuple[int, int]]
+) -> dict[str, tuple[int, int]]:
+    joined = dict(a)
+    for name, (latest_s, count) in b.items():
+        known_s, known_count = joined.get(name, (0, 0))
+        joined[name] = (max(known_s, latest_s), known_count + count)
+    return joined
 
 
-def _total(orders: Mapping[str, ToldOrder], place: int) -> int:
-    return sum(order[place] for order in orders.values())
+def attributes(facet: Facet, *, third_party: bool) -> Attributes:
+    """What is believed of the person: birthday, gender, city, sizes, tier, miles and the like.
 
-
-def _revenue_on(first_day: int, side: Purchases) -> int:
-    if side.first_order_ms // DAY_MS == first_day:
-        return side.first_day_revenue_micros
-    return side.days.get(first_day, 0)
-
-
-def _newest_orders(orders: dict[str, ToldOrder]) -> dict[str, ToldOrder]:
-    newest = sorted(orders.items(), key=lambda entry: (entry[1][0], entry[0]))[-KEPT_ORDERS:]
-    return dict(newest)
-
-
-K = TypeVar("K", bound=str)
-
-
-def _latest(a: Mapping[K, int], b: Mapping[K, int], kept: int) -> dict[K, int]:
-    """The newest ``kept`` keys of both, each at its latest time; ties go by key."""
-    if not b:
-        joined = dict(a)
-    else:
-        joined = dict(b)
-        for key, time_ms in a.items():
-            if time_ms > joined.get(key, -1):
-                joined[key] = time_ms
-    if len(joined) <= kept:
-        return dict(sorted(joined.items()))
-    newest = sorted(joined.items(), key=lambda entry: (entry[1], entry[0]))[-kept:]
-    return dict(sorted(newest))
+    Args:
+        facet: a person's merged facet, or one identifier's.
+        third_party: whether third parties are heard; without them, the answer rests on the
+            owner's own data alone, and says so.
+    """
+    return resolve(facet.traits, facet.third_party if third_party else {})

@@ -6,7 +6,7 @@ from typing import Final, Literal
 import msgspec
 
 from models.commands import Steps
-from models.events import MAX_TIME_MS
+from models.event_base import MAX_TIME_MS
 from models.evidence import DEFAULT_LIMITS, Evidence, Limits, Pair, Verdict, encode_evidence
 from models.forest import Settled
 from models.identifiers import NodeId

@@ -7,11 +7,15 @@ import msgspec
 
 from models.caps import CapLedger, Reservation, decode_ledger, merge_ledgers
 from models.commands import Steps
-from models.facets import Facet, decode_facet, epoch_day, merge
+from models.consents import is_withdrawn
+from models.facets import Facet, decode_facet, merge
 from models.forest import FROZEN_SECONDS, Settled, settle
 from models.identifiers import NodeId
 from models.identity import decode_watermark
+from models.interests import cart_items, interests, owned_items, trip_searches
 from models.keys import Keys
+from models.purchases import Totals, totals
+from models.units import epoch_day
 
 __all__ = [
     "BuyerStats",
@@ -71,6 +75,9 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
         buyers: per advertiser, only where there was an order.
         bought: ``ADVERTISER/ITEM`` of what was bought; never advertised again.
         shared: devices on which several CRM persons signed in.
+        sign_ins: accounts and their latest sign-in (Unix ms) on a device of the person, newest
+            first.
+        personal_ok: False where the person's newest word on personal ads is a withdrawal.
     """
 
     searches: tuple[Intent, ...] = ()
@@ -78,6 +85,8 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     buyers: dict[str, BuyerStats] = {}
     bought: tuple[str, ...] = ()
     shared: tuple[NodeId, ...] = ()
+    sign_ins: tuple[tuple[NodeId, int], ...] = ()
+    personal_ok: bool = True
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -130,46 +139,48 @@ def shared_devices(settled: Settled) -> tuple[NodeId, ...]:
 
 def header_of(facet: Facet, shared: tuple[NodeId, ...]) -> Header:
     """Computes what the bidder needs from a person's merged facet."""
-    carts = facet.carts
-    products = [
-        _product(key, max(seen_ms, carts.get(key, 0)), in_cart=key in carts)
-        for key, seen_ms in {**carts, **facet.views}.items()
-    ]
-    buyers = {
-        advertiser: BuyerStats(
-            order_count=bought.order_count,
-            repeat_count=bought.day_count - 1,
-            first_order_ms=bought.first_order_ms,
-            last_order_ms=bought.last_order_ms,
-            repeat_mean_micros=(bought.revenue_micros - bought.first_day_revenue_micros)
-            // max(1, bought.day_count - 1),
-        )
-        for advertiser, bought in facet.purchases.items()
-    }
+    buyers = {name: _buyer(totals(bought)) for name, bought in facet.purchases.items()}
     return Header(
-        searches=_by_time(_search(key, seen_ms) for key, seen_ms in facet.searches.items()),
-        products=_by_time(products),
-        buyers=buyers,
+        searches=tuple(
+            Intent(one.advertiser, one.trip, one.seen_ms, day=epoch_day(one.trip[-10:]))
+            for one in trip_searches(facet)
+        ),
+        products=_products(facet),
+        buyers={name: buyer for name, buyer in buyers.items() if buyer.order_count},
         bought=tuple(
             f"{advertiser}/{item}"
-            for advertiser, purchases in facet.purchases.items()
-            for item in purchases.items
+            for advertiser, purchases in sorted(facet.purchases.items())
+            for item in owned_items(purchases)
         ),
         shared=shared,
+        sign_ins=tuple(
+            sorted(facet.sign_ins.items(), key=lambda entry: (entry[1], entry[0]), reverse=True)
+        ),
+        personal_ok=not is_withdrawn(facet.consents, "personal_ads"),
     )
 
 
-def _search(key: str, seen_ms: int) -> Intent:
-    advertiser, _, trip = key.partition("/")
-    return Intent(advertiser, trip, seen_ms, day=epoch_day(trip.rpartition("/")[2]))
+def _buyer(orders: Totals) -> BuyerStats:
+    repeat_count = max(0, orders.day_count - 1)
+    return BuyerStats(
+        order_count=orders.order_count,
+        repeat_count=repeat_count,
+        first_order_ms=orders.first_order_ms,
+        last_order_ms=orders.last_order_ms,
+        repeat_mean_micros=(orders.net_micros - orders.first_day_micros) // max(1, repeat_count),
+    )
 
 
-def _product(key: str, seen_ms: int, *, in_cart: bool) -> Intent:
-    advertiser, _, item = key.partition("/")
-    return Intent(advertiser, item, seen_ms, in_cart=in_cart)
-
-
-def _by_time(intents: Iterable[Intent]) -> tuple[Intent, ...]:
+def _products(facet: Facet) -> tuple[Intent, ...]:
+    carts = {(one.advertiser, one.item): one for one in cart_items(facet)}
+    seen_ms = {key: one.added_ms for key, one in carts.items()}
+    for one in interests(facet):
+        key = (one.advertiser, one.item)
+        seen_ms[key] = max(one.seen_ms, seen_ms.get(key, 0))
+    intents = [
+        Intent(*key, at_ms, in_cart=key in carts and carts[key].is_open)
+        for key, at_ms in seen_ms.items()
+    ]
     return tuple(sorted(intents, key=lambda intent: (intent.seen_ms, intent.key)))
 
 

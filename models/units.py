@@ -1,5 +1,6 @@
 """Units that close a name: money in integer micros, time in integer milliseconds."""
 
+import datetime as dt
 from decimal import Decimal, InvalidOperation
 from typing import Final, NewType
 
@@ -15,6 +16,8 @@ __all__ = [
     "CreativeId",
     "ExchangeId",
     "SegmentId",
+    "date_of",
+    "epoch_day",
     "format_money",
     "parse_money",
 ]
@@ -62,3 +65,17 @@ def format_money(micros: int) -> str:
     units, rest = divmod(abs(micros), MICROS)
     decimals = f"{rest:06d}".rstrip("0").ljust(2, "0")
     return f"{'-' if micros < 0 else ''}{units}.{decimals}"
+
+
+def epoch_day(date: str) -> int:
+    """Days since 1970-01-01 of an ISO date.
+
+    Raises:
+        ValueError: not ``YYYY-MM-DD``.
+    """
+    return dt.date.fromisoformat(date).toordinal() - 719_163
+
+
+def date_of(day: int) -> str:
+    """The ISO date of an epoch day."""
+    return dt.date.fromordinal(day + 719_163).isoformat()

@@ -21,6 +21,7 @@ from models.catalog_records import CatalogRecord, Offer
 from models.commands import Steps
 from models.events import Billing, Event, Outcome, ProductView, SignIn
 from models.evidence import Evidence
+from models.facets import MAX_FACET_BYTES
 from models.forest import FROZEN_SECONDS
 from models.identifiers import Namespace, NodeId, Pepper
 from models.keys import KEY_PATTERNS, Keys
@@ -28,6 +29,7 @@ from models.links import LinkResult, judge, link
 from models.profile import publish, publish_all
 from models.splits import SPLIT_SECONDS, note
 from models.topics import ALL_TOPICS, Topics
+from models.touches import KINDS, kind_of
 from models.units import DAY_MS, AdvertiserId, CampaignId, CreativeId, ExchangeId
 from models.value.price import Factors
 from runtime.redis_link import FUNCTIONS
@@ -38,7 +40,7 @@ from tests.unit.deploy.metric_names import Exposed, bidder_metrics, streams_metr
 
 OWN_PAGES = [
     *(f"docs/{name}.md" for name in
-      ("redis-keys", "topics", "metrics", "configuration", "glossary")),
+      ("redis-keys", "topics", "metrics", "configuration", "glossary", "profiles")),
     "CONTRIBUTING.md",
     "CHANGELOG.md",
 ]  # fmt: skip
@@ -437,6 +439,21 @@ def test_the_glossary_explains_every_record_and_every_factor_of_the_price() -> N
     wanted = {f"{record.__module__}.{record.__name__}" for record in records}
     wanted |= {f"models.value.price.Factors.{name}" for name in Factors.__struct_fields__}
     assert wanted - explained == set()
+
+
+# -- profiles --------------------------------------------------------------------------------------
+
+
+def test_the_profiles_page_lists_every_kind_of_touch_and_how_many_are_kept() -> None:
+    records: defaultdict[str, list[str]] = defaultdict(list)
+    for record in typing.get_args(Event):
+        records[kind_of(record).name].append(record.__name__)
+    listed = {
+        bare(kind): (sorted(re.findall(r"`(\w+)`", names)), int(kept))
+        for kind, names, kept, _ in rows(sections(page("profiles"))["Touches"])
+    }
+    assert listed == {kind.name: (sorted(records[kind.name]), kind.kept) for kind in KINDS.values()}
+    assert f"{MAX_FACET_BYTES:,} bytes" in page("profiles")
 
 
 # -- the other pages -------------------------------------------------------------------------------

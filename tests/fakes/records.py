@@ -5,64 +5,159 @@ from typing import Final
 
 from hypothesis import strategies as st
 
+from models.event_base import CHANNELS
 from models.events import (
     Billing,
+    BookingStep,
     Call,
+    CardContact,
     CartAdd,
+    CartRemove,
+    Consent,
+    Contact,
+    CouponUsed,
     CrmCard,
     Event,
     FlightSearch,
+    FormAnswers,
+    LoyaltyStatus,
     Order,
+    OrderStatus,
     PageView,
+    PriceWatch,
+    ProductSearch,
     ProductView,
+    Refund,
+    Refusal,
+    Registration,
     SignIn,
+    TraitTold,
     Win,
 )
 from models.facets import Facet, fold_event
 from models.identifiers import NodeId
+from models.person_events import ACTIONS, CONTACT_CHANNELS, PURPOSES
+from models.shop_events import STAGES
 from models.units import DAY_MS, AdvertiserId, CampaignId, CreativeId, ExchangeId
 
-__all__ = ["NODES", "billings", "events", "folded", "orders", "outcomes"]
+__all__ = ["NODES", "billings", "deals", "events", "folded", "orders", "outcomes"]
 
 NODES: Final = tuple(NodeId("k" + letter * 22) for letter in "abcdef")
 
 START_MS: Final = 1_700_000_000_000
-times = st.integers(START_MS, START_MS + 20 * DAY_MS)
+times = st.one_of(
+    st.integers(START_MS, START_MS + 20 * DAY_MS),
+    # Few moments, so that many things happen in one second.
+    st.integers(0, 3).map(lambda step: START_MS + step * 700),
+)
 advertisers = st.sampled_from([AdvertiserId("air"), AdvertiserId("shop")])
 items = st.sampled_from([f"item-{number}" for number in range(24)])
+few_items = st.lists(items, max_size=3).map(tuple)
+words = st.sampled_from(["", "price", "newest"])
 ids = st.sampled_from([(node,) for node in NODES])
 channels = st.sampled_from(["web", "app", "shop"])
 dates = st.sampled_from(["2026-01-31", "2026-02-28", "2027-12-01"])
 airports = st.sampled_from(["JFK", "LAX", "ORD"])
 event_ids = st.uuids().map(str)
 common = {"event_id": event_ids, "ids": ids, "event_time_ms": times}
+shopping = {**common, "channel": channels, "advertiser": advertisers}
+order_ids = st.sampled_from([*(f"o{number}" for number in range(8)), "a-long-order-id"])
+cabins = st.sampled_from(["", "economy", "business"])
+genders = st.sampled_from(["", "female", "male"])
+birthdays = st.sampled_from(["", "1980-02-29"])
+filters = st.lists(st.sampled_from(["direct", "bag"]), max_size=2).map(tuple)
 
 orders: Final = st.builds(
-    Order, **common, channel=channels, advertiser=advertisers,
-    order_id=st.sampled_from([f"o{number}" for number in range(8)]),
-    revenue_micros=st.integers(1, 10**9), margin_micros=st.integers(0, 10**8),
-    items=st.lists(items, max_size=3).map(tuple),
+    Order, **shopping, order_id=order_ids, revenue_micros=st.integers(1, 10**9),
+    margin_micros=st.integers(0, 10**8), items=few_items, cabin=cabins,
+    seat=st.sampled_from(["", "window", "aisle"]),
+    groups=st.lists(st.sampled_from([f"group-{n}" for n in range(12)]), max_size=2).map(tuple),
 )  # fmt: skip
 """Orders with few ids, so that several sources tell of one."""
 
-events: Final[st.SearchStrategy[Event]] = st.one_of(
-    st.builds(PageView, **common, channel=channels, advertiser=advertisers, page=st.just("/")),
-    st.builds(ProductView, **common, channel=channels, advertiser=advertisers, item=items),
+refunds = st.builds(
+    Refund, **shopping, order_id=order_ids, refunded_micros=st.integers(0, 10**9),
+    refunded_margin_micros=st.integers(0, 10**8), items=few_items,
+)  # fmt: skip
+refusals = st.builds(
+    Refusal, **shopping, order_id=order_ids, reason=st.sampled_from(["late", "dear"]),
+    refused_micros=st.integers(0, 10**9), items=few_items,
+)  # fmt: skip
+deals: Final = st.one_of(orders, refunds, refusals)
+"""Orders and what became of them, in any order: a refund may come before its order."""
+
+browsing = st.one_of(
+    st.builds(PageView, **shopping, page=st.sampled_from(["/", "/deals", "/help", "/a", "/b"])),
+    st.builds(ProductView, **shopping, item=items),
     st.builds(
-        FlightSearch, **common, channel=channels, advertiser=advertisers, origin=airports,
-        destination=airports, depart_date=dates,
+        FlightSearch, **shopping, origin=airports, destination=airports, depart_date=dates,
+        cabin=cabins, adults=st.integers(1, 2), children=st.integers(0, 2), sort=words,
+        filters=filters,
     ),
-    st.builds(CartAdd, **common, channel=channels, advertiser=advertisers, item=items),
-    st.builds(SignIn, **common, channel=channels, advertiser=advertisers),
+    st.builds(ProductSearch, **shopping, query=words, group=words, sort=words, filters=filters),
+    st.builds(CartAdd, **shopping, item=items),
+    st.builds(CartRemove, **shopping, item=items),
+    st.builds(BookingStep, **shopping, item=items, step=st.integers(1, 4)),
+    st.builds(PriceWatch, **shopping, item=items),
+    st.builds(CouponUsed, **shopping, coupon=words),
+    st.builds(OrderStatus, **shopping, order_id=order_ids, stage=st.sampled_from(STAGES)),
+)  # fmt: skip
+
+personal = st.one_of(
     st.builds(
-        CrmCard, **common, city=st.sampled_from(["Paris", "Rome"]), tier=st.sampled_from("ab")
+        SignIn, event_id=event_ids, event_time_ms=times, channel=channels, advertiser=advertisers,
+        ids=st.permutations(NODES).map(lambda nodes: tuple(nodes[:2])),
     ),
-    orders,
+    st.builds(
+        CrmCard, **common, city=st.sampled_from(["", "Paris", "Rome"]),
+        tier=st.sampled_from("ab"), birthday=birthdays, gender=genders,
+        miles=st.none() | st.integers(0, 100), deal_stage=words,
+        sizes=st.dictionaries(st.sampled_from(["shoe", "shirt"]), words),
+    ),
     st.builds(
         Call, **common, advertiser=advertisers, duration_seconds=st.integers(0, 100),
         missed=st.booleans(),
     ),
+    st.builds(
+        Contact, **common, channel=st.sampled_from(sorted(CONTACT_CHANNELS)),
+        advertiser=advertisers, action=st.sampled_from(ACTIONS), topic=words,
+    ),
+    st.builds(
+        CardContact, **common, channel=st.sampled_from(["terminal", "card"]),
+        advertiser=advertisers, place=words,
+    ),
+    st.builds(
+        Registration, **common, advertiser=advertisers, gender=genders, birthday=birthdays,
+        city=st.sampled_from(["", "Oslo"]),
+    ),
+    st.builds(
+        FormAnswers, **common, advertiser=advertisers, kind=st.sampled_from(["quiz", "survey"]),
+        form=st.just("f"),
+        answers=st.dictionaries(
+            st.integers(0, 30).map(lambda n: f"q{n}"), words, min_size=1, max_size=3
+        ),
+    ),
+    st.builds(
+        LoyaltyStatus, **common, advertiser=advertisers, tier=st.sampled_from(["", "gold"]),
+        miles=st.none() | st.integers(0, 100),
+    ),
+    st.builds(
+        Consent, **common, channel=st.sampled_from(CHANNELS),
+        source=st.sampled_from(["cmp", "crm"]),
+        granted=st.just(()), withdrawn=st.lists(st.sampled_from(PURPOSES), min_size=1, unique=True).map(tuple),
+    ),
+    st.builds(
+        Consent, **common, source=st.just("cmp"),
+        granted=st.lists(st.sampled_from(PURPOSES), min_size=1, unique=True).map(tuple),
+    ),
+    st.builds(
+        TraitTold, **common, source=st.integers(0, 20).map(lambda n: f"s{n}"),
+        third_party=st.booleans(), name=st.sampled_from(["city", "pets", "car"]),
+        value=st.sampled_from(["a", "b"]), trust=st.integers(0, 100),
+    ),
 )  # fmt: skip
+
+events: Final[st.SearchStrategy[Event]] = st.one_of(browsing, personal, deals)
 
 notice = {
     "node": st.sampled_from(NODES),

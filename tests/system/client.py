@@ -82,11 +82,12 @@ class Client:
             advertiser=AIRLINE,
         )  # fmt: skip
 
-    def search(self, device: NodeId, route: str) -> FlightSearch:
+    def search(self, device: NodeId, route: str, *, seconds_ago: int = 0) -> FlightSearch:
         origin, _, destination = route.partition("-")
         return FlightSearch(
-            event_id=f"f{next(_numbers)}", ids=(device,), event_time_ms=self.now_ms(),
-            advertiser=AIRLINE, origin=origin, destination=destination, depart_date=DEPART_DATE,
+            event_id=f"f{next(_numbers)}", ids=(device,),
+            event_time_ms=self.now_ms() - seconds_ago * 1000, advertiser=AIRLINE, origin=origin,
+            destination=destination, depart_date=DEPART_DATE,
         )  # fmt: skip
 
     # -- as an exchange --------------------------------------------------------------------

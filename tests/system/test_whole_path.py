@@ -95,7 +95,9 @@ def test_a_first_order_changes_price_cap_and_creative_at_the_next_request(client
     cookie = fresh("c")
     device = client.node(Namespace.COOKIE, cookie)
     client.offer(flight(102, route="JFK-SFO"), flight(103, route="EWR-BOS"))
-    client.produce(client.search(device, "JFK-SFO"), client.search(device, "EWR-BOS"))
+    client.produce(
+        client.search(device, "JFK-SFO", seconds_ago=2), client.search(device, "EWR-BOS")
+    )
     before = client.until(
         lambda: client.bid(cookie=cookie), lambda b: b is not None and "EWR" in b["adm"]
     )

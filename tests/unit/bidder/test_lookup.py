@@ -103,6 +103,22 @@ def test_another_device_of_a_person_with_a_shared_one_is_theirs() -> None:
     assert not fetch(redis).is_shared
 
 
+def test_who_has_withdrawn_consent_is_nobody_and_nothing_is_kept_for_them() -> None:
+    redis = MemoryRedis()
+    redis.put(person(Header(searches=(searched(),), personal_ok=False), billed=2))
+    found = fetch(redis)
+    assert (found.is_withdrawn, found.is_known) == (True, True)
+    assert found.person == Person()
+
+
+def test_a_withdrawal_counts_while_its_person_is_being_merged() -> None:
+    redis = MemoryRedis()
+    redis.put(Person(None, NODE, Header(personal_ok=False)))
+    redis.put(rooted(CRM))
+    merging(redis, NODE, CRM)
+    assert fetch(redis).is_withdrawn
+
+
 def test_others_reservations_count_while_they_are_open_and_our_own_field_does_not() -> None:
     redis = MemoryRedis()
     redis.put(person())

@@ -140,6 +140,19 @@ def test_an_unknown_person_and_a_shared_device_get_no_personal_ad(counters: Coun
     assert (case.count("shared_devices"), case.count("persons_unknown")) == (1, 1)
 
 
+def test_who_has_withdrawn_consent_gets_no_personal_ad_from_the_next_bid_on(
+    counters: Counters,
+) -> None:
+    case = Case(counters)
+    case.redis.put(person(Header(searches=(searched(),))))
+    assert BRAND not in campaigns(case.answer())
+    case.redis.put(person(Header(searches=(searched(),), personal_ok=False)))
+    answer = case.answer()
+    assert campaigns(answer) == [BRAND]
+    assert token_of(bids_of(answer)[0]).node == ""
+    assert (answer.reserved, case.count("persons_withdrawn")) == ((), 1)
+
+
 def test_a_disagreement_of_identifiers_is_counted(counters: Counters) -> None:
     case = Case(counters)
     ifa = node(Namespace.IFA, SOME_DEVICE)

@@ -1,14 +1,24 @@
 import json
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import EventError
-from models.events import Event, Outcome, decode_event, decode_outcome, encode
-from tests.fakes.records import NODES, events, outcomes
+from models.events import (
+    CrmCard,
+    Event,
+    FlightSearch,
+    Outcome,
+    decode_event,
+    decode_outcome,
+    encode,
+)
+from models.facets import decode_facet, encode_facet
+from models.profile import header_of
+from models.touches import timeline
+from tests.fakes.records import NODES, events, folded, outcomes
 
 EVENT: dict[str, Any] = {
     "type": "flight_search", "event_id": "1", "ids": [NODES[0], NODES[1]], "event_time_ms": 1,
@@ -22,6 +32,28 @@ ORDER: dict[str, Any] = {
 BILLING: dict[str, Any] = {
     "type": "billing", "node": NODES[0], "nonce": "n", "campaign": "C", "creative": "R",
     "exchange": "E", "clearing_cpm_micros": 1, "notice_time_ms": 1, "personal": True,
+}  # fmt: skip
+
+
+CONTACT: dict[str, Any] = {
+    "type": "contact", "event_id": "1", "ids": [NODES[0]], "event_time_ms": 1, "advertiser": "air",
+    "channel": "push", "action": "opened",
+}  # fmt: skip
+CONSENT: dict[str, Any] = {
+    "type": "consent", "event_id": "1", "ids": [NODES[0]], "event_time_ms": 1, "source": "cmp",
+    "granted": ["email"],
+}  # fmt: skip
+CARD: dict[str, Any] = {
+    "type": "crm_card", "event_id": "1", "ids": [NODES[0]], "event_time_ms": 1, "channel": "crm",
+    "city": "Rome", "tier": "gold",
+}  # fmt: skip
+REFUND: dict[str, Any] = {
+    "type": "refund", "event_id": "1", "ids": [NODES[0]], "event_time_ms": 1, "advertiser": "air",
+    "order_id": "o", "refunded_micros": 1,
+}  # fmt: skip
+FORM: dict[str, Any] = {
+    "type": "form_answers", "event_id": "1", "ids": [NODES[0]], "event_time_ms": 1,
+    "advertiser": "air", "kind": "quiz", "form": "sofa", "answers": {"size": "corner"},
 }  # fmt: skip
 
 
@@ -50,15 +82,18 @@ json_values = st.recursive(
 )
 
 
-@given(st.sampled_from([EVENT, ORDER]), st.data())
+@given(st.sampled_from([EVENT, ORDER, CONTACT, CONSENT, CARD, REFUND, FORM]), st.data())
 def test_what_is_accepted_can_be_kept(record: dict[str, Any], data: st.DataObject) -> None:
-    """Any field of any value is refused, or goes into a facet's encoding."""
+    """Any field of any value is refused, or goes into a facet's encoding and out of it again."""
     field = data.draw(st.sampled_from(sorted(record)))
     try:
         event = decode_event(json.dumps({**record, field: data.draw(json_values)}).encode())
     except EventError:
         return
-    msgspec.msgpack.encode(event)
+    facet = decode_facet(encode_facet(folded([event])))
+    assert facet == folded([event])
+    timeline(facet.touches)
+    header_of(facet, ())
 
 
 @pytest.mark.parametrize(
@@ -88,6 +123,32 @@ def test_what_is_accepted_can_be_kept(record: dict[str, Any], data: st.DataObjec
         (ORDER, "revenue_micros", "12"),
         (ORDER, "margin_micros", -(10**16)),
         (ORDER, "items", [1]),
+        (EVENT, "depart_date", "1969-12-31"),
+        (EVENT, "depart_date", "2149-01-01"),
+        (EVENT, "origin", "NINE-CHARS"),
+        (EVENT, "adults", 10),
+        (EVENT, "cabin", "hold"),
+        (EVENT, "filters", ["f"] * 9),
+        (EVENT, "sort", "s" * 33),
+        (ORDER, "order_id", "o" * 65),
+        (ORDER, "items", ["i" * 65]),
+        (ORDER, "items", ["i"] * 201),
+        (ORDER, "advertiser", "a" * 65),
+        (ORDER, "seat", "roof"),
+        (CONTACT, "channel", "web"),
+        (CONTACT, "action", "eaten"),
+        (CONSENT, "withdrawn", ["email"]),
+        (CONSENT, "granted", []),
+        (CONSENT, "granted", ["everything"]),
+        (CONSENT, "source", "two words"),
+        (CARD, "birthday", "29.02.1980"),
+        (CARD, "miles", -1),
+        (CARD, "sizes", {"a b": "1"}),
+        (CARD, "city", "c" * 65),
+        (REFUND, "refunded_micros", -1),
+        (REFUND, "refunded_margin_micros", 10**16),
+        (FORM, "answers", {}),
+        (FORM, "form", "a/b"),
     ],
 )
 def test_an_event_that_is_wrong_names_its_field(
@@ -120,6 +181,15 @@ def test_an_event_that_lacks_a_field_names_it(field: str) -> None:
 def test_an_outcome_that_is_wrong_names_its_field(field: str, value: object) -> None:
     with pytest.raises(EventError, match=field):
         decode_outcome(json.dumps({**BILLING, field: value}).encode())
+
+
+def test_a_record_of_fewer_fields_still_decodes() -> None:
+    """What producers wrote before a kind grew: the new fields have their defaults."""
+    search, card = decode_event(json.dumps(EVENT).encode()), decode_event(json.dumps(CARD).encode())
+    assert isinstance(search, FlightSearch)
+    assert (search.cabin, search.adults, search.children, search.filters) == ("", 1, 0, ())
+    assert isinstance(card, CrmCard)
+    assert (card.city, card.birthday, card.sizes, card.miles) == ("Rome", "", {}, None)
 
 
 def test_an_impression_may_be_nobodys() -> None:

@@ -5,13 +5,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.caps import CapLedger, decode_ledger, encode_ledger
-from models.events import CartAdd, Event, FlightSearch, Order, ProductView
+from models.events import (
+    CartAdd,
+    Consent,
+    Event,
+    FlightSearch,
+    Order,
+    ProductView,
+    Refund,
+    Refusal,
+    SignIn,
+)
 from models.evidence import Evidence
 from models.facets import Facet, encode_facet
 from models.forest import Settled
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.links import link
+from models.person_events import Purpose
 from models.profile import (
     Header,
     Intent,
@@ -22,6 +33,7 @@ from models.profile import (
     person_of,
     publish,
 )
+from models.purchases import totals
 from models.units import DAY_MS, AdvertiserId
 from tests.fakes.memory_store import MemoryStore, Runner, interleave, run
 from tests.fakes.records import NODES, events, folded
@@ -40,36 +52,75 @@ def bought(order_id: str, time_ms: int, revenue_micros: int, *items: str) -> Ord
 
 def test_a_search_is_an_intent_with_its_day() -> None:
     search = FlightSearch(
-        event_id="1", ids=(NODE,), event_time_ms=5, advertiser=AIR, origin="JFK",
+        event_id="1", ids=(NODE,), event_time_ms=5_000, advertiser=AIR, origin="JFK",
         destination="LAX", depart_date="1970-01-11",
     )  # fmt: skip
     header = header_of(folded([search]), ())
-    assert header.searches == (Intent("air", "JFK-LAX/1970-01-11", 5, day=10),)
+    assert header.searches == (Intent("air", "JFK-LAX/1970-01-11", 5_000, day=10),)
 
 
 def test_a_product_seen_and_put_into_the_cart_is_one_intent_newest_last() -> None:
     seen: list[Event] = [
-        CartAdd(event_id="1", ids=(NODE,), event_time_ms=3, advertiser=SHOP, item="bag"),
-        ProductView(event_id="2", ids=(NODE,), event_time_ms=2, advertiser=SHOP, item="bag"),
-        ProductView(event_id="3", ids=(NODE,), event_time_ms=4, advertiser=SHOP, item="hat"),
-        ProductView(event_id="4", ids=(NODE,), event_time_ms=1, advertiser=SHOP, item="cap"),
+        CartAdd(event_id="1", ids=(NODE,), event_time_ms=3_000, advertiser=SHOP, item="bag"),
+        ProductView(event_id="2", ids=(NODE,), event_time_ms=2_000, advertiser=SHOP, item="bag"),
+        ProductView(event_id="3", ids=(NODE,), event_time_ms=4_000, advertiser=SHOP, item="hat"),
+        ProductView(event_id="4", ids=(NODE,), event_time_ms=1_000, advertiser=SHOP, item="cap"),
     ]
     assert header_of(folded(seen), ()).products == (
-        Intent("shop", "cap", 1), Intent("shop", "bag", 3, in_cart=True), Intent("shop", "hat", 4)
+        Intent("shop", "cap", 1_000), Intent("shop", "bag", 3_000, in_cart=True),
+        Intent("shop", "hat", 4_000),
     )  # fmt: skip
 
 
 def test_a_buyer_has_the_numbers_of_the_purchase_models() -> None:
     """The first day is in neither the repeat count nor the mean; one day is one purchase."""
     orders = [
-        bought("1", 1, 100, "JFK-LAX/1970-01-11"), bought("2", 2, 50),
+        bought("1", 1_000, 100, "JFK-LAX/1970-01-11"), bought("2", 2_000, 50),
         bought("3", 3 * DAY_MS, 30), bought("4", 5 * DAY_MS, 40),
     ]  # fmt: skip
     header = header_of(folded(orders), ())
     buyer = header.buyers["air"]
     assert (buyer.order_count, buyer.repeat_count, buyer.repeat_mean_micros) == (4, 2, 35)
-    assert (buyer.first_order_ms, buyer.last_order_ms) == (1, 5 * DAY_MS)
+    assert (buyer.first_order_ms, buyer.last_order_ms) == (1_000, 5 * DAY_MS)
     assert header.bought == ("air/JFK-LAX/1970-01-11",)
+
+
+def test_the_newest_sign_in_stands_first() -> None:
+    signed_in = [
+        SignIn(event_id=str(n), ids=(NODE, *accounts), event_time_ms=n, advertiser=SHOP)
+        for n, accounts in ((5, NODES[1:3]), (9, NODES[3:4]), (2, NODES[1:2]))
+    ]
+    header = header_of(folded(signed_in), ())
+    assert header.sign_ins == ((NODES[3], 9), (NODES[2], 5), (NODES[1], 5))
+
+
+def test_who_withdrew_personal_ads_may_not_be_addressed() -> None:
+    def word(
+        time_ms: int, granted: tuple[Purpose, ...] = (), withdrawn: tuple[Purpose, ...] = ()
+    ) -> Consent:
+        return Consent(
+            event_id="1", ids=(NODE,), event_time_ms=time_ms, source="cmp", granted=granted,
+            withdrawn=withdrawn,
+        )  # fmt: skip
+
+    granted, withdrawn = word(5, granted=("personal_ads",)), word(6, withdrawn=("personal_ads",))
+    assert header_of(folded([]), ()).personal_ok
+    assert header_of(folded([word(9, withdrawn=("email",))]), ()).personal_ok
+    assert not header_of(folded([withdrawn, granted]), ()).personal_ok
+    assert header_of(folded([withdrawn, word(7, granted=("personal_ads",))]), ()).personal_ok
+
+
+def test_who_refused_their_only_order_is_no_buyer() -> None:
+    refused = Refusal(event_id="x", ids=(NODE,), event_time_ms=1, advertiser=AIR, order_id="1")
+    assert header_of(folded([bought("1", 1, 100), refused]), ()).buyers == {}
+
+
+def test_what_was_given_back_may_be_advertised_again() -> None:
+    back = Refund(
+        event_id="r", ids=(NODE,), event_time_ms=9_000, advertiser=AIR, order_id="1",
+        refunded_micros=50, items=("hat",),
+    )  # fmt: skip
+    assert header_of(folded([bought("1", 1, 100, "hat", "cap"), back]), ()).bought == ("air/cap",)
 
 
 def test_who_bought_once_has_no_repeat_mean() -> None:
@@ -106,7 +157,7 @@ def test_a_person_is_the_merge_of_their_identifiers() -> None:
         f"k:{NODES[1]}".encode(): b"1",
     }
     facet, ledger = person_of(Settled(NODES[0], fields))
-    assert facet.purchases["air"].order_count == 2
+    assert totals(facet.purchases["air"]).order_count == 2
     assert ledger == CapLedger(0, {"C": {"n": 1}}, 1, 5)
 
 

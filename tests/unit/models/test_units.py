@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.errors import InvalidFieldError
-from models.units import MAX_AMOUNT, MICROS, format_money, parse_money
+from models.units import MAX_AMOUNT, MICROS, date_of, epoch_day, format_money, parse_money
 
 amounts = st.integers(0, MAX_AMOUNT * MICROS - 1)
 
@@ -57,3 +57,11 @@ def test_anything_else_is_refused_by_name(text: str) -> None:
         assert Decimal(text) * MICROS == micros >= 0
         return
     assert (refusal.field, refusal.value) == ("fare", text)
+
+
+@pytest.mark.parametrize(
+    ("date", "day"), [("1970-01-01", 0), ("1970-01-02", 1), ("2026-01-31", 20484)]
+)
+def test_epoch_days_count_from_1970(date: str, day: int) -> None:
+    assert epoch_day(date) == day
+    assert date_of(day) == date

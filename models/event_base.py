@@ -1,0 +1,120 @@
+"""What all events share: their base, the channels, and how long a text may be.
+
+Every text and every list of an event has a limit here, so that no record, however odd, makes a
+facet grow without bound. A record beyond a limit is refused with the field's name; only a page's
+path is taken as it is and cut where it is kept.
+"""
+
+import datetime as dt
+from typing import Annotated, Final, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+from models.errors import EventError
+from models.identifiers import NODE_FORM, NodeId
+from models.units import AdvertiserId
+
+__all__ = [
+    "CHANNELS",
+    "MAX_IDS",
+    "MAX_MONEY_MICROS",
+    "MAX_TIME_MS",
+    "Advertiser",
+    "Airport",
+    "Cabin",
+    "Channel",
+    "EventRecord",
+    "Filters",
+    "Ids",
+    "Item",
+    "Items",
+    "Label",
+    "Name",
+    "Seat",
+    "Text",
+    "check_date",
+    "check_money",
+    "check_node",
+    "check_time",
+]
+
+Channel = Literal[
+    "web", "app", "call", "email", "shop", "crm",
+    "chat", "sms", "push", "terminal", "card", "social",
+]  # fmt: skip
+"""Where something happened: ``terminal`` is a shop's, ``card`` a swipe at a till or an ATM."""
+
+CHANNELS: Final[tuple[Channel, ...]] = (
+    "web", "app", "call", "email", "shop", "crm",
+    "chat", "sms", "push", "terminal", "card", "social",
+)  # fmt: skip
+
+Ids: TypeAlias = tuple[NodeId, ...]
+
+MAX_IDS: Final = 8
+MAX_TIME_MS: Final = 10**13
+"""The year 2286: a time above it is in other units."""
+MAX_MONEY_MICROS: Final = 10**15
+"""A thousand million: above it, sums would outgrow the 64 bits in which they are kept."""
+
+Advertiser: TypeAlias = Annotated[AdvertiserId, Meta(max_length=64)]
+Item: TypeAlias = Annotated[str, Meta(max_length=64)]
+"""A product's id, or a trip ``ORIGIN-DESTINATION/DATE``."""
+Items: TypeAlias = Annotated[tuple[Item, ...], Meta(max_length=200)]
+Airport: TypeAlias = Annotated[str, Meta(max_length=8)]
+Label: TypeAlias = Annotated[str, Meta(max_length=32)]
+"""A short word that a producer chose: a sort order, a reason, a place."""
+Name: TypeAlias = Annotated[str, Meta(pattern=r"^[\w.:-]{1,32}$")]
+"""A word that becomes part of a key: letters, digits, ``_ . : -``, at most 32."""
+Text: TypeAlias = Annotated[str, Meta(max_length=64)]
+Filters: TypeAlias = Annotated[tuple[Label, ...], Meta(max_length=8)]
+
+Cabin = Literal["", "economy", "premium", "business", "first"]
+Seat = Literal["", "window", "middle", "aisle"]
+
+
+class EventRecord(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+    """What every event has.
+
+    Attributes:
+        event_id: unique, chosen by the producer.
+        ids: 1 to 8 nodes; the first is the key.
+        event_time_ms: when it happened, Unix milliseconds.
+        channel: where it happened.
+    """
+
+    event_id: Annotated[str, Meta(max_length=256)]
+    ids: Ids
+    event_time_ms: int
+    channel: Channel = "web"
+
+    def check(self) -> None:
+        """Raises EventError where a value cannot be used that its type allows."""
+
+
+def check_node(field: str, node: str) -> None:
+    """Raises EventError unless ``node`` is a hashed identifier."""
+    if not NODE_FORM.fullmatch(node):
+        raise EventError(f"{field}: an identifier is not a hashed node of 23 characters")
+
+
+def check_time(field: str, time_ms: int) -> None:
+    """Raises EventError unless ``time_ms`` is a time in Unix milliseconds."""
+    if not 0 < time_ms < MAX_TIME_MS:
+        raise EventError(f"{field}: {time_ms} is not a time in Unix milliseconds")
+
+
+def check_money(field: str, micros: int) -> None:
+    """Raises EventError where sums of such amounts would outgrow 64 bits."""
+    if abs(micros) > MAX_MONEY_MICROS:
+        raise EventError(f"{field}: {micros} is more than {MAX_MONEY_MICROS}")
+
+
+def check_date(field: str, date: str) -> None:
+    """Raises EventError unless ``date`` is written ``YYYY-MM-DD``."""
+    try:
+        is_plain = dt.date.fromisoformat(date).isoformat() == date
+    except ValueError:
+        is_plain = False
+    if not is_plain:
+        raise EventError(f"{field}: {date!r} is not a date YYYY-MM-DD")

@@ -1,0 +1,209 @@
+"""What a person wants and where they stand with us, worked out from their facet."""
+
+from typing import Final
+
+import msgspec
+
+from models.event_base import Cabin
+from models.facets import Facet
+from models.person_events import ACTIONS, Action
+from models.purchases import Purchases
+from models.shop_events import STAGES, Stage
+from models.touches import CABIN_OF, CHANNEL_OF, DAY_DIGITS, SEARCH_HEAD, STEP_LETTERS
+from models.units import SECOND_MS, date_of
+
+__all__ = [
+    "CartItem",
+    "ContactCount",
+    "DealStage",
+    "Interest",
+    "Step",
+    "TripSearch",
+    "booking_steps",
+    "cart_items",
+    "contacts",
+    "deal_stage",
+    "interests",
+    "owned_items",
+    "trip_searches",
+    "visited_ms",
+]
+
+VISIT_LETTERS: Final = ("w", "a")
+NEVER: Final = -1
+"""Before every Unix second."""
+
+
+class TripSearch(msgspec.Struct, frozen=True, gc=False):
+    """A trip that was searched, with what was asked for the last time.
+
+    Attributes:
+        advertiser: on whose pages.
+        trip: ``ORIGIN-DESTINATION/DATE``.
+        seen_ms: the latest search, Unix ms, whole seconds.
+        cabin, adults, children: empty cabin: any.
+        sort, filters: as the site calls them; filters joined by commas.
+    """
+
+    advertiser: str
+    trip: str
+    seen_ms: int
+    cabin: Cabin = ""
+    adults: int = 1
+    children: int = 0
+    sort: str = ""
+    filters: str = ""
+
+
+class Interest(msgspec.Struct, frozen=True, gc=False):
+    """A product that was looked at: the latest time, and on how many days of the last 32."""
+
+    advertiser: str
+    item: str
+    seen_ms: int
+    days_count: int
+
+
+class CartItem(msgspec.Struct, frozen=True, gc=False):
+    """An item that was put into the cart.
+
+    ``is_open``: neither taken out nor ordered since.
+    """
+
+    advertiser: str
+    item: str
+    added_ms: int
+    is_open: bool
+
+
+class Step(msgspec.Struct, frozen=True, gc=False):
+    """How far the booking of an item has come; ``is_open``: the item was not ordered since."""
+
+    advertiser: str
+    item: str
+    step: int
+    reached_ms: int
+    is_open: bool
+
+
+def trip_searches(facet: Facet) -> list[TripSearch]:
+    """Each trip once, as it was searched last; newest last."""
+    found: dict[tuple[str, str], tuple[int, TripSearch]] = {}
+    for seen_s, key in _by_time(facet, "s"):
+        text = key[1 : 1 + SEARCH_HEAD]
+        place, _, criteria = key[1 + SEARCH_HEAD :].partition(";")
+        advertiser, _, route = place.partition("/")
+        trip = f"{route}/{date_of(int(text[:DAY_DIGITS], 16))}"
+        sort, _, filters = criteria.partition(";")
+        search = TripSearch(
+            advertiser, trip, seen_s * SECOND_MS, CABIN_OF[text[-3]], int(text[-2]),
+            int(text[-1]), sort, filters,
+        )  # fmt: skip
+        found[advertiser, trip] = (seen_s, search)
+    return [one for _, one in sorted(found.values(), key=lambda e: (e[0], e[1].trip))]
+
+
+def interests(facet: Facet) -> list[Interest]:
+    """Products looked at, the strongest interest last: most days, then newest."""
+    days: dict[tuple[str, str], set[str]] = {}
+    seen: dict[tuple[str, str], int] = {}
+    for seen_s, key in _by_time(facet, "v"):
+        advertiser, _, item = key[2:].partition("/")
+        days.setdefault((advertiser, item), set()).add(key[1])
+        seen[advertiser, item] = seen_s
+    found = [
+        Interest(advertiser, item, seen[advertiser, item] * SECOND_MS, len(letters))
+        for (advertiser, item), letters in days.items()
+    ]
+    return sorted(found, key=lambda one: (one.days_count, one.seen_ms, one.item))
+
+
+def cart_items(facet: Facet) -> list[CartItem]:
+    """Items that were ever put into the cart, newest last."""
+    added: dict[str, int] = {}
+    closed: dict[str, int] = {}
+    for seen_s, key in _by_time(facet, "c"):
+        (added if key[1] == "+" else closed)[key[2:]] = seen_s
+    found = []
+    for key, added_s in added.items():
+        advertiser, _, item = key.partition("/")
+        ended_s = max(closed.get(key, NEVER), _bought_s(facet, advertiser, item))
+        found.append(CartItem(advertiser, item, added_s * SECOND_MS, added_s > ended_s))
+    return sorted(found, key=lambda one: (one.added_ms, one.item))
+
+
+def booking_steps(facet: Facet) -> list[Step]:
+    """The furthest step of each item's latest booking second, newest last."""
+    found: dict[str, tuple[int, int]] = {}
+    for seen_s, key in _by_time(facet, "b"):
+        reached = (seen_s, STEP_LETTERS.index(key[1]))
+        found[key[2:]] = max(reached, found.get(key[2:], reached))
+    steps = []
+    for key, (seen_s, step) in sorted(found.items(), key=lambda entry: (entry[1], entry[0])):
+        advertiser, _, item = key.partition("/")
+        is_open = seen_s > _bought_s(facet, advertiser, item)
+        steps.append(Step(advertiser, item, step, seen_s * SECOND_MS, is_open))
+    return steps
+
+
+def owned_items(purchases: Purchases) -> list[str]:
+    """Items bought and neither given back nor refused since."""
+    returned = purchases.returned
+    return [item for item, s in sorted(purchases.items.items()) if s > returned.get(item, NEVER)]
+
+
+def visited_ms(facet: Facet) -> int:
+    """The last event on web or app, Unix ms, whole seconds; 0 without any."""
+    return max(facet.channels.get(letter, 0) for letter in VISIT_LETTERS) * SECOND_MS
+
+
+def _bought_s(facet: Facet, advertiser: str, item: str) -> int:
+    purchases = facet.purchases.get(advertiser)
+    return NEVER if purchases is None else purchases.items.get(item, NEVER)
+
+
+def _by_time(facet: Facet, letter: str) -> list[tuple[int, str]]:
+    touches = facet.touches.get(letter, {})
+    return sorted(zip(touches.values(), touches, strict=True))
+
+
+class DealStage(msgspec.Struct, frozen=True, gc=False):
+    """How far the deal of an advertiser that moved last has come."""
+
+    order: str
+    stage: Stage
+    reached_ms: int
+
+
+def deal_stage(facet: Facet, advertiser: str) -> DealStage | None:
+    """The deal of ``advertiser`` that moved last; None without one.
+
+    ``order`` is the order's short name (:func:`models.purchases.short_name`).
+    """
+    mine = [
+        (place, key.partition("/")[2])
+        for key, place in facet.deals.items()
+        if key.partition("/")[0] == advertiser
+    ]
+    if not mine:
+        return None
+    (reached_s, stage), order = max(mine)
+    return DealStage(order, STAGES[stage], reached_s * SECOND_MS)
+
+
+class ContactCount(msgspec.Struct, frozen=True, gc=False):
+    """Messages of one channel with one fate: how many, and the latest (Unix ms)."""
+
+    channel: str
+    action: Action
+    count: int
+    latest_ms: int
+
+
+def contacts(facet: Facet) -> list[ContactCount]:
+    """Every kind of contact that there was, newest last."""
+    found = [
+        ContactCount(CHANNEL_OF[name[0]], ACTIONS[int(name[1])], count, latest_s * SECOND_MS)
+        for name, (latest_s, count) in facet.contacts.items()
+    ]
+    return sorted(found, key=lambda one: (one.latest_ms, one.channel, one.action))

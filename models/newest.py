@@ -1,0 +1,41 @@
+"""Maps that keep the newest entries: the part of which order-free facets are made.
+
+An entry's value is its time, or a tuple that begins with it. Two values of one key are joined by
+their maximum, and a map keeps the greatest ``kept`` of (value, key). Both together are exact: a
+key is dropped only where ``kept`` other keys are newer, and those only become newer still. So the
+result does not depend on the order in which entries came, nor on how they were split.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+__all__ = ["add_newest", "join_newest"]
+
+K = TypeVar("K", bound=str)
+V = TypeVar("V", int, tuple[Any, ...])
+
+NOTHING: Final = -1
+
+
+def add_newest(entries: dict[K, int], key: K, time: int, kept: int) -> dict[K, int]:
+    """``entries`` after one more time of ``key``; the same object where nothing changes."""
+    known = entries.get(key, NOTHING)
+    if known >= time:
+        return entries
+    added = {**entries, key: time}
+    if known == NOTHING and len(added) > kept:
+        del added[min(zip(added.values(), added, strict=True))[1]]
+    return added
+
+
+def join_newest(a: dict[K, V], b: Mapping[K, V], kept: int) -> dict[K, V]:
+    """The newest ``kept`` entries of both, each key at its greatest value."""
+    joined = dict(a)
+    for key, value in b.items():
+        known = joined.get(key)
+        if known is None or value > known:
+            joined[key] = value
+    if len(joined) <= kept:
+        return joined
+    newest = sorted(zip(joined.values(), joined, strict=True))[-kept:]
+    return {key: value for value, key in newest}

@@ -1,0 +1,134 @@
+"""Traits: what sources say about a person, and which of them is believed.
+
+A trait is kept for every source that told it, at that source's newest word. Who is believed is
+decided on reading, by a rule without order: the most trusted source, then the newest word, then
+the greater value. What third parties say stands apart, so that an advertiser can do without it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from models.event_base import EventRecord
+from models.events import CrmCard, FormAnswers, LoyaltyStatus, Registration, TraitTold
+from models.units import SECOND_MS
+
+__all__ = [
+    "KEPT_ANSWERS",
+    "KEPT_THIRD_PARTY",
+    "KEPT_TRAITS",
+    "Attribute",
+    "Attributes",
+    "Traits",
+    "answers_of",
+    "resolve",
+    "traits_of",
+]
+
+Traits = dict[str, tuple[int, int, str]]
+"""``NAME@SOURCE`` to (Unix seconds, trust 0 to 100, value)."""
+
+KEPT_TRAITS: Final = 48
+KEPT_THIRD_PARTY: Final = 16
+KEPT_ANSWERS: Final = 16
+
+LOYALTY_TRUST: Final = 95
+CRM_TRUST: Final = 90
+ACCOUNT_TRUST: Final = 80
+"""The programme knows its own tiers best; staff check cards; people mistype in a form."""
+
+
+class Attribute(msgspec.Struct, frozen=True, gc=False):
+    """A trait as it is believed.
+
+    Attributes:
+        value: what is believed.
+        source: who said so.
+        told_ms: when, Unix ms, whole seconds.
+        trust: 0 to 100.
+        is_third_party: it is not the owner's own data.
+    """
+
+    value: str
+    source: str
+    told_ms: int
+    trust: int
+    is_third_party: bool = False
+
+
+class Attributes(msgspec.Struct, frozen=True):
+    """All attributes of a person, and the sources on which they rest.
+
+    Attributes:
+        values: name to attribute.
+        sources: every source of one of the values, sorted.
+        rests_on_third_parties: one of them is a third party; False: own data alone.
+    """
+
+    values: dict[str, Attribute]
+    sources: tuple[str, ...]
+    rests_on_third_parties: bool
+
+
+def traits_of(event: EventRecord) -> Traits:
+    """What one event says about the person; empty for events that say nothing."""
+    match event:
+        case CrmCard():
+            said = {"city": event.city, "tier": event.tier, "birthday": event.birthday}
+            said |= {"gender": event.gender, "deal_stage": event.deal_stage}
+            said |= {"miles": "" if event.miles is None else str(event.miles)}
+            said |= {f"size.{kind}": size for kind, size in event.sizes.items()}
+            return _told(said, "crm", CRM_TRUST, event)
+        case Registration():
+            said = {"city": event.city, "gender": event.gender, "birthday": event.birthday}
+            return _told(said, "account", ACCOUNT_TRUST, event)
+        case LoyaltyStatus():
+            miles = "" if event.miles is None else str(event.miles)
+            return _told(
+                {"tier": event.tier, "miles": miles}, event.advertiser, LOYALTY_TRUST, event
+            )
+        case TraitTold():
+            return _told({event.name: event.value}, event.source, event.trust, event)
+        case _:
+            return {}
+
+
+def answers_of(event: FormAnswers) -> dict[str, tuple[int, str]]:
+    """``ADVERTISER/FORM/QUESTION`` to (Unix seconds, answer)."""
+    now_s = event.event_time_ms // SECOND_MS
+    return {
+        f"{event.advertiser}/{event.form}/{question}": (now_s, answer)
+        for question, answer in event.answers.items()
+    }
+
+
+def _told(said: Mapping[str, str], source: str, trust: int, event: EventRecord) -> Traits:
+    now_s = event.event_time_ms // SECOND_MS
+    return {f"{name}@{source}": (now_s, trust, value) for name, value in said.items() if value}
+
+
+def resolve(own: Traits, third_party: Traits) -> Attributes:
+    """Decides whom to believe; give an empty ``third_party`` to rest on own data alone."""
+    best: dict[str, tuple[int, int, str, str, bool]] = {}
+    for name, claim in _claims((own, False), (third_party, True)):
+        if name not in best or claim > best[name]:
+            best[name] = claim
+    values = {
+        name: Attribute(value, source, told_s * SECOND_MS, trust, is_third_party)
+        for name, (trust, told_s, value, source, is_third_party) in sorted(best.items())
+    }
+    return Attributes(
+        values,
+        tuple(sorted({one.source for one in values.values()})),
+        any(one.is_third_party for one in values.values()),
+    )
+
+
+def _claims(
+    *told: tuple[Traits, bool],
+) -> Iterable[tuple[str, tuple[int, int, str, str, bool]]]:
+    for traits, is_third_party in told:
+        for key, (told_s, trust, value) in traits.items():
+            name, _, source = key.partition("@")
+            yield name, (trust, told_s, value, source, is_third_party)

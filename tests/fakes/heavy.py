@@ -1,0 +1,135 @@
+"""A history as large as the limits of the events allow, to press a facet against its bound."""
+
+import random
+from collections.abc import Callable
+from typing import Any, Final
+
+from models.event_base import CHANNELS
+from models.events import (
+    BookingStep,
+    CardContact,
+    CartAdd,
+    CartRemove,
+    Consent,
+    Contact,
+    CouponUsed,
+    CrmCard,
+    Event,
+    FlightSearch,
+    FormAnswers,
+    LoyaltyStatus,
+    Order,
+    OrderStatus,
+    PageView,
+    PriceWatch,
+    ProductSearch,
+    ProductView,
+    Refund,
+    Refusal,
+    SignIn,
+    TraitTold,
+    decode_event,
+    encode,
+)
+from models.identifiers import NodeId
+from models.person_events import ACTIONS, CONTACT_CHANNELS, PURPOSES
+from models.shop_events import STAGES
+from models.units import DAY_MS, AdvertiserId
+
+__all__ = ["heavy_events"]
+
+FEW: Final = 20
+MANY: Final = 10_000
+START_MS: Final = 1_700_000_000_000
+MICROS: Final = 10**15
+
+
+def heavy_events(rng: random.Random, count: int) -> list[Event]:
+    """Random events with texts of the greatest length, each as a producer could have sent it."""
+    made = [rng.choice(_MAKERS)(rng) for _ in range(count)]
+    # Not every one: decoding shows that the limits allow such events, and takes its time.
+    for event in made[:500]:
+        assert decode_event(encode(event)) == event
+    return made
+
+
+def _text(rng: random.Random, length: int = 64, many: int = MANY) -> str:
+    return f"{rng.randrange(many):x}".rjust(length, "x")
+
+
+def _common(rng: random.Random) -> dict[str, Any]:
+    account = NodeId("e" + _text(rng, 22))
+    return {
+        "event_id": "1", "ids": (NodeId("k" + "a" * 22), account),
+        "event_time_ms": START_MS + rng.randrange(1_000 * DAY_MS),
+    }  # fmt: skip
+
+
+def _at(rng: random.Random) -> dict[str, Any]:
+    advertiser = AdvertiserId(_text(rng, many=FEW))
+    return {**_common(rng), "channel": rng.choice(CHANNELS), "advertiser": advertiser}
+
+
+def _items(rng: random.Random) -> tuple[str, ...]:
+    return tuple(_text(rng) for _ in range(rng.randrange(1, 30)))
+
+
+def _criteria(rng: random.Random) -> dict[str, Any]:
+    return {"sort": _text(rng, 32), "filters": tuple(_text(rng, 32) for _ in range(8))}
+
+
+def _answers(rng: random.Random) -> dict[str, str]:
+    return {_text(rng, 32): _text(rng) for _ in range(16)}
+
+
+def _contact(rng: random.Random) -> Event:
+    at = {**_at(rng), "channel": rng.choice(sorted(CONTACT_CHANNELS))}
+    return Contact(**at, action=rng.choice(ACTIONS), topic=_text(rng, 32))
+
+
+_MAKERS: Final[tuple[Callable[[random.Random], Event], ...]] = (
+    lambda rng: PageView(**_at(rng), page="/" + _text(rng, 2047)),
+    lambda rng: ProductView(**_at(rng), item=_text(rng)),
+    lambda rng: FlightSearch(
+        **_at(rng), origin=_text(rng, 8), destination=_text(rng, 8), depart_date="2026-12-31",
+        **_criteria(rng),
+    ),
+    lambda rng: ProductSearch(
+        **_at(rng), query=_text(rng), group=_text(rng, 32), **_criteria(rng)
+    ),
+    lambda rng: CartAdd(**_at(rng), item=_text(rng)),
+    lambda rng: CartRemove(**_at(rng), item=_text(rng)),
+    lambda rng: BookingStep(**_at(rng), item=_text(rng), step=rng.randint(1, 20)),
+    lambda rng: PriceWatch(**_at(rng), item=_text(rng)),
+    lambda rng: CouponUsed(**_at(rng), coupon=_text(rng, 32)),
+    lambda rng: SignIn(**_at(rng)),
+    lambda rng: Order(
+        **_at(rng), order_id=_text(rng), revenue_micros=MICROS, margin_micros=MICROS,
+        items=_items(rng), groups=tuple(_text(rng, 32) for _ in range(32)), cabin="business",
+        seat="window",
+    ),
+    lambda rng: Refund(
+        **_at(rng), order_id=_text(rng), refunded_micros=MICROS, refunded_margin_micros=MICROS,
+        items=_items(rng),
+    ),
+    lambda rng: Refusal(
+        **_at(rng), order_id=_text(rng), reason=_text(rng, 32), refused_micros=MICROS,
+        items=_items(rng),
+    ),
+    lambda rng: OrderStatus(**_at(rng), order_id=_text(rng), stage=rng.choice(STAGES)),
+    _contact,
+    lambda rng: CardContact(**_at(rng), place=_text(rng, 32)),
+    lambda rng: CrmCard(
+        **_common(rng), city=_text(rng), tier=_text(rng, 32), birthday="1980-02-29",
+        gender="female", sizes={_text(rng, 27): _text(rng, 32) for _ in range(8)}, miles=10**12,
+    ),
+    lambda rng: LoyaltyStatus(**_at(rng), tier=_text(rng, 32), miles=10**12),
+    lambda rng: FormAnswers(
+        **_at(rng), kind="quiz", form=_text(rng, 32), answers=_answers(rng)
+    ),
+    lambda rng: Consent(**_common(rng), withdrawn=PURPOSES, source=_text(rng, 32)),
+    lambda rng: TraitTold(
+        **_common(rng), source=_text(rng, 32), third_party=rng.random() < 0.5,
+        name=_text(rng, 32), value=_text(rng), trust=rng.randint(0, 100),
+    ),
+)  # fmt: skip

@@ -1,0 +1,84 @@
+"""Who is believed, and consent: rules without order, whatever the sources say and when."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.consents import is_withdrawn
+from models.events import Consent, Event, LoyaltyStatus, TraitTold
+from models.facets import attributes
+from models.traits import KEPT_THIRD_PARTY, resolve
+from models.units import AdvertiserId
+from tests.fakes.records import NODES, folded
+
+claims = st.lists(
+    st.tuples(
+        st.sampled_from(["crm", "form", "partner"]), st.integers(0, 3), st.integers(0, 3),
+        st.sampled_from("ab"),
+    ),
+    min_size=1, max_size=8,
+)  # fmt: skip
+
+
+def told(source: str, time_s: int, trust: int, value: str, **more: Any) -> TraitTold:  # noqa: ANN401
+    return TraitTold(
+        event_id="1", ids=(NODES[0],), event_time_ms=time_s * 1_000 + 1, source=source,
+        name="city", value=value, trust=trust, **more,
+    )  # fmt: skip
+
+
+@given(st.data(), claims)
+def test_the_most_trusted_then_newest_then_greatest_word_wins_in_any_order(
+    data: st.DataObject, said: list[tuple[str, int, int, str]]
+) -> None:
+    newest: dict[str, tuple[int, int, str]] = {}
+    for source, time_s, trust, value in said:
+        newest[source] = max(newest.get(source, (-1, 0, "")), (time_s, trust, value))
+    trust, time_s, value, source = max((t, s, v, name) for name, (s, t, v) in newest.items())
+    shuffled = data.draw(st.permutations(said))
+    found = attributes(folded([told(*one) for one in shuffled]), third_party=True).values["city"]
+    assert (found.trust, found.told_ms, found.value, found.source) == (
+        trust, time_s * 1_000, value, source
+    )  # fmt: skip
+
+
+def test_a_flood_of_third_parties_pushes_no_own_data_out() -> None:
+    flood = [told(f"partner-{n}", n, 100, "x", third_party=True) for n in range(40)]
+    facet = folded([told("crm", 0, 90, "Rome"), *flood])
+    assert len(facet.third_party) == KEPT_THIRD_PARTY
+    assert attributes(facet, third_party=True).values["city"].value == "x"
+    own = attributes(facet, third_party=False)
+    assert (own.values["city"].value, own.sources) == ("Rome", ("crm",))
+
+
+def test_the_loyalty_programme_is_believed_before_the_card_and_says_only_what_it_knows() -> None:
+    member = LoyaltyStatus(
+        event_id="1", ids=(NODES[0],), event_time_ms=1, advertiser=AdvertiserId("air"), miles=0
+    )
+    found = attributes(folded([member]), third_party=False).values
+    assert (list(found), found["miles"].value, found["miles"].source) == (["miles"], "0", "air")
+
+
+def test_nothing_told_rests_on_nothing() -> None:
+    nothing = resolve({}, {})
+    assert (nothing.values, nothing.sources, nothing.rests_on_third_parties) == ({}, (), False)
+
+
+@pytest.mark.parametrize(
+    ("granted_ms", "withdrawn_ms", "is_off"), [(5, 6, True), (6, 5, False), (5, 5, True)]
+)
+def test_the_newest_word_on_a_purpose_stands_and_of_two_at_once_the_stricter(
+    granted_ms: int, withdrawn_ms: int, is_off: bool
+) -> None:
+    common: dict[str, Any] = {"event_id": "1", "ids": (NODES[0],), "source": "cmp"}
+    said: list[Event] = [
+        Consent(**common, event_time_ms=granted_ms, granted=("sms", "email")),
+        Consent(**common, event_time_ms=withdrawn_ms, withdrawn=("sms",)),
+    ]
+    for history in (said, said[::-1]):
+        consents = folded(history).consents
+        assert is_withdrawn(consents, "sms") is is_off
+        assert not is_withdrawn(consents, "email")
+        assert not is_withdrawn(consents, "push")
