@@ -103,6 +103,8 @@ browsing = st.one_of(
     st.builds(OrderStatus, **shopping, order_id=order_ids, stage=st.sampled_from(STAGES)),
 )  # fmt: skip
 
+purposes = st.lists(st.sampled_from(PURPOSES), min_size=1, unique=True).map(tuple)
+
 personal = st.one_of(
     st.builds(
         SignIn, event_id=event_ids, event_time_ms=times, channel=channels, advertiser=advertisers,
@@ -144,11 +146,11 @@ personal = st.one_of(
     st.builds(
         Consent, **common, channel=st.sampled_from(CHANNELS),
         source=st.sampled_from(["cmp", "crm"]),
-        granted=st.just(()), withdrawn=st.lists(st.sampled_from(PURPOSES), min_size=1, unique=True).map(tuple),
+        granted=st.just(()), withdrawn=purposes,
     ),
     st.builds(
         Consent, **common, source=st.just("cmp"),
-        granted=st.lists(st.sampled_from(PURPOSES), min_size=1, unique=True).map(tuple),
+        granted=purposes,
     ),
     st.builds(
         TraitTold, **common, source=st.integers(0, 20).map(lambda n: f"s{n}"),
