@@ -24,7 +24,7 @@ from models.keys import Keys
 from models.profile import Header, Person, header_of, newest_fields, person_of, shared_devices
 from models.units import format_money
 from runtime import clock
-from runtime.redis_link import RedisLink
+from runtime.redis_url import link_to
 from runtime.settings import Settings
 
 __all__ = ["explain_request", "person_report"]
@@ -77,7 +77,7 @@ async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
 
 
 async def _read(settings: Settings, node: NodeId) -> tuple[Settled, Found]:
-    link = RedisLink(settings.redis_url, name="kinbid-person")
+    link = link_to(settings.redis_url, name="kinbid-person")
     await link.connect()
     keys = Keys(settings.owner)
 
@@ -194,7 +194,7 @@ def _nodes(
 async def _find(settings: Settings, nodes: list[NodeId]) -> Found:
     if not nodes:
         return Found(Person())
-    link = RedisLink(settings.redis_url, name="kinbid-explain")
+    link = link_to(settings.redis_url, name="kinbid-explain")
     await link.connect()
     try:
         steps = fetch_person(Keys(settings.owner), nodes, clock.now_ms(), NO_FIELD)

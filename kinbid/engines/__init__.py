@@ -11,6 +11,8 @@ from kinbid.engines.installed import find_apache_kafka, find_redis_server
 from kinbid.engines.kafka_broker import EmbeddedKafka, KafkaEngine
 from kinbid.engines.ports import ensure_port_is_free, free_port
 from kinbid.engines.process import ChildProcess
+from kinbid.engines.redis_cluster import RedisCluster
+from kinbid.engines.redis_console import RedisConsole
 from kinbid.engines.redis_server import RedisEngine
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
     "EngineStartError",
     "KafkaEngine",
     "PortBusyError",
+    "RedisCluster",
+    "RedisConsole",
     "RedisEngine",
     "ensure_port_is_free",
     "find_apache_kafka",
