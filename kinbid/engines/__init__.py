@@ -9,6 +9,7 @@ from kinbid.engines.errors import (
 )
 from kinbid.engines.installed import find_apache_kafka, find_redis_server
 from kinbid.engines.kafka_broker import EmbeddedKafka, KafkaEngine
+from kinbid.engines.kafka_cluster import KafkaCluster
 from kinbid.engines.ports import ensure_port_is_free, free_port
 from kinbid.engines.process import ChildProcess
 from kinbid.engines.redis_cluster import RedisCluster
@@ -22,6 +23,7 @@ __all__ = [
     "EngineError",
     "EngineMissingError",
     "EngineStartError",
+    "KafkaCluster",
     "KafkaEngine",
     "PortBusyError",
     "RedisCluster",
