@@ -5,7 +5,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from kinbid.engines.apache_kafka import (
     NAME,
@@ -20,7 +20,9 @@ from kinbid.engines.apache_kafka import (
 )
 from kinbid.engines.engine import start_on_ports
 from kinbid.engines.ports import LOOPBACK
-from kinbid.engines.process import ChildProcess
+
+if TYPE_CHECKING:
+    from kinbid.engines.process import ChildProcess
 
 BROKERS: Final = 3
 MIN_IN_SYNC: Final = 2

@@ -93,6 +93,17 @@ class RedisCluster:
         """The servers that own slots now, in the order of `nodes`."""
         return [node for node in self.nodes if node.is_running and _role(node) == "master"]
 
+    def slots_of(self, master: RedisEngine) -> set[int]:
+        """The slots that a master owns."""
+        with RedisConsole(master.port) as console:
+            ranges = console.ask("CLUSTER", "SLOTS")
+        return {
+            slot
+            for first, last, (_, port, *_), *_ in ranges
+            if port == master.port
+            for slot in range(first, last + 1)
+        }
+
     def replica_of(self, master: RedisEngine) -> RedisEngine:
         """The replica of a master.
 
