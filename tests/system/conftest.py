@@ -60,13 +60,15 @@ def clusters(
     params=[
         "embedded",
         pytest.param("apache", marks=pytest.mark.apache),
-        pytest.param("clusters", marks=pytest.mark.apache),
     ],
 )
 def client(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Client]:
-    """A running stack with two bidder workers and the demo's catalogue, and how to talk to it."""
+    """A running stack with two bidder workers and the demo's catalogue, and how to talk to it.
+
+    A module may ask for ``clusters`` too, which costs more time.
+    """
     folder = tmp_path_factory.mktemp(request.param)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KINBID_RUN_FILE", str(folder / "run.json"))

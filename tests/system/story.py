@@ -4,6 +4,9 @@ import asyncio
 import random
 import uuid
 from collections import defaultdict
+from urllib.parse import urlsplit
+
+import redis
 
 from kinbid.monitor import roots_of
 from models.caps import CapLedger, decode_ledger, fold_outcome
@@ -18,7 +21,15 @@ from models.units import CampaignId, CreativeId, ExchangeId
 from runtime.redis_url import link_to
 from tests.system.client import AIRLINE, PATIENCE_SECONDS, SHOP, Client
 
-__all__ = ["EVENTS", "IMPRESSIONS", "People", "check", "make_outcomes", "make_story"]
+__all__ = [
+    "EVENTS",
+    "IMPRESSIONS",
+    "People",
+    "check",
+    "cut_streams_off",
+    "make_outcomes",
+    "make_story",
+]
 
 PEOPLE = 40
 EVENTS = 3_000
@@ -165,3 +176,14 @@ def bare(facet: Facet | None) -> tuple[object, ...] | None:
     if facet is None:
         return None
     return tuple(getattr(facet, name) for name in facet.__struct_fields__ if name != "watermark")
+
+
+def cut_streams_off(client: Client) -> None:
+    """Ends the connections of streams to every Redis server."""
+    for place in client.settings.redis_url.partition("://")[2].split(","):
+        server = urlsplit(f"redis://{place}")
+        assert server.hostname is not None
+        with redis.Redis(server.hostname, server.port or 6379) as store:
+            for one in store.client_list():
+                if one["name"] == "kinbid-streams":
+                    store.client_kill_filter(_id=one["id"])

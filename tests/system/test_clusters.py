@@ -23,7 +23,7 @@ from runtime.settings import Settings, as_environment
 from runtime.slots import slot_of
 from tests.system.client import Client
 from tests.system.conftest import on_clusters
-from tests.system.story import People, check, make_outcomes
+from tests.system.story import People, check, cut_streams_off, make_outcomes
 
 pytestmark = [pytest.mark.system, pytest.mark.apache, pytest.mark.timeout(300)]
 
@@ -141,6 +141,7 @@ def test_moving_slots_a_failover_a_dead_broker_and_a_dead_worker_change_no_profi
             client.until(lambda w=worker: w.sample("streams_events_total"), bool)  # type: ignore[misc]
         keys = Keys(stack.settings.owner)
         assert move_slots(redis, feed, keys, step=1) > 0
+        cut_streams_off(client)
         old_master = redis.masters()[0]
         redis.fail_over(old_master)
         redis.kill(old_master)

@@ -1,16 +1,14 @@
 """A streams worker killed in the middle changes no profile and no count."""
 
 import random
-from urllib.parse import urlsplit
 
 import pytest
-import redis
 
 from kinbid.monitor import read_metrics
 from models.events import encode
 from models.topics import Topics
 from tests.system.client import Client
-from tests.system.story import EVENTS, IMPRESSIONS, check, make_story
+from tests.system.story import EVENTS, IMPRESSIONS, check, cut_streams_off, make_story
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -45,17 +43,6 @@ def test_losing_redis_again_and_again_changes_no_profile_and_no_count(client: Cl
     client.produce_raw(Topics.OUTCOMES.name(owner), billed)
     check(client, events, outcomes)
     assert retries(client) > retries_before, "no cut came in the middle of a batch"
-
-
-def cut_streams_off(client: Client) -> None:
-    """Ends the connections of streams to every Redis server."""
-    for place in client.settings.redis_url.partition("://")[2].split(","):
-        server = urlsplit(f"redis://{place}")
-        assert server.hostname is not None
-        with redis.Redis(server.hostname, server.port or 6379) as store:
-            for one in store.client_list():
-                if one["name"] == "kinbid-streams":
-                    store.client_kill_filter(_id=one["id"])
 
 
 def retries(client: Client) -> float:
