@@ -19,7 +19,7 @@ from runtime.cluster_map import ClusterMap, Node
 from runtime.link import Asker, RedisDownError
 from runtime.redirects import Ask, Moved, Redirect, Refusal, redirect_of
 
-__all__ = ["Lanes", "Parcel", "Rejoined", "Trip"]
+__all__ = ["Direct", "Lanes", "Parcel", "Rejoined", "Trip"]
 
 FIRST_WAIT_SECONDS: Final = 0.001
 LONGEST_WAIT_SECONDS: Final = 0.05
@@ -95,6 +95,35 @@ class Parcel:
     def lost(self, error: RedisDownError) -> None:
         """Fails the step."""
         self._trip.fail(len(self._positions), error)
+
+
+class Direct:
+    """A step that goes to one server whole, as nearly all do: nothing to gather."""
+
+    __slots__ = ("_asker", "_commands", "_lanes", "_node", "_slots")
+
+    def __init__(
+        self, asker: Asker, commands: list[Command], slots: list[int], node: Node, lanes: "Lanes"
+    ) -> None:
+        self._asker = asker
+        self._commands = commands
+        self._slots = slots
+        self._node = node
+        self._lanes = lanes
+
+    def answered(self, replies: list[Any]) -> None:
+        """Hands the replies on, unless something was sent elsewhere: then as any parcel."""
+        for reply in replies:
+            if isinstance(reply, hiredis.HiredisError):
+                trip = Trip(self._asker, self._commands, self._slots)
+                positions = list(range(len(replies)))
+                Parcel(trip, positions, self._node, self._lanes).answered(replies)
+                return
+        self._asker.answered(replies)
+
+    def lost(self, error: RedisDownError) -> None:
+        """Hands the loss on."""
+        self._asker.lost(error)
 
 
 class Rejoined:

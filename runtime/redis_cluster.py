@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from models.commands import Command
 from runtime.cluster_map import ClusterMap, Node
-from runtime.cluster_steps import Lanes, Parcel, Rejoined, Trip
+from runtime.cluster_steps import Direct, Lanes, Parcel, Rejoined, Trip
 from runtime.link import Asker, Link, RedisDownError
 from runtime.slots import key_of, slot_of
 
@@ -67,11 +67,20 @@ class ClusterLink(Link):
 
     def ask(self, asker: Asker, commands: list[Command]) -> RedisDownError | None:
         """Splits a step over the owners of its keys; see :meth:`Link.ask`."""
-        if any(command[0] == "MGET" for command in commands):
+        if any([command[0] == "MGET" for command in commands]):  # noqa: C419 - half the time
             asker, commands = Rejoined.split(asker, commands)
-        # A command without a key, such as PING, may run anywhere.
-        keys = [key_of(command) for command in commands]
-        slots = [0 if key is None else slot_of(key) for key in keys]
+        slots = [slot_of(key_of(command)) for command in commands]
+        if not self._lanes:
+            owners = {self._map.owner(slot) for slot in slots}
+            node = owners.pop()
+            if node is not None and not owners:
+                return node.ask(Direct(asker, commands, slots, node, self._lanes), commands)
+        return self._split(asker, commands, slots)
+
+    def _split(
+        self, asker: Asker, commands: list[Command], slots: list[int]
+    ) -> RedisDownError | None:
+        """Sends each server its part, and what has a lane down that."""
         parts: dict[Node, list[int]] = {}
         queued: list[int] = []
         for position, slot in enumerate(slots):

@@ -202,6 +202,8 @@ def _start_node(folder: Path, *, port: int | None = None) -> RedisEngine:
             *("--cluster-node-timeout", str(NODE_TIMEOUT_MS)),
             *("--cluster-allow-replica-migration", "no"),
             *("--repl-diskless-sync-delay", "0"),
+            # A replica is not told of before it has heard from its master, ten seconds by default.
+            *("--repl-ping-replica-period", "1"),
         ),
     )  # fmt: skip
 
