@@ -67,7 +67,7 @@ class ClusterLink(Link):
 
     def ask(self, asker: Asker, commands: list[Command]) -> RedisDownError | None:
         """Splits a step over the owners of its keys; see :meth:`Link.ask`."""
-        if any([command[0] == "MGET" for command in commands]):  # noqa: C419 - half the time
+        if any(command[0] == "MGET" for command in commands):
             asker, commands = Rejoined.split(asker, commands)
         slots = [slot_of(key_of(command)) for command in commands]
         if not self._lanes:
