@@ -108,7 +108,7 @@ class ClusterMap:
         self._owners: list[Node | None] = [None] * SLOT_COUNT
         self._losses_of_gone = 0
         self._refreshing: asyncio.Task[None] | None = None
-        self._closing = False
+        self.is_closed = False
 
     # -- life ------------------------------------------------------------------------------
 
@@ -123,16 +123,18 @@ class ClusterMap:
             raise RedisDownError(f"the Redis Cluster at {self.address} does not serve every slot")
         for address in {each.master for each in ranges}:
             self._nodes[address] = self._make(address)
-        try:
-            await asyncio.gather(*(node.connect() for node in self._nodes.values()))
-        except RedisDownError:
-            self._end_nodes()
-            raise
+        connecting = [node.connect() for node in self._nodes.values()]
+        results = await asyncio.gather(*connecting, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                self._end_nodes()
+                self._nodes.clear()
+                raise result
         self._adopt(ranges)
 
     def close(self) -> None:
         """Ends every connection."""
-        self._closing = True
+        self.is_closed = True
         if self._refreshing is not None:
             self._refreshing.cancel()
         self._end_nodes()
@@ -191,7 +193,7 @@ class ClusterMap:
 
     def refresh_soon(self) -> None:
         """Asks for the map, unless that is being done already."""
-        if self._closing or (self._refreshing is not None and not self._refreshing.done()):
+        if self.is_closed or (self._refreshing is not None and not self._refreshing.done()):
             return
         self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
 

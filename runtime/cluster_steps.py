@@ -235,7 +235,7 @@ class _Lane:
         self._follow(queue[0].redirect)
 
     def _follow(self, redirect: Redirect | None) -> None:
-        if self._loop.time() > self._queue[0].deadline:
+        if self._cluster.is_closed or self._loop.time() > self._queue[0].deadline:
             self._fail(f"slot {self._slot} of the Redis Cluster does not settle")
             return
         match redirect:
@@ -282,4 +282,6 @@ class _Lane:
         self._next()
 
     def _fail(self, reason: str) -> None:
-        self.lost(RedisDownError(reason))
+        self._queue.popleft().trip.fail(1, RedisDownError(reason))
+        # Not at once: hundreds that fail in a row would each stand on the other's stack.
+        self._loop.call_soon(self._next)

@@ -202,6 +202,25 @@ def test_a_slot_that_does_not_settle_fails_its_steps_and_no_others(
     with_link(redis_cluster, scenario, stall_seconds=0.5)
 
 
+def test_a_closed_link_fails_whoever_waits_for_a_slot_to_settle(
+    redis_cluster: RedisCluster, moving: Callable[[], Moving]
+) -> None:
+    call = ("FCALL", "kinbid_v1_mark", 3, PARENT, PERSON, KEYS.bid_view(NODE), "t1", "child")
+
+    async def scenario(link: ClusterLink) -> None:
+        await link.run(just(("HSET", PERSON, "f", "v")))
+        moving()
+        waiting = [asyncio.ensure_future(link.run(just(call))) for _ in range(1000)]
+        await asyncio.wait(waiting, timeout=0.1)
+        await link.close()
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {type(result) for result in results} == {RedisDownError}
+        with pytest.raises(RedisDownError):
+            await link.run(just(("GET", PARENT)))
+
+    with_link(redis_cluster, scenario)
+
+
 def test_a_replica_that_takes_over_is_found_and_nothing_is_lost(
     redis_cluster: RedisCluster,
 ) -> None:
