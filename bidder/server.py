@@ -21,7 +21,7 @@ from bidder.openrtb import decode_request
 from bidder.path import Answer, BidPath, Reserved, tmax_of
 from models.keys import Keys
 from runtime import clock
-from runtime.redis_link import RedisLink
+from runtime.link import Link
 
 __all__ = ["Server"]
 
@@ -56,7 +56,7 @@ class Server:
     """One worker's requests."""
 
     def __init__(
-        self, path: BidPath, notices: Notices, redis: RedisLink, keys: Keys, counters: Counters
+        self, path: BidPath, notices: Notices, redis: Link, keys: Keys, counters: Counters
     ) -> None:
         self._path = path
         self._notices = notices

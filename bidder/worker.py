@@ -26,8 +26,9 @@ from models.catalog import Catalog
 from models.errors import KinbidError
 from models.keys import Keys
 from runtime import clock, kafka, logs
+from runtime.link import Link
 from runtime.parent import end_with_parent
-from runtime.redis_link import RedisLink
+from runtime.redis_url import link_to
 from runtime.settings import Settings, load
 
 __all__ = ["main"]
@@ -65,7 +66,7 @@ async def _run(settings: Settings, listener: socket.socket, counters: Counters) 
     loop.add_signal_handler(signal.SIGINT, stopping.set)
     catalog = Catalog()
     feed = CatalogFeed(settings, catalog, lambda: counters.add(CATALOG_FAILURES))
-    redis = RedisLink(settings.redis_url, name="kinbid-bidder", stall_seconds=REDIS_STALL_SECONDS)
+    redis = link_to(settings.redis_url, name="kinbid-bidder", stall_seconds=REDIS_STALL_SECONDS)
     await redis.connect()
     producer = await kafka.producer(settings)
     await feed.load()
@@ -104,7 +105,7 @@ async def _first_of(stopping: asyncio.Event, *tasks: asyncio.Task[None]) -> None
         logger.critical("task_ended", exc_info=task.exception())
 
 
-async def _beat(counters: Counters, redis: RedisLink, path: BidPath, feed: CatalogFeed) -> None:
+async def _beat(counters: Counters, redis: Link, path: BidPath, feed: CatalogFeed) -> None:
     """Shows that the loop is alive, whether it should get requests, and cleans up."""
     while True:
         now_ms = clock.now_ms()

@@ -25,7 +25,7 @@ from kinbid.up import load_demo_catalog
 from models.keys import Keys
 from runtime import clock
 from runtime.pepper import pepper_of
-from runtime.redis_link import RedisLink
+from runtime.redis_url import link_to
 from runtime.settings import Settings
 
 __all__ = ["DemoOptions", "run_demo", "violations"]
@@ -81,7 +81,7 @@ class _Demo:
         self._board = board
         self._settings = stack.settings
         self._keys = Keys(stack.settings.owner)
-        self._redis = RedisLink(stack.settings.redis_url, name="kinbid-demo")
+        self._redis = link_to(stack.settings.redis_url, name="kinbid-demo")
         self._world = World(
             seed=options.seed,
             persons=options.persons,

@@ -27,7 +27,7 @@ from models.units import format_money
 from models.visits import visit_count
 from runtime import clock
 from runtime.pepper import pepper_of
-from runtime.redis_link import RedisLink
+from runtime.redis_url import link_to
 from runtime.settings import Settings
 
 __all__ = ["explain_request", "person_report"]
@@ -91,7 +91,7 @@ async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
 
 
 async def _read(settings: Settings, node: NodeId) -> tuple[Settled, Found]:
-    link = RedisLink(settings.redis_url, name="kinbid-person")
+    link = link_to(settings.redis_url, name="kinbid-person")
     await link.connect()
     keys = Keys(settings.owner)
 
@@ -214,7 +214,7 @@ def _nodes(
 async def _find(settings: Settings, nodes: list[NodeId]) -> Found:
     if not nodes:
         return Found(Person())
-    link = RedisLink(settings.redis_url, name="kinbid-explain")
+    link = link_to(settings.redis_url, name="kinbid-explain")
     await link.connect()
     try:
         steps = fetch_person(Keys(settings.owner), nodes, clock.now_ms(), NO_FIELD)

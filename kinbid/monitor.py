@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from models.commands import Steps
 from models.identifiers import NodeId
 from models.keys import Keys
-from runtime.redis_link import RedisLink
+from runtime.link import Link
 
 __all__ = ["cpu_ns", "read_metrics", "roots_of"]
 
@@ -54,7 +54,7 @@ def cpu_ns(pids: Sequence[int]) -> int | None:
     return total
 
 
-async def roots_of(redis: RedisLink, keys: Keys, nodes: Iterable[NodeId]) -> dict[NodeId, NodeId]:
+async def roots_of(redis: Link, keys: Keys, nodes: Iterable[NodeId]) -> dict[NodeId, NodeId]:
     """The root of each node, as Redis has it now."""
     wanted = list(nodes)
     found: dict[NodeId, NodeId] = {}

@@ -3,4 +3,15 @@
 The only layer between the pure ``models`` and the processes; it knows nothing of bids or persons.
 """
 
-__all__ = ["admin", "clock", "kafka", "logs", "parent", "redis_link", "run_file", "settings"]
+__all__ = [
+    "admin",
+    "clock",
+    "kafka",
+    "link",
+    "logs",
+    "parent",
+    "redis_link",
+    "redis_url",
+    "run_file",
+    "settings",
+]

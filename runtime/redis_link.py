@@ -1,68 +1,72 @@
-"""One Redis connection that drives generators: hiredis parses, one write leaves per loop tick.
+"""One connection to one Redis server: hiredis parses, one write leaves per loop tick.
 
-Every generator in flight adds its commands to a buffer; the buffer is written once, when the
-tick ends. Replies come in order, so a queue of waiters is all the bookkeeping: no task, no
-future, no pool per operation. When hundreds run at once their steps travel as one pipeline.
+Everybody's commands of a tick go to a buffer; the buffer is written once, when the tick ends.
+Replies come in order, so a queue of waiters is all the bookkeeping: no task, no future, no pool
+per operation. When hundreds of generators run at once their steps travel as one pipeline.
 
-A lost connection throws :class:`RedisDownError` into every waiting generator at once, and new
-work meets it at once until the link is back. What failure means, open or closed, is written where
-the generator catches it, or does not.
+A lost connection fails everybody who waits at once, and new work meets that at once until the
+link is back.
 """
 
 import asyncio
 import logging
 import ssl
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import hiredis
 
-from models.commands import Command, Steps
+from models.commands import Command
 from models.errors import InvalidFieldError, KinbidError
+from runtime.link import Asker, Link, RedisDownError, RedisReplyError
 from runtime.settings import masked
 
-__all__ = ["RedisDownError", "RedisLink", "RedisReplyError"]
+__all__ = ["FUNCTIONS", "SCHEMES", "RedisDownError", "RedisLink", "RedisReplyError"]
 
-T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
+SCHEMES: Final = frozenset({"redis", "rediss", "unix"})
 NO_REPLY: Final = object()
 FIRST_RETRY_SECONDS: Final = 0.05
 LONGEST_RETRY_SECONDS: Final = 2.0
-MOST_FAILURES: Final = 3
-"""A generator that asks on although the link is down is ended after so many refusals."""
+GREETING_SECONDS: Final = 5.0
 FUNCTIONS: Final = files("models").joinpath("functions.lua").read_text()
 
 
-class RedisDownError(KinbidError):
-    """Redis cannot be reached; nothing is known about what was asked."""
-
-
-class RedisReplyError(KinbidError):
-    """Redis refused a command."""
-
-
 class _Waiter:
-    """A generator that waits for the replies to one step."""
+    """Somebody who waits for replies."""
 
-    __slots__ = ("done", "failed", "needed", "replies", "since", "steps")
+    __slots__ = ("asker", "needed", "replies", "since")
 
-    def __init__(
-        self, steps: Steps[Any], done: Callable[[Any], None], failed: Callable[[Exception], None]
-    ) -> None:
-        self.steps = steps
-        self.done = done
-        self.failed = failed
-        self.needed = 0
-        self.since = 0.0
+    def __init__(self, asker: Asker, needed: int, since: float) -> None:
+        self.asker = asker
+        self.needed = needed
+        self.since = since
         self.replies: list[Any] = []
 
 
-class RedisLink(asyncio.Protocol):
-    """A connection to one Redis node.
+class _Greeting:
+    """The asker of a connection's first commands."""
+
+    def __init__(self) -> None:
+        self.replies: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+
+    def answered(self, replies: list[Any]) -> None:
+        """Hands the replies on to whoever connects, unless that has given up."""
+        if not self.replies.done():
+            self.replies.set_result(replies)
+
+    def lost(self, error: RedisDownError) -> None:
+        """Hands the loss on to whoever connects, unless that has given up."""
+        if not self.replies.done():
+            self.replies.set_exception(error)
+
+
+class RedisLink(Link, asyncio.Protocol):
+    """A connection to one Redis server.
 
     Args:
         url: ``redis://[user:password@]host:port/db``, ``rediss://`` for TLS, ``unix:///path``.
@@ -74,15 +78,18 @@ class RedisLink(asyncio.Protocol):
         InvalidFieldError: the URL is of another form.
     """
 
+    is_up: bool = False
+    losses: int = 0
+    """How often the connection was lost."""
+
     def __init__(self, url: str, *, name: str = "kinbid", stall_seconds: float = 5.0) -> None:
         self._url = urlsplit(url)
-        if self._url.scheme not in {"redis", "rediss", "unix"}:
+        if self._url.scheme not in SCHEMES:
             wanted = "redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH"
             raise InvalidFieldError("redis_url", masked("redis_url", url), wanted)
         self._name = name
         self._stall_seconds = stall_seconds
         self._watch: asyncio.TimerHandle | None = None
-        self._loop: asyncio.AbstractEventLoop
         self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader(notEnoughData=NO_REPLY)
         self._waiting: deque[_Waiter] = deque()
@@ -91,9 +98,6 @@ class RedisLink(asyncio.Protocol):
         self._closing = False
         self._is_greeting = False
         self._retry: asyncio.Task[None] | None = None
-        self.is_up = False
-        self.losses = 0
-        """How often the connection was lost."""
 
     # -- life ------------------------------------------------------------------------------
 
@@ -118,6 +122,10 @@ class RedisLink(asyncio.Protocol):
 
     async def close(self) -> None:
         """Ends the connection; waiters fail."""
+        self.end()
+
+    def end(self) -> None:
+        """Ends the connection at once; waiters fail."""
         self._closing = True
         if self._retry is not None:
             self._retry.cancel()
@@ -130,6 +138,11 @@ class RedisLink(asyncio.Protocol):
             return self._url.path
         return f"{self._url.hostname}:{self._url.port or 6379}"
 
+    @property
+    def servers(self) -> Sequence[Link]:
+        """This one."""
+        return (self,)
+
     async def _open(self) -> None:
         if self._url.scheme == "unix":
             await self._loop.create_unix_connection(lambda: self, self._url.path)
@@ -138,7 +151,8 @@ class RedisLink(asyncio.Protocol):
         host, port = self._url.hostname or "127.0.0.1", self._url.port or 6379
         await self._loop.create_connection(lambda: self, host, port, ssl=context)
 
-    async def _greet(self) -> None:
+    def _hello(self) -> list[Command]:
+        """What is said first on a new connection."""
         hello: list[Command] = []
         if self._url.password:
             user = (unquote(self._url.username),) if self._url.username else ()
@@ -148,12 +162,16 @@ class RedisLink(asyncio.Protocol):
             hello.append(("SELECT", database))
         hello.append(("CLIENT", "SETNAME", self._name))
         hello.append(("FUNCTION", "LOAD", "REPLACE", FUNCTIONS))
+        return hello
+
+    async def _greet(self) -> None:
         # Nobody else's work is let in yet: it would meet the wrong database, or no functions.
         self._require_open()
-        greeted: asyncio.Future[list[Any]] = self._loop.create_future()
-        waiter = _Waiter(_just(hello), *_settle(greeted))
-        self._enqueue(waiter, next(waiter.steps))
-        await asyncio.wait_for(greeted, timeout=5)
+        greeting = _Greeting()
+        self._enqueue(greeting, self._hello())
+        for reply in await asyncio.wait_for(greeting.replies, GREETING_SECONDS):
+            if isinstance(reply, hiredis.HiredisError):
+                raise RedisReplyError(str(reply))
         self._require_open()
 
     def _require_open(self) -> None:
@@ -193,27 +211,25 @@ class RedisLink(asyncio.Protocol):
         error = RedisDownError(f"the connection to Redis at {self.address} was lost")
         waiting, self._waiting = self._waiting, deque()
         for waiter in waiting:
-            waiter.replies = []
-            self._resume(waiter, None, error)
+            waiter.asker.lost(error)
         if was_up and not self._closing:
             self.losses += 1
             logger.warning("redis_lost", extra={"address": self.address, "reason": str(exc)})
             self._retry = self._loop.create_task(self._reconnect())
 
-    async def _reconnect(self) -> None:
-        delay = FIRST_RETRY_SECONDS
+    async def _reconnect(self, delay: float = FIRST_RETRY_SECONDS) -> None:
         while not self._closing:
             await asyncio.sleep(delay)
             try:
                 await self.connect()
             except (RedisDownError, TimeoutError):
-                delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+                delay = min(max(delay * 2, FIRST_RETRY_SECONDS), LONGEST_RETRY_SECONDS)
             else:
                 logger.info("redis_back", extra={"address": self.address})
                 return
 
     def data_received(self, data: bytes) -> None:
-        """Hands replies to their waiters, in order; each may add its next step."""
+        """Hands replies to their askers, in order; each may ask on."""
         reader = self._reader
         reader.feed(data)
         waiting = self._waiting
@@ -222,87 +238,19 @@ class RedisLink(asyncio.Protocol):
             waiter.replies.append(reply)
             if len(waiter.replies) == waiter.needed:
                 waiting.popleft()
-                self._advance(waiter)
+                waiter.asker.answered(waiter.replies)
 
-    # -- driving generators ----------------------------------------------------------------
+    # -- asking ----------------------------------------------------------------------------
 
-    def start(
-        self, steps: Steps[T], done: Callable[[T], None], failed: Callable[[Exception], None]
-    ) -> None:
-        """Drives a generator to its end.
+    def ask(self, asker: Asker, commands: list[Command]) -> RedisDownError | None:
+        """Adds commands to what leaves at the end of this tick; see :meth:`Link.ask`."""
+        if self._transport is None or self._is_greeting:
+            return RedisDownError(f"Redis at {self.address} is not connected")
+        self._enqueue(asker, commands)
+        return None
 
-        Args:
-            steps: the algorithm.
-            done: called with its result.
-            failed: called instead, with a RedisDownError, a RedisReplyError or what steps raised.
-        """
-        self._resume(_Waiter(steps, done, failed), None, None)
-
-    async def run(self, steps: Steps[T]) -> T:
-        """Drives one generator and waits for its result.
-
-        Raises:
-            RedisDownError, RedisReplyError: as for :meth:`start`.
-        """
-        future: asyncio.Future[T] = self._loop.create_future()
-        self.start(steps, *_settle(future))
-        return await future
-
-    async def run_all(self, algorithms: Iterable[Steps[T]]) -> list[T]:
-        """Drives many generators in lock step: each round leaves as one pipelined write.
-
-        Raises:
-            RedisDownError, RedisReplyError: as for :meth:`start`, the first one's; when all ended.
-        """
-        futures: list[asyncio.Future[T]] = []
-        for steps in algorithms:
-            future: asyncio.Future[T] = self._loop.create_future()
-            self.start(steps, *_settle(future))
-            futures.append(future)
-        results = await asyncio.gather(*futures, return_exceptions=True)
-        # Not before all have ended: whoever tries again must not meet one that is still at work.
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return [future.result() for future in futures]
-
-    def send(self, commands: list[Command]) -> None:
-        """Sends commands whose replies nobody waits for; a refusal is logged."""
-        self.start(_just(commands), _ignore, _log_failure)
-
-    def _advance(self, waiter: _Waiter) -> None:
-        replies, waiter.replies = waiter.replies, []
-        for reply in replies:
-            if isinstance(reply, hiredis.HiredisError):
-                self._resume(waiter, None, RedisReplyError(str(reply)))
-                return
-        self._resume(waiter, replies, None)
-
-    def _resume(self, waiter: _Waiter, replies: list[Any] | None, error: Exception | None) -> None:
-        """Runs a generator to its next step; an error is thrown into it, so it can do without."""
-        for _ in range(MOST_FAILURES):
-            try:
-                if error is None:
-                    commands = waiter.steps.send(replies)  # type: ignore[arg-type]  # None starts it
-                else:
-                    commands = waiter.steps.throw(error)
-            except StopIteration as stop:
-                self._call(waiter.done, stop.value)
-                return
-            except Exception as raised:  # noqa: BLE001 - the algorithm's own; its caller decides
-                self._call(waiter.failed, raised)
-                return
-            if self._transport is not None and not self._is_greeting:
-                self._enqueue(waiter, commands)
-                return
-            error = RedisDownError(f"Redis at {self.address} is not connected")
-        waiter.steps.close()
-        self._call(waiter.failed, error)
-
-    def _enqueue(self, waiter: _Waiter, commands: list[Command]) -> None:
-        waiter.needed = len(commands)
-        waiter.since = self._loop.time()
-        self._waiting.append(waiter)
+    def _enqueue(self, asker: Asker, commands: list[Command]) -> None:
+        self._waiting.append(_Waiter(asker, len(commands), self._loop.time()))
         # hiredis' stub says a tuple of one element; any length is right.
         self._outgoing += [hiredis.pack_command(c) for c in commands]  # type: ignore[arg-type]
         if not self._flush_is_due:
@@ -314,36 +262,3 @@ class RedisLink(asyncio.Protocol):
         if self._transport is not None and self._outgoing:
             self._transport.write(b"".join(self._outgoing))
         self._outgoing.clear()
-
-    def _call(self, callback: Callable[[Any], None], value: object) -> None:
-        """Calls back; an error there must not cost the connection of everybody else."""
-        try:
-            callback(value)
-        except Exception:  # the callback's fault, reported and contained
-            logger.exception("redis_callback_failed")
-
-
-def _just(commands: list[Command]) -> Steps[list[Any]]:
-    return (yield commands)
-
-
-def _settle(
-    future: asyncio.Future[T],
-) -> tuple[Callable[[T], None], Callable[[Exception], None]]:
-    def done(result: T) -> None:
-        if not future.done():
-            future.set_result(result)
-
-    def failed(error: Exception) -> None:
-        if not future.done():
-            future.set_exception(error)
-
-    return done, failed
-
-
-def _ignore(_: object) -> None:
-    return
-
-
-def _log_failure(error: Exception) -> None:
-    logger.warning("redis_command_failed", extra={"reason": str(error)})

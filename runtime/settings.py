@@ -51,7 +51,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         kafka_idempotence: producers write each record once even when they retry; some
             embedded brokers lack it.
         kafka_replication: replicas of the topics that kinbid creates.
-        redis_url: redis://[:password@]host:port/db, rediss:// for TLS, unix:///path.
+        redis_url: redis://[:password@]host:port/db, rediss:// for TLS, unix:///path; for a Redis
+            Cluster redis+cluster://[:password@]host:port,host:port or rediss+cluster://.
         identity_pepper: secrets under which identifiers are hashed, oldest first, with commas
             between; the same everywhere.
         notice_secret: secret that signs notice URLs; the same in every bidder.

@@ -23,7 +23,8 @@ from models.errors import EventError, KinbidError
 from models.topics import Topics
 from runtime import clock, kafka, logs
 from runtime.admin import AdminServer
-from runtime.redis_link import RedisLink
+from runtime.link import Link
+from runtime.redis_url import link_to
 from runtime.settings import Settings
 from streams.dead_letters import DeadLetters
 from streams.firehose import Firehose
@@ -58,7 +59,7 @@ def run(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) -> None:
 async def _main(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) -> None:
     await kafka.ensure_topics(settings)
     metrics = Metrics()
-    redis = RedisLink(settings.redis_url, name="kinbid-streams")
+    redis = link_to(settings.redis_url, name="kinbid-streams")
     await redis.connect()
     owner = settings.owner
     producer = await kafka.producer(settings)
@@ -107,7 +108,7 @@ def _stalled(firehose: Firehose) -> str | None:
     return f"the firehose has not moved for {idle:.0f} s" if idle > STALL_SECONDS else None
 
 
-def _not_ready(redis: RedisLink, consumer: Any) -> str | None:  # noqa: ANN401 - untyped library
+def _not_ready(redis: Link, consumer: Any) -> str | None:  # noqa: ANN401 - untyped library
     if not redis.is_up:
         return "Redis cannot be reached"
     assigned = consumer.assignment()

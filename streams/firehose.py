@@ -22,7 +22,7 @@ from models.keys import Keys
 from models.profile import publish_all
 from models.topics import Topics
 from runtime import clock
-from runtime.redis_link import RedisDownError, RedisLink, RedisReplyError
+from runtime.link import Link, RedisDownError, RedisReplyError
 from runtime.settings import Settings
 from streams.dead_letters import DeadLetters
 from streams.metrics import Metrics
@@ -56,7 +56,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         settings: Settings,
         consumer: AIOKafkaConsumer,
         producer: AIOKafkaProducer,
-        redis: RedisLink,
+        redis: Link,
         metrics: Metrics,
     ) -> None:
         self._settings = settings

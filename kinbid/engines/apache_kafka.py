@@ -65,12 +65,9 @@ class ApacheKafka(SingleBroker):
         def attempt(ports: Sequence[int]) -> "ApacheKafka":
             plan = BrokerPlan(node_id=1, port=ports[0], voters={1: ports[1]})
             (folder / "server.properties").write_text(server_properties(plan))
-            format_storage(folder, lib, java)
+            format_storage(folder, lib, java, new_cluster_id())
             child = start_broker(folder, lib, java)
-            child.wait_until(
-                lambda: "Kafka Server started" in child.output() and is_broker_on(ports[0]),
-                deadline_seconds=READY_SECONDS,
-            )
+            await_broker(child, ports[0])
             return cls(child, ports[0], f"{NAME} {version}")
 
         return start_on_ports((port, None), attempt)
@@ -119,12 +116,15 @@ def server_properties(plan: BrokerPlan) -> str:
         "transaction.state.log.min.isr": plan.min_in_sync,
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1000,
+        # A broker that dies is replaced in seconds, not in the nine that are usual.
+        "broker.session.timeout.ms": 3000,
+        "broker.heartbeat.interval.ms": 500,
     }
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-def format_storage(folder: Path, lib: Path, java: str) -> None:
-    """Prepares a broker's data folder, once in its life.
+def format_storage(folder: Path, lib: Path, java: str, cluster_id: str) -> None:
+    """Prepares a broker's data folder, once in its life; brokers of one cluster share its id.
 
     Raises:
         EngineStartError: Kafka's own tool refused.
@@ -132,7 +132,7 @@ def format_storage(folder: Path, lib: Path, java: str) -> None:
     if (folder / DATA_FOLDER / "meta.properties").exists():
         return
     tool = [java, "-cp", f"{lib.resolve()}/*", "kafka.tools.StorageTool", "format"]
-    command = [*tool, "-t", new_cluster_id(), "-c", "server.properties"]
+    command = [*tool, "-t", cluster_id, "-c", "server.properties"]
     log_path = folder / "format.log"
     with ChildProcess.start(f"{NAME}'s format", command, log_path=log_path, cwd=folder) as child:
         if child.wait(FORMAT_SECONDS) != 0:
@@ -150,3 +150,15 @@ def start_broker(folder: Path, lib: Path, java: str) -> ChildProcess:
     machine = [java, "-Xmx512m", *LOG_FLAGS, "-cp", f"{lib.resolve()}/*"]
     command = [*machine, "kafka.Kafka", "server.properties"]
     return ChildProcess.start(NAME, command, log_path=folder / "kafka.log", cwd=folder)
+
+
+def await_broker(child: ChildProcess, port: int) -> None:
+    """Waits until a broker serves on its port.
+
+    Raises:
+        EngineStartError: it did not in time, or ended; with its last words.
+    """
+    child.wait_until(
+        lambda: "Kafka Server started" in child.output() and is_broker_on(port),
+        deadline_seconds=READY_SECONDS,
+    )

@@ -37,6 +37,7 @@ class RedisEngine(Engine):
         executable: Path | None = None,
         prefer: Origin = "installed",
         cluster_enabled: bool = False,
+        extra_flags: Sequence[str] = (),
     ) -> "RedisEngine":
         """Starts a server that keeps everything in memory and refuses writes when that is full.
 
@@ -45,7 +46,9 @@ class RedisEngine(Engine):
             port: loopback port; None for any free one.
             executable: the program to run; None to look for one.
             prefer: where to look first; the other place serves when that has none.
-            cluster_enabled: as an empty node of a Redis Cluster, its bus on a free port.
+            cluster_enabled: as a node of a Redis Cluster, its bus on a free port; one that has
+                never been in this folder is empty and alone.
+            extra_flags: more of the program's own command line.
 
         Raises:
             EngineMissingError: no program, or too old a one.
@@ -59,6 +62,7 @@ class RedisEngine(Engine):
             command = redis_command(program.path, folder, ports[0])
             if cluster_enabled:
                 command += cluster_flags(*ports)
+            command += extra_flags
             child = ChildProcess.start("redis", command, log_path=folder / "redis.log", cwd=folder)
             child.wait_until(
                 lambda: is_served_by(ports[0], child.pid), deadline_seconds=READY_SECONDS

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kinbid.engines import RedisEngine
+from kinbid.engines import RedisCluster, RedisEngine
 from tests.contract.stores import FakeStore, RealStore, Store
 
 
@@ -14,13 +14,25 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisEngi
         yield engine
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    with RedisCluster.start(tmp_path_factory.mktemp("redis-cluster")) as engine:
+        yield engine
+
+
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("redis_server", marks=pytest.mark.integration),
+        pytest.param("redis_cluster", marks=pytest.mark.integration),
+    ]
+)
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    """Either store, empty; the server starts only where it is asked for."""
+    """Each store, empty; the servers start only where they are asked for."""
     if request.param == "memory":
         yield FakeStore()
         return
-    real = RealStore(request.getfixturevalue("redis_server").url)
+    real = RealStore(request.getfixturevalue(request.param).url)
     try:
         yield real
     finally:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, Protocol, TypeVar
 
 from models.commands import Command, Steps
-from runtime.redis_link import RedisLink
+from runtime.redis_url import link_to
 from tests.fakes.memory_store import MemoryStore, run
 
 __all__ = ["FakeStore", "RealStore", "Store", "just"]
@@ -30,18 +30,19 @@ class FakeStore:
 
 
 class RealStore:
-    """A Redis server, behind the link of production."""
+    """A Redis server or a Redis Cluster, behind the link of production."""
 
     def __init__(self, url: str) -> None:
         self._loop = asyncio.new_event_loop()
-        self._link = RedisLink(url, name="contract")
+        self._link = link_to(url, name="contract")
         self._loop.run_until_complete(self._link.connect())
 
     def run(self, steps: Steps[T]) -> T:
         return self._loop.run_until_complete(self._link.run(steps))
 
     def close(self) -> None:
-        self.run(just(("FLUSHDB",)))
+        for server in self._link.servers:
+            self._loop.run_until_complete(server.run(just(("FLUSHDB",))))
         self._loop.run_until_complete(self._link.close())
         self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()

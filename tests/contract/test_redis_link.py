@@ -173,7 +173,7 @@ def test_a_killed_connection_fails_every_waiter_and_the_link_comes_back(
         assert await link.run(counting("fresh", 1)) == 1
         await other.close()
 
-    with caplog.at_level(logging.INFO, logger="runtime.redis_link"):
+    with caplog.at_level(logging.INFO, logger="runtime"):
         with_link(redis_server.url, scenario)
     assert [record.message for record in caplog.records] == ["redis_lost", "redis_back"]
 
@@ -233,7 +233,7 @@ def test_a_callback_that_raises_costs_nobody_else_anything(
         assert await link.run(counting("n", 3)) == 3
         assert link.losses == 0
 
-    with caplog.at_level(logging.ERROR, logger="runtime.redis_link"):
+    with caplog.at_level(logging.ERROR, logger="runtime"):
         with_link(redis_server.url, scenario)
     assert [record.message for record in caplog.records] == ["redis_callback_failed"] * 2
 
@@ -259,7 +259,7 @@ def test_commands_without_a_waiter_are_sent_and_refusals_are_logged(
         link.send([("NOSUCH", "x")])
         assert await link.run(just(("GET", "sent"))) == [b"2"]
 
-    with caplog.at_level(logging.WARNING, logger="runtime.redis_link"):
+    with caplog.at_level(logging.WARNING, logger="runtime"):
         with_link(redis_server.url, scenario)
     assert [record.message for record in caplog.records] == ["redis_command_failed"]
 

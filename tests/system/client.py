@@ -145,9 +145,14 @@ class Client:
 
     # -- patience --------------------------------------------------------------------------
 
-    def until(self, look: Callable[[], T], is_right: Callable[[T], bool]) -> T:
+    def until(
+        self,
+        look: Callable[[], T],
+        is_right: Callable[[T], bool],
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> T:
         """Looks until it is right; fails with what was seen last."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + patience_seconds
         while True:
             seen = look()
             if is_right(seen):

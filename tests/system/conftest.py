@@ -2,12 +2,22 @@
 
 import asyncio
 import os
+import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from kinbid.engines import ApacheKafka, RedisEngine, find_apache_kafka, find_redis_server
+from kinbid.engines import (
+    ApacheKafka,
+    KafkaCluster,
+    RedisCluster,
+    RedisEngine,
+    find_apache_kafka,
+    find_redis_server,
+)
 from kinbid.stack import Options, Stack
 from kinbid.up import load_demo_catalog
 from runtime.settings import Settings
@@ -23,23 +33,42 @@ def own_run_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("KINBID_RUN_FILE", str(tmp_path / "run.json"))
 
 
-def named_engines(folder: Path) -> tuple[ApacheKafka, RedisEngine]:
-    """Apache Kafka and the installed Redis, or a skip that says what is missing."""
+def kafka_lib() -> Path:
+    """Apache Kafka's jars, with an installed Redis beside; or a skip that says what is missing."""
     lib = find_apache_kafka(ROOT)
     if lib is None:
         pytest.skip("Apache Kafka is not here (needs Java and Maven, then `make engines`)")
     if find_redis_server() is None:
         pytest.skip("redis-server is not installed (`make engines` does it)")
-    return ApacheKafka.start(folder / "kafka", lib=lib), RedisEngine.start(folder / "redis")
+    return lib
+
+
+@pytest.fixture(scope="session")
+def clusters(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[KafkaCluster, RedisCluster]]:
+    """Three Kafka brokers and six Redis nodes, for all tests: each has an owner of its own."""
+    lib, folder = kafka_lib(), tmp_path_factory.mktemp("clusters")
+    with ExitStack() as stack:
+        kafka = stack.enter_context(KafkaCluster.start(folder / "kafka", lib=lib))
+        redis = stack.enter_context(RedisCluster.start(folder / "redis"))
+        yield kafka, redis
 
 
 @pytest.fixture(
-    scope="module", params=["embedded", pytest.param("apache", marks=pytest.mark.apache)]
+    scope="module",
+    params=[
+        "embedded",
+        pytest.param("apache", marks=pytest.mark.apache),
+    ],
 )
 def client(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Client]:
-    """A running stack with two bidder workers and the demo's catalogue, and how to talk to it."""
+    """A running stack with two bidder workers and the demo's catalogue, and how to talk to it.
+
+    A module may ask for ``clusters`` too, which costs more time.
+    """
     folder = tmp_path_factory.mktemp(request.param)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KINBID_RUN_FILE", str(folder / "run.json"))
@@ -48,11 +77,26 @@ def client(
             with Stack.start_engines(Options(), base) as stack:
                 yield _ready(stack)
             return
-        kafka, redis = named_engines(folder)
-        with kafka, redis:
-            options = Options(kafka=kafka.bootstrap, redis=redis.url)
+        with ExitStack() as engines:
+            if request.param == "apache":
+                lib = kafka_lib()
+                kafka = engines.enter_context(ApacheKafka.start(folder / "kafka", lib=lib))
+                redis = engines.enter_context(RedisEngine.start(folder / "redis"))
+                options = Options(kafka=kafka.bootstrap, redis=redis.url)
+            else:
+                options, base = on_clusters(request.getfixturevalue("clusters"), base)
             with Stack.start_engines(options, base) as stack:
                 yield _ready(stack)
+
+
+def on_clusters(
+    clusters: tuple[KafkaCluster, RedisCluster], base: Settings
+) -> tuple[Options, Settings]:
+    """How a stack of an owner of its own runs on the clusters."""
+    kafka, redis = clusters
+    owner = f"o{uuid.uuid4().hex[:8]}"
+    settings = msgspec.structs.replace(base, owner=owner, kafka_replication=3)
+    return Options(kafka=kafka.bootstrap, redis=redis.url), settings
 
 
 def _ready(stack: Stack) -> Client:

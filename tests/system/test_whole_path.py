@@ -21,7 +21,16 @@ from runtime import kafka
 from runtime.settings import as_environment
 from tests.system.client import AIRLINE, DEPART_DATE, Client, flight
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+ENGINES = [
+    "embedded",
+    pytest.param("apache", marks=pytest.mark.apache),
+    pytest.param("clusters", marks=pytest.mark.apache),
+]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.timeout(300),
+    pytest.mark.parametrize("client", ENGINES, indirect=True, scope="module"),
+]
 
 
 def fresh(name: str) -> str:

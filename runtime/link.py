@@ -1,0 +1,223 @@
+"""What drives generators over Redis, whether that is one server or a cluster of them.
+
+A generator's step is handed to the servers; when all its replies are there, the generator is
+resumed with them and yields its next step. What a lost server means, open or closed, is written
+where the generator catches :class:`RedisDownError`, or does not.
+"""
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+import hiredis
+
+from models.commands import Command, Steps
+from models.errors import KinbidError
+
+__all__ = ["Asker", "Link", "RedisDownError", "RedisReplyError"]
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+MOST_FAILURES: Final = 3
+"""A generator that asks on although the link is down is ended after so many refusals."""
+
+
+class RedisDownError(KinbidError):
+    """Redis cannot be reached; nothing is known about what was asked."""
+
+
+class RedisReplyError(KinbidError):
+    """Redis refused a command."""
+
+
+class Asker(Protocol):
+    """Whoever waits for the replies to some commands."""
+
+    def answered(self, replies: list[Any]) -> None:
+        """Takes the replies, in order; a refused command's is a ``hiredis.HiredisError``."""
+
+    def lost(self, error: RedisDownError) -> None:
+        """Learns that the replies will never come; the commands may have run or not."""
+
+
+class Walk:
+    """A generator on its way: the asker of one step after another."""
+
+    __slots__ = ("_done", "_failed", "_link", "_steps")
+
+    def __init__(
+        self,
+        link: "Link",
+        steps: Steps[Any],
+        done: Callable[[Any], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._link = link
+        self._steps = steps
+        self._done = done
+        self._failed = failed
+
+    def answered(self, replies: list[Any]) -> None:
+        """Resumes the generator, with an error if Redis refused any of the step's commands."""
+        for reply in replies:
+            if isinstance(reply, hiredis.HiredisError):
+                self.resume(None, RedisReplyError(str(reply)))
+                return
+        self.resume(replies, None)
+
+    def lost(self, error: RedisDownError) -> None:
+        """Throws the loss into the generator, so it can do without."""
+        self.resume(None, error)
+
+    def resume(self, replies: list[Any] | None, error: Exception | None) -> None:
+        """Runs the generator to its next step and hands that on."""
+        for _ in range(MOST_FAILURES):
+            try:
+                commands = (
+                    self._steps.send(replies)  # type: ignore[arg-type]  # None starts it
+                    if error is None
+                    else self._steps.throw(error)
+                )
+            except StopIteration as stop:
+                _call(self._done, stop.value)
+                return
+            except Exception as raised:  # noqa: BLE001 - the algorithm's own; its caller decides
+                _call(self._failed, raised)
+                return
+            error = self._link.ask(self, commands)
+            if error is None:
+                return
+        self._steps.close()
+        _call(self._failed, error)
+
+
+class Link(ABC):
+    """Drives generators; see :mod:`runtime.redis_url` for the one that a URL asks for."""
+
+    _loop: asyncio.AbstractEventLoop
+
+    # -- life ------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def connect(self) -> None:
+        """Connects, signs in and loads kinbid's functions.
+
+        Raises:
+            RedisDownError: Redis cannot be reached or refuses us.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Ends every connection; waiters fail."""
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """The server or servers, without credentials."""
+
+    @property
+    @abstractmethod
+    def is_up(self) -> bool:
+        """Whether Redis can be asked."""
+
+    @property
+    @abstractmethod
+    def losses(self) -> int:
+        """How often a connection was lost: each time, Redis may have forgotten."""
+
+    @property
+    @abstractmethod
+    def servers(self) -> Sequence["Link"]:
+        """A link to each server that owns keys, for what is done on every one of them."""
+
+    @abstractmethod
+    def ask(self, asker: Asker, commands: list[Command]) -> RedisDownError | None:
+        """Sends commands whose replies go to the asker, never before this returns.
+
+        Returns:
+            None, or why they cannot be sent: then the asker hears nothing.
+        """
+
+    # -- driving generators ----------------------------------------------------------------
+
+    def start(
+        self, steps: Steps[T], done: Callable[[T], None], failed: Callable[[Exception], None]
+    ) -> None:
+        """Drives a generator to its end.
+
+        Args:
+            steps: the algorithm.
+            done: called with its result.
+            failed: called instead, with a RedisDownError, a RedisReplyError or what steps raised.
+        """
+        Walk(self, steps, done, failed).resume(None, None)
+
+    async def run(self, steps: Steps[T]) -> T:
+        """Drives one generator and waits for its result.
+
+        Raises:
+            RedisDownError, RedisReplyError: as for :meth:`start`.
+        """
+        future: asyncio.Future[T] = self._loop.create_future()
+        self.start(steps, *_settle(future))
+        return await future
+
+    async def run_all(self, algorithms: Iterable[Steps[T]]) -> list[T]:
+        """Drives many generators in lock step: each round leaves as one write to each server.
+
+        Raises:
+            RedisDownError, RedisReplyError: as for :meth:`start`, the first one's; when all ended.
+        """
+        futures: list[asyncio.Future[T]] = []
+        for steps in algorithms:
+            future: asyncio.Future[T] = self._loop.create_future()
+            self.start(steps, *_settle(future))
+            futures.append(future)
+        results = await asyncio.gather(*futures, return_exceptions=True)
+        # Not before all have ended: whoever tries again must not meet one that is still at work.
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return [future.result() for future in futures]
+
+    def send(self, commands: list[Command]) -> None:
+        """Sends commands whose replies nobody waits for; a refusal is logged."""
+        self.start(just(commands), _ignore, _log_failure)
+
+
+def just(commands: list[Command]) -> Steps[list[Any]]:
+    """One step, and its replies."""
+    return (yield commands)
+
+
+def _settle(
+    future: asyncio.Future[T],
+) -> tuple[Callable[[T], None], Callable[[Exception], None]]:
+    def done(result: T) -> None:
+        if not future.done():
+            future.set_result(result)
+
+    def failed(error: Exception) -> None:
+        if not future.done():
+            future.set_exception(error)
+
+    return done, failed
+
+
+def _call(callback: Callable[[Any], None], value: object) -> None:
+    """Calls back; an error there must not cost the connection of everybody else."""
+    try:
+        callback(value)
+    except Exception:  # the callback's fault, reported and contained
+        logger.exception("redis_callback_failed")
+
+
+def _ignore(_: object) -> None:
+    return
+
+
+def _log_failure(error: Exception) -> None:
+    logger.warning("redis_command_failed", extra={"reason": str(error)})
