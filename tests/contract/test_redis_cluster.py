@@ -176,7 +176,7 @@ def test_a_function_whose_keys_are_apart_waits_until_they_are_together(
         assert not done
         slot.finish()
         assert await marking == [1]
-        assert await link.run(just(("HGET", PERSON, "m:t1"))) == [b"child"]
+        assert await link.run(just(("HGET", PERSON, "m:t1"))) == [b"c"]
 
     with_link(redis_cluster, scenario)
 
