@@ -46,9 +46,7 @@ def last_sign_in(events: Sequence[Event]) -> dict[NodeId, NodeId]:
     return partition
 
 
-def right_links_only(
-    events: Sequence[Event], owned: Mapping[NodeId, int]
-) -> dict[NodeId, NodeId]:
+def right_links_only(events: Sequence[Event], owned: Mapping[NodeId, int]) -> dict[NodeId, NodeId]:
     """All links whose two ends have one and the same owner: the most that evidence can give.
 
     It knows the truth, so no resolver can find more without a link between nodes that several

@@ -60,6 +60,7 @@ class Browsing:
 
     def __init__(
         self,
+        *,
         seed: int,
         people: Sequence[Person],
         contacts: Contacts,

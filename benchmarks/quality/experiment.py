@@ -3,20 +3,30 @@
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
 from typing import Final, Self, TypeAlias
 
 import msgspec
 
 from benchmarks.quality.baselines import last_sign_in, naive_union, right_links_only
-from benchmarks.quality.metrics import Agreement, SharedVerdicts, judge_shared
+from benchmarks.quality.metrics import Agreement, judge_shared
 from benchmarks.quality.noise import NOISE_KINDS, NoiseRates
 from benchmarks.quality.world import World, make_world
 from models.errors import InvalidFieldError
 from models.events import Event
 from models.identifiers import NodeId
 
-__all__ = ["ALL_NOISE", "METRICS", "MOST_SEEDS", "NO_NOISE", "Estimate", "Findings", "measure"]
+__all__ = [
+    "ALL_NOISE",
+    "METRICS",
+    "MOST_SEEDS",
+    "NO_NOISE",
+    "SHARED_RIGHT",
+    "Estimate",
+    "Findings",
+    "Resolver",
+    "count_worlds",
+    "measure",
+]
 
 Resolver: TypeAlias = Callable[[Sequence[Event]], Mapping[NodeId, NodeId]]
 """From records in the order of their arrival to every node's person."""
@@ -24,17 +34,14 @@ Resolver: TypeAlias = Callable[[Sequence[Event]], Mapping[NodeId, NodeId]]
 ALL_NOISE: Final = "all noise"
 NO_NOISE: Final = "no noise"
 
-METRICS: Final[Mapping[str, Callable[[Agreement, SharedVerdicts], float]]] = {
-    **{
-        name: lambda agreement, _, read=attrgetter(name): read(agreement)
-        for name in (
-            "precision", "recall", "f1", "b_cubed_precision", "b_cubed_recall",
-            "exact_match_rate", "over_merge_rate", "mixed_person_rate", "reach_inflation",
-        )
-    },
-    "shared_right_rate": lambda _, shared: shared.right_rate,
-}  # fmt: skip
-"""What is reported of a resolver in a world, by name."""
+METRICS: Final = (
+    "precision", "recall", "f1", "b_cubed_precision", "b_cubed_recall", "exact_match_rate",
+    "over_merge_rate", "mixed_person_rate", "reach_inflation",
+)  # fmt: skip
+"""What is reported of an :class:`Agreement`."""
+
+SHARED_RIGHT: Final = "shared_right_rate"
+"""What is reported of the nodes that several persons use."""
 
 T_975: Final = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
@@ -128,11 +135,9 @@ def measure(
     """
     if not 1 <= seeds <= MOST_SEEDS:
         raise InvalidFieldError("seeds", seeds, f"from 1 to {MOST_SEEDS}")
-    noises = {ALL_NOISE: rates, NO_NOISE: rates.only()}
-    noises |= {kind: rates.only(kind) for kind in NOISE_KINDS if rates.of(kind)}
     scores: dict[str, dict[str, dict[str, Estimate]]] = {}
     sizes: list[tuple[int, int, int]] = []
-    for noise, used in noises.items():
+    for noise, used in _noises(rates).items():
         found = []
         for number in range(seed, seed + seeds):
             advance(noise)
@@ -142,14 +147,28 @@ def measure(
                 nodes = len(world.owned) + len(world.shared)
                 sizes.append((len(world.events), nodes, len(world.shared)))
         scores[noise] = {
-            resolver: {name: Estimate.of([one[resolver][name] for one in found]) for name in METRICS}
-            for resolver in found[0]
+            resolver: {
+                name: Estimate.of([one[resolver][name] for one in found]) for name in metrics
+            }
+            for resolver, metrics in found[0].items()
         }
     events, nodes_mean, shared = (statistics.fmean(column) for column in zip(*sizes, strict=True))
     return Findings(
         seeds=tuple(range(seed, seed + seeds)), persons=persons, events=events, nodes=nodes_mean,
         shared_nodes=shared, rates=rates, scores=scores,
     )  # fmt: skip
+
+
+def count_worlds(rates: NoiseRates, seeds: int) -> int:
+    """How many worlds :func:`measure` makes."""
+    return seeds * len(_noises(rates))
+
+
+def _noises(rates: NoiseRates) -> dict[str, NoiseRates]:
+    alone: dict[str, NoiseRates] = {
+        kind: rates.only(kind) for kind in NOISE_KINDS if rates.of(kind)
+    }
+    return {ALL_NOISE: rates, NO_NOISE: rates.only(), **alone}
 
 
 def _scores_in(world: World, kinbid: Resolver) -> dict[str, dict[str, float]]:
@@ -163,5 +182,6 @@ def _scores_in(world: World, kinbid: Resolver) -> dict[str, dict[str, float]]:
     for resolver, resolved in answers.items():
         agreement = Agreement.of(resolved, world.owned)
         shared = judge_shared(resolved, world.owned, world.shared)
-        found[resolver] = {name: read(agreement, shared) for name, read in METRICS.items()}
+        found[resolver] = {name: getattr(agreement, name) for name in METRICS}
+        found[resolver][SHARED_RIGHT] = shared.right_rate
     return found

@@ -36,8 +36,9 @@ class Registry:
         return node
 
     def try_node(self, namespace: Namespace, value: str, *owners: int) -> NodeId | None:
-        """As :meth:`node`, but None for what producers leave out: placeholders, and what cannot be
-        an identifier.
+        """As :meth:`node`, but None for what producers leave out.
+
+        These are placeholders, and values that cannot be an identifier of the namespace.
         """
         key = (namespace, value)
         if key not in self._made:

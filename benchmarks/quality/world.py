@@ -68,7 +68,10 @@ def make_world(seed: int, persons: int, rates: NoiseRates) -> World:
     registry = Registry(Pepper(f"the pepper of world {seed}"))
     contacts = Contacts(people, luck, registry, BEGIN_MS, END_MS)
     contacts.write_cards(scribe)
-    visits = Browsing(seed, people, contacts, luck, registry, scribe).live(BEGIN_MS, END_MS)
+    browsing = Browsing(
+        seed=seed, people=people, contacts=contacts, luck=luck, registry=registry, scribe=scribe
+    )
+    visits = browsing.live(BEGIN_MS, END_MS)
     sharing = Sharing(people, contacts, luck, registry, scribe)
     sharing.use_family_tablets(BEGIN_MS, END_MS)
     sharing.use_kiosks(BEGIN_MS, END_MS)
