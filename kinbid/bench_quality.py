@@ -70,8 +70,7 @@ def identity_quality(
         )  # fmt: skip
         description = redis.description
     if json is not None:
-        report = _report(findings, description, workers)
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+        _write(json, _report(findings, description, workers))
     show_findings(findings, show.console)
 
 
@@ -84,6 +83,13 @@ def _report(findings: Findings, redis: str, workers: int) -> dict[str, Any]:
         "workers": workers,
         **msgspec.to_builtins(findings),
     }
+
+
+def _write(path: Path, report: dict[str, Any]) -> None:
+    try:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    except OSError as error:
+        raise SettingsError(f"--json {path}: cannot be written ({error.strerror})") from error
 
 
 def _commit() -> str | None:

@@ -163,11 +163,12 @@ class Browsing:
         phone, owner = self._contacts.phone_at(person, at_ms), person.index
         if self._luck.happens("stray_call"):
             dice = self._luck.dice("stray_call")
-            family = [one for one in self._people if one.household == person.household]
+            others = [one for one in self._people if one is not person]
+            family = [one for one in others if one.household == person.household]
             if dice.random() < 0.5:
                 phone = person.office_phone
             else:
-                helper = dice.choice(family if len(family) > 1 else self._people)
+                helper = dice.choice(family or others)
                 phone, owner = self._contacts.phone_at(helper, at_ms), helper.index
         caller = self._registry.node(Namespace.PHONE, phone, owner)
         self._scribe.call(at_ms, caller, visit.ids[0])

@@ -10,16 +10,17 @@ from benchmarks.quality.experiment import ALL_NOISE, NO_NOISE, SHARED_RIGHT, Est
 
 __all__ = ["show_findings"]
 
+REACH: Final = "reach_inflation"
+"""The one metric that is no share."""
+
 PAIRS: Final = {
     "precision": "precision", "recall": "recall", "f1": "F1",
     "b_cubed_precision": "B3 P", "b_cubed_recall": "B3 R",
 }  # fmt: skip
 CLUSTERS: Final = {
     "exact_match_rate": "exact", "over_merge_rate": "over-merged",
-    "mixed_person_rate": "mixed up", SHARED_RIGHT: "shared right",
+    "mixed_person_rate": "mixed up", SHARED_RIGHT: "shared right", REACH: "reach",
 }  # fmt: skip
-"""Metrics that are shares, and their columns."""
-
 COMPARED: Final = {"kinbid": "kinbid", "last sign-in": "last", "naive union": "naive"}
 """Resolvers whose losses are shown, and their short names."""
 
@@ -35,13 +36,12 @@ def show_findings(findings: Findings, console: Console) -> None:
     """
     seeds = findings.seeds
     console.print(
-        f"{len(seeds)} worlds (seeds {seeds[0]} to {seeds[-1]}) of {findings.persons:,} persons; "
-        f"on average {findings.events:,.0f} events, {findings.nodes:,.0f} nodes, "
-        f"{findings.shared_nodes:,.0f} of them shared"
+        f"{len(seeds)} worlds (seeds {seeds[0]} to {seeds[-1]}) of {findings.persons:,} persons, "
+        f"each {findings.events:,.0f} events\nand {findings.nodes:,.0f} nodes, "
+        f"{findings.shared_nodes:,.0f} of them shared; % ± half the 95 % interval"
     )
-    console.print("% with the half-width of the 95 % interval")
     console.print(_resolvers(findings, "\nnodes with all noise", PAIRS))
-    console.print(_resolvers(findings, "\npersons with all noise", CLUSTERS, "reach inflation"))
+    console.print(_resolvers(findings, "\npersons with all noise", CLUSTERS))
     console.print(_costs(findings))
 
 
@@ -49,15 +49,13 @@ def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
 
 
-def _resolvers(findings: Findings, title: str, shares: Mapping[str, str], *ratios: str) -> Table:
+def _resolvers(findings: Findings, title: str, columns: Mapping[str, str]) -> Table:
     table = _table(title)
     table.add_column("resolver", no_wrap=True)
-    for column in (*shares.values(), *ratios):
+    for column in columns.values():
         table.add_column(column, justify="right", no_wrap=True)
     for resolver, metrics in findings.scores[ALL_NOISE].items():
-        cells = [_with_interval(metrics[name], 100, 1) for name in shares]
-        cells += [_with_interval(metrics[name.replace(" ", "_")], 1, 2) for name in ratios]
-        table.add_row(resolver, *cells)
+        table.add_row(resolver, *(_with_interval(name, metrics[name]) for name in columns))
     return table
 
 
@@ -79,7 +77,8 @@ def _costs(findings: Findings) -> Table:
     return table
 
 
-def _with_interval(estimate: Estimate, scale: int, digits: int) -> str:
+def _with_interval(name: str, estimate: Estimate) -> str:
+    scale, digits = (1, 2) if name == REACH else (100, 1)
     text = f"{scale * estimate.mean:.{digits}f}"
     if estimate.half_width is None:
         return text
