@@ -20,6 +20,7 @@ __all__ = [
     "METRICS",
     "MOST_SEEDS",
     "NO_NOISE",
+    "SHARED_PAIRS",
     "SHARED_RIGHT",
     "Estimate",
     "Findings",
@@ -41,7 +42,8 @@ METRICS: Final = (
 """What is reported of an :class:`Agreement`."""
 
 SHARED_RIGHT: Final = "shared_right_rate"
-"""What is reported of the nodes that several persons use."""
+SHARED_PAIRS: Final = "shared_pair_precision"
+"""What is reported of the nodes that several persons use: :class:`SharedVerdicts`."""
 
 T_975: Final = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
@@ -184,4 +186,5 @@ def _scores_in(world: World, kinbid: Resolver) -> dict[str, dict[str, float]]:
         shared = judge_shared(resolved, world.owned, world.shared)
         found[resolver] = {name: getattr(agreement, name) for name in METRICS}
         found[resolver][SHARED_RIGHT] = shared.right_rate
+        found[resolver][SHARED_PAIRS] = shared.pair_precision
     return found

@@ -177,6 +177,11 @@ class SharedVerdicts(msgspec.Struct, frozen=True):
         """The share that is alone or with one of its true users, who is not fused with others."""
         return _ratio(self.alone + self.with_one_user, self.nodes)
 
+    @property
+    def pair_precision(self) -> float:
+        """Of their pairs with nodes of one owner, the share whose owner is a true user."""
+        return _ratio(self.right_pairs, self.right_pairs + self.wrong_pairs)
+
 
 def judge_shared(
     resolved: Partition[Node],

@@ -11,6 +11,7 @@ from benchmarks.quality import (
     METRICS,
     MOST_SEEDS,
     NO_NOISE,
+    SHARED_PAIRS,
     SHARED_RIGHT,
     Estimate,
     Findings,
@@ -75,7 +76,7 @@ def test_every_resolver_is_measured_under_every_noise(findings: Findings) -> Non
         assert list(scores) == ["kinbid", "last sign-in", "naive union", "right links only"]
         assert scores["kinbid"] == scores["naive union"]
         for metrics in scores.values():
-            assert list(metrics) == [*METRICS, SHARED_RIGHT]
+            assert list(metrics) == [*METRICS, SHARED_RIGHT, SHARED_PAIRS]
             assert all(len(one.values) == 2 for one in metrics.values())
     assert (findings.seeds, findings.persons) == ((3, 4), 40)
     assert findings.nodes > findings.shared_nodes > 0

@@ -180,6 +180,8 @@ def test_a_shared_device_is_right_alone_or_with_one_of_its_users(
     assert found == verdicts
     assert found.right_rate == float(is_right)
     assert found.nodes == 1
+    pairs = verdicts.right_pairs + verdicts.wrong_pairs
+    assert found.pair_precision == (verdicts.right_pairs / pairs if pairs else 1.0)
 
 
 def test_two_shared_devices_together_are_with_nobody() -> None:
