@@ -35,7 +35,8 @@ HIT_SHARE: Final = 0.1
 
 POISON_ID: Final = "7d3e0c1a-5b52-4c5e-9a41-20c6f3b8d917"
 PLACEHOLDER_ID: Final = "00000000-0000-0000-0000-000000000000"
-EID_SOURCE: Final = "id.example"
+EID_SCOPE: Final = scoped("id.example", "1")
+"""Source and agent type of the extended ids: an id of the browser, gone with its cookies."""
 
 
 class Visit(msgspec.Struct, frozen=True):
@@ -110,7 +111,7 @@ class Browsing:
         cookie = self._registry.node(Namespace.COOKIE, value, device.owner)
         if not device.has_eid:
             return (cookie,)
-        eid = self._registry.node(Namespace.EID, scoped(EID_SOURCE, value), device.owner)
+        eid = self._registry.node(Namespace.EID, scoped(EID_SCOPE, value), device.owner)
         return cookie, eid
 
     def _send_constant_id(self, visit: Visit) -> None:

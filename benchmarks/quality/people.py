@@ -1,12 +1,13 @@
 """The people of the world: households, CRM customers and guests, their devices and contacts."""
 
 import random
+import uuid
 from collections.abc import Sequence
 from typing import Final, Literal
 
 import msgspec
 
-__all__ = ["Device", "Person", "customers_of", "make_people"]
+__all__ = ["Device", "Person", "customers_of", "make_advertising_id", "make_people"]
 
 CUSTOMER_SHARE: Final = 0.8
 """The rest are guests: they have no CRM card and never sign in."""
@@ -32,7 +33,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     """A browser, known by cookies, or an app, known by its advertising id.
 
     Attributes:
-        name: unique in the world; raw identifiers are made of it.
+        name: an app's advertising id; a browser's cookies are made of it.
         owner: the index of the person whose it is.
         signs_in: False where its owner never signs in.
         has_eid: pages see an extended id beside the cookie.
@@ -105,7 +106,7 @@ def make_people(seed: int, count: int) -> list[Person]:
 def _make_devices(rng: random.Random, owner: int) -> tuple[Device, ...]:
     return tuple(
         Device(
-            name=f"device-{owner}-{place}-{rng.randbytes(8).hex()}",
+            name=make_advertising_id(rng),
             owner=owner,
             kind="app" if place and rng.random() < APP_SHARE else "browser",
             signs_in=rng.random() < SIGNED_IN_SHARE,
@@ -113,6 +114,11 @@ def _make_devices(rng: random.Random, owner: int) -> tuple[Device, ...]:
         )
         for place in range(rng.choice(DEVICE_COUNTS))
     )
+
+
+def make_advertising_id(rng: random.Random) -> str:
+    """An id as phones and tablets have it: a random UUID."""
+    return str(uuid.UUID(bytes=rng.randbytes(16), version=4))
 
 
 def _phone_numbers(rng: random.Random, count: int) -> list[str]:

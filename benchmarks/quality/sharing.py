@@ -12,7 +12,7 @@ from typing import Final
 from benchmarks.quality.browsing import Visit
 from benchmarks.quality.contacts import Contacts
 from benchmarks.quality.noise import Luck
-from benchmarks.quality.people import Person, customers_of
+from benchmarks.quality.people import Person, customers_of, make_advertising_id
 from benchmarks.quality.registry import Registry
 from benchmarks.quality.scribe import Scribe
 from models.identifiers import Namespace, NodeId
@@ -56,14 +56,14 @@ class Sharing:
         for person in self._customers:
             households[person.household].append(person)
         dice = self._luck.dice("family_tablet")
-        for household, members in households.items():
+        for members in households.values():
             if len(members) < 2 or not self._luck.happens("family_tablet"):
                 continue
-            name = f"tablet-of-household-{household}"
+            advertising_id = make_advertising_id(dice)
             # Each of the first two at least once: a tablet of one person is not shared.
             turns = members[:2] + dice.choices(members, k=dice.randint(*TABLET_SIGN_INS) - 2)
             for person in turns:
-                tablet = self._registry.node(Namespace.IFA, name, person.index)
+                tablet = self._registry.node(Namespace.IFA, advertising_id, person.index)
                 self._sign_in(person, tablet, dice.randrange(begin_ms, end_ms), dice)
 
     def use_kiosks(self, begin_ms: int, end_ms: int) -> None:

@@ -160,12 +160,13 @@ def test_kinbid_finds_more_than_the_last_sign_in(seed: int) -> None:
     assert ours.reach_inflation < theirs.reach_inflation
 
 
-@pytest.mark.parametrize("kind", ["family_tablet", "family_line", "kiosk"])
-def test_kinbid_fuses_no_users_of_what_they_share(kind: NoiseKind) -> None:
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_kinbid_fuses_no_family_by_the_landline_on_its_cards(seed: int) -> None:
     """Where naive union fuses all of them."""
-    world = make_world(1, PERSONS, RATES.only(kind))
+    world = make_world(seed, PERSONS, RATES.only("family_line"))
     ours, naive = resolve_in_memory(world.events), naive_union(world.events)
-    assert judge_shared(ours, world.owned, world.shared).with_several == 0
+    assert agreement(ours, world).mixed_persons == 0
+    assert judge_shared(ours, world.owned, world.shared).right_rate == 1.0
     assert judge_shared(naive, world.owned, world.shared).right_rate == 0.0
 
 
