@@ -1,22 +1,15 @@
-"""How well a clustering agrees with the truth, over pairs, without ever listing the pairs."""
+"""How well the demo's persons agree with the truth and with what the evidence links."""
 
-from collections import Counter
 from collections.abc import Hashable, Mapping
 from typing import TypeVar
 
 import msgspec
 
-__all__ = ["IdentityScore", "PairCounts", "pair_counts", "score_identity"]
+from benchmarks.quality import pair_counts
+
+__all__ = ["IdentityScore", "score_identity"]
 
 Node = TypeVar("Node", bound=Hashable)
-
-
-class PairCounts(msgspec.Struct, frozen=True):
-    """Pairs that are together in one clustering, in the other, and in both."""
-
-    both: int
-    only_first: int
-    only_second: int
 
 
 class IdentityScore(msgspec.Struct, frozen=True):
@@ -36,25 +29,6 @@ class IdentityScore(msgspec.Struct, frozen=True):
     linkable_share: float
     merges: int
     nodes: int
-
-
-def pair_counts(first: Mapping[Node, Hashable], second: Mapping[Node, Hashable]) -> PairCounts:
-    """Counts pairs from the contingency table: the sum of C(n_ij, 2), in O(n).
-
-    Args:
-        first: node to cluster.
-        second: the same nodes to clusters of another kind.
-
-    Source: Hubert & Arabie (1985), "Comparing partitions".
-    """
-    both = _pairs(Counter((first[node], second[node]) for node in first))
-    in_first = _pairs(Counter(first.values()))
-    in_second = _pairs(Counter(second[node] for node in first))
-    return PairCounts(both, in_first - both, in_second - both)
-
-
-def _pairs(sizes: Counter[Hashable]) -> int:
-    return sum(size * (size - 1) // 2 for size in sizes.values())
 
 
 def score_identity(

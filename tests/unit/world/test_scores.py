@@ -1,6 +1,7 @@
 import pytest
 
-from benchmarks.world.scores import pair_counts, score_identity
+from benchmarks.quality import pair_counts
+from benchmarks.world.scores import score_identity
 
 TRUTH = {**dict.fromkeys("12345", "A"), **dict.fromkeys("67", "B"), **dict.fromkeys("89abc", "C")}
 
