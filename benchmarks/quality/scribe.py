@@ -8,7 +8,8 @@ that of their times, and the partition's order is the order of arrival.
 import random
 from typing import Final
 
-from models.events import Call, Channel, CrmCard, Event, Order, PageView, SignIn
+from models.event_base import Channel
+from models.events import Call, CrmCard, Event, Order, PageView, SignIn
 from models.identifiers import Namespace, NodeId, namespace_of
 from models.units import DAY_MS, HOUR_MS, MICROS, SECOND_MS, AdvertiserId
 

@@ -14,8 +14,8 @@ from typing import Final, TypeAlias
 
 from models.commands import Steps
 from models.events import Event, encode
+from models.forest import find
 from models.identifiers import NodeId
-from models.identity import find
 from models.keys import Keys
 from runtime.redis_link import RedisLink
 from streams.stages.persons import KnownLinks, Touched, digest_events, read_batch

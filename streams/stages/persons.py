@@ -14,7 +14,7 @@ from models.caps import CapLedger, decode_ledger, encode_ledger, fold_outcome
 from models.commands import Steps
 from models.errors import EventError
 from models.events import Event, Outcome, decode_event, decode_outcome
-from models.evidence import DEFAULT_LIMITS, Evidence, Limits, kind_of
+from models.evidence import DEFAULT_LIMITS, Evidence, Limits, encode_evidence, kind_of
 from models.facets import Facet, decode_facet, encode_facet, fold_event
 from models.forest import find
 from models.identifiers import NodeId
@@ -76,19 +76,21 @@ class Touched(msgspec.Struct, frozen=True):
 
 
 class KnownLinks:
-    """Links that this worker has made already: a page view with two ids repeats them for ever."""
+    """Evidence that this worker has followed: a page view with two ids repeats it for ever."""
 
     def __init__(self) -> None:
-        self._pairs: set[tuple[NodeId, NodeId]] = set()
+        self._pairs: dict[tuple[NodeId, NodeId], bytes] = {}
 
-    def __contains__(self, pair: tuple[NodeId, NodeId]) -> bool:
-        return pair in self._pairs
+    def holds(self, pair: tuple[NodeId, NodeId], evidence: bytes) -> bool:
+        """Whether evidence as strong and early as this, or more so, has been followed before."""
+        known = self._pairs.get(pair)
+        return known is not None and known <= evidence
 
-    def add(self, pair: tuple[NodeId, NodeId]) -> None:
-        """Remembers a pair; begins anew when there are too many."""
+    def add(self, pair: tuple[NodeId, NodeId], evidence: bytes) -> None:
+        """Remembers a pair's evidence; begins anew when there are too many pairs."""
         if len(self._pairs) >= KNOWN_LINKS:
             self._pairs.clear()
-        self._pairs.add(pair)
+        self._pairs[pair] = evidence
 
     def clear(self) -> None:
         """Forgets all, for a Redis that may have forgotten too."""
@@ -150,12 +152,14 @@ def digest_events(
     links: list[Linked] = []
     for _, event in entries:
         for other in event.ids[1:]:
-            if other == node or (node, other) in known:
+            evidence = Evidence(
+                kind_of(cast("str", event.__struct_config__.tag)), event.event_time_ms
+            )
+            encoded = encode_evidence(evidence)
+            if other == node or known.holds((node, other), encoded):
                 continue
-            kind = kind_of(cast("str", event.__struct_config__.tag))
-            evidence = Evidence(kind, event.event_time_ms)
             links.append((yield from link(keys, node, other, evidence, next_token, limits=limits)))
-            known.add((node, other))
+            known.add((node, other), encoded)
     if links:
         root = yield from find(keys, node)
     return Touched(node, root, tuple(links))

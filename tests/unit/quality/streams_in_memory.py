@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from benchmarks.quality import share_out
 from models.events import Event
+from models.forest import find
 from models.identifiers import NodeId
-from models.identity import find
 from models.keys import Keys
 from tests.fakes.memory_store import MemoryStore, Runner, run
 

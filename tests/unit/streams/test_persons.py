@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from models.caps import decode_ledger
 from models.events import Billing, Event, Outcome, PageView, SignIn, Win, encode
-from models.evidence import Evidence, encode_evidence
+from models.evidence import Evidence, decode_evidence, encode_evidence
 from models.facets import Facet, decode_facet
 from models.forest import find
 from models.identifiers import NodeId
@@ -29,6 +29,7 @@ from tests.fakes.records import NODES, billings, events, folded
 KEYS = Keys("o")
 A, B, C = NODES[:3]
 X, Y = NodeId("c" + "x" * 22), NodeId("c" + "y" * 22)
+SEEN = encode_evidence(Evidence("seen_with", 1))
 
 
 def seen(*ids: NodeId, at: int = 1) -> PageView:
@@ -159,20 +160,29 @@ def test_a_link_that_failed_is_not_known(worker: Worker) -> None:
     runner = Runner(worker.store, work)
     for _ in range(6):
         runner.step()
-    assert (A, B) not in worker.known
+    assert not worker.known.holds((A, B), SEEN)
     assert worker.digest(A, (0, seen(A, B))).root == B
-    assert (A, B) in worker.known
-    assert (B, A) not in worker.known
+    assert worker.known.holds((A, B), SEEN)
+    assert not worker.known.holds((B, A), SEEN)
+
+
+def test_stronger_and_earlier_evidence_is_followed_though_the_link_is_known(worker: Worker) -> None:
+    worker.digest(A, (0, seen(A, B)))
+    stronger = worker.digest(A, (1, signed_in(A, B)))
+    assert stronger.links == (Linked("known"),)
+    held = worker.store.hash(KEYS.evidence(A).encode())[f"e:{B}".encode()]
+    assert decode_evidence(held) == Evidence("sign_in", 9)
+    assert not worker.digest(A, (2, seen(A, B)), (3, signed_in(A, B))).links
 
 
 def test_links_are_remembered_within_bounds() -> None:
     known = KnownLinks()
     for number in range(KNOWN_LINKS):
-        known.add((A, NodeId(str(number))))
-    assert (A, NodeId("0")) in known
-    known.add((B, A))
-    assert (A, NodeId("0")) not in known
-    assert (B, A) in known
+        known.add((A, NodeId(str(number))), SEEN)
+    assert known.holds((A, NodeId("0")), SEEN)
+    known.add((B, A), SEEN)
+    assert not known.holds((A, NodeId("0")), SEEN)
+    assert known.holds((B, A), SEEN)
 
 
 @given(st.lists(events, min_size=1, max_size=10), st.data())
