@@ -143,9 +143,9 @@ def _take_in(keys: Keys, root: NodeId, token: bytes, frozen: bytes) -> Steps[boo
         ("HGETALL", keys.frozen_bid_view(node, split)),
     ]
     held, seen = fields_of(person), fields_of(view)
-    if not held and not part and parent_in(parent) is None:
-        return False  # an intent: the link has not happened, and perhaps never will
     if held.get(b">") != token:
+        if not part and parent_in(parent) is None:
+            return False  # an intent: the link has not happened, and perhaps never will
         # Drained under another token, or under this one so long ago that the copy has expired.
         yield from forget(keys, root, token, still_read=seen.get(b">") == token)
         return True

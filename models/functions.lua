@@ -132,6 +132,13 @@ local function born(keys, args)
   return 1
 end
 
+-- KEYS p:{r}  ARGV token
+-- Removes the mark of a contested person, unless somebody else has set it since.
+local function calm(keys, args)
+  if redis.call('HGET', keys[1], '!') ~= args[1] then return 0 end
+  return redis.call('HDEL', keys[1], '!')
+end
+
 -- KEYS n:{x} b:{x}  ARGV member, root of its part, splits, token
 -- Has a member lead to its part. 0: it does, or has gone on from there.
 local function repoint(keys, args)
@@ -263,6 +270,7 @@ redis.register_function('kinbid_v1_kill', kill)
 redis.register_function('kinbid_v1_absorb', absorb)
 redis.register_function('kinbid_v1_drop', drop)
 redis.register_function('kinbid_v1_close', close)
+redis.register_function('kinbid_v1_calm', calm)
 redis.register_function('kinbid_v1_born', born)
 redis.register_function('kinbid_v1_repoint', repoint)
 redis.register_function('kinbid_v1_witness', witness)

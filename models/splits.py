@@ -147,18 +147,22 @@ def resettle(
         limits: the blast radius.
         next_token: gives a token that was never used before.
     """
+    mark, marked = next_token(), set[NodeId]()
     while True:
         around = yield from survey(keys, start, limits)
         # Contested persons are joined by nobody but us. Whoever added evidence before they were
-        # marked is seen by the next look, whoever adds it after that sees the mark.
-        if (yield from _contest(keys, around)):
+        # marked is seen by the next look, whoever adds it after that sees the mark. Another may
+        # come to another end and take away marks, but not those that we set after theirs.
+        if (yield from _contest(keys, around, mark, marked)):
             continue
         plan = canonical(around.nodes, around.edges, overloaded=around.overloaded, limits=limits)
         if (yield from _apply(keys, around, plan, next_token)):
             continue
         yield from _note_shared(keys, around, plan)
         if not plan.is_contested:
-            yield [("HDEL", keys.person(root), "!") for root in around.persons]
+            yield [
+                ("FCALL", "kinbid_v1_calm", 1, keys.person(root), mark) for root in around.persons
+            ]
         changed: dict[Pair, Reason | None] = {
             pair: plan.refused.get(pair)
             for pair in {**around.noted, **plan.refused}
@@ -167,11 +171,16 @@ def resettle(
         return Resettled(tuple(around.persons), plan, changed, around.edges)
 
 
-def _contest(keys: Keys, around: Survey) -> Steps[bool]:
+def _contest(keys: Keys, around: Survey, mark: str, marked: set[NodeId]) -> Steps[bool]:
     """Marks persons as contested and takes announced merges back; whether there was any to do."""
-    fresh = [root for root, settled in around.persons.items() if not settled.is_contested]
+    fresh = [
+        root
+        for root, settled in around.persons.items()
+        if root not in marked or not settled.is_contested
+    ]
     if fresh:
-        yield [("HSET", keys.person(root), "!", "1") for root in fresh]
+        marked.update(fresh)
+        yield [("HSET", keys.person(root), "!", mark) for root in fresh]
     merging = [
         root
         for root, settled in around.persons.items()

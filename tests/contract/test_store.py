@@ -180,6 +180,12 @@ def test_drop_removes_only_what_lies_at_a_person_of_others(store: Store) -> None
     assert fields(store, PERSON) == {b"k:m": b"1"}
 
 
+def test_a_mark_is_taken_away_by_whoever_set_it_last(store: Store) -> None:
+    ask(store, ("HSET", PERSON, "!", "t2"))
+    assert ask(store, call("calm", [PERSON], "t1"), call("calm", [PERSON], "t2")) == [0, 1]
+    assert ask(store, call("calm", [PERSON], "t2")) == [0]
+
+
 SPLIT_KEYS = [
     PARENT, PERSON, KEYS.frozen_person(NODE, "s1"), VIEW, KEYS.frozen_bid_view(NODE, "s1"),
 ]  # fmt: skip

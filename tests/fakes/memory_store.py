@@ -314,6 +314,12 @@ def _close(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     return 1
 
 
+def _calm(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    if store.hash(keys[0]).get(b"!") != args[0]:
+        return 0
+    return store.delete_fields(keys[0], [b"!"])
+
+
 def _is_led(entry: bytes, splits: bytes, token: bytes) -> bool:
     """Whether the split has been carried out at a node, or another one since."""
     if entry.startswith(b"!"):
@@ -440,6 +446,7 @@ FUNCTIONS: dict[str, Function] = {
     "kinbid_v1_absorb": _absorb,
     "kinbid_v1_drop": _drop,
     "kinbid_v1_close": _close,
+    "kinbid_v1_calm": _calm,
     "kinbid_v1_born": _born,
     "kinbid_v1_repoint": _repoint,
     "kinbid_v1_witness": _witness,

@@ -72,6 +72,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         optional: who of them may stop for ever.
         readers: per program that ends with a read, what it must see at the least.
         linked: links that were made before.
+        split: links that were rejected then, a moment ago.
         unpublished: nobody publishes, which leaves fewer states; it is done before the check.
         is_contested: evidence speaks for two CRM ids, so that somebody reads it.
         states: the states that there are, within a tenth.
@@ -85,6 +86,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     optional: frozenset[int] = frozenset()
     readers: dict[int, set[str]] = {}
     linked: tuple[Pair, ...] = ()
+    split: tuple[Pair, ...] = ()
     unpublished: bool = False
     is_contested: bool = False
     is_long: bool = False
@@ -99,6 +101,8 @@ def search(
     case: Case, functions: dict[str, Any] | None = None, limit: int | None = None
 ) -> Statistics:
     store = seeded(*case.counts, linked=case.linked)
+    for pair in case.split:
+        run(store, judging("split", pair)())
     store.functions = functions or store.functions
     views: dict[int, tuple[MemoryStore, dict[NodeId, set[str]]]] = {}
 
@@ -236,6 +240,11 @@ CASES: dict[str, Case] = {
     "unlink a-b | unlink b-c after a-b-c": Case(
         **alone(a, b, c), is_contested=True, linked=((a, b), (b, c)),
         programs=[judging("1", (a, b)), judging("2", (b, c))], states=100,
+    ),
+    "approve a-b | fold a after unlink": Case(
+        **one_more(a, 2, b), is_contested=True, linked=((a, b),), split=((a, b),),
+        programs=[judging("1", (a, b), "approved"), billing(a, 1, range(1, 2))],
+        readers={1: nonces(a, 2)}, states=100,
     ),
     "fold x2 a | a-b": Case(
         **one_more(a, 3, b), readers={0: nonces(a, 3)},
