@@ -17,6 +17,7 @@ from bidder.openrtb import BidRequest, Imp
 from models.caps import Reservation, count_used
 from models.catalog import Catalog
 from models.catalog_records import Advertiser, Campaign, Creative, Exchange, Offer, Segment
+from models.presence import DEFAULT_PRESENCE
 from models.profile import BuyerStats, Person
 from models.units import MICROS
 from models.value.conversion import exposure_factor, p_conversion
@@ -65,11 +66,13 @@ class Policy(msgspec.Struct, frozen=True):
         seat: ours.
         currency: in which bids are made.
         is_secure: notice URLs are https; without it only a slot that says ``secure: 0`` is bid.
+        private_ratio: probability that it is them below which a person sees no private creative.
     """
 
     seat: str
     currency: str
     is_secure: bool
+    private_ratio: float = DEFAULT_PRESENCE.private_ratio
 
 
 class Bid(msgspec.Struct, frozen=True):
@@ -123,6 +126,7 @@ class _Slot(msgspec.Struct):
     person: Person
     exchange: Exchange
     catalog: Catalog
+    private_ratio: float
     now_ms: int
     reserved: tuple[Reservation, ...]
     excluded: frozenset[str]
@@ -170,7 +174,17 @@ def decide(
             continue
         sizes = imp.banner.sizes() if imp.banner else set()
         slot = _Slot(
-            request, imp, sizes, person, exchange, catalog, now_ms, reserved, excluded, picked
+            request,
+            imp,
+            sizes,
+            person,
+            exchange,
+            catalog,
+            policy.private_ratio,
+            now_ms,
+            reserved,
+            excluded,
+            picked,
         )
         best = _best_bid(slot, fates)
         if best is None:
@@ -324,6 +338,7 @@ def _personal_bid(slot: _Slot, campaign: Campaign, segment: Segment, used: int) 
         exposure_factor=exposure_factor(used),
         trip_horizon_factor=choice.trip_horizon_factor,
         seat_pressure=choice.seat_pressure,
+        presence_ratio=slot.person.presence_ratio,
     )
     bid = _priced(slot, campaign, creative, value_cpm_micros(factors))
     if isinstance(bid, Lost):
@@ -352,6 +367,8 @@ def _creative_for(slot: _Slot, campaign: Campaign, wanted_set: str) -> Creative 
     fallback = None
     for creative in slot.catalog.creatives.get(campaign.id, ()):
         if slot.sizes.isdisjoint(creative.sizes):
+            continue
+        if creative.is_private and slot.person.presence_ratio < slot.private_ratio:
             continue
         if creative.creative_set == wanted_set:
             return creative

@@ -16,6 +16,7 @@ from models.forest import parent_in
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.notices import NO_NODE
+from models.presence import DEFAULT_PRESENCE, PresenceRule, Present, who_is_there
 from models.profile import Header, Person, decode_header
 
 __all__ = ["Found", "fetch_person", "reserve", "reserve_exactly"]
@@ -30,7 +31,7 @@ class Found(msgspec.Struct, frozen=True):
         person: empty where nothing is known.
         is_known: whether any identifier resolved.
         disagrees: another identifier of the request resolves to another person.
-        is_shared: the device is used by several CRM persons, so it is nobody's.
+        is_shared: the device is used by several CRM persons, and nobody knows who is there now.
         has_expired: reservations lie there whose time is over.
         is_withdrawn: the person has withdrawn their consent to personal ads, so they are nobody.
     """
@@ -43,17 +44,55 @@ class Found(msgspec.Struct, frozen=True):
     is_withdrawn: bool = False
 
 
+class _View(msgspec.Struct, frozen=True):
+    """What Redis has about the first identifier that resolves."""
+
+    node: NodeId
+    root: NodeId
+    fields: Fields
+    disagrees: bool
+
+
 def fetch_person(
-    keys: Keys, nodes: Sequence[NodeId], now_ms: int, own_field: bytes
+    keys: Keys,
+    nodes: Sequence[NodeId],
+    now_ms: int,
+    own_field: bytes,
+    presence: PresenceRule = DEFAULT_PRESENCE,
 ) -> Steps[Found]:
     """The person of the first identifier that resolves; else an empty one under the first.
+
+    A shared device is taken for whoever signed in last, if that is likely enough.
 
     Args:
         keys: the owner's key names.
         nodes: one or more, in order of trust.
         now_ms: reservations that expire until then are not counted.
         own_field: the caller's own reservations, which it knows better than Redis.
+        presence: when a shared device is one of its users'.
     """
+    view = yield from _find_view(keys, nodes)
+    merging = yield from _merging(keys, view.root, view.fields)
+    # A root that nobody has seen yet has no view of its own until the merge is published.
+    headers = [decode_header(held[b"h"]) for held in (view.fields, *merging) if b"h" in held]
+    header = headers[0] if headers else Header()
+    if view.node in header.shared:
+        present = yield from _present(keys, header.sign_ins, now_ms, presence)
+        if present is None:
+            nobody = Person(node=view.node)
+            return Found(nobody, is_known=True, disagrees=view.disagrees, is_shared=True)
+        found = yield from fetch_person(keys, [present.account], now_ms, own_field, presence)
+        person = msgspec.structs.replace(found.person, presence_ratio=present.ratio)
+        return msgspec.structs.replace(found, person=person, disagrees=view.disagrees)
+    if not all(one.personal_ok for one in headers):
+        return Found(Person(), is_known=True, disagrees=view.disagrees, is_withdrawn=True)
+    reservations, expired = _reservations(view.fields, merging, now_ms, own_field)
+    ledger = _ledger([view.fields, *merging])
+    person = Person(view.node, view.root, header, ledger, reservations)
+    return Found(person, bool(headers), view.disagrees, has_expired=expired)
+
+
+def _find_view(keys: Keys, nodes: Sequence[NodeId]) -> Steps[_View]:
     while True:
         (entries,) = yield [("MGET", *[keys.parent(node) for node in nodes])]
         roots = [parent_in(entry) or node for node, entry in zip(nodes, entries, strict=True)]
@@ -63,25 +102,28 @@ def fetch_person(
         place = known[0] if known else 0
         root, fields = views[place]
         first = roots.index(candidates[place])
-        node = nodes[first]
+        found = _View(nodes[first], root, fields, len({views[other][0] for other in known}) > 1)
         if b"g" not in fields:
-            break
+            return found
         # The person has been split before: perhaps since the entry that led here was read.
-        (entry,) = yield [("GET", keys.parent(node))]
+        (entry,) = yield [("GET", keys.parent(found.node))]
         if entry == entries[first]:
-            break
-    merging = yield from _merging(keys, root, fields)
-    # A root that nobody has seen yet has no view of its own until the merge is published.
-    headers = [decode_header(held[b"h"]) for held in (fields, *merging) if b"h" in held]
-    header = headers[0] if headers else Header()
-    disagrees = len({views[other][0] for other in known}) > 1
-    if node in header.shared:
-        return Found(Person(node=node), is_known=True, disagrees=disagrees, is_shared=True)
-    if not all(one.personal_ok for one in headers):
-        return Found(Person(), is_known=True, disagrees=disagrees, is_withdrawn=True)
-    reservations, expired = _reservations(fields, merging, now_ms, own_field)
-    person = Person(node, root, header, _ledger([fields, *merging]), reservations)
-    return Found(person, bool(headers), disagrees, has_expired=expired)
+            return found
+
+
+def _present(
+    keys: Keys, sign_ins: Sequence[tuple[NodeId, int]], now_ms: int, rule: PresenceRule
+) -> Steps[Present | None]:
+    """Who is at a shared device, where that is likely enough."""
+    if not sign_ins:
+        return None
+    (entries,) = yield [("MGET", *[keys.parent(account) for account, _ in sign_ins])]
+    told = [
+        (account, parent_in(entry) or account, time_ms)
+        for (account, time_ms), entry in zip(sign_ins, entries, strict=True)
+    ]
+    present = who_is_there(told, now_ms, rule.stay_ms)
+    return present if present is not None and present.ratio >= rule.min_ratio else None
 
 
 def _views(keys: Keys, roots: list[NodeId]) -> Steps[list[tuple[NodeId, Fields]]]:
@@ -129,8 +171,7 @@ def _markers(root: NodeId, fields: Fields) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _frozen_key(keys: Keys, token: bytes, frozen: bytes) -> str:
-    node, is_split, _ = frozen.decode().partition("|")
-    return keys.frozen_bid_view(NodeId(node), token.decode() if is_split else "")
+    return keys.frozen_bid_view(NodeId(frozen.partition(b"|")[0].decode()), token.decode())
 
 
 def _ledger(views: list[Fields]) -> CapLedger:

@@ -29,12 +29,14 @@ from models.commands import Steps
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.notices import NO_NODE, NoticeSigner, NoticeToken
+from models.presence import PresenceRule
 from models.profile import Person
+from models.units import SECOND_MS
 from runtime.pepper import pepper_of
 from runtime.redis_link import RedisDownError, RedisReplyError
 from runtime.settings import Settings
 
-__all__ = ["Answer", "BidPath", "Reserved", "tmax_of"]
+__all__ = ["Answer", "BidPath", "Reserved", "presence_rule", "tmax_of"]
 
 MOST_ROUNDS: Final = 3
 """Exact reservations that may be refused before a request is left without a personal bid."""
@@ -108,6 +110,15 @@ def tmax_of(request: BidRequest, exchange: Exchange) -> int:
     return max(1, min(tmax, LONGEST_TMAX_MS) - exchange.network_margin_ms)
 
 
+def presence_rule(settings: Settings) -> PresenceRule:
+    """When a shared device is one of its users'."""
+    return PresenceRule(
+        stay_ms=settings.presence_stay_seconds * SECOND_MS,
+        min_ratio=settings.presence_percent / 100,
+        private_ratio=settings.private_percent / 100,
+    )
+
+
 class BidPath:
     """Everything that turns a bid request into an answer."""
 
@@ -120,6 +131,7 @@ class BidPath:
             seat=settings.seat,
             currency=settings.currency,
             is_secure=settings.public_url.startswith("https://"),
+            private_ratio=presence_rule(settings).private_ratio,
         )
         self._responder = Responder(
             catalog,
@@ -128,6 +140,7 @@ class BidPath:
             seat=settings.seat,
             currency=settings.currency,
         )
+        self._presence = presence_rule(settings)
         self._exact_margin = settings.cap_exact_margin
         self._notice_window_ms = settings.notice_window_seconds * 1000
         self._worker = secrets.token_hex(4)
@@ -170,7 +183,9 @@ class BidPath:
         if not nodes:
             return Found(Person())
         try:
-            found = yield from fetch_person(self._keys, nodes, now_ms, self.own.field)
+            found = yield from fetch_person(
+                self._keys, nodes, now_ms, self.own.field, self._presence
+            )
         except (RedisDownError, RedisReplyError):
             counters.add(REDIS_FAILURES)
             return Found(Person())

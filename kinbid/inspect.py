@@ -13,6 +13,7 @@ from bidder.decide import Bid, Fate, Policy, decide
 from bidder.identify import nodes_of
 from bidder.lookup import Found, fetch_person
 from bidder.openrtb import BidRequest, decode_request
+from bidder.path import presence_rule
 from bidder.privacy import personal_use_refused
 from models.catalog import Catalog
 from models.commands import Steps
@@ -177,6 +178,7 @@ async def explain_request(settings: Settings, body: bytes, exchange_id: str) -> 
         seat=settings.seat,
         currency=settings.currency,
         is_secure=settings.public_url.startswith("https://"),
+        private_ratio=presence_rule(settings).private_ratio,
     )
     decision = decide(
         request, found.person, exchange, catalog, policy=policy, now_ms=clock.now_ms(), fates=fates
@@ -188,6 +190,7 @@ async def explain_request(settings: Settings, body: bytes, exchange_id: str) -> 
         "privacy": refused or "personal data may be used",
         "person": found.person.root,
         "person_known": found.is_known,
+        "presence_ratio": found.person.presence_ratio,
         "reason": decision.reason.value if decision.reason else None,
         "bids": [_bid(bid, request) for bid in decision.bids],
         "lost": [
@@ -217,7 +220,8 @@ async def _find(settings: Settings, nodes: list[NodeId]) -> Found:
     link = link_to(settings.redis_url, name="kinbid-explain")
     await link.connect()
     try:
-        steps = fetch_person(Keys(settings.owner), nodes, clock.now_ms(), NO_FIELD)
+        rule = presence_rule(settings)
+        steps = fetch_person(Keys(settings.owner), nodes, clock.now_ms(), NO_FIELD, rule)
         return await link.run(steps)
     finally:
         await link.close()

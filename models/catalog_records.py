@@ -184,6 +184,8 @@ class Creative(_Record, frozen=True, kw_only=True, tag="creative"):
         creative_set: shown to segments that name this set; ``any`` to all.
         sizes: (width, height) pairs in which it renders.
         click_url: the landing page, https; slots allowed.
+        is_private: shows what others at a shared device should not see; withheld where it is not
+            certain enough who is there.
     """
 
     id: CreativeId
@@ -192,6 +194,7 @@ class Creative(_Record, frozen=True, kw_only=True, tag="creative"):
     sizes: tuple[tuple[int, int], ...]
     html: str
     click_url: str
+    is_private: bool = False
 
     def check(self) -> None:
         """Raises InvalidFieldError where a value cannot be used."""

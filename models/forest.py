@@ -136,18 +136,18 @@ def settle(keys: Keys, node: NodeId) -> Steps[Settled]:
 def _take_in(keys: Keys, root: NodeId, token: bytes, frozen: bytes) -> Steps[bool]:
     """Takes in a child drained under ``token``, or a part of a split; whether p changed."""
     child, _, part = frozen.partition(b"|")
-    node, split = NodeId(child.decode()), token.decode() if part else ""
+    node, name_of_copy = NodeId(child.decode()), token.decode()
     parent, person, view = yield [
         ("GET", keys.parent(node)),
-        ("HGETALL", keys.frozen_person(node, split)),
-        ("HGETALL", keys.frozen_bid_view(node, split)),
+        ("HGETALL", keys.frozen_person(node, name_of_copy)),
+        ("HGETALL", keys.frozen_bid_view(node, name_of_copy)),
     ]
     held, seen = fields_of(person), fields_of(view)
-    if held.get(b">") != token:
+    if not held:
         if not part and parent_in(parent) is None:
             return False  # an intent: the link has not happened, and perhaps never will
-        # Drained under another token, or under this one so long ago that the copy has expired.
-        yield from forget(keys, root, token, still_read=seen.get(b">") == token)
+        # It did not happen under this token, or so long ago that the copy has expired.
+        yield from forget(keys, root, token, still_read=bool(seen))
         return True
     own = _parts(node, held)[NodeId(part.decode())] if part else members_of(node, held)
     moved: list[bytes] = []
@@ -166,7 +166,7 @@ def _take_in(keys: Keys, root: NodeId, token: bytes, frozen: bytes) -> Steps[boo
     if absorbed and not part:
         # Never before: if the root has been merged too, its new root still needs the copy. The
         # frozen bid view stays until a published one replaces it (models.profile.publish).
-        yield [("EXPIRE", keys.frozen_person(node), FROZEN_SECONDS)]
+        yield [("EXPIRE", keys.frozen_person(node, name_of_copy), FROZEN_SECONDS)]
     return True
 
 

@@ -98,9 +98,10 @@ def _mark(keys: Keys, root: NodeId, arguments: Command) -> Steps[int]:
 
 
 def _drain(keys: Keys, child: NodeId, arguments: Command) -> Steps[int]:
+    token = str(arguments[1])
     target = (
-        keys.parent(child), keys.person(child), keys.frozen_person(child),
-        keys.bid_view(child), keys.frozen_bid_view(child),
+        keys.parent(child), keys.person(child), keys.frozen_person(child, token),
+        keys.bid_view(child), keys.frozen_bid_view(child, token),
     )  # fmt: skip
     (drained,) = yield [("FCALL", "kinbid_v1_drain", 5, *target, *arguments)]
     return int(drained)

@@ -11,11 +11,9 @@ __all__ = ["KEY_PATTERNS", "Keys"]
 KEY_PATTERNS = {
     "{owner}:n:{node}": "parent of a node; absent for a root",
     "{owner}:p:{node}": "person: facets, counters, members, merge markers",
-    "{owner}:q:{node}": "frozen copy of a merged person's p, expires after the merge",
-    "{owner}:q:{node}:{token}": "frozen copy of a split person's p, expires after a week",
+    "{owner}:q:{node}:{token}": "frozen copy of a merged or split person's p, expires",
     "{owner}:b:{node}": "what a bid needs: header, cap ledger, reservations",
-    "{owner}:z:{node}": "frozen copy of a merged person's b, expires after the merge",
-    "{owner}:z:{node}:{token}": "frozen copy of a split person's b, expires after a week",
+    "{owner}:z:{node}:{token}": "frozen copy of a merged or split person's b, expires",
     "{owner}:w:{node}": "evidence: links in which the node was seen",
     "{owner}:epoch:{topic}:{partition}": "ownership epoch of one input partition",
 }
@@ -39,17 +37,17 @@ class Keys:
         """``p``: the person's facets and counters."""
         return f"{self._p}{node}}}"
 
-    def frozen_person(self, node: NodeId, split: str = "") -> str:
-        """``q``: what ``p`` was when the person was merged away, or split under that token."""
-        return f"{self._q}{node}}}:{split}" if split else f"{self._q}{node}}}"
+    def frozen_person(self, node: NodeId, token: str) -> str:
+        """``q``: what ``p`` was when the person was merged away or split under that token."""
+        return f"{self._q}{node}}}:{token}"
 
     def bid_view(self, node: NodeId) -> str:
         """``b``: what the bidder reads."""
         return f"{self._b}{node}}}"
 
-    def frozen_bid_view(self, node: NodeId, split: str = "") -> str:
-        """``z``: what ``b`` was when the person was merged away, or split under that token."""
-        return f"{self._z}{node}}}:{split}" if split else f"{self._z}{node}}}"
+    def frozen_bid_view(self, node: NodeId, token: str) -> str:
+        """``z``: what ``b`` was when the person was merged away or split under that token."""
+        return f"{self._z}{node}}}:{token}"
 
     def evidence(self, node: NodeId) -> str:
         """``w``: links in which the node was seen."""

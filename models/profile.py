@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from models.caps import CapLedger, Reservation, decode_ledger, merge_ledgers
-from models.commands import Steps
+from models.commands import Command, Steps
 from models.consents import is_withdrawn
 from models.facets import Facet, decode_facet, merge
 from models.forest import FROZEN_SECONDS, Settled, settle
@@ -95,6 +95,7 @@ class Person(msgspec.Struct, frozen=True):
     Attributes:
         node: the identifier that decided, under which caps are counted; None without any.
         root: the person's root, where reservations are written.
+        presence_ratio: the probability that it is them, below 1 at a shared device.
     """
 
     node: NodeId | None = None
@@ -102,6 +103,7 @@ class Person(msgspec.Struct, frozen=True):
     header: Header = Header()
     ledger: CapLedger = CapLedger()
     reservations: tuple[Reservation, ...] = ()
+    presence_ratio: float = 1.0
 
 
 encode_header: Final = msgspec.msgpack.Encoder().encode
@@ -218,11 +220,20 @@ def publish(keys: Keys, node: NodeId) -> Steps[Settled]:
             ("FCALL", "kinbid_v1_publish", 3, *target, settled.splits, *view, *brought)
         ]
         if written:
-            merged = [NodeId(value.decode()) for value in brought.values() if b"|" not in value]
-            if merged:
-                # Only now: until this view stood there, bidders read what the children held.
-                yield [("EXPIRE", keys.frozen_bid_view(child), FROZEN_SECONDS) for child in merged]
+            yield from _let_expire(keys, brought)
             return settled
+
+
+def _let_expire(keys: Keys, brought: dict[bytes, bytes]) -> Steps[None]:
+    """Lets go of what children held: until the view stood there, bidders read it."""
+    read: list[Command] = []
+    for token, frozen in brought.items():
+        child, is_split, _ = frozen.decode().partition("|")
+        if not is_split:
+            key = keys.frozen_bid_view(NodeId(child), token.decode())
+            read.append(("EXPIRE", key, FROZEN_SECONDS))
+    if read:
+        yield read
 
 
 SPLITS_SHIFT: Final = 32

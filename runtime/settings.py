@@ -71,6 +71,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             largest cap makes every cap exact, less saves a round trip and may overshoot.
         notice_window_seconds: a notice later than this after its bid is stored, not counted.
         admin_host: where admin ports listen.
+        presence_stay_seconds: the mean time after a sign-in at a shared device until somebody else
+            takes over unnoticed.
+        presence_percent: probability below which a shared device is nobody's.
+        private_percent: probability below which private creatives are withheld there.
         phone_region: country whose national spelling of phone numbers is understood.
         identity_placeholders: further identifiers that never link, ``NAMESPACE:VALUE`` with commas
             between.
@@ -98,6 +102,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     currency: str = "USD"
     cap_exact_margin: int = 64
     notice_window_seconds: int = 3600
+    presence_stay_seconds: int = 43_200
+    presence_percent: int = 60
+    private_percent: int = 90
     phone_region: str = "US"
     identity_placeholders: str = ""
 

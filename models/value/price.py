@@ -15,6 +15,7 @@ class Factors(msgspec.Struct, frozen=True, gc=False):
         exposure_factor: what impressions shown before leave, 0.1 to 1.
         trip_horizon_factor: how pressing the trip is; 1 for a product.
         seat_pressure: share of the fare that a sale gains, 0 to 1; 1 for a product.
+        presence_ratio: probability that the person is there; 1 unless the device is shared.
         control: the pacing multiplier; 1 until a control loop moves it.
     """
 
@@ -24,6 +25,7 @@ class Factors(msgspec.Struct, frozen=True, gc=False):
     exposure_factor: float = 1.0
     trip_horizon_factor: float = 1.0
     seat_pressure: float = 1.0
+    presence_ratio: float = 1.0
     control: float = 1.0
 
 
@@ -37,5 +39,6 @@ def value_cpm_micros(factors: Factors) -> float:
         * factors.exposure_factor
         * factors.trip_horizon_factor
         * factors.seat_pressure
+        * factors.presence_ratio
         * factors.control
     )

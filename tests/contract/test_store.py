@@ -126,7 +126,7 @@ def test_a_generator_may_catch_an_error_and_go_on(store: Store) -> None:
 # -- the functions --------------------------------------------------------------------------
 
 PARENT, PERSON, VIEW = KEYS.parent(NODE), KEYS.person(NODE), KEYS.bid_view(NODE)
-FROZEN, FROZEN_VIEW = KEYS.frozen_person(NODE), KEYS.frozen_bid_view(NODE)
+FROZEN, FROZEN_VIEW = KEYS.frozen_person(NODE, "t1"), KEYS.frozen_bid_view(NODE, "t1")
 ROOT_KEYS = [PARENT, PERSON, VIEW]
 DRAIN_KEYS = [PARENT, PERSON, FROZEN, VIEW, FROZEN_VIEW]
 
@@ -484,8 +484,9 @@ def state_after(store: Store, seed: int) -> dict[str, Any]:
     for node in nodes:
         found[KEYS.parent(node)] = ask(store, ("GET", KEYS.parent(node)))
         for key in (
-            KEYS.person(node), KEYS.frozen_person(node), KEYS.bid_view(node),
-            KEYS.frozen_bid_view(node), KEYS.evidence(node),
+            KEYS.person(node), KEYS.bid_view(node), KEYS.evidence(node),
+            *(KEYS.frozen_person(node, f"t{token}") for token in range(100)),
+            *(KEYS.frozen_bid_view(node, f"t{token}") for token in range(100)),
         ):  # fmt: skip
             found[key] = fields(store, key)
     return found

@@ -91,6 +91,13 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     is_contested: bool = False
     is_long: bool = False
 
+    def begin(self) -> MemoryStore:
+        """The store before anybody moves."""
+        store = seeded(*self.counts, linked=self.linked)
+        for pair in self.split:
+            run(store, judging("split", pair)())
+        return store
+
     def kept(self, node: NodeId, counted: set[str]) -> set[str]:
         """What must go on to be counted; a split gives each side its own back."""
         own = node[:2] if self.is_contested else ""
@@ -100,9 +107,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 def search(
     case: Case, functions: dict[str, Any] | None = None, limit: int | None = None
 ) -> Statistics:
-    store = seeded(*case.counts, linked=case.linked)
-    for pair in case.split:
-        run(store, judging("split", pair)())
+    store = case.begin()
     store.functions = functions or store.functions
     views: dict[int, tuple[MemoryStore, dict[NodeId, set[str]]]] = {}
 

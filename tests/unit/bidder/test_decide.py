@@ -165,6 +165,29 @@ def test_a_creative_of_the_segments_set_is_preferred_to_one_for_all() -> None:
     assert the_bid(decision_of(small, what=what)).creative.id == "seats-small"
 
 
+# -- shared devices -----------------------------------------------------------------------------
+
+
+def probably(ratio: float) -> Person:
+    return msgspec.structs.replace(person(), presence_ratio=ratio)
+
+
+def test_the_less_certain_who_is_there_the_less_is_bid() -> None:
+    certain, doubtful = (the_bid(decision_of(who=probably(r))) for r in (1.0, 0.6))
+    assert doubtful.value_cpm_micros == pytest.approx(0.6 * certain.value_cpm_micros, abs=1)
+    assert doubtful.bid_cpm_micros < certain.bid_cpm_micros
+
+
+def test_a_private_creative_is_withheld_where_somebody_else_may_look_on() -> None:
+    secret = creative("seats-prospect", SEATS, creative_set="prospect", is_private=True)
+    what = catalog(secret, creative("seats-for-all", SEATS))
+    shown = [
+        the_bid(decision_of(who=probably(ratio), what=what)).creative.id
+        for ratio in (1.0, POLICY.private_ratio, 0.89)
+    ]
+    assert shown == ["seats-prospect", "seats-prospect", "seats-for-all"]
+
+
 # -- caps ---------------------------------------------------------------------------------------
 
 

@@ -97,6 +97,60 @@ def test_a_shared_device_is_nobody() -> None:
     assert found.person == Person(node=NODE)
 
 
+def shared_by(*sign_ins: tuple[NodeId, int]) -> Header:
+    return Header(searches=(searched(),), shared=(NODE,), sign_ins=sign_ins)
+
+
+HOUR_MS = 3_600_000
+EMAIL, FRIENDS_EMAIL = (
+    node(Namespace.EMAIL, "a@kin.example"),
+    node(Namespace.EMAIL, "b@kin.example"),
+)
+FRIEND = node(Namespace.CRM, "43")
+
+
+def used_by_two(age_ms: int) -> MemoryRedis:
+    """A device on which a friend signed in, and then, so long ago, the person."""
+    redis = MemoryRedis()
+    newest_ms = NOW_MS - age_ms
+    redis.put(person(shared_by((EMAIL, newest_ms), (FRIENDS_EMAIL, newest_ms - 1))))
+    redis.parents[KEYS.parent(EMAIL)] = b">" + CRM.encode()
+    redis.parents[KEYS.parent(FRIENDS_EMAIL)] = b">" + FRIEND.encode()
+    redis.put(rooted(CRM, billed=3))
+    return redis
+
+
+def test_a_shared_device_is_who_signed_in_last_and_counts_under_their_account() -> None:
+    found = fetch(used_by_two(HOUR_MS))
+    assert (found.is_shared, found.is_known) == (False, True)
+    assert (found.person.node, found.person.root) == (EMAIL, CRM)
+    assert 0.9 < found.person.presence_ratio < 1
+    assert len(found.person.ledger.campaigns[SEATS]) == 3
+
+
+def test_a_shared_device_is_nobodys_again_when_the_sign_in_is_old() -> None:
+    found = fetch(used_by_two(48 * HOUR_MS))
+    assert found.is_shared
+    assert found.person == Person(node=NODE)
+
+
+def test_whoever_is_at_a_shared_device_may_have_withdrawn_consent() -> None:
+    redis = used_by_two(HOUR_MS)
+    redis.put(Person(None, CRM, Header(searches=(searched(),), personal_ok=False)))
+    assert fetch(redis).is_withdrawn
+
+
+def test_while_a_person_is_split_the_frozen_view_tells_who_they_are() -> None:
+    redis = MemoryRedis()
+    redis.put(rooted(NODE, billed=2))
+    frozen = redis.hashes.pop(KEYS.bid_view(NODE))
+    redis.hashes[KEYS.bid_view(NODE)] = {b"!": b"s1"}
+    redis.hashes[KEYS.frozen_bid_view(NODE, "s1")] = frozen | {b">": b"s1"}
+    found = fetch(redis)
+    assert found.is_known
+    assert len(found.person.ledger.campaigns[SEATS]) == 2
+
+
 def test_another_device_of_a_person_with_a_shared_one_is_theirs() -> None:
     redis = MemoryRedis()
     redis.put(person(Header(searches=(searched(),), shared=(OTHER,))))
@@ -145,7 +199,7 @@ def merging(redis: MemoryRedis, child: NodeId, root: NodeId, token: bytes = b"t1
     """A child that has been drained, and is not yet taken in."""
     redis.hashes.setdefault(KEYS.bid_view(root), {})[b"m:" + token] = child.encode()
     frozen = redis.hashes.pop(KEYS.bid_view(child), {})
-    redis.hashes[KEYS.frozen_bid_view(child)] = frozen | {b">": token}
+    redis.hashes[KEYS.frozen_bid_view(child, token.decode())] = frozen | {b">": token}
     redis.hashes[KEYS.bid_view(child)] = {b">": root.encode()}
     redis.parents[KEYS.parent(child)] = b">" + root.encode()
 
@@ -181,7 +235,7 @@ def test_a_mere_intention_to_merge_and_a_finished_merge_change_nothing() -> None
     redis.hashes[KEYS.bid_view(CRM)][b"m:t1"] = NODE.encode()
     assert len(fetch(redis, CRM).person.ledger.campaigns[SEATS]) == 1
     stale = {b">": b"t0", b"c": encode_ledger(rooted(NODE, billed=9).ledger)}
-    redis.hashes[KEYS.frozen_bid_view(NODE)] = stale
+    redis.hashes[KEYS.frozen_bid_view(NODE, "t0")] = stale
     assert len(fetch(redis, CRM).person.ledger.campaigns[SEATS]) == 1
 
 

@@ -9,26 +9,24 @@ from models.topics import ALL_TOPICS, Topics
 
 KEYS = Keys("owner")
 NODE = NodeId("k" + "n" * 22)
-MADE = {
-    "n": KEYS.parent, "p": KEYS.person, "q": KEYS.frozen_person, "b": KEYS.bid_view,
-    "z": KEYS.frozen_bid_view, "w": KEYS.evidence,
-}  # fmt: skip
+MADE = {"n": KEYS.parent, "p": KEYS.person, "b": KEYS.bid_view, "w": KEYS.evidence}
+FROZEN = {"q": KEYS.frozen_person, "z": KEYS.frozen_bid_view}
 
 
 def test_the_keys_of_a_node_share_one_slot_of_a_cluster() -> None:
     """Redis hashes what stands between the first ``{`` and the next ``}``."""
-    tags = {re.search(r"\{(.*?)\}", make(NODE))[1] for make in MADE.values()}  # type: ignore[index]
-    assert tags == {NODE}
+    made = [*(make(NODE) for make in MADE.values()), *(make(NODE, "t") for make in FROZEN.values())]
+    assert {key[key.index("{") + 1 : key.index("}")] for key in made} == {NODE}
 
 
 def test_every_pattern_is_a_key_and_every_key_a_pattern() -> None:
     made = {f"{{owner}}:{letter}:{{node}}" for letter in MADE}
-    made |= {"{owner}:q:{node}:{token}", "{owner}:z:{node}:{token}"}
+    made |= {f"{{owner}}:{letter}:{{node}}:{{token}}" for letter in FROZEN}
     assert made | {"{owner}:epoch:{topic}:{partition}"} == set(KEY_PATTERNS)
     for letter, make in MADE.items():
         assert make(NODE) == f"owner:{letter}:{{{NODE}}}"
-    assert KEYS.frozen_person(NODE, "t1") == f"owner:q:{{{NODE}}}:t1"
-    assert KEYS.frozen_bid_view(NODE, "t1") == f"owner:z:{{{NODE}}}:t1"
+    for letter, freeze in FROZEN.items():
+        assert freeze(NODE, "t1") == f"owner:{letter}:{{{NODE}}}:t1"
     assert KEYS.epoch("owner.events.v1", 3) == "owner:epoch:owner.events.v1:3"
 
 

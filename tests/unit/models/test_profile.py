@@ -202,7 +202,7 @@ def test_the_version_rises_with_every_record_and_every_shared_device() -> None:
 def test_what_a_child_held_may_expire_once_the_view_holds_it() -> None:
     store = MemoryStore()
     run(store, link(KEYS, NODES[0], NODES[1], Evidence("sign_in", 1), lambda: "t"))
-    frozen = KEYS.frozen_bid_view(NODES[0]).encode()
+    frozen = KEYS.frozen_bid_view(NODES[0], "t").encode()
     assert frozen in store.data
     assert frozen not in store.expiring
     run(store, publish(KEYS, NODES[0]))

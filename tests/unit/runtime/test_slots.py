@@ -30,11 +30,9 @@ def test_the_slot_of_the_specifications_example() -> None:
 
 def test_all_keys_of_a_node_share_a_slot() -> None:
     keys, node = Keys("demo"), NodeId("k" + "n" * 22)
-    names = (
-        keys.parent, keys.person, keys.frozen_person, keys.bid_view, keys.frozen_bid_view,
-        keys.evidence,
-    )  # fmt: skip
-    assert {slot_of(name(node)) for name in names} == {slot_of(node)}
+    names = [make(node) for make in (keys.parent, keys.person, keys.bid_view, keys.evidence)]
+    names += [make(node, "t") for make in (keys.frozen_person, keys.frozen_bid_view)]
+    assert {slot_of(name) for name in names} == {slot_of(node)}
 
 
 @pytest.mark.parametrize(
