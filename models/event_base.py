@@ -6,6 +6,7 @@ path is taken as it is and cut where it is kept.
 """
 
 import datetime as dt
+from functools import lru_cache
 from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
@@ -112,9 +113,13 @@ def check_money(field: str, micros: int) -> None:
 
 def check_date(field: str, date: str) -> None:
     """Raises EventError unless ``date`` is written ``YYYY-MM-DD``."""
-    try:
-        is_plain = dt.date.fromisoformat(date).isoformat() == date
-    except ValueError:
-        is_plain = False
-    if not is_plain:
+    if not _is_date(date):
         raise EventError(f"{field}: {date!r} is not a date YYYY-MM-DD")
+
+
+@lru_cache(maxsize=4096)
+def _is_date(date: str) -> bool:
+    try:
+        return dt.date.fromisoformat(date).isoformat() == date
+    except ValueError:
+        return False

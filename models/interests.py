@@ -13,6 +13,7 @@ from models.touches import CABIN_OF, CHANNEL_OF, DAY_DIGITS, SEARCH_HEAD, STEP_L
 from models.units import SECOND_MS, date_of
 
 __all__ = [
+    "NEVER",
     "CartItem",
     "ContactCount",
     "DealStage",
@@ -120,6 +121,8 @@ def interests(facet: Facet) -> list[Interest]:
 
 def cart_items(facet: Facet) -> list[CartItem]:
     """Items that were ever put into the cart, newest last."""
+    if "c" not in facet.touches:
+        return []
     added: dict[str, int] = {}
     closed: dict[str, int] = {}
     for seen_s, key in _by_time(facet, "c"):

@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 KEPT_ORDERS: Final = 32
+DAY_S: Final = DAY_MS // SECOND_MS
 KEPT_BUYS: Final = 16
 KEPT_GROUPS: Final = 8
 NAME_LENGTH: Final = 12
@@ -268,22 +269,33 @@ def standing_orders(purchases: Purchases) -> list[ToldOrder]:
 
 def totals(purchases: Purchases) -> Totals:
     """The orders in numbers."""
-    orders, older = standing_orders(purchases), purchases.older
-    everything = purchases.orders.values()
+    older = purchases.older
+    order_count, refused_count, refunded = (
+        older.order_count, older.refused_count, older.refunded_micros
+    )  # fmt: skip
+    net, margin = older.net_micros, older.margin_micros
     days: dict[int, int] = {}
-    for told in orders:
-        day = told.ordered_s * SECOND_MS // DAY_MS
-        days[day] = days.get(day, 0) + told.net_micros
-    first_s = older.first_s or (orders[0].ordered_s if orders else 0)
-    first_day_micros = older.first_micros if older.first_s else days[min(days)] if days else 0
+    first_s, last_s = older.first_s, older.last_s
+    for told in purchases.orders.values():
+        net += told.net_micros
+        margin += told.net_margin_micros
+        refunded += told.refunded_micros
+        refused_count += told.refused == WHOLLY
+        if told.is_bought:
+            order_count += 1
+            day = told.ordered_s // DAY_S
+            days[day] = days.get(day, 0) + told.net_micros
+            last_s = max(last_s, told.ordered_s)
+            first_s = min(first_s or told.ordered_s, told.ordered_s)
     return Totals(
-        order_count=older.order_count + len(orders),
-        refused_count=older.refused_count + sum(one.refused == WHOLLY for one in everything),
-        net_micros=older.net_micros + sum(one.net_micros for one in everything),
-        margin_micros=older.margin_micros + sum(one.net_margin_micros for one in everything),
-        refunded_micros=older.refunded_micros + sum(one.refunded_micros for one in everything),
+        order_count=order_count,
+        refused_count=refused_count,
+        net_micros=net,
+        margin_micros=margin,
+        refunded_micros=refunded,
         day_count=older.order_count + len(days),
         first_order_ms=first_s * SECOND_MS,
-        last_order_ms=max(older.last_s, orders[-1].ordered_s if orders else 0) * SECOND_MS,
-        first_day_micros=first_day_micros,
+        last_order_ms=last_s * SECOND_MS,
+        # The first day of a life that is longer than the kept orders is known by its first order.
+        first_day_micros=older.first_micros if older.first_s else days[min(days)] if days else 0,
     )

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Final, NewType
 
 from models.errors import InvalidFieldError
@@ -67,6 +68,7 @@ def format_money(micros: int) -> str:
     return f"{'-' if micros < 0 else ''}{units}.{decimals}"
 
 
+@lru_cache(maxsize=4096)
 def epoch_day(date: str) -> int:
     """Days since 1970-01-01 of an ISO date.
 
@@ -76,6 +78,7 @@ def epoch_day(date: str) -> int:
     return dt.date.fromisoformat(date).toordinal() - 719_163
 
 
+@lru_cache(maxsize=4096)
 def date_of(day: int) -> str:
     """The ISO date of an epoch day."""
     return dt.date.fromordinal(day + 719_163).isoformat()

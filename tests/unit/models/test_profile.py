@@ -20,6 +20,7 @@ from models.evidence import Evidence
 from models.facets import Facet, encode_facet
 from models.forest import Settled
 from models.identifiers import NodeId
+from models.interests import cart_items, interests, trip_searches
 from models.keys import Keys
 from models.links import link
 from models.person_events import Purpose
@@ -132,6 +133,24 @@ def test_a_header_survives_its_encoding(history: list[Event], shared: list[NodeI
     header = header_of(folded(history), tuple(shared))
     assert decode_header(encode_header(header)) == header
     assert list(header.searches) == sorted(header.searches, key=lambda one: (one.seen_ms, one.key))
+
+
+@given(st.lists(events, max_size=40))
+def test_a_header_says_what_interests_say(history: list[Event]) -> None:
+    facet = folded(history)
+    header = header_of(facet, ())
+    assert sorted((one.advertiser, one.key, one.seen_ms) for one in header.searches) == sorted(
+        (one.advertiser, one.trip, one.seen_ms) for one in trip_searches(facet)
+    )
+    carts = {(one.advertiser, one.item): one for one in cart_items(facet)}
+    viewed = {(one.advertiser, one.item): one.seen_ms for one in interests(facet)}
+    wanted = {
+        (key, max(viewed.get(key, 0), carts[key].added_ms if key in carts else 0),
+         key in carts and carts[key].is_open)
+        for key in viewed.keys() | carts
+    }  # fmt: skip
+    found = {((one.advertiser, one.key), one.seen_ms, one.in_cart) for one in header.products}
+    assert found == wanted
 
 
 def test_the_field_with_the_highest_watermark_counts_and_only_members_do() -> None:

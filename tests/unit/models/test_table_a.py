@@ -7,6 +7,7 @@ import datetime as dt
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
 from models.birthdays import days_from_birthday, is_in_birthday_window
@@ -20,6 +21,7 @@ from models.buying import (
     seat_taste,
     spend_micros,
 )
+from models.catalog_records import Advertiser
 from models.event_base import CHANNELS
 from models.events import (
     BookingStep,
@@ -396,7 +398,11 @@ def test_row_64_third_party_data_can_be_left_out_and_the_answer_says_on_what_it_
     )  # fmt: skip
     card = CrmCard(event_id="1", ids=(NODE,), event_time_ms=NOW_MS, city="Rome")
     person = folded([bought_in, card])
-    with_it, without = (attributes(person, third_party=one) for one in (True, False))
+    bold = Advertiser(id=AIR, name="Air", domain="air.example")
+    careful = msgspec.structs.replace(bold, third_party_data=False)
+    with_it, without = (
+        attributes(person, third_party=one.third_party_data) for one in (bold, careful)
+    )
     assert (with_it.sources, with_it.rests_on_third_parties) == (("crm", "dataco"), True)
     assert (without.sources, without.rests_on_third_parties) == (("crm",), False)
     assert set(with_it.values) - set(without.values) == {"car"}
