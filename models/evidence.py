@@ -2,8 +2,7 @@
 
 Persons are a function of the set of evidence, whatever the order in which it came: the edges are
 taken in canonical order (strength, first event time, ids), and one that would join two CRM persons
-is refused. A device that such a refusal shows to be used by several CRM persons stands alone. An
-identifier with too many links, and a link that would make a person too large, are quarantined.
+is refused. A device at which several CRM persons have signed in stands alone. An identifier with too many links, and a link that would make a person too large, are quarantined.
 """
 
 from collections import defaultdict
@@ -187,7 +186,7 @@ def canonical(
         found = shared | {
             device
             for pair, reason in refused.items()
-            if reason == "two_crm_persons" and (device := _device_of(pair)) is not None
+            if reason == "two_crm_persons" and (device := _used_by_both(pair, edges[pair]))
         }
         if found == shared:
             persons = {id(one): frozenset(one) for one in forest.members.values()}
@@ -229,7 +228,13 @@ def _refusal(pair: Pair, edge: Edge, forest: _Forest, limits: Limits) -> Reason 
     return None
 
 
-def _device_of(pair: Pair) -> NodeId | None:
-    """The device of a pair of a device and somebody's own identifier."""
+def _used_by_both(pair: Pair, edge: Edge) -> NodeId | None:
+    """The device at which somebody signed in with an identifier of another person's.
+
+    An order for a friend or a call from a borrowed phone names another person's identifier too,
+    but tells of no second user: then only that link is refused.
+    """
+    if edge.evidence.kind != "sign_in":
+        return None
     devices = [node for node in pair if is_device(node)]
     return devices[0] if len(devices) == 1 else None

@@ -86,6 +86,16 @@ def test_a_device_of_two_crm_persons_is_shared_and_stands_alone() -> None:
     assert set(found.refused.values()) == {"shared_device"}
 
 
+def test_an_order_for_a_friend_makes_no_shared_device() -> None:
+    found = persons(
+        (EMAIL, X, CARD), (OTHER_EMAIL, Y, CARD), (A, EMAIL, sign_in(5)),
+        (A, OTHER_EMAIL, Evidence("seen_with", 1)),
+    )  # fmt: skip
+    assert clusters(found) == together((A, EMAIL, X), (OTHER_EMAIL, Y))
+    assert found.refused == {pair_of(A, OTHER_EMAIL): "two_crm_persons"}
+    assert not found.shared
+
+
 def test_the_stronger_evidence_decides_and_then_the_earlier() -> None:
     found = persons((EMAIL, X, Evidence("seen_with", 1)), (EMAIL, Y, Evidence("crm_card", 99)))
     assert clusters(found) == together((EMAIL, Y), (X,))
