@@ -2,7 +2,8 @@
 
 Persons are a function of the set of evidence, whatever the order in which it came: the edges are
 taken in canonical order (strength, first event time, ids), and one that would join two CRM persons
-is refused. A device at which several CRM persons have signed in stands alone. An identifier with too many links, and a link that would make a person too large, are quarantined.
+is refused. A device at which several CRM persons have signed in stands alone. An identifier with
+too many links, and a link that would make a person too large, are quarantined.
 """
 
 from collections import defaultdict
