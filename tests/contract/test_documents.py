@@ -20,7 +20,7 @@ from models.caps import Reservation
 from models.catalog_records import CatalogRecord, Offer
 from models.commands import Steps
 from models.events import Billing, Event, Outcome, ProductView, SignIn
-from models.evidence import Evidence
+from models.evidence import Evidence, Kind, Reason
 from models.facets import MAX_FACET_BYTES
 from models.forest import FROZEN_SECONDS
 from models.identifiers import Namespace, NodeId, Pepper
@@ -386,6 +386,24 @@ def test_the_redis_page_tells_how_long_a_key_lives(watched: Watched) -> None:
             assert lives is not None
             limit = FROZEN_SECONDS if lives <= FROZEN_SECONDS else SPLIT_SECONDS
             assert limit - 10 < lives <= limit, pattern
+
+
+# -- identity ------------------------------------------------------------------------------------
+
+
+def test_the_identity_page_lists_every_kind_of_evidence_and_every_reason() -> None:
+    text = sections(page("identity"))["Evidence"]
+    kinds, _, reasons = text.partition("Persons are a function of the *set*")
+    assert [bare(row[0]) for row in rows(kinds)] == list(typing.get_args(Kind))
+    assert {bare(row[0]) for row in rows(reasons)} == set(typing.get_args(Reason))
+
+
+def test_the_identity_page_names_keys_and_files_that_exist() -> None:
+    text = page("identity")
+    letters = {pattern.split(":")[1] for pattern in KEY_PATTERNS}
+    assert set(re.findall(r"`([a-z]):(?:\{\w+\})?`", text)) - {"m"} <= letters
+    for name in re.findall(r"`((?:models|tests)/[\w/.]+)`", text):
+        assert (ROOT / name).exists(), name
 
 
 # -- glossary --------------------------------------------------------------------------------------
