@@ -15,6 +15,7 @@ from bidder.catalog_feed import load_catalog
 from kinbid import inspect, show, up
 from kinbid.catalog_file import changes, check_references, read_catalog_file
 from kinbid.demo import DemoOptions, run_demo, violations
+from kinbid.export import export_persons
 from kinbid.publish import publish_catalog
 from kinbid.scoreboard import Scoreboard
 from kinbid.stack import Options
@@ -94,17 +95,24 @@ def _client(config: Path | None) -> Settings:
 
 def _check_json(path: Path | None) -> None:
     """Finds out before the work whether its result can be written after it."""
+    _check_writable("--json", path)
+
+
+def _check_writable(flag: str, path: Path | None) -> None:
     if path is not None and not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise SettingsError(f"--json {path}: cannot be written")
+        raise SettingsError(f"{flag} {path}: cannot be written")
 
 
 def _write_json(path: Path | None, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
-    if path is None:
-        return
+    if path is not None:
+        _write("--json", path, msgspec.json.format(msgspec.json.encode(value)) + b"\n")
+
+
+def _write(flag: str, path: Path, body: bytes) -> None:
     try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(value)) + b"\n")
+        path.write_bytes(body)
     except OSError as error:
-        raise SettingsError(f"--json {path}: cannot be written ({error.strerror})") from error
+        raise SettingsError(f"{flag} {path}: cannot be written ({error.strerror})") from error
 
 
 def _tell(ready_fd: int | None) -> Any:  # noqa: ANN401 - a callback
@@ -307,3 +315,24 @@ def explain(
     report = asyncio.run(inspect.explain_request(_client(config), body, exchange))
     _write_json(json, report)
     show.show_explanation(report)
+
+
+@app.command()
+def export(
+    out: Annotated[Path | None, typer.Option(help="Write to this file, not to the output.")] = None,
+    config: Config = None,
+) -> None:
+    """Write all persons in canonical form: equal systems give equal bytes."""
+    _check_writable("--out", out)
+    found = asyncio.run(export_persons(_running(config).settings))
+    if out is None:
+        sys.stdout.buffer.write(found.body)
+        sys.stdout.flush()
+    else:
+        _write("--out", out, found.body)
+    # Beside the lines, the summary would spoil them.
+    told = sys.stderr if out is None else sys.stdout
+    told.write(
+        f"persons: {len(found.lines)}\nidentifiers: {found.identifier_count}\n"
+        f"impressions: {found.impression_count}\nsha256: {found.digest}\n"
+    )
