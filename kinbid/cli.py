@@ -17,6 +17,7 @@ from kinbid.catalog_file import changes, check_references, read_catalog_file
 from kinbid.demo import DemoOptions, run_demo, violations
 from kinbid.export import export_persons
 from kinbid.publish import publish_catalog
+from kinbid.rebuild import rebuild
 from kinbid.scoreboard import Scoreboard
 from kinbid.stack import Options
 from models.catalog_records import Segment, record_key
@@ -335,4 +336,27 @@ def export(
     told.write(
         f"persons: {len(found.lines)}\nidentifiers: {found.identifier_count}\n"
         f"impressions: {found.impression_count}\nsha256: {found.digest}\n"
+    )
+
+
+@app.command("rebuild")
+def rebuild_command(
+    config: Config = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,  # noqa: FBT002
+) -> None:
+    """Remove this owner's keys from Redis and work them out again from Kafka."""
+    settings = _running(config).settings
+    where = f"owner {settings.owner!r} in {masked('redis_url', settings.redis_url)}"
+    if not yes:
+        raise SettingsError(
+            f"this removes every key of {where} and folds all records of Kafka again; meanwhile "
+            "bidders know nobody. Say --yes to do it"
+        )
+
+    def progress(done: int, total: int) -> None:
+        show.console.print(f"{done:,} of {total:,} records folded")
+
+    done = asyncio.run(rebuild(settings, progress))
+    show.console.print(
+        f"rebuilt {where}: {done.removed_keys:,} keys removed, {done.records:,} records folded"
     )
