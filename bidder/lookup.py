@@ -12,7 +12,7 @@ import msgspec
 from bidder.reservations import OwnReservations
 from models.caps import CapLedger, Reservation, decode_ledger, decode_reservations, merge_ledgers
 from models.commands import Steps, fields_of
-from models.forest import parent_in
+from models.forest import copy_of, parent_in
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.notices import NO_NODE
@@ -154,7 +154,7 @@ def _merging(keys: Keys, root: NodeId, fields: Fields) -> Steps[list[Fields]]:
         frozen = [
             held
             for (token, _), reply in zip(markers, replies, strict=True)
-            if (held := fields_of(reply)).get(b">") == token
+            if (held := fields_of(reply)).get(b">") == copy_of(token).encode()
         ]
         found += frozen
         markers = [marker for held in frozen for marker in _markers(root, held)]
@@ -171,7 +171,7 @@ def _markers(root: NodeId, fields: Fields) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _frozen_key(keys: Keys, token: bytes, frozen: bytes) -> str:
-    return keys.frozen_bid_view(NodeId(frozen.partition(b"|")[0].decode()), token.decode())
+    return keys.frozen_bid_view(NodeId(frozen.partition(b"|")[0].decode()), copy_of(token))
 
 
 def _ledger(views: list[Fields]) -> CapLedger:

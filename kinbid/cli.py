@@ -15,7 +15,9 @@ from bidder.catalog_feed import load_catalog
 from kinbid import bench_quality, inspect, show, up
 from kinbid.catalog_file import changes, check_references, read_catalog_file
 from kinbid.demo import DemoOptions, run_demo, violations
+from kinbid.export import export_persons
 from kinbid.publish import publish_catalog
+from kinbid.rebuild import rebuild
 from kinbid.scoreboard import Scoreboard
 from kinbid.stack import Options
 from models.catalog_records import Segment, record_key
@@ -97,17 +99,24 @@ def _client(config: Path | None) -> Settings:
 
 def _check_json(path: Path | None) -> None:
     """Finds out before the work whether its result can be written after it."""
+    _check_writable("--json", path)
+
+
+def _check_writable(flag: str, path: Path | None) -> None:
     if path is not None and not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise SettingsError(f"--json {path}: cannot be written")
+        raise SettingsError(f"{flag} {path}: cannot be written")
 
 
 def _write_json(path: Path | None, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
-    if path is None:
-        return
+    if path is not None:
+        _write("--json", path, msgspec.json.format(msgspec.json.encode(value)) + b"\n")
+
+
+def _write(flag: str, path: Path, body: bytes) -> None:
     try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(value)) + b"\n")
+        path.write_bytes(body)
     except OSError as error:
-        raise SettingsError(f"--json {path}: cannot be written ({error.strerror})") from error
+        raise SettingsError(f"{flag} {path}: cannot be written ({error.strerror})") from error
 
 
 def _tell(ready_fd: int | None) -> Any:  # noqa: ANN401 - a callback
@@ -310,3 +319,47 @@ def explain(
     report = asyncio.run(inspect.explain_request(_client(config), body, exchange))
     _write_json(json, report)
     show.show_explanation(report)
+
+
+@app.command()
+def export(
+    out: Annotated[Path | None, typer.Option(help="Write to this file, not to the output.")] = None,
+    config: Config = None,
+) -> None:
+    """Write all persons in canonical form: equal systems give equal bytes."""
+    _check_writable("--out", out)
+    found = asyncio.run(export_persons(_running(config).settings))
+    if out is None:
+        sys.stdout.buffer.write(found.body)
+        sys.stdout.flush()
+    else:
+        _write("--out", out, found.body)
+    # Beside the lines, the summary would spoil them.
+    told = sys.stderr if out is None else sys.stdout
+    told.write(
+        f"persons: {len(found.lines)}\nidentifiers: {found.identifier_count}\n"
+        f"impressions: {found.impression_count}\nsha256: {found.digest}\n"
+    )
+
+
+@app.command("rebuild")
+def rebuild_command(
+    config: Config = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,  # noqa: FBT002
+) -> None:
+    """Remove this owner's keys from Redis and work them out again from Kafka."""
+    settings = _running(config).settings
+    where = f"owner {settings.owner!r} in {masked('redis_url', settings.redis_url)}"
+    if not yes:
+        raise SettingsError(
+            f"this removes every key of {where} and folds all records of Kafka again; meanwhile "
+            "bidders know nobody. Say --yes to do it"
+        )
+
+    def progress(done: int, total: int) -> None:
+        show.console.print(f"{done:,} of {total:,} records folded")
+
+    done = asyncio.run(rebuild(settings, progress))
+    show.console.print(
+        f"rebuilt {where}: {done.removed_keys:,} keys removed, {done.records:,} records folded"
+    )

@@ -171,10 +171,15 @@ class Stack:
             os.close(reading)
 
     def restart_part(self, role: str, sent: signal.Signals = signal.SIGKILL) -> None:
-        """Ends a part with a signal and starts it anew."""
+        """Ends a part with a signal, unless it has ended, and starts it anew."""
+        if self._parts[role].poll() is None:
+            self.stop_part(role, sent)
+        self._start_part(role)
+
+    def stop_part(self, role: str, sent: signal.Signals = signal.SIGTERM) -> None:
+        """Ends a part with a signal and waits until it is gone."""
         os.kill(self._parts[role].pid, sent)
         self._parts[role].wait(STOP_SECONDS)
-        self._start_part(role)
 
     def log_path(self, role: str) -> Path:
         """Where a part's log lines go."""

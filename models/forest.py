@@ -26,6 +26,7 @@ from models.keys import Keys
 __all__ = [
     "FROZEN_SECONDS",
     "Settled",
+    "copy_of",
     "find",
     "finish_split",
     "forget",
@@ -136,7 +137,7 @@ def settle(keys: Keys, node: NodeId) -> Steps[Settled]:
 def _take_in(keys: Keys, root: NodeId, token: bytes, frozen: bytes) -> Steps[bool]:
     """Takes in a child drained under ``token``, or a part of a split; whether p changed."""
     child, _, part = frozen.partition(b"|")
-    node, name_of_copy = NodeId(child.decode()), token.decode()
+    node, name_of_copy = NodeId(child.decode()), copy_of(token)
     parent, person, view = yield [
         ("GET", keys.parent(node)),
         ("HGETALL", keys.frozen_person(node, name_of_copy)),
@@ -203,7 +204,7 @@ def finish_split(keys: Keys, root: NodeId) -> Steps[None]:
     parts = _parts(root, held)
     yield [
         ("FCALL", "kinbid_v1_born", 3, keys.parent(top), keys.person(top), keys.bid_view(top),
-         token, f"{root}|{top}", splits)
+         token, f"{root}|{top}", splits, token + b"/" + top.encode())
         for top in parts
     ]  # fmt: skip
     leads = sorted(((node, top) for top, part in parts.items() for node in part), key=_lowest)
@@ -212,6 +213,14 @@ def finish_split(keys: Keys, root: NodeId) -> Steps[None]:
         yield [("FCALL", "kinbid_v1_repoint", 2, *moved, node, top, splits, token)]
     for top in parts:
         yield from settle(keys, top)
+
+
+def copy_of(token: bytes) -> str:
+    """The token of the frozen copy behind a marker; each part of a split has a token of its own.
+
+    Two parts may meet again before either has taken in what is its own.
+    """
+    return token.partition(b"/")[0].decode()
 
 
 def _lowest(lead: tuple[NodeId, NodeId]) -> tuple[bool, str, str]:

@@ -118,7 +118,7 @@ local function close(keys, args)
   return 1
 end
 
--- KEYS n:{k} p:{k} b:{k}  ARGV token, frozen, splits
+-- KEYS n:{k} p:{k} b:{k}  ARGV token, frozen, splits, token of the part
 -- Makes the root of one part of a split, until the part takes in what is its own. 0: done before.
 local function born(keys, args)
   local entry, splits = redis.call('GET', keys[1]) or '', tonumber(args[3])
@@ -126,9 +126,9 @@ local function born(keys, args)
   if closed and entry ~= '!' .. args[3] .. '@' .. args[1] then return 0 end
   if not closed and splits_of(entry) >= splits then return 0 end
   redis.call('HDEL', keys[2], '>')
-  redis.call('HSET', keys[2], 'm:' .. args[1], args[2], 'g', args[3])
+  redis.call('HSET', keys[2], 'm:' .. args[4], args[2], 'g', args[3])
   redis.call('HDEL', keys[3], '>', '!')
-  redis.call('HSET', keys[3], 'm:' .. args[1], args[2], 'g', args[3])
+  redis.call('HSET', keys[3], 'm:' .. args[4], args[2], 'g', args[3])
   return 1
 end
 

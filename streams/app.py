@@ -63,10 +63,9 @@ async def _main(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) 
     await redis.connect()
     owner = settings.owner
     producer = await kafka.producer(settings)
-    firehose_topics = (Topics.EVENTS.name(owner), Topics.OUTCOMES.name(owner))
     consumer = await kafka.consumer(settings, group=f"{owner}.streams")
     firehose = Firehose(settings, consumer, producer, redis, metrics)
-    consumer.subscribe(firehose_topics, listener=firehose)
+    consumer.subscribe(firehose.topics, listener=firehose)
     app = _faust_app(settings, Path(tempfile.gettempdir()) / "kinbid-faust")
     _carry_offers(app, settings, await _offer_gate(settings), producer, metrics)
     admin = AdminServer(

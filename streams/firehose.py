@@ -81,6 +81,11 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         self.beat = time.monotonic()
         """When the loop last came round, for the health check."""
 
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What its consumer subscribes to."""
+        return tuple(self._kinds)
+
     # -- ownership -------------------------------------------------------------------------
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002

@@ -202,9 +202,9 @@ def test_a_split_goes_from_closed_to_born_to_led(store: Store) -> None:
     assert fields(store, SPLIT_KEYS[2]) == frozen
     assert fields(store, SPLIT_KEYS[4]) == {b"h": b"header", b">": b"s1"}
     assert [fields(store, key) for key in (PERSON, VIEW)] == [{b">": NODE.encode()}, {b"!": b"s1"}]
-    born = call("born", ROOT_KEYS, "s1", f"{NODE}|{NODE}", 1)
+    born = call("born", ROOT_KEYS, "s1", f"{NODE}|{NODE}", 1, "s1/n")
     assert ask(store, born, born) == [1, 1]
-    begun = {b"m:s1": f"{NODE}|{NODE}".encode(), b"g": b"1"}
+    begun = {b"m:s1/n": f"{NODE}|{NODE}".encode(), b"g": b"1"}
     assert fields(store, PERSON) == fields(store, VIEW) == begun
     led = call("repoint", [PARENT, VIEW], NODE, NODE, 1, "s1")
     assert ask(store, led, led, born) == [1, 0, 0]
@@ -223,7 +223,7 @@ def test_a_member_is_led_to_its_part_once_and_its_old_view_with_it(store: Store)
 def test_a_split_of_the_past_leads_nobody_who_is_being_split_again(store: Store) -> None:
     ask(store, ("SET", PARENT, "!3@s3"))
     assert ask(store, call("repoint", [PARENT, VIEW], NODE, OTHER, 2, "s2")) == [0]
-    assert ask(store, call("born", ROOT_KEYS, "s2", f"{OTHER}|{NODE}", 2)) == [0]
+    assert ask(store, call("born", ROOT_KEYS, "s2", f"{OTHER}|{NODE}", 2, "s2/n")) == [0]
 
 
 # -- evidence -------------------------------------------------------------------------------

@@ -329,13 +329,13 @@ def _is_led(entry: bytes, splits: bytes, token: bytes) -> bool:
 
 def _born(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     parent, person, view = keys
-    token, frozen, splits = args
+    token, frozen, splits, part = args
     if _is_led(store.string(parent) or b"", splits, token):
         return 0
     store.delete_fields(person, [b">"])
-    store.set_fields(person, {b"m:" + token: frozen, b"g": splits})
+    store.set_fields(person, {b"m:" + part: frozen, b"g": splits})
     store.delete_fields(view, [b">", b"!"])
-    store.set_fields(view, {b"m:" + token: frozen, b"g": splits})
+    store.set_fields(view, {b"m:" + part: frozen, b"g": splits})
     return 1
 
 

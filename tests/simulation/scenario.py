@@ -17,6 +17,7 @@ from models.forest import find, parent_in, settle
 from models.identifiers import NodeId, is_crm
 from models.keys import Keys
 from models.links import judge, link
+from models.presence import PresenceRule
 from models.profile import newest_fields, person_of, publish, publish_all
 from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId
 from streams.stages.persons import KnownLinks, digest_events, digest_outcomes
@@ -37,6 +38,9 @@ KEYS = Keys("sim")
 CAMPAIGN = CampaignId("C")
 NOW_MS = 1_000_000
 SHARED = "shared device"
+NOBODY_KNOWS = PresenceRule(min_ratio=2.0)
+"""Who is at a shared device: it is left out of the counts here."""
+
 SIGN_IN = Evidence("sign_in", 1)
 
 
@@ -155,7 +159,7 @@ def reading(node: NodeId) -> Program:
     """
 
     def program() -> Steps[set[str]]:
-        found = yield from fetch_person(KEYS, [node], NOW_MS, b"r:reader")
+        found = yield from fetch_person(KEYS, [node], NOW_MS, b"r:reader", NOBODY_KNOWS)
         if found.is_shared:
             return {SHARED}
         return set(impressions_of(found.person.ledger))

@@ -1,0 +1,58 @@
+"""All of an owner's keys in Redis: found by their prefix, a page at a time."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Final
+
+from models.commands import Command, Steps
+from models.identifiers import NodeId
+from models.keys import Keys
+from runtime.link import Link
+
+__all__ = ["persons_in", "remove_all"]
+
+PAGE: Final = 1000
+GLOB: Final = re.compile(r"([*?\[\]\\])")
+
+
+async def _pages(link: Link, pattern: str) -> AsyncIterator[list[bytes]]:
+    """Keys that match; one may come twice, and none is left out that stands there all the time."""
+    for server in link.servers:
+        cursor: bytes | int = 0
+        while True:
+            scan = ("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE)
+            cursor, page = await server.run(_one(scan))
+            yield page
+            if int(cursor) == 0:
+                break
+
+
+def _one(command: Command) -> Steps[tuple[bytes, list[bytes]]]:
+    ((cursor, page),) = yield [command]
+    return cursor, page
+
+
+async def persons_in(link: Link, keys: Keys) -> AsyncIterator[list[NodeId]]:
+    """Pages of nodes that are a person or were one."""
+    prefix = f"{keys.owner}:p:{{"
+    async for page in _pages(link, f"{_literal(prefix)}*"):
+        yield [NodeId(key.decode().removeprefix(prefix).removesuffix("}")) for key in page]
+
+
+async def remove_all(link: Link, keys: Keys) -> int:
+    """Removes every key of the owner, and no other's; returns how many there were."""
+    removed = 0
+    async for page in _pages(link, f"{_literal(keys.owner)}:*"):
+        removed += await link.run(_unlink(page)) if page else 0
+    return removed
+
+
+def _unlink(names: list[bytes]) -> Steps[int]:
+    # One key a command: in a cluster each is on a server of its own.
+    replies = yield [("UNLINK", name) for name in names]
+    return sum(replies)
+
+
+def _literal(text: str) -> str:
+    """The text as a pattern that matches nothing else."""
+    return GLOB.sub(r"\\\1", text)

@@ -1,0 +1,79 @@
+"""Redis is a read model: removed and rebuilt from Kafka, it says the same to the byte."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import redis
+
+from models.events import CrmCard, encode
+from models.identifiers import Namespace
+from models.topics import Topics
+from tests.system.client import Client
+from tests.system.story import check, make_story
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+OTHER_OWNER = b"another:n:{kept}"
+
+
+def kinbid(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "kinbid", *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def tell_a_story(client: Client) -> None:
+    """Merges, orders, impressions, and two CRM persons who share a device."""
+    owner = client.settings.owner
+    events, outcomes = make_story(client, random.Random(9))
+    client.produce_raw(Topics.EVENTS.name(owner), [(e.ids[0].encode(), encode(e)) for e in events])
+    billed = [(o.node.encode(), encode(o)) for o in outcomes]
+    client.produce_raw(Topics.OUTCOMES.name(owner), billed)
+    tablet = client.node(Namespace.COOKIE, "the family's tablet")
+    for name in ("anna", "boris"):
+        email = client.node(Namespace.EMAIL, f"{name}@family.example")
+        card = client.node(Namespace.CRM, name)
+        linked = CrmCard(
+            event_id=name, ids=(card, email), event_time_ms=client.now_ms(), city="Oslo",
+            tier="gold",
+        )  # fmt: skip
+        client.produce(linked, client.sign_in(tablet, email))
+    check(client, events, outcomes)
+
+
+def test_a_rebuilt_redis_gives_an_equal_export(client: Client, tmp_path: Path) -> None:
+    tell_a_story(client)
+    first, second, third = (tmp_path / f"{name}.jsonl" for name in "abc")
+    before = client.until(
+        lambda: kinbid("export", "--out", first).stdout, lambda told: "sha256" in told
+    )
+    body = first.read_bytes()
+    assert b'"shared":["' in body, "nobody shares a device"
+
+    refused = kinbid("rebuild", "--yes", code=1)
+    assert "stop every `kinbid streams`" in refused.stderr
+    kinbid("export", "--out", second)
+    assert second.read_bytes() == body, "a refused rebuild changed something"
+
+    client.stack.stop_part("streams")
+    asked = kinbid("rebuild", code=2)
+    assert "--yes" in asked.stderr
+    with redis.Redis.from_url(client.settings.redis_url) as store:
+        store.flushall()
+        store.set(OTHER_OWNER, b"1")
+        done = kinbid("rebuild", "--yes")
+        assert store.get(OTHER_OWNER) == b"1"
+    assert "records folded" in done.stdout
+    assert kinbid("export", "--out", third).stdout == before
+    assert third.read_bytes() == body
+
+    # A second time, over persons that stand: the keys are removed first, so nothing counts twice.
+    kinbid("rebuild", "--yes")
+    assert kinbid("export", "--out", third).stdout == before
+    client.stack.restart_part("streams")
