@@ -193,18 +193,32 @@ CASES: dict[str, Case] = {
         unpublished=True, states=2_275_680, is_long=True,
     ),
     "a-X | a-Y": Case(
+        **alone(a, X, Y), is_contested=True, unpublished=True,
+        programs=[
+            linking("1", (a, X), published=False), linking("2", (a, Y), published=False),
+        ],
+        states=100,
+    ),
+    "a-X | a-Y, published": Case(
         **alone(a, X, Y), is_contested=True,
-        programs=[linking("1", (a, X)), linking("2", (a, Y))], states=2_012,
+        programs=[linking("1", (a, X)), linking("2", (a, Y))], states=3_218_035, is_long=True,
     ),
     "a-X | a-Y, T": Case(
-        **alone(a, X, Y), is_contested=True,
-        programs=[linking("1", (a, X)), linking("2", (a, Y)), linking("0", (a, X))],
-        optional=LAST({2}), states=365_125,
+        **alone(a, X, Y), is_contested=True, unpublished=True,
+        programs=[
+            linking("1", (a, X), published=False), linking("2", (a, Y), published=False),
+            linking("0", (a, X), published=False),
+        ],
+        optional=LAST({2}), states=100, is_long=True,
     ),
     "a-b | a-X | b-Y": Case(
         counts={a: 1, b: 1, X: 1, Y: 1}, persons=[{a, X}, {b, Y}], is_contested=True,
-        programs=[linking("1", (a, b)), linking("2", (a, X)), linking("3", (b, Y))],
-        states=1_624_488,
+        unpublished=True,
+        programs=[
+            linking("1", (a, b), published=False), linking("2", (a, X), published=False),
+            linking("3", (b, Y), published=False),
+        ],
+        states=100, is_long=True,
     ),
     "unlink a-b | a-b": Case(
         **alone(a, b), is_contested=True,
