@@ -11,12 +11,14 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from models.calls import CallHistory, fold_call, fold_lease, merge_calls
 from models.events import (
     Call,
     CartAdd,
     CrmCard,
     Event,
     FlightSearch,
+    NumberLease,
     Order,
     PageView,
     ProductView,
@@ -65,18 +67,17 @@ class Facet(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         watermark: offset of the last folded record in this identifier's partition; -1: none.
         channels: last event per channel.
-        page_views, calls, missed_calls: counts.
+        page_views: count.
         searches: ``ADVERTISER/ORIGIN-DESTINATION/DATE`` to the latest search.
         views, carts: ``ADVERTISER/ITEM`` to the latest view.
         purchases: per advertiser.
         city, tier: from the newest CRM card, seen at ``card_ms``.
+        phone: the newest calls and number leases.
     """
 
     watermark: int = -1
     channels: dict[str, int] = {}
     page_views: int = 0
-    calls: int = 0
-    missed_calls: int = 0
     searches: Recent = {}
     views: Recent = {}
     carts: Recent = {}
@@ -84,6 +85,7 @@ class Facet(msgspec.Struct, frozen=True, array_like=True):
     city: str = ""
     tier: str = ""
     card_ms: int = 0
+    phone: CallHistory = CallHistory()
 
 
 encode_facet: Final = msgspec.msgpack.Encoder().encode
@@ -133,9 +135,9 @@ def _fold_kind(facet: Facet, event: Event, now: int) -> Facet:
         case Order():
             return _fold_order(facet, event)
         case Call():
-            return replace(
-                facet, calls=facet.calls + 1, missed_calls=facet.missed_calls + event.missed
-            )
+            return replace(facet, phone=fold_call(facet.phone, event))
+        case NumberLease():
+            return replace(facet, phone=fold_lease(facet.phone, event))
         case CrmCard():
             return _fold_card(facet, event)
         case SignIn():
@@ -188,8 +190,6 @@ def _merge_two(a: Facet, b: Facet) -> Facet:
         watermark=a.watermark + b.watermark + 1,
         channels=_latest(a.channels, b.channels, len(a.channels) + len(b.channels)),
         page_views=a.page_views + b.page_views,
-        calls=a.calls + b.calls,
-        missed_calls=a.missed_calls + b.missed_calls,
         searches=_latest(a.searches, b.searches, KEPT_SEARCHES),
         views=_latest(a.views, b.views, KEPT_ITEMS),
         carts=_latest(a.carts, b.carts, KEPT_ITEMS),
@@ -197,6 +197,7 @@ def _merge_two(a: Facet, b: Facet) -> Facet:
         city=city,
         tier=tier,
         card_ms=card_ms,
+        phone=merge_calls(a.phone, b.phone),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from models.calls import ToldCall
 from models.caps import CapLedger, Reservation, decode_ledger, merge_ledgers
 from models.commands import Steps
 from models.facets import Facet, decode_facet, epoch_day, merge
@@ -69,6 +70,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
         buyers: per advertiser, only where there was an order.
         bought: ``ADVERTISER/ITEM`` of what was bought; never advertised again.
         shared: devices on which several CRM persons signed in.
+        calls: the newest phone calls, for what their tags do to ads.
     """
 
     searches: tuple[Intent, ...] = ()
@@ -76,6 +78,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     buyers: dict[str, BuyerStats] = {}
     bought: tuple[str, ...] = ()
     shared: tuple[NodeId, ...] = ()
+    calls: tuple[ToldCall, ...] = ()
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -151,6 +154,7 @@ def header_of(facet: Facet, shared: tuple[NodeId, ...]) -> Header:
             for item in purchases.items
         ),
         shared=shared,
+        calls=facet.phone.calls,
     )
 
 
