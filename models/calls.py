@@ -19,8 +19,7 @@ __all__ = [
     "CallHistory",
     "Lease",
     "ToldCall",
-    "fold_call",
-    "fold_lease",
+    "fold_phone",
     "join_leases",
     "lease_of",
     "merge_calls",
@@ -119,13 +118,10 @@ def lease_of(event: NumberLease) -> Lease:
     )
 
 
-def fold_call(history: CallHistory, event: Call) -> CallHistory:
-    """The history after one more telling of a call."""
-    return merge_calls(history, CallHistory(calls=(told_call(event),)))
-
-
-def fold_lease(history: CallHistory, event: NumberLease) -> CallHistory:
-    """The history after one more telling of a lease."""
+def fold_phone(history: CallHistory, event: Call | NumberLease) -> CallHistory:
+    """The history after one more telling of a call or a lease."""
+    if isinstance(event, Call):
+        return merge_calls(history, CallHistory(calls=(told_call(event),)))
     return merge_calls(history, CallHistory(leases=(lease_of(event),)))
 
 

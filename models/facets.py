@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from models.calls import CallHistory, fold_call, fold_lease, merge_calls
+from models.calls import CallHistory, fold_phone, merge_calls
 from models.events import (
     Call,
     CartAdd,
@@ -134,10 +134,8 @@ def _fold_kind(facet: Facet, event: Event, now: int) -> Facet:
             return replace(facet, carts=_latest(added, facet.carts, KEPT_ITEMS))
         case Order():
             return _fold_order(facet, event)
-        case Call():
-            return replace(facet, phone=fold_call(facet.phone, event))
-        case NumberLease():
-            return replace(facet, phone=fold_lease(facet.phone, event))
+        case Call() | NumberLease():
+            return replace(facet, phone=fold_phone(facet.phone, event))
         case CrmCard():
             return _fold_card(facet, event)
         case SignIn():

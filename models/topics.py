@@ -50,7 +50,8 @@ class Topics:
         partitions=1, cleanup="delete", retention_ms=7 * DAY_MS,
     )  # fmt: skip
     OFFERS: Final = Topic(
-        suffix="offers.v1", key="record key", value="validated Flight or Product, or LineState, JSON",
+        suffix="offers.v1", key="record key",
+        value="validated Flight or Product, or LineState, JSON",
         partitions=1, cleanup="compact", retention_ms=None,
     )  # fmt: skip
     CATALOG: Final = Topic(

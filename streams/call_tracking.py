@@ -74,10 +74,7 @@ class CallTracking:
                 missed = call.missed_reason or "unknown" if call.missed else "answered"
                 self._metrics.calls.labels(missed).inc()
         return [
-            Touched(
-                one.root, (one.result,) if one.result else (), (one.refused,) * bool(one.refused)
-            )
-            for one in linked
+            Touched(one.root, (one.result,) if one.result else (), one.refused) for one in linked
         ]
 
     async def _join(self, news: CallNews) -> list[Linked]:

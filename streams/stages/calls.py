@@ -72,12 +72,18 @@ class SoftLink(msgspec.Struct, frozen=True):
 
 
 class Linked(msgspec.Struct, frozen=True):
-    """What became of a soft link; ``result`` is None for one that was withdrawn."""
+    """What became of a soft link.
+
+    Attributes:
+        root: the caller's person.
+        result: None for a link that was withdrawn.
+        refused: the other person of a link that was refused.
+    """
 
     soft: SoftLink
     root: NodeId
     result: LinkResult | None
-    refused: NodeId | None = None
+    refused: tuple[NodeId, ...] = ()
 
 
 class NumberJoins(msgspec.Struct, frozen=True):
@@ -145,8 +151,8 @@ def apply_soft_link(keys: Keys, soft: SoftLink, next_token: Callable[[], str]) -
     evidence = f"{soft.kind}@{soft.time_ms}".encode()
     result = yield from link(keys, soft.caller, soft.other, evidence, next_token)
     root = yield from find(keys, soft.caller)
-    other = (yield from find(keys, soft.other)) if result == "refused" else None
-    return Linked(soft, root, result, other)
+    refused = ((yield from find(keys, soft.other)),) if result == "refused" else ()
+    return Linked(soft, root, result, refused)
 
 
 def link_told(soft: SoftLink, apply: Apply) -> Steps[NumberJoins]:
@@ -188,12 +194,12 @@ def join_number(
         if marks:
             yield [("HSET", key, *marks)]
         for soft in (*withdrawn, *wanted.values()):
-            linked.append((yield from apply(soft)))
+            linked += [(yield from apply(soft))]
         applied = wanted
         (reply,) = yield [("HGETALL", key)]
     if book.stale:
         yield [("HDEL", key, *book.stale)]
-    results: dict[str, JoinResult] = {one: "late" for one in calls}
+    results: dict[str, JoinResult] = dict.fromkeys(calls, "late")
     results |= {one: _result(book, one, wanted) for one in concerned}
     return NumberJoins(tuple(linked), results)
 
