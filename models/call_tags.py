@@ -149,6 +149,7 @@ def ads_paused_until_ms(
         call.time_ms + tag.pauses_ads_hours * HOUR_MS
         for call in mine
         if (tag := tag_of(call, tags)) is not None
+        and tag.pauses_ads_hours
         and (not tag.opens_callback or call.call_id in still_owed)
     ]
     latest = max(ends, default=0)

@@ -36,6 +36,8 @@ __all__ = [
 _DOMAIN: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 MAX_WINDOW_SECONDS: Final = 30 * 86_400
 MAX_PAUSE_HOURS: Final = 30 * 24
+_EVENT_NAME: Final = re.compile(r"[\w.:+-]{1,64}", re.ASCII)
+"""What a call's ``tag`` and ``department`` may be (:mod:`models.events`)."""
 
 
 class _Record(
@@ -301,6 +303,7 @@ class CallTag(_Record, frozen=True, kw_only=True, tag="call_tag"):
     def check(self) -> None:
         """Raises InvalidFieldError where a value cannot be used."""
         where = f"call_tag {self.id}: "
+        _nameable("call_tag", self.id)
         if not 0 <= self.pauses_ads_hours <= MAX_PAUSE_HOURS:
             wanted = f"from 0 to {MAX_PAUSE_HOURS} (30 days)"
             raise InvalidFieldError(where + "pauses_ads_hours", self.pauses_ads_hours, wanted)
@@ -321,6 +324,10 @@ class Department(_Record, frozen=True, kw_only=True, tag="department"):
     name: str = ""
     is_sales: bool
 
+    def check(self) -> None:
+        """Raises InvalidFieldError where a value cannot be used."""
+        _nameable("department", self.id)
+
 
 class LineState(_Record, frozen=True, kw_only=True, tag="line_state"):
     """How an advertiser's phone lines have been doing, by the minute; streams works it out.
@@ -333,6 +340,15 @@ class LineState(_Record, frozen=True, kw_only=True, tag="line_state"):
     advertiser: AdvertiserId
     minutes: tuple[tuple[int, int, int], ...]
     updated_ms: int
+
+    def check(self) -> None:
+        """Raises InvalidFieldError where a value cannot be used."""
+        for minute, calls, lost in self.minutes:
+            if not 0 <= lost <= calls:
+                where = f"line_state {self.advertiser}: minutes: lost in {minute}"
+                raise InvalidFieldError(
+                    where, lost, f"from 0 to the calls of that minute ({calls})"
+                )
 
 
 CatalogRecord: TypeAlias = (
@@ -371,6 +387,11 @@ def record_key(record: CatalogRecord | Offer | LineState) -> str:
     if isinstance(record, LineState):
         return f"{kind}/{record.advertiser}"
     return f"{kind}/{record.id}"
+
+
+def _nameable(kind: str, name: str) -> None:
+    if not _EVENT_NAME.fullmatch(name):
+        raise InvalidFieldError(f"{kind} id", name, "1 to 64 letters, digits or any of _ . : + -")
 
 
 def _positive(kind: str, name: str, field: str, value: int) -> None:

@@ -99,6 +99,7 @@ def test_ads_pause_until_the_call_back_or_the_hours_are_over() -> None:
     assert paused_until(LOST, a_told_call("again", 1)) is None
     assert paused_until(LOST, a_told_call("asks", 60, tag="call_back")) == end_ms + HOUR_MS
     assert ads_paused_until_ms([LOST], "shop", TAGS, START_MS) is None
+    assert paused_until(a_told_call(tag="repeat"), now_ms=at_ms(-1)) is None
 
 
 def test_those_who_wait_longest_come_first() -> None:

@@ -20,8 +20,8 @@ minutes = st.lists(
 ages = st.integers(0, 30 * MINUTE_MS)
 
 
-def lost(call_id: str, minute: float, **more: object) -> Call:
-    return a_call(call_id, minute, missed=True, missed_reason="lines_full", **more)
+def lost(call_id: str, minute: float) -> Call:
+    return a_call(call_id, minute, missed=True, missed_reason="lines_full")
 
 
 def read(*calls: Call, now_ms: int = LATER_MS) -> tuple[tuple[int, int, int], ...]:

@@ -224,10 +224,10 @@ def test_ones_own_number_on_the_form_is_no_link() -> None:
 
 
 def test_news_stand_by_number_and_by_advertiser() -> None:
-    events = [a_lease(), a_call("c"), a_call("d", called_number="")]
-    news = news_of(events)
-    assert news.by_number == {NUMBER: events[:2]}
-    assert news.by_advertiser == {AIR: events[1:]}
+    lease, call, unknown = a_lease(), a_call("c"), a_call("d", called_number="")
+    news = news_of([lease, call, unknown])
+    assert news.by_number == {NUMBER: [lease, call]}
+    assert news.by_advertiser == {AIR: [call, unknown]}
 
 
 # -- lines ----------------------------------------------------------------------------------
