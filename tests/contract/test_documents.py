@@ -19,17 +19,28 @@ from kinbid.engines import RedisEngine
 from models.caps import Reservation
 from models.catalog_records import CatalogRecord, Offer
 from models.commands import Steps
-from models.events import Billing, Event, Outcome, ProductView, SignIn
+from models.events import Billing, Event, MissedReason, Outcome, ProductView, SignIn
 from models.identifiers import Namespace, NodeId, Pepper
 from models.identity import FROZEN_SECONDS, LinkResult, link
 from models.keys import KEY_PATTERNS, Keys
+from models.lines import LINE_SECONDS
+from models.number_book import BOOK_SECONDS
 from models.profile import publish
 from models.topics import ALL_TOPICS, Topics
 from models.units import DAY_MS, AdvertiserId, CampaignId, CreativeId, ExchangeId
 from models.value.price import Factors
 from runtime.redis_link import FUNCTIONS
 from runtime.settings import NOT_SETTINGS, PREFIX, SECRETS, Settings
+from streams.stages.calls import (
+    JoinResult,
+    Linked,
+    SoftLink,
+    apply_soft_link,
+    join_number,
+    measure_lines,
+)
 from streams.stages.persons import KnownLinks, digest_events, digest_outcomes
+from tests.fakes.phone_calls import AIR, NUMBER, a_call, a_lease, at_ms
 from tests.unit.deploy.compose_file import COMPOSE_FILE, EXAMPLE, ROOT
 from tests.unit.deploy.metric_names import Exposed, bidder_metrics, streams_metrics
 
@@ -118,6 +129,10 @@ def test_the_metrics_page_explains_every_value_of_a_closed_label() -> None:
         for label, values in one.values.items()
     }
     closed["result", "streams_links_total"] = set(typing.get_args(LinkResult))
+    closed["result", "streams_call_joins_total"] = set(typing.get_args(JoinResult))
+    closed["result", "streams_calls_total"] = {
+        reason or "answered" for reason in typing.get_args(MissedReason)
+    }
     explained = {}
     for heading, text in sections(page("metrics") + "\n", 3).items():
         label, name = re.findall(r"`(\w+)`", heading)
@@ -170,6 +185,9 @@ PLACEHOLDERS = {
     "TOKENS": r"[^~]+(?:~[^~]+)*",
     "TOKEN": r"[^~]+",
     "WORKER": r"[^~]+",
+    "LEASE": r"[^@]+",
+    "CALL": r"[^@]+",
+    "MILLISECONDS": r"\d{13}",
 }
 
 
@@ -321,6 +339,19 @@ def write_everything(watched: Watched) -> None:
         pass
     watched.run(publish(keys, other, merged=True))
     watched.run(join(middle, crms[1]))
+    write_calls(watched)
+
+
+def write_calls(watched: Watched) -> None:
+    """A call that is joined to the session which saw its number."""
+    keys, tokens = Keys("demo"), (f"call{n}" for n in itertools.count())
+
+    def apply(soft: SoftLink) -> Steps[Linked]:
+        return apply_soft_link(keys, soft, lambda: next(tokens))
+
+    call = a_call("c", 10)
+    watched.run(join_number(keys, NUMBER, [a_lease(), call], now_ms=at_ms(20), apply=apply))
+    watched.run(measure_lines(keys, AIR, [call], now_ms=at_ms(20)))
 
 
 @pytest.mark.integration
@@ -353,7 +384,7 @@ def test_the_redis_page_tells_how_long_a_key_lives(watched: Watched) -> None:
         if wanted is None:
             assert lives is None, pattern
         else:
-            assert wanted == FROZEN_SECONDS
+            assert wanted in {FROZEN_SECONDS, BOOK_SECONDS, LINE_SECONDS}
             assert lives is not None
             assert wanted - 10 < lives <= wanted, pattern
 
