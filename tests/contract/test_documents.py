@@ -352,6 +352,7 @@ def write_calls(watched: Watched) -> None:
     call = a_call("c", 10)
     watched.run(join_number(keys, NUMBER, [a_lease(), call], now_ms=at_ms(20), apply=apply))
     watched.run(measure_lines(keys, AIR, [call], now_ms=at_ms(20)))
+    watched.run(publish(keys, call.ids[0], merged=True))
 
 
 @pytest.mark.integration
