@@ -1,7 +1,7 @@
 """Which web session made a call: the rule that joins a dialled number to its lease.
 
 Of the leases of the number that began before the call, those still shown at its start are its
-candidates; without any, those that ended at most ``GRACE_MS`` before, since people dial from a
+candidates; without any, those that ended at most a grace before, since people dial from a
 page that is closed or a note on paper. Candidates of several sessions at once (the pool is too
 small) make it ambiguous, and an ambiguous call is nobody's; after their end, the lease that began
 last counts. The rule is a function of the set of leases, in whatever order they were heard of.
@@ -17,7 +17,7 @@ from models.calls import Lease
 __all__ = ["GRACE_MS", "Joined", "Outcome", "join_call"]
 
 GRACE_MS: Final = 30 * 60_000
-"""A number rests so long after a lease before the pool gives it away again, if it can."""
+"""How long after a lease its number may still be dialled, where no setting says otherwise."""
 
 ALONE: Final = 0.9
 REUSED: Final = 0.7
@@ -36,19 +36,20 @@ class Joined(msgspec.Struct, frozen=True):
 Outcome: TypeAlias = Joined | Literal["ambiguous", "unmatched"]
 
 
-def join_call(time_ms: int, leases: Iterable[Lease]) -> Outcome:
+def join_call(time_ms: int, leases: Iterable[Lease], grace_ms: int = GRACE_MS) -> Outcome:
     """Finds the lease of a call.
 
     Args:
         time_ms: the call's start, Unix ms.
         leases: of the dialled number, each id once.
+        grace_ms: how long after a lease its number may still be dialled.
 
     Returns:
         The lease; ``ambiguous`` when several sessions saw the number at that time, ``unmatched``
         when none did.
     """
     heard = sorted(
-        (lease for lease in leases if lease.start_ms <= time_ms < lease.expires_ms + GRACE_MS),
+        (lease for lease in leases if lease.start_ms <= time_ms < lease.expires_ms + grace_ms),
         key=lambda lease: (lease.start_ms, lease.lease_id),
     )
     if not heard:

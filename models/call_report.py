@@ -6,7 +6,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from models.call_join import Joined, Outcome, join_call
+from models.call_join import GRACE_MS, Joined, Outcome, join_call
 from models.call_tags import Departments, Tags, is_conversion
 from models.calls import CallHistory, ToldCall
 from models.units import HOUR_MS
@@ -38,23 +38,18 @@ class AttributedCall(msgspec.Struct, frozen=True):
         return getattr(self.outcome.lease, split) or FREE
 
 
-def attributed(history: CallHistory) -> Iterator[AttributedCall]:
+def attributed(history: CallHistory, grace_ms: int = GRACE_MS) -> Iterator[AttributedCall]:
     """A person's calls, each with the session of theirs that saw the number which was dialled."""
     for call in history.calls:
         shown = (lease for lease in history.leases if call.number and lease.number == call.number)
-        yield AttributedCall(call, join_call(call.time_ms, shown))
+        yield AttributedCall(call, join_call(call.time_ms, shown, grace_ms))
 
 
 def conversions_by(
-    histories: Iterable[CallHistory], split: Split, tags: Tags, departments: Departments
+    calls: Iterable[AttributedCall], split: Split, tags: Tags, departments: Departments
 ) -> Counter[str]:
-    """How many calls of many persons are conversions, by group."""
-    return Counter(
-        one.by(split)
-        for history in histories
-        for one in attributed(history)
-        if is_conversion(one.call, tags, departments)
-    )
+    """How many of these calls are conversions, by group."""
+    return Counter(one.by(split) for one in calls if is_conversion(one.call, tags, departments))
 
 
 def cost_per_conversion_micros(spend_micros: int, order_count: int, call_count: int) -> int | None:

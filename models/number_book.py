@@ -51,6 +51,7 @@ class NumberBook(msgspec.Struct, frozen=True):
     Attributes:
         leases: by id.
         calls: by id.
+        grace_ms: how long after a lease its number may still be dialled.
         linked: call id to the sessions that its caller was ever linked to for it.
         stale: fields that say nothing more about any call that may still be joined.
     """
@@ -59,10 +60,11 @@ class NumberBook(msgspec.Struct, frozen=True):
     calls: dict[str, Dialled]
     linked: dict[str, set[NodeId]]
     stale: tuple[bytes, ...]
+    grace_ms: int
 
     def outcome(self, call_id: str) -> Outcome:
         """The call's lease, as far as is known now."""
-        return join_call(self.calls[call_id].time_ms, self.leases.values())
+        return join_call(self.calls[call_id].time_ms, self.leases.values(), self.grace_ms)
 
     def calls_within(self, lease_ids: Iterable[str]) -> set[str]:
         """The calls that any of these leases could have made."""
@@ -70,7 +72,7 @@ class NumberBook(msgspec.Struct, frozen=True):
         return {
             call_id
             for call_id, call in self.calls.items()
-            if any(one.start_ms <= call.time_ms < one.expires_ms + GRACE_MS for one in leases)
+            if any(one.start_ms <= call.time_ms < one.expires_ms + self.grace_ms for one in leases)
         }
 
 
@@ -92,7 +94,7 @@ def link_mark(session: NodeId, call_id: str) -> bytes:
     return f"j:{session}@{call_id}".encode()
 
 
-def read_book(fields: dict[bytes, bytes], now_ms: int) -> NumberBook:
+def read_book(fields: dict[bytes, bytes], now_ms: int, grace_ms: int = GRACE_MS) -> NumberBook:
     """Reads a number's hash.
 
     What is older than a horizon is left out: leases that end before it cannot matter to calls
@@ -100,6 +102,7 @@ def read_book(fields: dict[bytes, bytes], now_ms: int) -> NumberBook:
 
     Args:
         fields: the hash.
+        grace_ms: how long after a lease its number may still be dialled.
         now_ms: the present; a time beyond it is some clock's mistake, and moves no horizon.
     """
     told = {name: _decode_lease(value) for name, value in fields.items() if name[:2] == b"l:"}
@@ -109,8 +112,9 @@ def read_book(fields: dict[bytes, bytes], now_ms: int) -> NumberBook:
         if name[:2] == b"c:"
     }
     leases = join_leases(told.values())
-    horizon_ms = _horizon_ms(leases.values(), calls.values(), now_ms)
-    kept_leases = {n: one for n, one in leases.items() if one.expires_ms + GRACE_MS > horizon_ms}
+    ends_ms = [lease.expires_ms + grace_ms for lease in leases.values()]
+    horizon_ms = _horizon_ms(ends_ms, [call.time_ms for call in calls.values()], now_ms)
+    kept_leases = {n: one for n, one in leases.items() if one.expires_ms + grace_ms > horizon_ms}
     kept_calls = {name: one for name, one in calls.items() if one.time_ms >= horizon_ms}
     linked: defaultdict[str, set[NodeId]] = defaultdict(set)
     last_told = {
@@ -135,12 +139,11 @@ def read_book(fields: dict[bytes, bytes], now_ms: int) -> NumberBook:
                 linked[call_id].add(NodeId(session))
             else:
                 stale.append(name)
-    return NumberBook(kept_leases, kept_calls, dict(linked), tuple(sorted(stale)))
+    return NumberBook(kept_leases, kept_calls, dict(linked), tuple(sorted(stale)), grace_ms)
 
 
-def _horizon_ms(leases: Iterable[Lease], calls: Iterable[Dialled], now_ms: int) -> int:
-    ends = sorted((lease.expires_ms + GRACE_MS for lease in leases), reverse=True)
-    starts = sorted((call.time_ms for call in calls), reverse=True)
+def _horizon_ms(ends_ms: Iterable[int], starts_ms: Iterable[int], now_ms: int) -> int:
+    ends, starts = sorted(ends_ms, reverse=True), sorted(starts_ms, reverse=True)
     newest = max((time_ms for time_ms in (*ends, *starts) if time_ms <= now_ms), default=0)
     horizon_ms = newest - KEPT_MS
     if len(ends) > MOST_LEASES:

@@ -33,6 +33,7 @@ LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LEAST: Final = {
     "bidder_workers": 1, "streams_batch_records": 1, "kafka_fetch_wait_ms": 0,
     "kafka_session_timeout_ms": 1, "cap_exact_margin": 0, "notice_window_seconds": 1,
+    "call_grace_seconds": 0,
 }  # fmt: skip
 HIGHEST_PORT: Final = 65_535
 
@@ -68,6 +69,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             largest cap makes every cap exact, less saves a round trip and may overshoot.
         notice_window_seconds: a notice later than this after its bid is stored, not counted.
         admin_host: where admin ports listen.
+        call_grace_seconds: so long after a web session's lease of a phone number, a call to it is
+            still taken for the session's; the same in every streams worker.
     """
 
     owner: str = "demo"
@@ -92,6 +95,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     currency: str = "USD"
     cap_exact_margin: int = 64
     notice_window_seconds: int = 3600
+    call_grace_seconds: int = 1800
 
 
 class Sourced(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from models.commands import Steps
 from models.events import Event
 from models.keys import Keys
 from models.topics import Topics
+from models.units import SECOND_MS
 from runtime import clock
 from runtime.redis_link import RedisLink
 from runtime.settings import Settings
@@ -51,6 +52,7 @@ class CallTracking:
     ) -> None:
         self._keys = Keys(settings.owner)
         self._lines_topic = Topics.OFFERS.name(settings.owner)
+        self._grace_ms = settings.call_grace_seconds * SECOND_MS
         self._producer = producer
         self._redis = redis
         self._metrics = metrics
@@ -83,7 +85,9 @@ class CallTracking:
             [
                 *(link_told(soft, apply) for soft in news.told),
                 *(
-                    join_number(keys, number, entries, now_ms=now_ms, apply=apply)
+                    join_number(
+                        keys, number, entries, now_ms=now_ms, apply=apply, grace_ms=self._grace_ms
+                    )
                     for number, entries in news.by_number.items()
                 ),
             ]

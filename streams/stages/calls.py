@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from models.call_join import Joined
+from models.call_join import GRACE_MS, Joined
 from models.calls import lease_of
 from models.catalog_records import LineState
 from models.commands import Command, Steps, fields_of
@@ -161,7 +161,13 @@ def link_told(soft: SoftLink, apply: Apply) -> Steps[NumberJoins]:
 
 
 def join_number(
-    keys: Keys, number: str, news: Sequence[Call | NumberLease], *, now_ms: int, apply: Apply
+    keys: Keys,
+    number: str,
+    news: Sequence[Call | NumberLease],
+    *,
+    now_ms: int,
+    apply: Apply,
+    grace_ms: int = GRACE_MS,
 ) -> Steps[NumberJoins]:
     """Adds calls and leases of one number, and makes or takes back the links that follow.
 
@@ -171,6 +177,7 @@ def join_number(
         news: all of this number.
         now_ms: the present, Unix ms.
         apply: makes a soft link, or withdraws it; both may be done again.
+        grace_ms: how long after a lease its number may still be dialled.
     """
     key = keys.number(number)
     entries = [part for event in news for part in entry_of(event)]
@@ -180,7 +187,7 @@ def join_number(
     linked: list[Linked] = []
     applied: dict[str, SoftLink] = {}
     while True:
-        book = read_book(fields_of(reply), now_ms)
+        book = read_book(fields_of(reply), now_ms, grace_ms)
         concerned = (calls & book.calls.keys()) | book.calls_within(leases)
         wanted = {one: soft for one in sorted(concerned) if (soft := _soft_link(book, one))}
         withdrawn = [soft for one in sorted(concerned) for soft in _withdrawn(book, one, wanted)]

@@ -1,8 +1,13 @@
 """A phone call, through real processes: it pauses ads on the screen that showed the number."""
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
@@ -12,6 +17,7 @@ from models.events import Call, NumberLease
 from models.identifiers import Namespace, NodeId
 from models.topics import Topics
 from runtime import kafka
+from runtime.settings import as_environment
 from tests.system.client import AIRLINE, Client, flight
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -38,6 +44,17 @@ def lease(client: Client, session: NodeId) -> NumberLease:
 def shown(client: Client, cookie: str) -> Callable[[], set[str | None]]:
     """What twenty looks in a row see: enough to have met both workers."""
     return lambda: client.campaigns(20, cookie=cookie)
+
+
+def person(client: Client, identifier: str) -> dict[str, Any]:
+    """What ``kinbid person`` prints."""
+    path = client.stack.folder / "person.json"
+    subprocess.run(
+        [sys.executable, "-m", "kinbid", "person", identifier, "--json", str(path)], check=True,
+        timeout=60, env={**os.environ, **as_environment(client.settings)}, capture_output=True,
+    )  # fmt: skip
+    report: dict[str, Any] = json.loads(path.read_text())
+    return report
 
 
 def line_state(client: Client) -> LineState | None:
@@ -73,6 +90,8 @@ def test_a_call_lost_to_full_lines_pauses_ads_on_the_screen_that_showed_the_numb
     client.until(shown(client, cookie), lambda seen: seen == {"air-seats"})
     client.produce(call(client, caller, missed=True, missed_reason="lines_full"))
     client.until(shown(client, cookie), lambda seen: "air-seats" not in seen)
+    (owed,) = person(client, f"cookie:{cookie}")["call_backs"]
+    assert owed["advertiser"] == "airline"
     state = client.until(lambda: line_state(client), lambda found: found is not None)
     assert state is not None
     assert sum(lost for _, _, lost in state.minutes) == 1

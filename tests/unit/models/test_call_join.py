@@ -51,5 +51,10 @@ def test_two_leases_of_one_session_are_no_contradiction() -> None:
     assert joined(7, OLD, a_told_lease("again", 5, 15, "a")) == ("again", 0.9)
 
 
+def test_the_grace_is_a_setting() -> None:
+    assert join_call(at_ms(10), [OLD], grace_ms=0) == "unmatched"
+    assert isinstance(join_call(at_ms(10), [OLD], grace_ms=1), Joined)
+
+
 def test_without_leases_a_call_is_unmatched() -> None:
     assert joined(0) == "unmatched"

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from bidder.decide import Fate, Loss
-from models.call_report import conversions_by, cost_per_conversion_micros
+from models.call_report import attributed, conversions_by, cost_per_conversion_micros
 from models.call_tags import (
     call_value_micros,
     is_conversion,
@@ -101,11 +101,11 @@ def signed_in(*ids: NodeId) -> SignIn:
     return SignIn(event_id="s", ids=ids, event_time_ms=START_MS, advertiser=AIR)
 
 
-def histories(*events: Call | NumberLease) -> list[CallHistory]:
+def history_of(*events: Call | NumberLease) -> CallHistory:
     """The call history of the one person who did all this."""
     here = Installation()
     here.tell(*events)
-    return [here.facet(events[0].ids[0]).phone]
+    return here.facet(events[0].ids[0]).phone
 
 
 def conversions(calls: Sequence[ToldCall], tags: dict[str, CallTag] = TAGS) -> int:
@@ -195,15 +195,19 @@ def test_row_48_a_phone_number_is_one_identifier_however_it_is_written() -> None
 
 
 def test_row_49_calls_are_split_by_campaign_keyword_and_hour_and_lower_the_cost() -> None:
-    told = histories(
+    told = history_of(
         a_lease("paid", 0, 30, campaign="spring", keyword="cheap flights"), a_call("c", 10),
         a_lease("free", 100, 130), a_call("d", 110), a_call("e", 400, called_number=""),
     )  # fmt: skip
-    assert conversions_by(told, "campaign", TAGS, DEPARTMENTS) == {
+    assert conversions_by(attributed(told), "campaign", TAGS, DEPARTMENTS) == {
         "spring": 1, "free": 1, "unjoined": 1,
     }  # fmt: skip
-    assert conversions_by(told, "keyword", TAGS, DEPARTMENTS)["cheap flights"] == 1
-    assert conversions_by(told, "hour", TAGS, DEPARTMENTS) == {"00": 1, "01": 1, "06": 1}
+    assert conversions_by(attributed(told), "keyword", TAGS, DEPARTMENTS)["cheap flights"] == 1
+    assert conversions_by(attributed(told), "hour", TAGS, DEPARTMENTS) == {
+        "00": 1,
+        "01": 1,
+        "06": 1,
+    }
     spend = 30 * MICROS
     without = cost_per_conversion_micros(spend, 2, 0)
     counted = cost_per_conversion_micros(spend, 2, 3)
@@ -212,17 +216,19 @@ def test_row_49_calls_are_split_by_campaign_keyword_and_hour_and_lower_the_cost(
 
 
 def test_row_50_call_conversions_are_split_by_the_sessions_device() -> None:
-    told = histories(
+    told = history_of(
         a_lease("l", 0, 30, device_type="phone"), a_call("c", 10), a_call("d", 12),
         a_lease("m", 200, 230, device_type="desktop"), a_call("e", 210),
     )  # fmt: skip
-    assert conversions_by(told, "device_type", TAGS, DEPARTMENTS) == {"phone": 2, "desktop": 1}
+    assert conversions_by(attributed(told), "device_type", TAGS, DEPARTMENTS) == {
+        "phone": 2,
+        "desktop": 1,
+    }
 
 
 @pytest.mark.parametrize(("score", "worth"), [(0, 0), (50, 5 * MICROS), (100, 10 * MICROS)])
 def test_row_52_the_operators_score_weighs_the_calls_value(score: int, worth: int) -> None:
-    (history,) = histories(a_call("c"), a_call("c", score=score, told_ms=at_ms(60)))
-    (call,) = history.calls
+    (call,) = history_of(a_call("c"), a_call("c", score=score, told_ms=at_ms(60))).calls
     assert call_value_micros(call, 10 * MICROS, TAGS, DEPARTMENTS) == worth
 
 
@@ -315,11 +321,11 @@ def test_row_59_a_family_line_does_not_fuse_people(order: tuple[int, ...]) -> No
 
 
 def test_row_60_calls_to_service_are_never_sales() -> None:
-    told = histories(
+    told = history_of(
         a_call("to sales", 0, department="sales"), a_call("to service", 5, department="service"),
         a_call("to nobody", 9, department="corporate"),
     )  # fmt: skip
-    calls = [call for history in told for call in history.calls]
+    calls = told.calls
     assert len(calls) == 3
     assert conversions(calls) == 1
     spend = 10 * MICROS

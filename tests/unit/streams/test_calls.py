@@ -165,6 +165,14 @@ def test_a_lease_that_nobody_called_costs_one_round() -> None:
     assert store.expiring == {BOOK: BOOK_SECONDS}
 
 
+def test_the_grace_is_a_setting() -> None:
+    store = MemoryStore()
+    news: list[Told] = [a_lease("l", 0, 30), a_call("c", 31)]
+    steps = join_number(KEYS, NUMBER, news, now_ms=LATER_MS, apply=keep, grace_ms=0)
+    assert run(store, steps).results == {"c": "unmatched"}
+    assert run(store, told(*news)).results == {"c": "joined"}
+
+
 def test_what_comes_days_too_late_is_not_joined() -> None:
     store = MemoryStore()
     run(store, told(a_call("new", 5 * 24 * 60)))
