@@ -144,13 +144,18 @@ def ads_paused_until_ms(
         now_ms: the present, Unix ms.
     """
     mine = [call for call in calls if call.advertiser == advertiser]
-    still_owed = {owed.call_id for owed in open_callbacks(mine, tags)}
-    ends = [
-        call.time_ms + tag.pauses_ads_hours * HOUR_MS
+    pausing = [
+        (call, tag)
         for call in mine
-        if (tag := tag_of(call, tags)) is not None
-        and tag.pauses_ads_hours
-        and (not tag.opens_callback or call.call_id in still_owed)
+        if (tag := tag_of(call, tags)) is not None and tag.pauses_ads_hours
     ]
-    latest = max(ends, default=0)
-    return latest if latest > now_ms else None
+    if not pausing:
+        return None
+    still_owed = {owed.call_id for owed in open_callbacks(mine, tags)}
+    ends_ms = [
+        call.time_ms + tag.pauses_ads_hours * HOUR_MS
+        for call, tag in pausing
+        if not tag.opens_callback or call.call_id in still_owed
+    ]
+    latest_ms = max(ends_ms, default=0)
+    return latest_ms if latest_ms > now_ms else None

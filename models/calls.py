@@ -37,7 +37,7 @@ class ToldCall(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A call in its latest telling.
 
     Attributes:
-        call_id: the telephony's own.
+        call_id: the telephony's own, unique with its advertiser.
         time_ms: its start.
         told_ms: version; of one call the highest stands.
         advertiser: who was called, or calls.
@@ -127,12 +127,15 @@ def fold_phone(history: CallHistory, event: Call | NumberLease) -> CallHistory:
 
 def merge_calls(a: CallHistory, b: CallHistory) -> CallHistory:
     """Both histories as one."""
-    if a == b or b == CallHistory():
+    if not b.calls and not b.leases:
         return a
-    calls: dict[str, ToldCall] = {}
+    if not a.calls and not a.leases:
+        return b
+    calls: dict[tuple[str, str], ToldCall] = {}
     for call in (*a.calls, *b.calls):
-        known = calls.get(call.call_id)
-        calls[call.call_id] = call if known is None else max(known, call, key=_telling)
+        name = call.advertiser, call.call_id
+        known = calls.get(name)
+        calls[name] = call if known is None else max(known, call, key=_telling)
     leases = join_leases((*a.leases, *b.leases)).values()
     return CallHistory(
         tuple(sorted(calls.values(), key=_call_order)[-KEPT_CALLS:]),
@@ -159,8 +162,8 @@ def _telling(call: ToldCall) -> tuple[int, bytes]:
     return call.told_ms, msgspec.msgpack.encode(call)
 
 
-def _call_order(call: ToldCall) -> tuple[int, str]:
-    return call.time_ms, call.call_id
+def _call_order(call: ToldCall) -> tuple[int, str, str]:
+    return call.time_ms, call.call_id, call.advertiser
 
 
 def _lease_order(lease: Lease) -> tuple[int, str]:

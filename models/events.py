@@ -181,7 +181,7 @@ class Call(_Record, frozen=True, kw_only=True, tag="call"):
     same ``event_time_ms``, which is its start, and a later ``told_ms``. The latest telling stands.
 
     Attributes:
-        call_id: the telephony's own; a call counts once.
+        call_id: the telephony's own, unique with the advertiser; a call counts once.
         called_number: the number that was dialled, E.164; empty where it is not known.
         told_ms: version of the telling, Unix ms; 0 means the start.
         duration_seconds: of the talk.

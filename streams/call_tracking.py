@@ -23,6 +23,7 @@ from streams.stages.calls import (
     link_told,
     measure_lines,
     news_of,
+    phone_events,
 )
 from streams.stages.persons import Touched
 
@@ -66,9 +67,10 @@ class CallTracking:
         Raises:
             RedisDownError, RedisReplyError, KafkaError: to be tried again.
         """
-        news = news_of(events)
-        if not (news.by_number or news.by_advertiser or news.told):
+        told = phone_events(events)
+        if not told:
             return []
+        news = news_of(told)
         linked = await self._join(news)
         await self._publish_lines(news)
         for calls in news.by_advertiser.values():

@@ -37,7 +37,6 @@ from streams.stages.persons import (
 )
 
 if TYPE_CHECKING:
-    from models.events import Event
     from models.identifiers import NodeId
 
 __all__ = ["Firehose"]
@@ -180,7 +179,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             self._losses_seen = self._redis.losses
             self._known.clear()
         work: list[Steps[Touched]] = []
-        events: list[Event] = []
+        batches: list[Batch] = []
         for partition, records in fetched.items():
             epoch = await self._own(partition, records[0].offset)
             batch = read_batch(
@@ -189,9 +188,11 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             )
             await self._bury(partition, batch.refused)
             work += self._digest(batch, epoch)
-            events += [event for entries in batch.events.values() for _, event in entries]
+            batches.append(batch)
         touched = await self._redis.run_all(work)
-        touched += await self._calls.follow(events)
+        touched += await self._calls.follow(
+            event for batch in batches for entries in batch.events.values() for _, event in entries
+        )
         await self._publish(touched)
         self._account(fetched, started)
 

@@ -30,10 +30,11 @@ def line_factor(minutes: Iterable[tuple[int, int, int]], now_ms: int) -> float:
         A factor in [0.2, 1]; 1 when no call was lost in the window. It falls with every lost
         call, rises with every other one and with time.
     """
-    calls, lost = PRIOR_CALLS, 0.0
+    calls, lost, now = PRIOR_CALLS, 0.0, now_ms / MINUTE_MS
     for minute, call_count, lost_count in minutes:
-        age = max(0.0, now_ms / MINUTE_MS - minute)
-        weight = max(0.0, 1.0 - age / WINDOW_MINUTES)
-        calls += weight * call_count
-        lost += weight * lost_count
+        age = now - minute
+        if age < WINDOW_MINUTES:
+            weight = 1.0 - age / WINDOW_MINUTES if age > 0 else 1.0
+            calls += weight * call_count
+            lost += weight * lost_count
     return 1.0 - (1.0 - LEAST) * lost / calls

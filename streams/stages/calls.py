@@ -10,7 +10,7 @@ the lease that proves it, and a crash in between leaves nothing that redelivery 
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, cast
 
 import msgspec
 
@@ -37,6 +37,7 @@ __all__ = [
     "link_told",
     "measure_lines",
     "news_of",
+    "phone_events",
     "told_links",
 ]
 
@@ -101,10 +102,18 @@ class CallNews(msgspec.Struct, frozen=True):
     told: tuple[SoftLink, ...]
 
 
+PhoneEvent: TypeAlias = Call | NumberLease
+_PHONE_CLASSES: Final = frozenset({Call, NumberLease})
+"""Looked up by class: isinstance costs 0.4 us for each event that is neither."""
 Apply: TypeAlias = Callable[[SoftLink], Steps[Linked]]
 
 
-def news_of(events: Iterable[Event]) -> CallNews:
+def phone_events(events: Iterable[Event]) -> list[PhoneEvent]:
+    """Those of a batch that speak of phone calls: few, so what follows costs the rest nothing."""
+    return cast("list[PhoneEvent]", [one for one in events if one.__class__ in _PHONE_CLASSES])
+
+
+def news_of(events: Iterable[PhoneEvent]) -> CallNews:
     """Sorts out what a batch says of phone calls."""
     by_number: defaultdict[str, list[Call | NumberLease]] = defaultdict(list)
     by_advertiser: defaultdict[AdvertiserId, list[Call]] = defaultdict(list)
@@ -112,10 +121,9 @@ def news_of(events: Iterable[Event]) -> CallNews:
     for event in events:
         if isinstance(event, NumberLease):
             by_number[event.number].append(event)
-        elif isinstance(event, Call):
-            told += told_links(event)
-            if event.is_outbound:
-                continue
+            continue
+        told += told_links(event)
+        if not event.is_outbound:
             by_advertiser[event.advertiser].append(event)
             if event.called_number:
                 by_number[event.called_number].append(event)

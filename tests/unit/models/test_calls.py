@@ -53,6 +53,11 @@ def test_the_latest_telling_of_a_call_stands() -> None:
         assert (call.tag, call.score) == ("repeat", 80)
 
 
+def test_two_advertisers_may_name_their_calls_alike() -> None:
+    history = folded([a_call("c", advertiser="airline"), a_call("c", advertiser="shop")])
+    assert [call.advertiser for call in history.calls] == ["airline", "shop"]
+
+
 def test_the_newest_calls_stay() -> None:
     news: list[Told] = [a_call(f"c{minute}", minute) for minute in range(KEPT_CALLS + 3)]
     assert [call.call_id for call in folded(news).calls] == [

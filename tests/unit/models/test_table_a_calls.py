@@ -36,6 +36,7 @@ from streams.stages.calls import (
     join_number,
     measure_lines,
     news_of,
+    phone_events,
 )
 from streams.stages.persons import KnownLinks, digest_events
 from tests.fakes.memory_store import MemoryStore, run
@@ -75,7 +76,7 @@ class Installation:
             node = event.ids[0]
             steps = digest_events(KEYS, node, 1, entries, known=self._known, next_token=self._token)
             run(self.store, steps)
-            news = news_of([event])
+            news = news_of(phone_events([event]))
             linked += [run(self.store, self._apply(soft)) for soft in news.told]
             for number, told in news.by_number.items():
                 joins = join_number(KEYS, number, told, now_ms=at_ms(10**6), apply=self._apply)
