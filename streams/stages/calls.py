@@ -103,7 +103,7 @@ class CallNews(msgspec.Struct, frozen=True):
 
 
 PhoneEvent: TypeAlias = Call | NumberLease
-_PHONE_CLASSES: Final = frozenset({Call, NumberLease})
+_PHONE_CLASSES: Final[frozenset[type]] = frozenset({Call, NumberLease})
 """Looked up by class: isinstance costs 0.4 us for each event that is neither."""
 Apply: TypeAlias = Callable[[SoftLink], Steps[Linked]]
 
