@@ -16,6 +16,7 @@ class Factors(msgspec.Struct, frozen=True, gc=False):
         trip_horizon_factor: how pressing the trip is; 1 for a product.
         seat_pressure: share of the fare that a sale gains, 0 to 1; 1 for a product.
         control: the pacing multiplier; 1 until a control loop moves it.
+        line_factor: what full phone lines leave of a call-driven campaign's bid, 0.2 to 1.
     """
 
     target_cpa_micros: int
@@ -25,6 +26,7 @@ class Factors(msgspec.Struct, frozen=True, gc=False):
     trip_horizon_factor: float = 1.0
     seat_pressure: float = 1.0
     control: float = 1.0
+    line_factor: float = 1.0
 
 
 def value_cpm_micros(factors: Factors) -> float:
@@ -38,4 +40,5 @@ def value_cpm_micros(factors: Factors) -> float:
         * factors.trip_horizon_factor
         * factors.seat_pressure
         * factors.control
+        * factors.line_factor
     )
