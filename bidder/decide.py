@@ -4,6 +4,7 @@
 The live bidder, ``kinbid explain`` and the tests call the same function.
 """
 
+import datetime as dt
 import enum
 from collections.abc import Sequence
 from math import ceil, isfinite
@@ -14,6 +15,7 @@ import msgspec
 from bidder.errors import NoBidReason
 from bidder.offers import best_offer, intents
 from bidder.openrtb import BidRequest, Imp
+from models.call_tags import ads_paused_until_ms
 from models.caps import Reservation, count_used
 from models.catalog import Catalog
 from models.catalog_records import Advertiser, Campaign, Creative, Exchange, Offer, Segment
@@ -22,6 +24,7 @@ from models.profile import BuyerStats, Person
 from models.units import MICROS
 from models.value.conversion import exposure_factor, p_conversion
 from models.value.customer import value_multiplier, yearly_value_micros
+from models.value.lines import line_factor
 from models.value.price import Factors, value_cpm_micros
 from models.value.shading import shade
 
@@ -49,6 +52,7 @@ class Loss(enum.Enum):
     NOTHING_TO_SELL = "what the person looked at is sold out, out of stock, gone or bought"
     NO_CREATIVE = "no creative of the segment's set fits the slot"
     BELOW_FLOOR = "worth less than the slot's floor, or than a cent for a thousand"
+    CALL_PAUSE = "ads pause because of the person's phone call"
     OUTBID = "another campaign of ours bids more"
 
 
@@ -255,6 +259,10 @@ def _bid_of(slot: _Slot, campaign: Campaign) -> Bid | Lost:
         return _contextual_bid(slot, campaign)
     if slot.person.root is None:
         return Lost(Loss.NO_PERSON)
+    paused_until_ms = _paused_until_ms(slot, campaign)
+    if paused_until_ms is not None:
+        until = dt.datetime.fromtimestamp(paused_until_ms / 1000, tz=dt.UTC)
+        return Lost(Loss.CALL_PAUSE, f"until {until.isoformat(' ', 'seconds')}")
     segment = _segment_of(slot, campaign)
     if segment is None:
         return Lost(Loss.NO_SEGMENT)
@@ -291,6 +299,19 @@ def _is_in_any_category(advertiser: Advertiser, names: Sequence[str]) -> bool:
     )
 
 
+def _paused_until_ms(slot: _Slot, campaign: Campaign) -> int | None:
+    calls = slot.person.header.calls
+    if not calls:
+        return None
+    return ads_paused_until_ms(calls, campaign.advertiser, slot.catalog.call_tags, slot.now_ms)
+
+
+def _line_factor(slot: _Slot, campaign: Campaign) -> float:
+    """What full lines leave of the bid; 1 for a campaign that is not there to make people call."""
+    lines = slot.catalog.lines.get(campaign.advertiser) if campaign.call_driven else None
+    return line_factor(lines.minutes, slot.now_ms) if lines is not None else 1.0
+
+
 def _segment_of(slot: _Slot, campaign: Campaign) -> Segment | None:
     buyer = slot.person.header.buyers.get(campaign.advertiser)
     orders = buyer.order_count if buyer else 0
@@ -313,7 +334,8 @@ def _contextual_bid(slot: _Slot, campaign: Campaign) -> Bid | Lost:
     creative = _creative_for(slot, campaign, "any")
     if creative is None:
         return Lost(Loss.NO_CREATIVE)
-    return _priced(slot, campaign, creative, float(campaign.contextual_cpm_micros))
+    value = campaign.contextual_cpm_micros * _line_factor(slot, campaign)
+    return _priced(slot, campaign, creative, value)
 
 
 def _personal_bid(slot: _Slot, campaign: Campaign, segment: Segment, used: int) -> Bid | Lost:
@@ -339,6 +361,7 @@ def _personal_bid(slot: _Slot, campaign: Campaign, segment: Segment, used: int) 
         trip_horizon_factor=choice.trip_horizon_factor,
         seat_pressure=choice.seat_pressure,
         presence_ratio=slot.person.presence_ratio,
+        line_factor=_line_factor(slot, campaign),
     )
     bid = _priced(slot, campaign, creative, value_cpm_micros(factors))
     if isinstance(bid, Lost):

@@ -13,9 +13,11 @@ import msgspec
 
 from models.catalog_records import (
     Advertiser,
+    CallTag,
     Campaign,
     CatalogRecord,
     Creative,
+    Department,
     Exchange,
     Segment,
     record_key,
@@ -32,6 +34,8 @@ KINDS: Final[dict[str, type[CatalogRecord]]] = {
     "segment": Segment,
     "campaign": Campaign,
     "creative": Creative,
+    "call_tag": CallTag,
+    "department": Department,
 }
 MONEY: Final = frozenset({"target_cpa", "mean_value", "contextual_cpm", "median_price_cpm"})
 

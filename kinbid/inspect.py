@@ -15,6 +15,7 @@ from bidder.lookup import Found, fetch_person
 from bidder.openrtb import BidRequest, decode_request
 from bidder.path import presence_rule
 from bidder.privacy import personal_use_refused
+from models.call_tags import open_callbacks
 from models.catalog import Catalog
 from models.commands import Steps
 from models.errors import InvalidFieldError, UnknownNameError
@@ -84,6 +85,10 @@ async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
         "searches": [_intent(intent) for intent in header.searches],
         "products": [_intent(intent) for intent in header.products],
         "orders": {name: msgspec.structs.asdict(b) for name, b in header.buyers.items()},
+        "call_backs": [
+            {"advertiser": owed.advertiser, "call": owed.call_id, "since": _time(owed.since_ms)}
+            for owed in open_callbacks(header.calls, catalog.call_tags)
+        ],
         "segments": _segments(catalog, header),
         "caps": _caps(catalog, header, found.person),
         "impressions": ledger.billed_count,

@@ -76,6 +76,8 @@ def show_person(report: dict[str, Any]) -> None:
         mean = format_money(one["repeat_mean_micros"])
         rows.add_row(advertiser, str(one["order_count"]), str(one["repeat_count"]), mean)
     console.print(rows)
+    for owed in report["call_backs"]:
+        console.print(f"\nwaits for a call of {owed['advertiser']} since {owed['since']}")
     rows = table("\ncaps", "campaign", "segment", "billed", "reserved", "cap")
     for one in report["caps"]:
         cap = f"{one['cap']} in {one['window_seconds']} s"

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 from models.catalog_records import (
     Advertiser,
+    CallTag,
     Campaign,
     CatalogRecord,
     Creative,
+    Department,
     Exchange,
     Flight,
+    LineState,
     Offer,
     Product,
     Segment,
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Catalog"]
 
-Record = CatalogRecord | Offer
+Record = CatalogRecord | Offer | LineState
 
 
 class Catalog:
@@ -39,6 +42,9 @@ class Catalog:
         self.creatives: dict[CampaignId, tuple[Creative, ...]] = {}
         self.flights: dict[tuple[str, str], Flight] = {}
         self.products: dict[tuple[str, str], Product] = {}
+        self.call_tags: dict[str, CallTag] = {}
+        self.departments: dict[str, Department] = {}
+        self.lines: dict[str, LineState] = {}
         self._trips: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
         self._records: dict[str, Record] = {}
 
@@ -50,8 +56,9 @@ class Catalog:
         return dict(self._records)
 
     def marketing(self) -> list[CatalogRecord]:
-        """The records that marketers write, offers not among them."""
-        return [one for one in self._records.values() if not isinstance(one, Flight | Product)]
+        """The records that marketers write: neither offers nor what streams works out."""
+        others = Flight | Product | LineState
+        return [one for one in self._records.values() if not isinstance(one, others)]
 
     def flights_on(self, advertiser: str, trip: str) -> list[Flight]:
         """The advertiser's departures of ``ORIGIN-DESTINATION/DATE``, sold out ones included."""
@@ -59,10 +66,10 @@ class Catalog:
         return [flights[advertiser, one] for one in self._trips.get((advertiser, trip), ())]
 
     def apply(self, record: Record) -> bool:
-        """Puts one record in; returns False for an offer older than the one that stands there."""
+        """Puts one record in; returns False for a version older than the one that stands there."""
         key = record_key(record)
         before = self._records.get(key)
-        if isinstance(record, Flight | Product):
+        if isinstance(record, Flight | Product | LineState):
             newest = getattr(before, "updated_ms", 0)
             if record.updated_ms < newest:
                 return False
@@ -96,6 +103,8 @@ class Catalog:
                 self._trips[_trip_of(record)][record.id] = None
             case Product():
                 self.products[record.advertiser, record.id] = record
+            case _:
+                self._put_in_for_calls(record)
 
     def _take_out(self, record: Record) -> None:
         match record:
@@ -114,6 +123,26 @@ class Catalog:
                 del self._trips[_trip_of(record)][record.id]
             case Product():
                 del self.products[record.advertiser, record.id]
+            case _:
+                self._take_out_for_calls(record)
+
+    def _put_in_for_calls(self, record: CallTag | Department | LineState) -> None:
+        match record:
+            case CallTag():
+                self.call_tags[record.id] = record
+            case Department():
+                self.departments[record.id] = record
+            case LineState():
+                self.lines[record.advertiser] = record
+
+    def _take_out_for_calls(self, record: CallTag | Department | LineState) -> None:
+        match record:
+            case CallTag():
+                del self.call_tags[record.id]
+            case Department():
+                del self.departments[record.id]
+            case LineState():
+                del self.lines[record.advertiser]
 
     def _set_creatives(self, creative: Creative, *, add: bool) -> None:
         others = [c for c in self.creatives.get(creative.campaign, ()) if c.id != creative.id]

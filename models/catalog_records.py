@@ -11,16 +11,20 @@ import msgspec
 
 from models.caps import MAX_CAP
 from models.errors import EventError, InvalidFieldError, KinbidError
+from models.events import MissedReason
 from models.templates import Goal, parse_template
 from models.units import MICROS, AdvertiserId, CampaignId, CreativeId, ExchangeId, SegmentId
 
 __all__ = [
     "Advertiser",
+    "CallTag",
     "Campaign",
     "CatalogRecord",
     "Creative",
+    "Department",
     "Exchange",
     "Flight",
+    "LineState",
     "Offer",
     "Product",
     "Segment",
@@ -31,6 +35,9 @@ __all__ = [
 
 _DOMAIN: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 MAX_WINDOW_SECONDS: Final = 30 * 86_400
+MAX_PAUSE_HOURS: Final = 30 * 24
+_EVENT_NAME: Final = re.compile(r"[\w.:+-]{1,64}", re.ASCII)
+"""What a call's ``tag`` and ``department`` may be (:mod:`models.events`)."""
 
 
 class _Record(
@@ -149,6 +156,7 @@ class Campaign(_Record, frozen=True, kw_only=True, tag="campaign"):
         segments: for whom; empty for a contextual campaign.
         uncapped_contextual: may be shown where there is no person to count for.
         is_active: False pauses it.
+        call_driven: it is there to make people call, so it bids less while the lines are full.
     """
 
     id: CampaignId
@@ -158,6 +166,7 @@ class Campaign(_Record, frozen=True, kw_only=True, tag="campaign"):
     contextual_cpm_micros: int = 0
     uncapped_contextual: bool = False
     is_active: bool = True
+    call_driven: bool = False
 
     def check(self) -> None:
         """Raises InvalidFieldError where a value cannot be used."""
@@ -273,19 +282,96 @@ class Product(_Record, frozen=True, kw_only=True, tag="product"):
             raise InvalidFieldError(f"product {self.id}: stock", self.stock, ">= 0")
 
 
-CatalogRecord: TypeAlias = Advertiser | Exchange | Segment | Campaign | Creative
+class CallTag(_Record, frozen=True, kw_only=True, tag="call_tag"):
+    """What an operator's judgement of a call means.
+
+    Attributes:
+        id: what the telephony or the CRM writes as a call's ``tag``.
+        name: what people read.
+        is_conversion: such a call counts as one.
+        counts_value: such a call adds value.
+        is_repeat: it repeats an earlier call, which has been counted already.
+        opens_callback: we owe the customer a call, until an answered one follows.
+        pauses_ads_hours: so long they get no personal ads of the advertiser, or until the
+            call-back is done.
+        automatic_for: given by itself to calls without a tag that were missed for such a reason.
+    """
+
+    id: str
+    name: str = ""
+    is_conversion: bool = True
+    counts_value: bool = True
+    is_repeat: bool = False
+    opens_callback: bool = False
+    pauses_ads_hours: int = 0
+    automatic_for: tuple[MissedReason, ...] = ()
+
+    def check(self) -> None:
+        """Raises InvalidFieldError where a value cannot be used."""
+        where = f"call_tag {self.id}: "
+        _nameable("call_tag", self.id)
+        if not 0 <= self.pauses_ads_hours <= MAX_PAUSE_HOURS:
+            wanted = f"from 0 to {MAX_PAUSE_HOURS} (30 days)"
+            raise InvalidFieldError(where + "pauses_ads_hours", self.pauses_ads_hours, wanted)
+        if "" in self.automatic_for:
+            wanted = "a list of reasons for which calls are missed"
+            raise InvalidFieldError(where + "automatic_for", self.automatic_for, wanted)
+
+
+class Department(_Record, frozen=True, kw_only=True, tag="department"):
+    """Where a phone menu leads.
+
+    Attributes:
+        id: what the telephony writes as a call's ``department``.
+        is_sales: its calls can be conversions; False for service, complaints, suppliers.
+    """
+
+    id: str
+    name: str = ""
+    is_sales: bool
+
+    def check(self) -> None:
+        """Raises InvalidFieldError where a value cannot be used."""
+        _nameable("department", self.id)
+
+
+class LineState(_Record, frozen=True, kw_only=True, tag="line_state"):
+    """How an advertiser's phone lines have been doing, by the minute; streams works it out.
+
+    Attributes:
+        minutes: (minute since 1970, inbound calls, of them lost to full lines), oldest first.
+        updated_ms: version: the newest call's time.
+    """
+
+    advertiser: AdvertiserId
+    minutes: tuple[tuple[int, int, int], ...]
+    updated_ms: int
+
+    def check(self) -> None:
+        """Raises InvalidFieldError where a value cannot be used."""
+        for minute, calls, lost in self.minutes:
+            if not 0 <= lost <= calls:
+                where = f"line_state {self.advertiser}: minutes: lost in {minute}"
+                raise InvalidFieldError(
+                    where, lost, f"from 0 to the calls of that minute ({calls})"
+                )
+
+
+CatalogRecord: TypeAlias = (
+    Advertiser | Exchange | Segment | Campaign | Creative | CallTag | Department
+)  # fmt: skip
 """Records of the catalogue topic: written by marketers, few."""
 
 Offer: TypeAlias = Flight | Product
 """Records of the inventory and offers topics: what can be sold now, many."""
 
-_decoder: Final[msgspec.json.Decoder[CatalogRecord | Offer]] = msgspec.json.Decoder(
-    CatalogRecord | Offer
+_decoder: Final[msgspec.json.Decoder[CatalogRecord | Offer | LineState]] = msgspec.json.Decoder(
+    CatalogRecord | Offer | LineState
 )
 encode_record: Final = msgspec.json.Encoder().encode
 
 
-def decode_record(payload: bytes) -> CatalogRecord | Offer:
+def decode_record(payload: bytes) -> CatalogRecord | Offer | LineState:
     """Reads and checks a record of any kind.
 
     Raises:
@@ -299,12 +385,19 @@ def decode_record(payload: bytes) -> CatalogRecord | Offer:
     return record
 
 
-def record_key(record: CatalogRecord | Offer) -> str:
+def record_key(record: CatalogRecord | Offer | LineState) -> str:
     """The record's Kafka key: ``kind/id``, for offers ``kind/advertiser/id``."""
     kind = cast("str", record.__struct_config__.tag)
     if isinstance(record, Flight | Product):
         return f"{kind}/{record.advertiser}/{record.id}"
+    if isinstance(record, LineState):
+        return f"{kind}/{record.advertiser}"
     return f"{kind}/{record.id}"
+
+
+def _nameable(kind: str, name: str) -> None:
+    if not _EVENT_NAME.fullmatch(name):
+        raise InvalidFieldError(f"{kind} id", name, "1 to 64 letters, digits or any of _ . : + -")
 
 
 def _positive(kind: str, name: str, field: str, value: int) -> None:

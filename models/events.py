@@ -10,6 +10,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from models.call_events import Call, DeviceType, MissedReason, NumberLease
 from models.errors import EventError
 from models.event_base import (
     MAX_IDS,
@@ -65,10 +66,13 @@ __all__ = [
     "Contact",
     "CouponUsed",
     "CrmCard",
+    "DeviceType",
     "Event",
     "FlightSearch",
     "FormAnswers",
     "LoyaltyStatus",
+    "MissedReason",
+    "NumberLease",
     "Order",
     "OrderStatus",
     "Outcome",
@@ -202,20 +206,11 @@ class Order(EventRecord, frozen=True, kw_only=True, tag="order"):
         check_money("margin_micros", self.margin_micros)
 
 
-class Call(EventRecord, frozen=True, kw_only=True, tag="call"):
-    """A phone call; ``ids`` begin with the caller's number."""
-
-    channel: Channel = "call"
-    advertiser: Advertiser
-    duration_seconds: int
-    missed: bool = False
-
-
 Event: TypeAlias = (
     PageView | ProductView | FlightSearch | CartAdd | SignIn | CrmCard | Order | Call
     | ProductSearch | CartRemove | BookingStep | Refund | Refusal | OrderStatus | CouponUsed
     | PriceWatch | Contact | CardContact | Registration | FormAnswers | LoyaltyStatus | Consent
-    | TraitTold
+    | TraitTold | NumberLease
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from models.identifiers import NodeId, is_crm, is_device
 
 __all__ = [
     "DEFAULT_LIMITS",
+    "FULL_CONFIDENCE",
     "Canonical",
     "Edge",
     "Evidence",

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from models.calls import CallHistory, fold_phone, merge_calls
 from models.consents import KEPT_CONSENTS, Consents, consents_of
 from models.events import (
     Call,
@@ -26,6 +27,7 @@ from models.events import (
     Event,
     FormAnswers,
     LoyaltyStatus,
+    NumberLease,
     Order,
     OrderStatus,
     Refund,
@@ -100,7 +102,7 @@ class Facet(msgspec.Struct, frozen=True, array_like=True):
         traits, third_party: what sources say about the person.
         answers: ``ADVERTISER/FORM/QUESTION`` to (time, answer).
         consents: per purpose.
-        calls, missed_calls: counts.
+        phone: the newest calls and number leases.
     """
 
     watermark: int = -1
@@ -116,8 +118,7 @@ class Facet(msgspec.Struct, frozen=True, array_like=True):
     third_party: Traits = {}
     answers: dict[str, tuple[int, str]] = {}
     consents: Consents = {}
-    calls: int = 0
-    missed_calls: int = 0
+    phone: CallHistory = CallHistory()
 
 
 encode_facet: Final = msgspec.msgpack.Encoder().encode
@@ -183,6 +184,10 @@ def _of_card(event: CrmCard | Registration | LoyaltyStatus) -> Facet:
     return Facet(traits=traits_of(event))
 
 
+def _of_phone(event: Call | NumberLease) -> Facet:
+    return Facet(phone=fold_phone(CallHistory(), event))
+
+
 _SAID: Final[dict[type[Event], Callable[[Any], Facet]]] = {
     SignIn: lambda e: Facet(sign_ins=dict.fromkeys(e.ids[1:], e.event_time_ms)),
     Order: _of_order,
@@ -196,7 +201,8 @@ _SAID: Final[dict[type[Event], Callable[[Any], Facet]]] = {
     CrmCard: _of_card,
     Registration: _of_card,
     LoyaltyStatus: _of_card,
-    Call: lambda e: Facet(calls=1, missed_calls=int(e.missed)),
+    Call: _of_phone,
+    NumberLease: _of_phone,
 }
 """What an event says beyond that it happened; kinds that say no more stand not here."""
 
@@ -237,8 +243,7 @@ def _merge_said(a: Facet, b: Facet) -> Facet:
         third_party=join_newest(a.third_party, b.third_party, KEPT_THIRD_PARTY),
         answers=join_newest(a.answers, b.answers, KEPT_ANSWERS),
         consents=join_newest(a.consents, b.consents, KEPT_CONSENTS),
-        calls=a.calls + b.calls,
-        missed_calls=a.missed_calls + b.missed_calls,
+        phone=merge_calls(a.phone, b.phone),
     )
 
 

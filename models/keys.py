@@ -15,6 +15,8 @@ KEY_PATTERNS = {
     "{owner}:b:{node}": "what a bid needs: header, cap ledger, reservations",
     "{owner}:z:{node}:{token}": "frozen copy of a merged or split person's b, expires",
     "{owner}:w:{node}": "evidence: links in which the node was seen",
+    "{owner}:number:{number}": "one pool number: its leases, who dialled it, links made",
+    "{owner}:lines:{advertiser}": "calls of the last minutes: which found no free line",
     "{owner}:epoch:{topic}:{partition}": "ownership epoch of one input partition",
 }
 
@@ -52,6 +54,14 @@ class Keys:
     def evidence(self, node: NodeId) -> str:
         """``w``: links in which the node was seen."""
         return f"{self._w}{node}}}"
+
+    def number(self, number: str) -> str:
+        """The leases and calls of one number of a pool, E.164."""
+        return f"{self.owner}:number:{number}"
+
+    def lines(self, advertiser: str) -> str:
+        """The newest calls to one advertiser."""
+        return f"{self.owner}:lines:{advertiser}"
 
     def epoch(self, topic: str, partition: int) -> str:
         """The ownership counter of one input partition."""

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from models.calls import ToldCall
 from models.caps import CapLedger, Reservation, decode_ledger, merge_ledgers
 from models.commands import Command, Steps
 from models.consents import is_withdrawn
@@ -79,6 +80,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
         sign_ins: accounts and their latest sign-in (Unix ms) on a device of the person, newest
             first.
         personal_ok: False where the person's newest word on personal ads is a withdrawal.
+        calls: the newest phone calls, for what their tags do to ads.
     """
 
     searches: tuple[Intent, ...] = ()
@@ -88,6 +90,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     shared: tuple[NodeId, ...] = ()
     sign_ins: tuple[tuple[NodeId, int], ...] = ()
     personal_ok: bool = True
+    calls: tuple[ToldCall, ...] = ()
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -158,6 +161,7 @@ def header_of(facet: Facet, shared: tuple[NodeId, ...]) -> Header:
             sorted(facet.sign_ins.items(), key=lambda entry: (entry[1], entry[0]), reverse=True)
         ),
         personal_ok=not is_withdrawn(facet.consents, "personal_ads"),
+        calls=facet.phone.calls,
     )
 
 

@@ -50,12 +50,13 @@ class Topics:
         partitions=1, cleanup="delete", retention_ms=7 * DAY_MS,
     )  # fmt: skip
     OFFERS: Final = Topic(
-        suffix="offers.v1", key="record key", value="validated Flight or Product, JSON",
+        suffix="offers.v1", key="record key",
+        value="validated Flight or Product, or LineState, JSON",
         partitions=1, cleanup="compact", retention_ms=None,
     )  # fmt: skip
     CATALOG: Final = Topic(
         suffix="catalog.v1", key="record key",
-        value="Advertiser, Exchange, Segment, Campaign or Creative, JSON",
+        value="Advertiser, Exchange, Segment, Campaign, Creative, CallTag or Department, JSON",
         partitions=1, cleanup="compact", retention_ms=None,
     )  # fmt: skip
     DEAD_LETTERS: Final = Topic(

@@ -34,6 +34,7 @@ LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LEAST: Final = {
     "bidder_workers": 1, "streams_batch_records": 1, "kafka_fetch_wait_ms": 0,
     "kafka_session_timeout_ms": 1, "cap_exact_margin": 0, "notice_window_seconds": 1,
+    "call_grace_seconds": 0,
 }  # fmt: skip
 HIGHEST_PORT: Final = 65_535
 
@@ -78,6 +79,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         phone_region: country whose national spelling of phone numbers is understood.
         identity_placeholders: further identifiers that never link, ``NAMESPACE:VALUE`` with commas
             between.
+        call_grace_seconds: so long after a web session's lease of a phone number, a call to it is
+            still taken for the session's; the same in every streams worker.
     """
 
     owner: str = "demo"
@@ -107,6 +110,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     private_percent: int = 90
     phone_region: str = "US"
     identity_placeholders: str = ""
+    call_grace_seconds: int = 1800
 
 
 class Sourced(msgspec.Struct, frozen=True):

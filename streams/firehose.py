@@ -24,6 +24,7 @@ from models.topics import Topics
 from runtime import clock
 from runtime.link import Link, RedisDownError, RedisReplyError
 from runtime.settings import Settings
+from streams.call_tracking import CallTracking
 from streams.dead_letters import DeadLetters
 from streams.metrics import Metrics
 from streams.stages.persons import (
@@ -76,6 +77,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         self._losses_seen = 0
         self._tokens = itertools.count()
         self._incarnation = f"{os.getpid():x}.{clock.now_ms():x}"
+        self._calls = CallTracking(settings, producer, redis, metrics, self._next_token)
         self._busy = asyncio.Lock()
         self._last_commit = 0.0
         self.beat = time.monotonic()
@@ -183,6 +185,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             self._losses_seen = self._redis.losses
             self._known.clear()
         work: list[Steps[Touched]] = []
+        batches: list[Batch] = []
         for partition, records in fetched.items():
             epoch = await self._own(partition, records[0].offset)
             batch = read_batch(
@@ -191,7 +194,11 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             )
             await self._bury(partition, batch.refused)
             work += self._digest(batch, epoch)
+            batches.append(batch)
         touched = await self._redis.run_all(work)
+        touched += await self._calls.follow(
+            event for batch in batches for entries in batch.events.values() for _, event in entries
+        )
         await self._publish(touched)
         self._account(fetched, started)
 

@@ -4,7 +4,9 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
+from models.events import MissedReason
 from models.links import LinkResult
+from streams.stages.calls import JoinResult
 
 __all__ = ["Metrics"]
 
@@ -24,6 +26,8 @@ class Metrics:
         self.stale_offers = self._counter("streams_stale_offers", "Offers older than known.")
         self.retries = self._counter("streams_batch_retries", "Batches done again.", "dependency")
         self.takeovers = self._counter("streams_takeovers", "Partitions taken over.", "topic")
+        self.calls = self._counter("streams_calls", "Inbound calls told of.", "result")
+        self.call_joins = self._counter("streams_call_joins", "Calls joined or not.", "result")
         self.age = Histogram(
             "streams_event_age_seconds",
             "Age of a record, from its production, when its person's bid view is written.",
@@ -53,6 +57,10 @@ class Metrics:
             self.retries.labels(dependency)
         for kind in ("flight", "product"):
             self.offers.labels(kind)
+        for reason in get_args(MissedReason):
+            self.calls.labels(reason or "answered")
+        for joined in get_args(JoinResult):
+            self.call_joins.labels(joined)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

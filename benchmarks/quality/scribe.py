@@ -74,7 +74,7 @@ class Scribe:
         self._send(
             Call(
                 event_id=self._id(), ids=(caller, session), event_time_ms=at_ms, advertiser=SHOP,
-                duration_seconds=120,
+                call_id=f"call-{len(self._sent)}", duration_seconds=120,
             )
         )  # fmt: skip
 

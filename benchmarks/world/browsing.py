@@ -128,6 +128,7 @@ def _end_of_visit(
             ids=(person.card.phone_node,),
             event_time_ms=time_ms + 3000,
             advertiser=AIRLINE,
+            call_id=f"{name}-9",
             duration_seconds=rng.randint(0, 600),
             missed=rng.random() < 0.2,
         )

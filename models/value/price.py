@@ -17,6 +17,7 @@ class Factors(msgspec.Struct, frozen=True, gc=False):
         seat_pressure: share of the fare that a sale gains, 0 to 1; 1 for a product.
         presence_ratio: probability that the person is there; 1 unless the device is shared.
         control: the pacing multiplier; 1 until a control loop moves it.
+        line_factor: what full phone lines leave of a call-driven campaign's bid, 0.2 to 1.
     """
 
     target_cpa_micros: int
@@ -27,6 +28,7 @@ class Factors(msgspec.Struct, frozen=True, gc=False):
     seat_pressure: float = 1.0
     presence_ratio: float = 1.0
     control: float = 1.0
+    line_factor: float = 1.0
 
 
 def value_cpm_micros(factors: Factors) -> float:
@@ -41,4 +43,5 @@ def value_cpm_micros(factors: Factors) -> float:
         * factors.seat_pressure
         * factors.presence_ratio
         * factors.control
+        * factors.line_factor
     )

@@ -1,3 +1,3 @@
 """Pure steps of the streams worker: records in, generators or records out."""
 
-__all__ = ["offers", "persons"]
+__all__ = ["calls", "offers", "persons"]

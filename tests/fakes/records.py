@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 from hypothesis import strategies as st
 
 from models.event_base import CHANNELS
@@ -21,6 +22,7 @@ from models.events import (
     FlightSearch,
     FormAnswers,
     LoyaltyStatus,
+    NumberLease,
     Order,
     OrderStatus,
     PageView,
@@ -40,7 +42,9 @@ from models.person_events import ACTIONS, CONTACT_CHANNELS, PURPOSES
 from models.shop_events import STAGES
 from models.units import DAY_MS, AdvertiserId, CampaignId, CreativeId, ExchangeId
 
-__all__ = ["NODES", "billings", "deals", "events", "folded", "orders", "outcomes"]
+__all__ = [
+    "NODES", "billings", "calls", "deals", "events", "folded", "leases", "orders", "outcomes",
+]  # fmt: skip
 
 NODES: Final = tuple(NodeId("k" + letter * 22) for letter in "abcdef")
 
@@ -86,6 +90,37 @@ refusals = st.builds(
 deals: Final = st.one_of(orders, refunds, refusals)
 """Orders and what became of them, in any order: a refund may come before its order."""
 
+numbers = st.sampled_from(["+12125550110", "+12125550111"])
+call_ids = st.sampled_from([f"call-{number}" for number in range(20)])
+
+
+def _begun_once(call: Call) -> Call:
+    """A call has one start, whoever tells of it."""
+    start_ms = START_MS + 7919 * int(call.call_id[5:]) % 1000 * 60_000
+    return msgspec.structs.replace(call, event_time_ms=start_ms)
+
+
+def _leased_once(lease: NumberLease) -> NumberLease:
+    """A lease has one start; it is renewed by a later end."""
+    start_ms = START_MS + 7919 * int(lease.lease_id[6:]) % 1000 * 60_000
+    changes = {"event_time_ms": start_ms, "expires_ms": start_ms + lease.expires_ms}
+    return msgspec.structs.replace(lease, **changes)
+
+
+calls: Final = st.builds(
+    Call, **common, advertiser=advertisers, call_id=call_ids, called_number=numbers,
+    told_ms=st.integers(0, 5), duration_seconds=st.integers(0, 100), missed=st.booleans(),
+    is_outbound=st.booleans(), tag=st.sampled_from(["", "call_back", "repeat"]),
+    score=st.none() | st.integers(0, 100), department=st.sampled_from(["", "sales", "service"]),
+).map(_begun_once)  # fmt: skip
+"""Tellings of few calls, so that many are told again."""
+
+leases: Final = st.builds(
+    NumberLease, **common, advertiser=advertisers, number=numbers,
+    lease_id=st.sampled_from([f"lease-{number}" for number in range(8)]),
+    expires_ms=st.integers(1, 7_200_000), device_type=st.sampled_from(["desktop", "phone"]),
+).map(_leased_once)  # fmt: skip
+
 browsing = st.one_of(
     st.builds(PageView, **shopping, page=st.sampled_from(["/", "/deals", "/help", "/a", "/b"])),
     st.builds(ProductView, **shopping, item=items),
@@ -116,10 +151,8 @@ personal = st.one_of(
         miles=st.none() | st.integers(0, 100), deal_stage=words,
         sizes=st.dictionaries(st.sampled_from(["shoe", "shirt"]), words),
     ),
-    st.builds(
-        Call, **common, advertiser=advertisers, duration_seconds=st.integers(0, 100),
-        missed=st.booleans(),
-    ),
+    calls,
+    leases,
     st.builds(
         Contact, **common, channel=st.sampled_from(sorted(CONTACT_CHANNELS)),
         advertiser=advertisers, action=st.sampled_from(ACTIONS), topic=words,

@@ -18,6 +18,7 @@ from models.catalog_records import (
     Creative,
     Exchange,
     Flight,
+    LineState,
     Offer,
     Product,
     Segment,
@@ -153,7 +154,7 @@ RECORDS: Final = (
 )  # fmt: skip
 
 
-def catalog(*changes: CatalogRecord | Offer) -> Catalog:
+def catalog(*changes: CatalogRecord | Offer | LineState) -> Catalog:
     """The catalogue above; each of ``changes`` replaces the record of its key or is added."""
     made = Catalog()
     for record in (*RECORDS, *changes):

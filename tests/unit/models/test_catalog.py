@@ -7,6 +7,7 @@ from models.catalog_records import (
     CatalogRecord,
     Creative,
     Flight,
+    LineState,
     Offer,
     Product,
     Segment,
@@ -43,7 +44,7 @@ def test_every_kind_goes_in_and_out_again() -> None:
     assert catalog.records() == GOOD
     assert len(catalog) == len(GOOD)
     assert catalog.products[AIR, "P"] == GOOD["product/air/P"]
-    assert [record_key(one) for one in catalog.marketing()] == list(GOOD)[:5]
+    assert [record_key(one) for one in catalog.marketing()] == list(GOOD)[:7]
     for key in GOOD:
         assert catalog.withdraw(key)
         assert not catalog.withdraw(key)
@@ -51,6 +52,9 @@ def test_every_kind_goes_in_and_out_again() -> None:
     assert not catalog.advertisers | catalog.exchanges | catalog.segments | catalog.campaigns
     assert not catalog.flights
     assert not catalog.products
+    assert not catalog.call_tags
+    assert not catalog.departments
+    assert not catalog.lines
     assert not any(catalog.creatives.values())
     assert catalog.flights_on("air", "JFK-LAX/2026-01-31") == []
 
@@ -63,6 +67,13 @@ def test_an_older_offer_never_replaces_a_newer_one() -> None:
     assert catalog.apply(flight(updated_ms=5, seats_left=1))
     assert catalog.apply(product(9))
     assert not catalog.apply(product(8))
+
+
+def test_an_older_state_of_the_lines_never_replaces_a_newer_one() -> None:
+    catalog = Catalog()
+    assert catalog.apply(LineState(advertiser=AIR, minutes=((1, 2, 1),), updated_ms=5))
+    assert not catalog.apply(LineState(advertiser=AIR, minutes=(), updated_ms=4))
+    assert catalog.lines[AIR].minutes == ((1, 2, 1),)
 
 
 def test_a_flight_that_changes_its_route_is_found_on_the_new_one_only() -> None:

@@ -5,11 +5,14 @@ import pytest
 
 from models.catalog_records import (
     Advertiser,
+    CallTag,
     Campaign,
     CatalogRecord,
     Creative,
+    Department,
     Exchange,
     Flight,
+    LineState,
     Offer,
     Product,
     Segment,
@@ -21,7 +24,7 @@ from models.errors import EventError
 from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId, SegmentId
 
 AIR = AdvertiserId("air")
-GOOD: dict[str, CatalogRecord | Offer] = {
+GOOD: dict[str, CatalogRecord | Offer | LineState] = {
     "advertiser/air": Advertiser(id=AIR, name="Air", domain="air.example"),
     "exchange/E": Exchange(id=ExchangeId("E")),
     "segment/air/new": Segment(
@@ -35,6 +38,11 @@ GOOD: dict[str, CatalogRecord | Offer] = {
         id=CreativeId("R"), campaign=CampaignId("C"), sizes=((300, 250),),
         html="<a href='{click_url}'>{route}</a>", click_url="https://air.example/{trip}",
     ),
+    "call_tag/call_back": CallTag(
+        id="call_back", opens_callback=True, pauses_ads_hours=24, automatic_for=("lines_full",)
+    ),
+    "department/sales": Department(id="sales", is_sales=True),
+    "line_state/air": LineState(advertiser=AIR, minutes=((1, 2, 1),), updated_ms=1),
     "flight/air/AA1/2026-01-31": Flight(
         id="AA1/2026-01-31", advertiser=AIR, origin="JFK", destination="LAX",
         depart_date="2026-01-31", depart_ms=1, seats_total=10, seats_left=3, fare_micros=1,
@@ -79,6 +87,13 @@ def test_a_record_survives_its_encoding_and_its_key_names_it(key: str) -> None:
         ("creative/R", "html", "{"),
         ("creative/R", "html", "<img src='http://air.example'>"),
         ("creative/R", "click_url", "https://air.example/{"),
+        ("call_tag/call_back", "pauses_ads_hours", -1),
+        ("call_tag/call_back", "pauses_ads_hours", 721),
+        ("call_tag/call_back", "automatic_for", ("",)),
+        ("call_tag/call_back", "automatic_for", ("asleep",)),
+        ("call_tag/call_back", "id", "call back"),
+        ("department/sales", "id", ""),
+        ("line_state/air", "minutes", ((1, 2, 3),)),
         ("flight/air/AA1/2026-01-31", "seats_left", -1),
         ("flight/air/AA1/2026-01-31", "seats_left", 11),
         ("flight/air/AA1/2026-01-31", "fare_micros", 0),

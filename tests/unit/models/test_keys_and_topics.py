@@ -22,11 +22,18 @@ def test_the_keys_of_a_node_share_one_slot_of_a_cluster() -> None:
 def test_every_pattern_is_a_key_and_every_key_a_pattern() -> None:
     made = {f"{{owner}}:{letter}:{{node}}" for letter in MADE}
     made |= {f"{{owner}}:{letter}:{{node}}:{{token}}" for letter in FROZEN}
-    assert made | {"{owner}:epoch:{topic}:{partition}"} == set(KEY_PATTERNS)
+    others = {
+        "{owner}:epoch:{topic}:{partition}",
+        "{owner}:number:{number}",
+        "{owner}:lines:{advertiser}",
+    }
+    assert made | others == set(KEY_PATTERNS)
     for letter, make in MADE.items():
         assert make(NODE) == f"owner:{letter}:{{{NODE}}}"
     for letter, freeze in FROZEN.items():
         assert freeze(NODE, "t1") == f"owner:{letter}:{{{NODE}}}:t1"
+    assert KEYS.number("+12127365000") == "owner:number:+12127365000"
+    assert KEYS.lines("air") == "owner:lines:air"
     assert KEYS.epoch("owner.events.v1", 3) == "owner:epoch:owner.events.v1:3"
 
 

@@ -346,7 +346,7 @@ def one_of_each_channel() -> list[Event]:
     seen: dict[str, Event] = {
         "web": PageView(**at(NOW_MS), page="/"),
         "app": ProductView(**at(NOW_MS + 1_000), channel="app", item="bag"),
-        "call": Call(**at(NOW_MS + 2_000), duration_seconds=60),
+        "call": Call(**at(NOW_MS + 2_000), call_id="c", duration_seconds=60),
         "email": Contact(**at(NOW_MS + 3_000), action="opened"),
         "shop": order("1", NOW_MS + 4_000, channel="shop"),
         "crm": CrmCard(event_id="1", ids=(NODE,), event_time_ms=NOW_MS + 5_000, city="Rome"),

@@ -1,0 +1,62 @@
+"""Calls beside orders in what a conversion costs: by campaign, keyword, device and hour. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from models.call_join import GRACE_MS, Joined, Outcome, join_call
+from models.call_tags import Departments, Tags, is_conversion
+from models.calls import CallHistory, ToldCall
+from models.units import HOUR_MS
+
+__all__ = ["AttributedCall", "Split", "attributed", "conversions_by", "cost_per_conversion_micros"]
+
+Split: TypeAlias = Literal["campaign", "keyword", "device_type", "hour"]
+
+UNJOINED: Final = "unjoined"
+FREE: Final = "free"
+"""A session that no campaign, or no keyword, brought."""
+
+
+class AttributedCall(msgspec.Struct, frozen=True):
+    """A call and what is known of the session that made it."""
+
+    call: ToldCall
+    outcome: Outcome
+
+    def by(self, split: Split) -> str:
+        """The call's group: ``free`` without a campaign, ``unjoined`` without a session.
+
+        Hours are of the day, UTC: ``00`` to ``23``.
+        """
+        if split == "hour":
+            return f"{self.call.time_ms // HOUR_MS % 24:02d}"
+        if not isinstance(self.outcome, Joined):
+            return UNJOINED
+        return getattr(self.outcome.lease, split) or FREE
+
+
+def attributed(history: CallHistory, grace_ms: int = GRACE_MS) -> Iterator[AttributedCall]:
+    """A person's calls, each with the session of theirs that saw the number which was dialled."""
+    for call in history.calls:
+        shown = (lease for lease in history.leases if call.number and lease.number == call.number)
+        yield AttributedCall(call, join_call(call.time_ms, shown, grace_ms))
+
+
+def conversions_by(
+    calls: Iterable[AttributedCall], split: Split, tags: Tags, departments: Departments
+) -> Counter[str]:
+    """How many of these calls are conversions, by group."""
+    return Counter(one.by(split) for one in calls if is_conversion(one.call, tags, departments))
+
+
+def cost_per_conversion_micros(spend_micros: int, order_count: int, call_count: int) -> int | None:
+    """What one conversion cost, orders and calls alike; None without any.
+
+    An order that a call led to counts as both where no order names its call: then the cost is
+    understated by as much.
+    """
+    conversions = order_count + call_count
+    return spend_micros // conversions if conversions else None

@@ -1,0 +1,161 @@
+"""What tags and departments make of calls: conversions, value, call-backs, pauses. Pure.
+
+The catalogue says what a tag means, so all of this is worked out when it is asked for: a tag
+that is configured anew counts at once, also for calls of yesterday.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from models.calls import ToldCall
+from models.catalog_records import CallTag, Department
+from models.units import HOUR_MS
+
+__all__ = [
+    "OpenCallback",
+    "ads_paused_until_ms",
+    "call_value_micros",
+    "is_conversion",
+    "open_callbacks",
+    "overdue_callbacks",
+    "tag_of",
+    "value_percent",
+]
+
+Tags = Mapping[str, CallTag]
+Departments = Mapping[str, Department]
+
+FULL_PERCENT: Final = 100
+"""What a call is worth that nobody has judged: without scores, all calls count alike."""
+
+
+class OpenCallback(msgspec.Struct, frozen=True, gc=False):
+    """We owe the customer a call since ``since_ms``, for the call ``call_id``."""
+
+    advertiser: str
+    call_id: str
+    since_ms: int
+
+
+def tag_of(call: ToldCall, tags: Tags) -> CallTag | None:
+    """The call's tag: the operator's, else the one that its missed reason brings by itself.
+
+    A tag that the catalogue does not know is neither conversion nor value: nothing is paid for a
+    judgement whose meaning nobody has written down.
+    """
+    if call.tag:
+        return tags.get(call.tag) or CallTag(id=call.tag, is_conversion=False, counts_value=False)
+    if call.is_answered:
+        return None
+    automatic = (tag for _, tag in sorted(tags.items()) if call.missed_reason in tag.automatic_for)
+    return next(automatic, None)
+
+
+def is_conversion(call: ToldCall, tags: Tags, departments: Departments) -> bool:
+    """Whether the call counts: a customer called sales, was heard, and nothing speaks against it.
+
+    A call that the menu led nowhere is one to sales; a department that the catalogue does not
+    know is not.
+    """
+    if call.is_outbound or not call.is_answered:
+        return False
+    if call.department:
+        department = departments.get(call.department)
+        if department is None or not department.is_sales:
+            return False
+    tag = tag_of(call, tags)
+    return tag is None or (tag.is_conversion and not tag.is_repeat)
+
+
+def value_percent(call: ToldCall, tags: Tags, departments: Departments) -> int:
+    """How much of a sale's value the call counts for: its score, 0 to 100."""
+    if not is_conversion(call, tags, departments):
+        return 0
+    tag = tag_of(call, tags)
+    if tag is not None and not tag.counts_value:
+        return 0
+    return FULL_PERCENT if call.score is None else call.score
+
+
+def call_value_micros(
+    call: ToldCall, sale_micros: int, tags: Tags, departments: Departments
+) -> int:
+    """What the call is worth, where a perfect one is worth ``sale_micros``; rounded down."""
+    return sale_micros * value_percent(call, tags, departments) // FULL_PERCENT
+
+
+def open_callbacks(calls: Sequence[ToldCall], tags: Tags) -> list[OpenCallback]:
+    """The call-backs that we owe, oldest first.
+
+    A later call with the same advertiser that was answered, in either direction, closes one, unless
+    it asks for a call-back itself; so does a telling of the call with another tag.
+
+    Args:
+        calls: one person's.
+        tags: of the catalogue.
+    """
+    last_talk_ms: dict[str, int] = {}
+    owed: list[ToldCall] = []
+    for call in calls:
+        tag = tag_of(call, tags)
+        if tag is not None and tag.opens_callback:
+            owed.append(call)
+        elif call.is_answered:
+            talked_ms = last_talk_ms.get(call.advertiser, 0)
+            last_talk_ms[call.advertiser] = max(talked_ms, call.time_ms)
+    return [
+        OpenCallback(call.advertiser, call.call_id, call.time_ms)
+        for call in sorted(owed, key=lambda one: (one.time_ms, one.call_id))
+        if call.time_ms >= last_talk_ms.get(call.advertiser, 0)
+    ]
+
+
+def overdue_callbacks(
+    persons: Iterable[tuple[str, Sequence[ToldCall]]], tags: Tags, *, hours: float, now_ms: int
+) -> list[tuple[str, OpenCallback]]:
+    """Who has been waiting for a call for more than ``hours``, longest first.
+
+    Args:
+        persons: roots, each with the person's calls.
+        tags: of the catalogue.
+        hours: the limit; a call-back that is exactly as old is not overdue.
+        now_ms: the present, Unix ms.
+    """
+    waiting = [
+        (root, owed)
+        for root, calls in persons
+        for owed in open_callbacks(calls, tags)
+        if now_ms - owed.since_ms > hours * HOUR_MS
+    ]
+    return sorted(waiting, key=lambda one: (one[1].since_ms, one[0], one[1].call_id))
+
+
+def ads_paused_until_ms(
+    calls: Sequence[ToldCall], advertiser: str, tags: Tags, now_ms: int
+) -> int | None:
+    """Until when the person gets no personal ads of the advertiser; None: there is no pause.
+
+    Args:
+        calls: the person's.
+        advertiser: whose ads; a pause with one advertiser is none with another.
+        tags: of the catalogue; a tag that opens a call-back pauses only until it is done.
+        now_ms: the present, Unix ms.
+    """
+    mine = [call for call in calls if call.advertiser == advertiser]
+    pausing = [
+        (call, tag)
+        for call in mine
+        if (tag := tag_of(call, tags)) is not None and tag.pauses_ads_hours
+    ]
+    if not pausing:
+        return None
+    still_owed = {owed.call_id for owed in open_callbacks(mine, tags)}
+    ends_ms = [
+        call.time_ms + tag.pauses_ads_hours * HOUR_MS
+        for call, tag in pausing
+        if not tag.opens_callback or call.call_id in still_owed
+    ]
+    latest_ms = max(ends_ms, default=0)
+    return latest_ms if latest_ms > now_ms else None

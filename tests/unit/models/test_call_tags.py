@@ -1,0 +1,108 @@
+"""What the catalogue makes of calls."""
+
+import pytest
+
+from models.call_tags import (
+    ads_paused_until_ms,
+    call_value_micros,
+    is_conversion,
+    open_callbacks,
+    overdue_callbacks,
+    tag_of,
+    value_percent,
+)
+from models.calls import ToldCall
+from models.catalog_records import CallTag
+from models.units import HOUR_MS, MICROS
+from tests.fakes.phone_calls import AIR, DEPARTMENTS, START_MS, TAGS, a_told_call, at_ms
+
+LOST = a_told_call("lost", missed_reason="lines_full")
+
+
+def owed(*calls: ToldCall) -> list[str]:
+    return [one.call_id for one in open_callbacks(calls, TAGS)]
+
+
+def paused_until(*calls: ToldCall, now_ms: int = START_MS) -> int | None:
+    return ads_paused_until_ms(calls, AIR, TAGS, now_ms)
+
+
+@pytest.mark.parametrize("reason", ["no_answer", "closed", "hung_up", "unknown"])
+def test_only_the_reasons_of_the_catalogue_bring_a_tag_by_themselves(reason: str) -> None:
+    assert tag_of(a_told_call(missed_reason=reason), TAGS) is None
+    assert tag_of(LOST, TAGS) == TAGS["call_back"]
+    assert tag_of(LOST, {}) is None
+
+
+def test_the_operators_tag_stands_before_the_automatic_one() -> None:
+    call = a_told_call(missed_reason="lines_full", tag="not_a_customer")
+    assert tag_of(call, TAGS) == TAGS["not_a_customer"]
+
+
+def test_a_tag_that_nobody_configured_is_neither_conversion_nor_value() -> None:
+    call = a_told_call(tag="typo")
+    assert not is_conversion(call, TAGS, DEPARTMENTS)
+    assert value_percent(call, TAGS, DEPARTMENTS) == 0
+
+
+def test_more_tags_need_configuration_only() -> None:
+    tags = TAGS | {
+        "press": CallTag(id="press", counts_value=False),
+        "angry": CallTag(id="angry", pauses_ads_hours=1),
+    }
+    press, angry = a_told_call(tag="press"), a_told_call(tag="angry")
+    assert is_conversion(press, tags, DEPARTMENTS)
+    assert value_percent(press, tags, DEPARTMENTS) == 0
+    assert ads_paused_until_ms([angry], AIR, tags, START_MS) == START_MS + HOUR_MS
+    assert ads_paused_until_ms([angry], AIR, tags, START_MS + HOUR_MS) is None
+    assert open_callbacks([angry], tags) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "counts"),
+    [
+        (a_told_call(), True),
+        (a_told_call(department="sales"), True),
+        (a_told_call(department="service"), False),
+        (a_told_call(department="nobody-configured-it"), False),
+        (a_told_call(is_outbound=True), False),
+        (a_told_call(missed_reason="no_answer"), False),
+    ],
+)
+def test_a_conversion_is_an_answered_inbound_call_to_sales(call: ToldCall, counts: bool) -> None:
+    assert is_conversion(call, TAGS, DEPARTMENTS) == counts
+
+
+@pytest.mark.parametrize(("score", "percent"), [(None, 100), (0, 0), (55, 55), (100, 100)])
+def test_the_score_weighs_the_value(score: int | None, percent: int) -> None:
+    call = a_told_call(score=score)
+    assert value_percent(call, TAGS, DEPARTMENTS) == percent
+    assert call_value_micros(call, 3 * MICROS, TAGS, DEPARTMENTS) == percent * 30_000
+
+
+def test_a_call_back_is_owed_until_a_later_call_is_answered() -> None:
+    assert owed(LOST) == ["lost"]
+    assert owed(LOST, a_told_call("before", -1)) == ["lost"]
+    assert owed(LOST, a_told_call("again", 1, missed_reason="no_answer")) == ["lost"]
+    assert owed(LOST, a_told_call("other", 1, advertiser="shop")) == ["lost"]
+    assert owed(LOST, a_told_call("asks", 1, tag="call_back")) == ["lost", "asks"]
+    assert owed(LOST, a_told_call("again", 1)) == []
+    assert owed(LOST, a_told_call("we called", 1, is_outbound=True)) == []
+    assert owed(a_told_call("lost", missed_reason="lines_full", tag="not_a_customer")) == []
+
+
+def test_ads_pause_until_the_call_back_or_the_hours_are_over() -> None:
+    end_ms = START_MS + 24 * HOUR_MS
+    assert paused_until(LOST) == end_ms
+    assert paused_until(LOST, now_ms=end_ms - 1) == end_ms
+    assert paused_until(LOST, now_ms=end_ms) is None
+    assert paused_until(LOST, a_told_call("again", 1)) is None
+    assert paused_until(LOST, a_told_call("asks", 60, tag="call_back")) == end_ms + HOUR_MS
+    assert ads_paused_until_ms([LOST], "shop", TAGS, START_MS) is None
+    assert paused_until(a_told_call(tag="repeat"), now_ms=at_ms(-1)) is None
+
+
+def test_those_who_wait_longest_come_first() -> None:
+    persons = [("b", [LOST]), ("a", [a_told_call("x", 30, tag="call_back")]), ("c", [])]
+    found = overdue_callbacks(persons, TAGS, hours=0, now_ms=at_ms(60))
+    assert [(root, one.call_id) for root, one in found] == [("b", "lost"), ("a", "x")]

@@ -1,0 +1,269 @@
+"""Calls and leases meet at their number, whatever the order, the interleaving and the crashes."""
+
+import itertools
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.call_join import Joined, join_call
+from models.calls import join_leases, lease_of
+from models.commands import Steps
+from models.events import Call, NumberLease
+from models.evidence import Evidence, encode_evidence
+from models.identifiers import NodeId
+from models.keys import Keys
+from models.lines import LINE_SECONDS
+from models.number_book import BOOK_SECONDS
+from models.units import DAY_MS
+from streams.stages.calls import (
+    Linked,
+    NumberJoins,
+    SoftLink,
+    apply_soft_link,
+    join_number,
+    link_told,
+    measure_lines,
+    news_of,
+)
+from tests.fakes.memory_store import MemoryStore, Runner, interleave, run
+from tests.fakes.phone_calls import (
+    AIR,
+    NUMBER,
+    START_MS,
+    a_call,
+    a_lease,
+    at_ms,
+    cookie,
+    phone,
+)
+
+KEYS = Keys("o")
+BOOK = KEYS.number(NUMBER).encode()
+LATER_MS = START_MS + 100 * DAY_MS
+Told = Call | NumberLease
+
+
+def keep(soft: SoftLink) -> Steps[Linked]:
+    """An identity that only remembers which calls speak for which links."""
+    field = f"{soft.call_id}/{soft.other}"
+    yield [("HDEL", "links", field)] if soft.is_withdrawn else [("HSET", "links", field, b"1")]
+    return Linked(soft, soft.caller, None)
+
+
+def told(*news: Told) -> Steps[NumberJoins]:
+    return join_number(KEYS, NUMBER, news, now_ms=LATER_MS, apply=keep)
+
+
+def links(store: MemoryStore) -> set[str]:
+    return {name.decode() for name in store.hash(b"links")}
+
+
+def wanted(news: list[Told]) -> set[str]:
+    """The links that the rule gives for all of it at once."""
+    leases = join_leases(lease_of(one) for one in news if isinstance(one, NumberLease))
+    found = set()
+    for call in (one for one in news if isinstance(one, Call)):
+        outcome = join_call(call.event_time_ms, leases.values())
+        if isinstance(outcome, Joined):
+            found.add(f"{call.call_id}/{outcome.lease.session}")
+    return found
+
+
+some_calls = st.builds(
+    lambda name, minute: a_call(f"c{name}", minute + name / 10, caller="abc"[name]),
+    st.integers(0, 2), st.just(40),
+)  # fmt: skip
+some_leases = st.builds(
+    lambda name, length: a_lease(
+        f"l{name}", 5 + 12 * name, 5 + 12 * name + length, session="abac"[name]
+    ),
+    st.integers(0, 3),
+    st.sampled_from([5, 12, 20, 40]),
+)
+histories = st.lists(st.one_of(some_calls, some_leases), min_size=2, max_size=7)
+
+
+@given(histories, st.integers(0, 2**32))
+@settings(max_examples=300)
+def test_the_joins_are_those_of_the_rule_whatever_the_interleaving(
+    news: list[Told], seed: int
+) -> None:
+    store = MemoryStore()
+    interleave([Runner(store, told(one)) for one in news], random.Random(seed).randrange)
+    assert links(store) == wanted(news)
+
+
+@given(histories, st.integers(0, 2**32))
+@settings(max_examples=300)
+def test_a_worker_that_dies_anywhere_leaves_what_redelivery_finishes(
+    news: list[Told], seed: int
+) -> None:
+    store, chance = MemoryStore(), random.Random(seed)
+    dying = [Runner(store, told(one)) for one in news]
+    for _ in range(chance.randrange(12)):
+        alive = [one for one in dying if not one.done]
+        if alive:
+            chance.choice(alive).step()
+    interleave([Runner(store, told(one)) for one in news], chance.randrange)
+    assert links(store) == wanted(news)
+
+
+@given(st.permutations([
+    a_call("c", 20), a_lease("l0", 0, 15, "a"), a_lease("l0", 0, 25, "a"),
+    a_lease("l1", 16, 30, "b"), a_call("d", 28, caller="b"),
+]))  # fmt: skip
+def test_the_order_in_which_things_are_told_does_not_matter(news: list[Told]) -> None:
+    store = MemoryStore()
+    for one in news:
+        run(store, told(one))
+    assert links(store) == wanted(news) == {f"d/{cookie('b')}"}
+
+
+def test_a_call_that_is_told_before_its_lease_is_joined_when_that_comes() -> None:
+    store = MemoryStore()
+    assert run(store, told(a_call("c", 10))).results == {"c": "unmatched"}
+    joins = run(store, told(a_lease("l", 0, 30)))
+    assert joins.results == {"c": "joined"}
+    (linked,) = joins.linked
+    assert (linked.soft.caller, linked.soft.other) == (phone("a"), cookie("a"))
+    assert linked.soft.time_ms == at_ms(10)
+    assert linked.soft.confidence == 0.9
+
+
+def test_a_better_lease_takes_the_link_of_a_worse_one_back() -> None:
+    store = MemoryStore()
+    run(store, told(a_lease("l0", 0, 5, "a"), a_call("c", 10)))
+    assert links(store) == {f"c/{cookie('a')}"}
+    joins = run(store, told(a_lease("l1", 8, 20, "b")))
+    assert [(one.soft.other, one.soft.is_withdrawn) for one in joins.linked] == [
+        (cookie("a"), True), (cookie("b"), False),
+    ]  # fmt: skip
+    assert links(store) == {f"c/{cookie('b')}"}
+
+
+def test_two_sessions_with_one_number_make_a_call_nobodys() -> None:
+    store = MemoryStore()
+    run(store, told(a_lease("l0", 0, 30, "a"), a_call("c", 10)))
+    assert run(store, told(a_lease("l1", 5, 30, "b"))).results == {"c": "ambiguous"}
+    assert links(store) == set()
+
+
+def test_telling_again_makes_the_same_link_and_no_other() -> None:
+    store = MemoryStore()
+    for _ in range(3):
+        run(store, told(a_lease("l", 0, 30)))
+        run(store, told(a_call("c", 10, tag="call_back", told_ms=at_ms(60))))
+    assert links(store) == {f"c/{cookie('a')}"}
+
+
+def test_a_lease_that_nobody_called_costs_one_round() -> None:
+    store = MemoryStore()
+    runner = Runner(store, told(a_lease("l", 0, 30)))
+    for _ in range(3):
+        runner.step()
+    assert runner.done
+    assert store.expiring == {BOOK: BOOK_SECONDS}
+
+
+def test_the_grace_is_a_setting() -> None:
+    store = MemoryStore()
+    news: list[Told] = [a_lease("l", 0, 30), a_call("c", 31)]
+    steps = join_number(KEYS, NUMBER, news, now_ms=LATER_MS, apply=keep, grace_ms=0)
+    assert run(store, steps).results == {"c": "unmatched"}
+    assert run(store, told(*news)).results == {"c": "joined"}
+
+
+def test_what_comes_days_too_late_is_not_joined() -> None:
+    store = MemoryStore()
+    run(store, told(a_call("new", 5 * 24 * 60)))
+    assert run(store, told(a_lease("l", 0, 30))).results == {}
+    assert run(store, told(a_call("old", 10))).results == {"old": "late"}
+    assert set(store.hash(BOOK)) == {b"c:new"}
+
+
+def test_leases_that_were_renewed_leave_one_field() -> None:
+    store = MemoryStore()
+    for end in (30, 50, 40, 60):
+        run(store, told(a_lease("l", 0, end)))
+    assert set(store.hash(BOOK)) == {f"l:l@{at_ms(60)}".encode()}
+
+
+# -- links ----------------------------------------------------------------------------------
+
+
+def identity(store: MemoryStore, soft: SoftLink) -> Linked:
+    tokens = (f"t{number}" for number in itertools.count())
+    return run(store, apply_soft_link(KEYS, soft, lambda: next(tokens)))
+
+
+def a_soft_link(caller: NodeId, other: NodeId, **more: object) -> SoftLink:
+    fields = {"kind": "form_phone", "call_id": "c", "time_ms": START_MS, "confidence": 0.8} | more
+    return SoftLink(caller, other, **fields)  # type: ignore[arg-type]  # the test's own fields
+
+
+def test_a_soft_link_is_evidence_with_its_kind_and_time() -> None:
+    store = MemoryStore()
+    assert identity(store, a_soft_link(phone("a"), phone("b"))).result == "linked"
+    assert store.hash(KEYS.evidence(phone("a")).encode()) == {
+        f"e:{phone('b')}".encode(): encode_evidence(Evidence("call_session", START_MS, 80))
+    }
+
+
+def test_a_withdrawn_link_is_handed_on_and_links_nobody() -> None:
+    store = MemoryStore()
+    soft = a_soft_link(phone("a"), phone("b"), is_withdrawn=True)
+    assert identity(store, soft) == Linked(soft, phone("a"), None)
+    assert not store.data
+
+
+def test_a_call_tells_of_the_form_and_of_the_call_that_it_repeats() -> None:
+    call = a_call(form_phone=phone("f"), repeat_of=phone("r"), is_outbound=True)
+    news = news_of([call])
+    assert [(soft.kind, soft.other) for soft in news.told] == [
+        ("form_phone", phone("f")), ("repeat_call", phone("r")),
+    ]  # fmt: skip
+    assert not news.by_number
+    assert not news.by_advertiser
+    assert run(MemoryStore(), link_told(news.told[0], keep)).results == {}
+
+
+def test_ones_own_number_on_the_form_is_no_link() -> None:
+    assert news_of([a_call(form_phone=phone("a"))]).told == ()
+
+
+def test_news_stand_by_number_and_by_advertiser() -> None:
+    lease, call, unknown = a_lease(), a_call("c"), a_call("d", called_number="")
+    news = news_of([lease, call, unknown])
+    assert news.by_number == {NUMBER: [lease, call]}
+    assert news.by_advertiser == {AIR: [call, unknown]}
+
+
+# -- lines ----------------------------------------------------------------------------------
+
+
+def lost(call_id: str, minute: float) -> Call:
+    return a_call(call_id, minute, missed=True, missed_reason="lines_full")
+
+
+def test_lines_without_a_lost_call_are_not_told() -> None:
+    calls = [a_call("a"), a_call("b", missed=True, missed_reason="no_answer")]
+    assert run(MemoryStore(), measure_lines(KEYS, AIR, calls, now_ms=LATER_MS)) is None
+
+
+def test_lines_are_counted_over_workers_and_a_call_once() -> None:
+    store = MemoryStore()
+    run(store, measure_lines(KEYS, AIR, [a_call("a", 0), lost("b", 1)], now_ms=LATER_MS))
+    state = run(store, measure_lines(KEYS, AIR, [lost("b", 1), lost("c", 1)], now_ms=LATER_MS))
+    assert state is not None
+    first = START_MS // 60_000
+    assert state.minutes == ((first, 1, 0), (first + 1, 2, 2))
+    assert state.updated_ms == at_ms(1)
+    assert store.expiring[KEYS.lines(AIR).encode()] == LINE_SECONDS
+
+
+def test_calls_before_the_window_are_forgotten() -> None:
+    store = MemoryStore()
+    run(store, measure_lines(KEYS, AIR, [lost("a", 0)], now_ms=LATER_MS))
+    assert run(store, measure_lines(KEYS, AIR, [a_call("b", 20)], now_ms=LATER_MS)) is None
+    assert [name[:2] for name in store.hash(KEYS.lines(AIR).encode())] == [b"b@"]
