@@ -62,7 +62,9 @@ async def _main(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) 
     await redis.connect()
     owner = settings.owner
     producer = await kafka.producer(settings)
-    firehose_topics = (Topics.EVENTS.name(owner), Topics.OUTCOMES.name(owner))
+    firehose_topics = [
+        topic.name(owner) for topic in (Topics.EVENTS, Topics.OUTCOMES, Topics.VERDICTS)
+    ]
     consumer = await kafka.consumer(settings, group=f"{owner}.streams")
     firehose = Firehose(settings, consumer, producer, redis, metrics)
     consumer.subscribe(firehose_topics, listener=firehose)

@@ -14,7 +14,7 @@ from models.caps import CapLedger, decode_ledger, encode_ledger, fold_outcome
 from models.commands import Steps
 from models.errors import EventError
 from models.events import Event, Outcome, decode_event, decode_outcome
-from models.evidence import DEFAULT_LIMITS, Evidence, Limits, kind_of
+from models.evidence import DEFAULT_LIMITS, Evidence, Limits, Pair, kind_of, pair_of
 from models.facets import Facet, decode_facet, encode_facet, fold_event
 from models.forest import find
 from models.identifiers import NodeId
@@ -62,11 +62,13 @@ class Touched(msgspec.Struct, frozen=True):
         node: the identifier whose records were folded.
         root: its person then; a split may come before the bid view is written.
         links: what became of the links, with what changed around those that were contested.
+        pairs: the pairs of these links.
     """
 
     node: NodeId
     root: NodeId
     links: tuple[Linked, ...] = ()
+    pairs: tuple[Pair, ...] = ()
 
     @property
     def others(self) -> set[NodeId]:
@@ -148,6 +150,7 @@ def digest_events(
 
     root = yield from fold(keys, node, "f", epoch, apply)
     links: list[Linked] = []
+    pairs: list[Pair] = []
     for _, event in entries:
         for other in event.ids[1:]:
             if other == node or (node, other) in known:
@@ -155,10 +158,11 @@ def digest_events(
             kind = kind_of(cast("str", event.__struct_config__.tag))
             evidence = Evidence(kind, event.event_time_ms)
             links.append((yield from link(keys, node, other, evidence, next_token, limits=limits)))
+            pairs.append(pair_of(node, other))
             known.add((node, other))
     if links:
         root = yield from find(keys, node)
-    return Touched(node, root, tuple(links))
+    return Touched(node, root, tuple(links), tuple(pairs))
 
 
 def digest_outcomes(
