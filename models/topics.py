@@ -63,6 +63,21 @@ class Topics:
         suffix="dead-letters.v1", key="key of the record", value="the bytes; reason in headers",
         partitions=1, cleanup="delete", retention_ms=30 * DAY_MS,
     )  # fmt: skip
+    EVIDENCE: Final = Topic(
+        suffix="evidence.v1", key="pair of node ids",
+        value="models.link_records.EvidenceRecord, JSON",
+        partitions=1, cleanup="compact", retention_ms=None,
+    )  # fmt: skip
+    QUARANTINE: Final = Topic(
+        suffix="quarantine.v1", key="pair of node ids",
+        value="models.link_records.QuarantineRecord, JSON",
+        partitions=1, cleanup="compact", retention_ms=None,
+    )  # fmt: skip
+    VERDICTS: Final = Topic(
+        suffix="verdicts.v1", key="pair of node ids",
+        value="models.link_records.VerdictRecord, JSON",
+        partitions=1, cleanup="compact", retention_ms=None,
+    )  # fmt: skip
 
 
 ALL_TOPICS: Final = (
@@ -72,4 +87,7 @@ ALL_TOPICS: Final = (
     Topics.OFFERS,
     Topics.CATALOG,
     Topics.DEAD_LETTERS,
+    Topics.EVIDENCE,
+    Topics.QUARANTINE,
+    Topics.VERDICTS,
 )

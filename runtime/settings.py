@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from models.errors import InvalidFieldError, KinbidError, UnknownNameError
+from models.evidence import DEFAULT_LIMITS, Limits
 from models.identifiers import BETWEEN_SECRETS, SHORTEST_SECRET
 from models.phones import check_region
 
@@ -35,6 +36,8 @@ LEAST: Final = {
     "bidder_workers": 1, "streams_batch_records": 1, "kafka_fetch_wait_ms": 0,
     "kafka_session_timeout_ms": 1, "cap_exact_margin": 0, "notice_window_seconds": 1,
     "call_grace_seconds": 0,
+    "identity_person_ids": 2, "identity_device_links": 1, "identity_account_links": 1,
+    "identity_min_confidence": 0,
 }  # fmt: skip
 HIGHEST_PORT: Final = 65_535
 
@@ -81,6 +84,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             between.
         call_grace_seconds: so long after a web session's lease of a phone number, a call to it is
             still taken for the session's; the same in every streams worker.
+        identity_person_ids: most identifiers that links may join into one person.
+        identity_device_links, identity_account_links: most links of a device, of an account.
+        identity_min_confidence: percent below which soft evidence waits for approval.
     """
 
     owner: str = "demo"
@@ -111,6 +117,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     phone_region: str = "US"
     identity_placeholders: str = ""
     call_grace_seconds: int = 1800
+    identity_person_ids: int = DEFAULT_LIMITS.person_ids
+    identity_device_links: int = DEFAULT_LIMITS.device_links
+    identity_account_links: int = DEFAULT_LIMITS.account_links
+    identity_min_confidence: int = DEFAULT_LIMITS.min_confidence
+
+    @property
+    def limits(self) -> Limits:
+        """The blast radius of links."""
+        return Limits(
+            person_ids=self.identity_person_ids,
+            device_links=self.identity_device_links,
+            account_links=self.identity_account_links,
+            min_confidence=self.identity_min_confidence,
+        )
 
 
 class Sourced(msgspec.Struct, frozen=True):

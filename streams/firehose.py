@@ -18,7 +18,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.errors import CommitFailedError, KafkaError
 
 from models.commands import Steps
+from models.errors import EventError
 from models.keys import Keys
+from models.link_records import VerdictRecord, decode_verdict
 from models.profile import publish_all
 from models.topics import Topics
 from runtime import clock
@@ -26,6 +28,7 @@ from runtime.link import Link, RedisDownError, RedisReplyError
 from runtime.settings import Settings
 from streams.call_tracking import CallTracking
 from streams.dead_letters import DeadLetters
+from streams.link_ledger import LinkLedger
 from streams.metrics import Metrics
 from streams.stages.persons import (
     Batch,
@@ -50,7 +53,7 @@ RETRY_SECONDS: Final = 0.2
 
 
 class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped library
-    """Reads the two firehose topics and writes persons."""
+    """Reads the two firehose topics and people's verdicts on links, and writes persons."""
 
     def __init__(
         self,
@@ -69,6 +72,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         self._kinds = {
             Topics.EVENTS.name(settings.owner): "events",
             Topics.OUTCOMES.name(settings.owner): "outcomes",
+            Topics.VERDICTS.name(settings.owner): "verdicts",
         }
         self.assigned = asyncio.Event()
         self._epochs: dict[TopicPartition, int] = {}
@@ -78,6 +82,8 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         self._tokens = itertools.count()
         self._incarnation = f"{os.getpid():x}.{clock.now_ms():x}"
         self._calls = CallTracking(settings, producer, redis, metrics, self._next_token)
+        self._limits = settings.limits
+        self._ledger = LinkLedger(settings, producer, redis, metrics, self._next_token)
         self._busy = asyncio.Lock()
         self._last_commit = 0.0
         self.beat = time.monotonic()
@@ -170,6 +176,8 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
                 return
             except KafkaError as error:
                 dependency, reason = "kafka", str(error)
+                # Evidence and refusals may not have been told: they are found by linking again.
+                self._known.clear()
             else:
                 return
             for partition, records in fetched.items():
@@ -186,8 +194,12 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             self._known.clear()
         work: list[Steps[Touched]] = []
         batches: list[Batch] = []
+        verdicts: list[VerdictRecord] = []
         for partition, records in fetched.items():
             epoch = await self._own(partition, records[0].offset)
+            if self._kinds[partition.topic] == "verdicts":
+                verdicts += await self._read_verdicts(partition, records)
+                continue
             batch = read_batch(
                 ((record.offset, record.key, record.value) for record in records),
                 "events" if self._kinds[partition.topic] == "events" else "outcomes",
@@ -200,14 +212,19 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             event for batch in batches for entries in batch.events.values() for _, event in entries
         )
         await self._publish(touched)
+        await self._ledger.keep(touched)
+        await self._ledger.judge(verdicts)
         self._account(fetched, started)
 
     def _digest(self, batch: Batch, epoch: int) -> list[Steps[Touched]]:
         keys, known = self._keys, self._known
         work = [
-            digest_events(keys, node, epoch, entries, known=known, next_token=self._next_token)
+            digest_events(
+                keys, node, epoch, entries,
+                known=known, next_token=self._next_token, limits=self._limits,
+            )
             for node, entries in batch.events.items()
-        ]
+        ]  # fmt: skip
         # A contextual impression names no identifier: there is nobody to count it for.
         work += [
             digest_outcomes(keys, node, epoch, entries)
@@ -215,6 +232,19 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             if node
         ]
         return work
+
+    async def _read_verdicts(
+        self, partition: TopicPartition, records: list[Any]
+    ) -> list[VerdictRecord]:
+        verdicts: list[VerdictRecord] = []
+        refused: list[Refused] = []
+        for record in records:
+            try:
+                verdicts.append(decode_verdict(record.key, record.value or b""))
+            except EventError as error:
+                refused.append(Refused(record.offset, record.key, record.value, str(error)))
+        await self._bury(partition, refused)
+        return verdicts
 
     async def _publish(self, touched: list[Touched]) -> None:
         persons: defaultdict[NodeId, set[NodeId]] = defaultdict(set)

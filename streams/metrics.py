@@ -5,6 +5,7 @@ from typing import get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from models.events import MissedReason
+from models.evidence import Reason, Verdict
 from models.links import LinkResult
 from streams.stages.calls import JoinResult
 
@@ -28,6 +29,10 @@ class Metrics:
         self.takeovers = self._counter("streams_takeovers", "Partitions taken over.", "topic")
         self.calls = self._counter("streams_calls", "Inbound calls told of.", "result")
         self.call_joins = self._counter("streams_call_joins", "Calls joined or not.", "result")
+        self.quarantined = self._counter(
+            "streams_quarantined", "Links refused anew, or for another reason.", "reason"
+        )
+        self.verdicts = self._counter("streams_verdicts", "Verdicts carried out.", "verdict")
         self.age = Histogram(
             "streams_event_age_seconds",
             "Age of a record, from its production, when its person's bid view is written.",
@@ -46,13 +51,17 @@ class Metrics:
 
     def _begin_at_zero(self) -> None:
         """Makes every series that can be named now: a rate misses a counter that begins at 1."""
-        for topic in ("events", "outcomes"):
+        for topic in ("events", "outcomes", "verdicts"):
             self.events.labels(topic)
             self.takeovers.labels(topic)
-        for topic in ("events", "outcomes", "inventory"):
+        for topic in ("events", "outcomes", "inventory", "verdicts"):
             self.dead_letters.labels(topic)
         for result in get_args(LinkResult):
             self.links.labels(result)
+        for reason in get_args(Reason):
+            self.quarantined.labels(reason)
+        for verdict in get_args(Verdict):
+            self.verdicts.labels(verdict)
         for dependency in ("kafka", "redis"):
             self.retries.labels(dependency)
         for kind in ("flight", "product"):

@@ -14,7 +14,15 @@ from models.caps import CapLedger, decode_ledger, encode_ledger, fold_outcome
 from models.commands import Steps
 from models.errors import EventError
 from models.events import Event, Outcome, decode_event, decode_outcome
-from models.evidence import DEFAULT_LIMITS, Evidence, Limits, encode_evidence, kind_of
+from models.evidence import (
+    DEFAULT_LIMITS,
+    Evidence,
+    Limits,
+    Pair,
+    encode_evidence,
+    kind_of,
+    pair_of,
+)
 from models.facets import Facet, decode_facet, encode_facet, fold_event
 from models.forest import find
 from models.identifiers import NodeId
@@ -62,11 +70,13 @@ class Touched(msgspec.Struct, frozen=True):
         node: the identifier whose records were folded.
         root: its person then; a split may come before the bid view is written.
         links: what became of the links, with what changed around those that were contested.
+        pairs: the pairs of these links.
     """
 
     node: NodeId
     root: NodeId
     links: tuple[Linked, ...] = ()
+    pairs: tuple[Pair, ...] = ()
 
     @property
     def others(self) -> set[NodeId]:
@@ -150,6 +160,7 @@ def digest_events(
 
     root = yield from fold(keys, node, "f", epoch, apply)
     links: list[Linked] = []
+    pairs: list[Pair] = []
     for _, event in entries:
         for other in event.ids[1:]:
             evidence = Evidence(
@@ -159,10 +170,11 @@ def digest_events(
             if other == node or known.holds((node, other), encoded):
                 continue
             links.append((yield from link(keys, node, other, evidence, next_token, limits=limits)))
+            pairs.append(pair_of(node, other))
             known.add((node, other), encoded)
     if links:
         root = yield from find(keys, node)
-    return Touched(node, root, tuple(links))
+    return Touched(node, root, tuple(links), tuple(pairs))
 
 
 def digest_outcomes(

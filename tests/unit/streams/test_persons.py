@@ -139,11 +139,12 @@ def test_a_record_under_another_key_than_its_identifiers_is_refused() -> None:
 
 def test_a_new_link_is_counted_and_a_known_one_skipped(worker: Worker) -> None:
     first = worker.digest(A, (0, seen(A, B)), (1, seen(A, B)))
-    assert first == Touched(A, B, (Linked("linked"),))
+    assert first == Touched(A, B, (Linked("linked"),), ((A, B),))
     assert worker.digest(A, (2, seen(A, B))) == Touched(A, B)
-    assert Worker(worker.store).digest(A, (3, seen(A, B))) == Touched(A, B, (Linked("known"),))
+    known = Touched(A, B, (Linked("known"),), ((A, B),))
+    assert Worker(worker.store).digest(A, (3, seen(A, B))) == known
     worker.known.clear()
-    assert worker.digest(A, (4, seen(A, B, A))) == Touched(A, B, (Linked("known"),))
+    assert worker.digest(A, (4, seen(A, B, A))) == known
 
 
 def test_every_further_identifier_is_evidence(worker: Worker) -> None:

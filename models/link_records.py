@@ -1,0 +1,141 @@
+"""Records about links in Kafka: evidence, quarantine, and what people decided.
+
+Each has the pair as its key, ``a|b`` with the smaller node first, so that a compacted topic keeps
+the latest of each pair.
+"""
+
+import re
+from typing import Final, TypeVar
+
+import msgspec
+
+from models.errors import EventError
+from models.evidence import Kind, Pair, Reason, Verdict, pair_of
+from models.identifiers import NodeId
+
+__all__ = [
+    "EvidenceRecord",
+    "LinkRecord",
+    "QuarantineRecord",
+    "VerdictRecord",
+    "decode_quarantine",
+    "decode_verdict",
+    "encode_link_record",
+    "is_node",
+    "pair_key",
+]
+
+_NODE: Final = re.compile(r"[a-z][A-Za-z0-9_-]{22}")
+
+
+class EvidenceRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Why two identifiers are believed to be one person's: the strongest and earliest evidence.
+
+    Attributes:
+        a, b: the pair, the smaller first.
+        kind: where the evidence comes from.
+        event_time_ms: of its event, Unix ms.
+        confidence: percent.
+    """
+
+    a: NodeId
+    b: NodeId
+    kind: Kind
+    event_time_ms: int
+    confidence: int
+
+
+class QuarantineRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A link that is not made.
+
+    Attributes:
+        a, b: the pair, the smaller first.
+        reason: why not.
+        kind, event_time_ms: its strongest evidence.
+        noted_ms: when streams refused it, Unix ms.
+    """
+
+    a: NodeId
+    b: NodeId
+    reason: Reason
+    kind: Kind
+    event_time_ms: int
+    noted_ms: int
+
+
+class VerdictRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody decided about a link.
+
+    Attributes:
+        a, b: the pair, the smaller first.
+        verdict: ``approved`` or ``rejected``.
+        at_ms: when, Unix ms.
+        by: who.
+        reason: why, in their words.
+    """
+
+    a: NodeId
+    b: NodeId
+    verdict: Verdict
+    at_ms: int
+    by: str = ""
+    reason: str = ""
+
+
+LinkRecord = EvidenceRecord | QuarantineRecord | VerdictRecord
+
+_Checked = TypeVar("_Checked", QuarantineRecord, VerdictRecord)
+_quarantine: Final = msgspec.json.Decoder(QuarantineRecord)
+_verdict: Final = msgspec.json.Decoder(VerdictRecord)
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def is_node(text: str) -> bool:
+    """Whether a text is a node id."""
+    return _NODE.fullmatch(text) is not None
+
+
+def pair_key(a: NodeId, b: NodeId) -> bytes:
+    """The record key of a pair, in whichever order it is given."""
+    return "|".join(pair_of(a, b)).encode()
+
+
+def encode_link_record(record: LinkRecord) -> bytes:
+    """A record as it stands in Kafka, JSON."""
+    return _encode(record)
+
+
+def decode_quarantine(key: bytes | None, value: bytes) -> QuarantineRecord:
+    """Reads a record of the quarantine topic.
+
+    Raises:
+        EventError: not such a record; the text names the field.
+    """
+    return _decoded(_quarantine, key, value)
+
+
+def decode_verdict(key: bytes | None, value: bytes) -> VerdictRecord:
+    """Reads a record of the verdicts topic.
+
+    Raises:
+        EventError: not such a record; the text names the field.
+    """
+    return _decoded(_verdict, key, value)
+
+
+def _decoded(
+    decoder: "msgspec.json.Decoder[_Checked]", key: bytes | None, value: bytes
+) -> _Checked:
+    try:
+        record = decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise EventError(str(error)) from error
+    pair: Pair = (record.a, record.b)
+    for field, node in zip(("a", "b"), pair, strict=True):
+        if not is_node(node):
+            raise EventError(f"{field}: {node!r} is not a node id")
+    if record.a >= record.b:
+        raise EventError(f"b: {record.b!r} does not stand above a")
+    if key != pair_key(*pair):
+        raise EventError(f"key: {key!r} is not the record's pair a|b")
+    return record
