@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from models.caps import CapLedger, Reservation, decode_ledger, merge_ledgers
-from models.commands import Steps
+from models.commands import Steps, fields_of
 from models.facets import Facet, decode_facet, epoch_day, merge
 from models.identifiers import NodeId
 from models.identity import FROZEN_SECONDS, Settled, decode_watermark, settle
@@ -176,11 +176,13 @@ def publish(keys: Keys, node: NodeId, *, merged: bool) -> Steps[NodeId]:
 
     Args:
         keys: the owner's key names.
-        node: any identifier of the person.
+        node: any identifier of the person; one step less if it is the root.
         merged: whether a merge came before; then its marker is removed from the view.
     """
+    settled = yield from _standing(keys, node)
     while True:
-        settled = yield from settle(keys, node)
+        if settled is None:
+            settled = yield from settle(keys, node)
         facet, ledger = person_of(settled)
         shared = shared_devices(settled)
         version = facet.watermark + ledger.watermark + 2 + len(shared)
@@ -194,6 +196,20 @@ def publish(keys: Keys, node: NodeId, *, merged: bool) -> Steps[NodeId]:
                 # Only now: until this view stood there, bidders read what the children held.
                 yield [("EXPIRE", keys.frozen_bid_view(child), FROZEN_SECONDS) for child in joined]
             return settled.root
+        settled = None
+
+
+def _standing(keys: Keys, node: NodeId) -> Steps[Settled | None]:
+    """Reads the person of a node that was a root a moment ago; None if that takes more.
+
+    Without a tombstone it is a root still, and without markers no merge is under way: one command
+    instead of a search for the root. Whether it stays one is checked when the view is written.
+    """
+    (reply,) = yield [("HGETALL", keys.person(node))]
+    fields = fields_of(reply)
+    if not fields or b">" in fields or any(name.startswith(b"m:") for name in fields):
+        return None
+    return Settled(node, fields)
 
 
 _encode_ledger: Final = msgspec.msgpack.Encoder().encode
