@@ -1,5 +1,7 @@
 """What the bidder knows of a person: computed by streams on write, read whole at a bid."""
 
+import functools
+import operator
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -94,6 +96,8 @@ class Person(msgspec.Struct, frozen=True):
 
 
 encode_header: Final = msgspec.msgpack.Encoder().encode
+_time_and_key: Final = operator.attrgetter("seen_ms", "key")
+REMEMBERED_KEYS: Final = 16_384
 decode_header: Final = msgspec.msgpack.Decoder(Header).decode
 
 
@@ -104,9 +108,9 @@ def newest_fields(fields: dict[bytes, bytes], kind: bytes) -> dict[NodeId, bytes
     for name, value in fields.items():
         if not name.startswith(prefix):
             continue
-        node = NodeId(name[2:].rpartition(b"@")[0].decode())
-        known = newest.get(node)
-        if known is None or decode_watermark(value) > decode_watermark(known):
+        node = NodeId(name[2 : name.rindex(b"@")].decode())
+        known = newest.setdefault(node, value)
+        if known is not value and decode_watermark(value) > decode_watermark(known):
             newest[node] = value
     return newest
 
@@ -154,18 +158,25 @@ def header_of(facet: Facet, shared: tuple[NodeId, ...]) -> Header:
     )
 
 
+@functools.lru_cache(maxsize=REMEMBERED_KEYS)
+def _parts_of(search: str) -> tuple[str, str, int]:
+    """Advertiser, trip and departure day; there are far fewer trips than searches."""
+    advertiser, _, trip = search.partition("/")
+    return advertiser, trip, epoch_day(trip.rpartition("/")[2])
+
+
 def _search(key: str, seen_ms: int) -> Intent:
-    advertiser, _, trip = key.partition("/")
-    return Intent(advertiser, trip, seen_ms, day=epoch_day(trip.rpartition("/")[2]))
+    advertiser, trip, day = _parts_of(key)
+    return Intent(advertiser, trip, seen_ms, day)
 
 
 def _product(key: str, seen_ms: int, *, in_cart: bool) -> Intent:
     advertiser, _, item = key.partition("/")
-    return Intent(advertiser, item, seen_ms, in_cart=in_cart)
+    return Intent(advertiser, item, seen_ms, 0, in_cart)
 
 
 def _by_time(intents: Iterable[Intent]) -> tuple[Intent, ...]:
-    return tuple(sorted(intents, key=lambda intent: (intent.seen_ms, intent.key)))
+    return tuple(sorted(intents, key=_time_and_key))
 
 
 def publish(keys: Keys, node: NodeId, *, merged: bool) -> Steps[NodeId]:
