@@ -176,8 +176,9 @@ def merge(facets: Iterable[Facet]) -> Facet:
     The result's watermark is the sum of ``watermark + 1`` less one: it rises with every event of
     any of them, and so tells an older merge from a newer one.
     """
-    merged = Facet()
-    for facet in facets:
+    parts = iter(facets)
+    merged = next(parts, Facet())
+    for facet in parts:
         merged = _merge_two(merged, facet)
     return merged
 
@@ -186,13 +187,13 @@ def _merge_two(a: Facet, b: Facet) -> Facet:
     card_ms, city, tier = max((a.card_ms, a.city, a.tier), (b.card_ms, b.city, b.tier))
     return Facet(
         watermark=a.watermark + b.watermark + 1,
-        channels=_latest(a.channels, b.channels, len(a.channels) + len(b.channels)),
+        channels=_union(a.channels, b.channels, len(a.channels) + len(b.channels)),
         page_views=a.page_views + b.page_views,
         calls=a.calls + b.calls,
         missed_calls=a.missed_calls + b.missed_calls,
-        searches=_latest(a.searches, b.searches, KEPT_SEARCHES),
-        views=_latest(a.views, b.views, KEPT_ITEMS),
-        carts=_latest(a.carts, b.carts, KEPT_ITEMS),
+        searches=_union(a.searches, b.searches, KEPT_SEARCHES),
+        views=_union(a.views, b.views, KEPT_ITEMS),
+        carts=_union(a.carts, b.carts, KEPT_ITEMS),
         purchases=_merge_maps(a.purchases, b.purchases),
         city=city,
         tier=tier,
@@ -200,9 +201,16 @@ def _merge_two(a: Facet, b: Facet) -> Facet:
     )
 
 
+def _union(a: Recent, b: Recent, kept: int) -> Recent:
+    """What ``_latest`` gives for two of its own results; most often one of them is empty."""
+    if a and b:
+        return _latest(a, b, kept)
+    return a or b
+
+
 def _merge_maps(a: Mapping[str, Purchases], b: Mapping[str, Purchases]) -> dict[str, Purchases]:
     if not b:
-        return dict(a)
+        return dict(sorted(a.items()))
     return {
         name: _merge_purchases(a.get(name, Purchases()), b.get(name, Purchases()))
         for name in sorted({*a, *b})
