@@ -21,6 +21,7 @@ __all__ = [
     "Person",
     "decode_header",
     "encode_header",
+    "is_seen_alike",
     "newest_fields",
     "person_of",
     "publish",
@@ -163,6 +164,19 @@ def _parts_of(search: str) -> tuple[str, str, int]:
     """Advertiser, trip and departure day; there are far fewer trips than searches."""
     advertiser, _, trip = search.partition("/")
     return advertiser, trip, epoch_day(trip.rpartition("/")[2])
+
+
+def is_seen_alike(before: Facet, after: Facet) -> bool:
+    """Whether one identifier's facet makes the same header before and after, whoever it joins.
+
+    Compares what :func:`header_of` reads by identity: folding an event shares what it leaves.
+    """
+    return (
+        after.searches is before.searches
+        and after.views is before.views
+        and after.carts is before.carts
+        and after.purchases is before.purchases
+    )
 
 
 def _search(key: str, seen_ms: int) -> Intent:

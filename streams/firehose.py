@@ -214,6 +214,8 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
     async def _publish(self, touched: list[Touched]) -> None:
         merged: dict[NodeId, bool] = {}
         for one in touched:
+            if not one.is_view_new:
+                continue  # most page views: what bidders read stays what it is
             merged[one.root] = merged.get(one.root, False) or bool(one.links)
             for other in one.refused:
                 merged.setdefault(other, False)

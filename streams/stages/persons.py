@@ -13,11 +13,12 @@ import msgspec
 from models.caps import CapLedger, decode_ledger, encode_ledger, fold_outcome
 from models.commands import Steps
 from models.errors import EventError
-from models.events import Event, Outcome, decode_event, decode_outcome
+from models.events import Billing, Event, Outcome, decode_event, decode_outcome
 from models.facets import Facet, decode_facet, encode_facet, fold_event
 from models.identifiers import NodeId
 from models.identity import LinkResult, find, fold, link
 from models.keys import Keys
+from models.profile import is_seen_alike
 
 __all__ = [
     "Batch",
@@ -59,11 +60,15 @@ class Touched(msgspec.Struct, frozen=True):
         root: the person that it wrote to.
         links: what became of the links.
         refused: the other persons of links that were refused: their device may be shared now.
+        is_view_new: whether their bid view may have to change. False only where all records were
+            folded just now and none of them shows in a view: a record that was folded before may
+            have met a crash before its publication.
     """
 
     root: NodeId
     links: tuple[LinkResult, ...] = ()
     refused: tuple[NodeId, ...] = ()
+    is_view_new: bool = True
 
 
 class KnownLinks:
@@ -128,13 +133,18 @@ def digest_events(
 ) -> Steps[Touched]:
     """Folds one identifier's events and makes the links that they are evidence of."""
 
+    is_view_new = True
+
     def apply(encoded: bytes | None) -> bytes | None:
-        facet = Facet() if encoded is None else decode_facet(encoded)
-        before = facet.watermark
+        nonlocal is_view_new
+        before = facet = Facet() if encoded is None else decode_facet(encoded)
         for offset, event in entries:
             if offset > facet.watermark:
                 facet = fold_event(facet, event, offset)
-        return None if facet.watermark == before else encode_facet(facet)
+        # The first offset tells: the entries rise.
+        is_all_new = encoded is not None and entries[0][0] > before.watermark
+        is_view_new = not (is_all_new and is_seen_alike(before, facet))
+        return None if facet.watermark == before.watermark else encode_facet(facet)
 
     root = yield from fold(keys, node, "f", epoch, apply)
     results: list[LinkResult] = []
@@ -150,20 +160,25 @@ def digest_events(
                 refused.append((yield from find(keys, other)))
     if results:
         root = yield from find(keys, node)
-    return Touched(root, tuple(results), tuple(refused))
+    return Touched(root, tuple(results), tuple(refused), is_view_new or bool(results))
 
 
 def digest_outcomes(
     keys: Keys, node: NodeId, epoch: int, entries: Sequence[Notice]
 ) -> Steps[Touched]:
     """Folds one identifier's notices into its cap ledger."""
+    is_view_new = True
 
     def apply(encoded: bytes | None) -> bytes | None:
+        nonlocal is_view_new
         ledger = CapLedger() if encoded is None else decode_ledger(encoded)
         before = ledger.watermark
         for offset, outcome in entries:
             if offset > ledger.watermark:
                 ledger = fold_outcome(ledger, outcome, offset)
+        # A win moves no cap and no spend.
+        is_view_new = entries[0][0] <= before or any(isinstance(o, Billing) for _, o in entries)
         return None if ledger.watermark == before else encode_ledger(ledger)
 
-    return Touched((yield from fold(keys, node, "c", epoch, apply)))
+    root = yield from fold(keys, node, "c", epoch, apply)
+    return Touched(root, is_view_new=is_view_new)
