@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import hiredis
+from hiredis import pack_command
 
 from models.commands import Command, Steps
 from models.errors import InvalidFieldError, KinbidError
@@ -115,6 +116,7 @@ class RedisLink(asyncio.Protocol):
         self._waiting: deque[_Waiter] = deque()
         self._outgoing: list[bytes] = []
         self._flush_is_due = False
+        self._tick = 0.0
         self._closing = False
         self._is_greeting = False
         self._retry: asyncio.Task[None] | None = None
@@ -247,7 +249,8 @@ class RedisLink(asyncio.Protocol):
         while (reply := reader.gets()) is not NO_REPLY:
             waiter = waiting[0]
             waiter.replies.append(reply)
-            if len(waiter.replies) == waiter.needed:
+            waiter.needed -= 1
+            if not waiter.needed:
                 waiting.popleft()
                 self._advance(waiter)
 
@@ -328,14 +331,16 @@ class RedisLink(asyncio.Protocol):
         self._call(waiter.failed, error)
 
     def _enqueue(self, waiter: _Waiter, commands: list[Command]) -> None:
-        waiter.needed = len(commands)
-        waiter.since = self._loop.time()
-        self._waiting.append(waiter)
-        # hiredis' stub says a tuple of one element; any length is right.
-        self._outgoing += [hiredis.pack_command(c) for c in commands]  # type: ignore[arg-type]
         if not self._flush_is_due:
             self._flush_is_due = True
+            self._tick = self._loop.time()
             self._loop.call_soon(self._flush)
+        waiter.needed = len(commands)
+        waiter.since = self._tick
+        self._waiting.append(waiter)
+        for command in commands:
+            # hiredis' stub says a tuple of one element; any length is right.
+            self._outgoing.append(pack_command(command))  # type: ignore[arg-type]
 
     def _flush(self) -> None:
         self._flush_is_due = False

@@ -244,7 +244,8 @@ async def stages(site: Site, people: People, plan: Plan, seed: int) -> dict[str,
 async def load(site: Site, people: People, plan: Plan, seed: int) -> dict[str, Any]:
     """At half load: event to visible, then a hot identifier, then a storm of merges."""
     persons = plan.base_persons
-    storm_per_second = persons / 100 / 60
+    # One per cent a minute of the largest population, whatever stands in Redis here.
+    storm_per_second = max(plan.persons) / 100 / 60
     strangers = round(storm_per_second * plan.offer_seconds) + 1
     async with _stand(site, people, "load", persons=persons, strangers=strangers) as stand:
         draw = _plain(people, persons, seed)

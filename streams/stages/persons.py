@@ -132,7 +132,6 @@ def digest_events(
     next_token: Callable[[], str],
 ) -> Steps[Touched]:
     """Folds one identifier's events and makes the links that they are evidence of."""
-
     is_view_new = True
 
     def apply(encoded: bytes | None) -> bytes | None:
