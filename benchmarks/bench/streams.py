@@ -16,7 +16,7 @@ from benchmarks.bench.people import EPOCH_MS, People
 from benchmarks.bench.seeding import seed_persons, seed_strangers
 from benchmarks.bench.site import Site, Worker, about, metric, owned, scrape
 from benchmarks.bench.stages import stages_apart
-from benchmarks.bench.window import Cost, folded, median_cost, watch
+from benchmarks.bench.window import Cost, folded, look, median_cost, watch
 from models.events import Event
 from models.keys import Keys
 from runtime import clock
@@ -85,9 +85,9 @@ class _Stand:
         """The cost of ``count`` events that wait when the worker comes to them."""
         backlog = Backlog(self.producer, self.settings, clock.now_ms())
         backlog.add(draw() for _ in range(count))
-        base = await folded(self.workers)
+        before = await look(self.site, self.workers)
         await backlog.send()
-        return await watch(self.site, self.workers, base, count)
+        return await watch(self.site, self.workers, before, count)
 
 
 @contextlib.asynccontextmanager
@@ -285,17 +285,17 @@ async def _offering(
 ) -> AsyncIterator[list[Any]]:
     """Offers a rate beside the block; the points of its lag are there when it has ended."""
     offered, points = Offered(), list[Any]()
-    base = await folded(stand.workers)
+    before = await look(stand.site, stand.workers)
     task = asyncio.create_task(
         offer(
             stand.producer, stand.settings, draw, per_second=per_second, seconds=seconds,
             offered=offered,
         )
     )  # fmt: skip
-    lag = asyncio.create_task(watch_lag(stand.workers, base, offered, task))
+    lag = asyncio.create_task(watch_lag(stand.workers, before.events, offered, task))
     yield points
     points += await lag
-    await watch(stand.site, stand.workers, base, offered.count)
+    await watch(stand.site, stand.workers, before, offered.count)
 
 
 async def workers(site: Site, people: People, plan: Plan, seed: int) -> dict[str, Any]:

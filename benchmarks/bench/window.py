@@ -10,7 +10,7 @@ import msgspec
 from benchmarks.bench.cpu import cpu_micros
 from benchmarks.bench.site import BenchError, Site, Worker, metric, redis_cpu_micros, scrape
 
-__all__ = ["Cost", "folded", "median_cost", "watch"]
+__all__ = ["Cost", "Look", "folded", "look", "median_cost", "watch"]
 
 POLL_SECONDS: Final = 0.2
 SILENT_SECONDS: Final = 60.0
@@ -41,7 +41,9 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
         return self.events / self.seconds
 
 
-class _Sample(msgspec.Struct, frozen=True):
+class Look(msgspec.Struct, frozen=True):
+    """What had been folded and used at one instant; CPU in microseconds."""
+
     at: float
     events: float
     worker: float
@@ -55,13 +57,14 @@ async def folded(workers: Sequence[Worker]) -> float:
     return sum([metric(await scrape(one), "streams_events_total") for one in workers])
 
 
-async def _sample(site: Site, workers: Sequence[Worker]) -> _Sample:
+async def look(site: Site, workers: Sequence[Worker]) -> Look:
+    """Takes the figures of this instant."""
     scraped = [await scrape(one) for one in workers]
     stages: dict[str, float] = {}
     for samples in scraped:
         for labels, value in samples.get("streams_stage_cpu_seconds_total", []):
             stages[labels["stage"]] = stages.get(labels["stage"], 0.0) + value * 1e6
-    return _Sample(
+    return Look(
         time.monotonic(),
         sum(metric(samples, "streams_events_total") for samples in scraped),
         cpu_micros(one.pid for one in workers),
@@ -71,8 +74,8 @@ async def _sample(site: Site, workers: Sequence[Worker]) -> _Sample:
     )
 
 
-async def watch(site: Site, workers: Sequence[Worker], base: float, count: int) -> Cost:
-    """Watches workers fold ``count`` records beyond ``base``, to the end.
+async def watch(site: Site, workers: Sequence[Worker], before: Look, count: int) -> Cost:
+    """Watches workers fold ``count`` records after ``before``, to the end.
 
     The window reaches from the first sample at which the work was under way to the last at which
     there was some left. Where all of it fell between two samples, it reaches over both edges.
@@ -80,11 +83,11 @@ async def watch(site: Site, workers: Sequence[Worker], base: float, count: int) 
     Raises:
         BenchError: nothing was folded for a minute.
     """
-    samples = [await _sample(site, workers)]
+    base, samples = before.events, [before, await look(site, workers)]
     moved = time.monotonic()
     while samples[-1].events < base + count:
         await asyncio.sleep(POLL_SECONDS)
-        samples.append(await _sample(site, workers))
+        samples.append(await look(site, workers))
         if samples[-1].events > samples[-2].events:
             moved = samples[-1].at
         elif samples[-1].at - moved > SILENT_SECONDS:
@@ -94,11 +97,11 @@ async def watch(site: Site, workers: Sequence[Worker], base: float, count: int) 
     inside = [one for one in samples if base < one.events < base + count]
     if len(inside) >= 2 and inside[-1].events > inside[0].events:
         return _between(site, inside[0], inside[-1], is_inside=True)
-    before = [one for one in samples if one.events <= base] or samples
-    return _between(site, before[-1], samples[-1], is_inside=False)
+    waiting = [one for one in samples if one.events <= base]
+    return _between(site, waiting[-1], samples[-1], is_inside=False)
 
 
-def _between(site: Site, first: _Sample, last: _Sample, *, is_inside: bool) -> Cost:
+def _between(site: Site, first: Look, last: Look, *, is_inside: bool) -> Cost:
     events = max(1.0, last.events - first.events)
     return Cost(
         events=round(events),

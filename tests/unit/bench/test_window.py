@@ -8,7 +8,7 @@ import pytest
 from benchmarks.bench import site as site_module
 from benchmarks.bench import window
 from benchmarks.bench.site import Samples, Site, Worker
-from benchmarks.bench.window import Cost, median_cost, watch
+from benchmarks.bench.window import Cost, look, median_cost, watch
 from runtime.settings import Settings
 
 SITE = Site(
@@ -52,13 +52,17 @@ def progress(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     assert not looks, "it stopped looking too early"
 
 
-def cost_of(progress: list[int], looks: list[int], base: int, count: int) -> Cost:
+def cost_of(progress: list[int], looks: list[int], count: int) -> Cost:
     progress += looks
-    return asyncio.run(watch(SITE, [FakeWorker()], base, count))
+
+    async def main() -> Cost:
+        return await watch(SITE, [FakeWorker()], await look(SITE, [FakeWorker()]), count)
+
+    return asyncio.run(main())
 
 
 def test_cpu_is_divided_by_the_events_of_the_window_alone(progress: list[int]) -> None:
-    cost = cost_of(progress, [100, 100, 150, 400, 900, 1100], base=100, count=1000)
+    cost = cost_of(progress, [100, 100, 150, 400, 900, 1100], count=1000)
     assert (cost.worker_us, cost.redis_us, cost.broker_us) == (50, 10, 4)
     assert cost.events == 750, "from the first look in the midst of the work to the last"
     assert cost.is_inside
@@ -66,10 +70,17 @@ def test_cpu_is_divided_by_the_events_of_the_window_alone(progress: list[int]) -
 
 
 def test_work_that_fell_between_two_looks_is_measured_over_its_edges(progress: list[int]) -> None:
-    cost = cost_of(progress, [0, 0, 1000], base=0, count=1000)
+    cost = cost_of(progress, [0, 0, 1000], count=1000)
     assert cost.events == 1000
     assert not cost.is_inside
     assert cost.worker_us == 50
+
+
+def test_work_that_was_over_at_the_first_look_is_measured_all_the_same(
+    progress: list[int],
+) -> None:
+    cost = cost_of(progress, [7, 607], count=600)
+    assert (cost.events, cost.worker_us, cost.is_inside) == (600, 50, False)
 
 
 def test_a_worker_that_stands_still_is_an_error(
@@ -77,7 +88,7 @@ def test_a_worker_that_stands_still_is_an_error(
 ) -> None:
     monkeypatch.setattr(window, "SILENT_SECONDS", -1)
     with pytest.raises(site_module.BenchError, match="stands at 5 of 10"):
-        cost_of(progress, [0, 5, 5], base=0, count=10)
+        cost_of(progress, [0, 5, 5], count=10)
 
 
 def test_the_median_repeat_is_the_one_in_the_middle() -> None:
