@@ -29,7 +29,7 @@ EPOCH_MS: Final = 1_780_000_000_000
 """When the synthetic history begins, Unix ms: a constant, so a seed gives the same bytes."""
 
 SHOP, AIRLINE = AdvertiserId("shop"), AdvertiserId("airline")
-AIRPORTS: Final = ("AMS", "BCN", "CDG", "FCO", "JFK", "LHR", "LIS", "ORD", "SFO", "VIE")
+AIRPORTS: Final = ("AMS", "BCN", "CDG", "FCO", "JFK", "LHR", "LIS", "ORD", "SFO", "ZRH")
 ITEMS: Final = 1000
 ORDERS: Final = 3
 
