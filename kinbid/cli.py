@@ -13,6 +13,7 @@ import typer
 from bidder import supervisor
 from bidder.catalog_feed import load_catalog
 from kinbid import inspect, show, up
+from kinbid.bench import bench_app
 from kinbid.catalog_file import changes, check_references, read_catalog_file
 from kinbid.demo import DemoOptions, run_demo, violations
 from kinbid.publish import publish_catalog
@@ -47,6 +48,7 @@ segments_app = typer.Typer(
     help="List segments, or change one while everything runs.", invoke_without_command=True
 )
 app.add_typer(segments_app, name="segments")
+app.add_typer(bench_app, name="bench")
 
 Config = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the result to this file.")]

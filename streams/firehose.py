@@ -26,6 +26,7 @@ from runtime.link import Link, RedisDownError, RedisReplyError
 from runtime.settings import Settings
 from streams.dead_letters import DeadLetters
 from streams.metrics import Metrics
+from streams.stage_clock import StageClock
 from streams.stages.persons import (
     Batch,
     KnownLinks,
@@ -77,6 +78,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         self._tokens = itertools.count()
         self._incarnation = f"{os.getpid():x}.{clock.now_ms():x}"
         self._busy = asyncio.Lock()
+        self._stages = StageClock(metrics.stage_seconds)
         self._last_commit = 0.0
         self.beat = time.monotonic()
         """When the loop last came round, for the health check."""
@@ -120,10 +122,12 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
                 timeout_ms=POLL_MS, max_records=self._settings.streams_batch_records
             )
             async with self._busy:
+                self._stages.charge("fetch")
                 if fetched:
                     await self._until_done(fetched)
                 if time.monotonic() - self._last_commit >= COMMIT_SECONDS:
                     await self._commit()
+                self._stages.charge("commit")
 
     async def stop(self) -> None:
         """Commits what is done."""
@@ -166,7 +170,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             else:
                 return
             for partition, records in fetched.items():
-                self._set_lag(partition, records[0].offset)
+                self._set_lag(partition, records[0].offset, records[0].timestamp)
             self._metrics.retries.labels(dependency).inc()
             logger.warning("batch_retried", extra={"dependency": dependency, "reason": reason})
             self.beat = time.monotonic()
@@ -186,9 +190,13 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             )
             await self._bury(partition, batch.refused)
             work += self._digest(batch, epoch)
+        self._stages.charge("decode")
         touched = await self._redis.run_all(work)
+        self._stages.charge("fold")
         await self._publish(touched)
+        self._stages.charge("publish")
         self._account(fetched, started)
+        self._stages.charge("account")
 
     def _digest(self, batch: Batch, epoch: int) -> list[Steps[Touched]]:
         keys, known = self._keys, self._known
@@ -207,12 +215,16 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
     async def _publish(self, touched: list[Touched]) -> None:
         persons: defaultdict[NodeId, set[NodeId]] = defaultdict(set)
         for one in touched:
+            if not one.is_view_new:
+                continue  # most page views: what bidders read stays what it is
             persons[one.root].add(one.node)
             for other in one.others:
                 persons[other].add(other)
             for link in one.links:
                 self._metrics.links.labels(link.result).inc()
-        await self._redis.run_all(publish_all(self._keys, nodes) for nodes in persons.values())
+        await self._redis.run_all(
+            publish_all(self._keys, nodes, root) for root, nodes in persons.items()
+        )
 
     def _account(self, fetched: dict[TopicPartition, list[Any]], started: float) -> None:
         now_ms = clock.now_ms()
@@ -222,14 +234,19 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             age = self._metrics.age.labels(self._kinds[partition.topic])
             for record in records:
                 age.observe(max(0, now_ms - record.timestamp) / 1000)
-            self._set_lag(partition, records[-1].offset + 1)
+            self._set_lag(partition, records[-1].offset + 1, records[-1].timestamp)
         self._metrics.batch.observe(time.monotonic() - started)
 
-    def _set_lag(self, partition: TopicPartition, next_offset: int) -> None:
+    def _set_lag(self, partition: TopicPartition, next_offset: int, read_ms: int) -> None:
+        """Tells how far behind a partition is: in records, and by the age of the newest read."""
         end = self._consumer.highwater(partition)
-        if end is not None:
-            lag = self._metrics.lag.labels(self._kinds[partition.topic], partition.partition)
-            lag.set(max(0, end - next_offset))
+        if end is None:
+            return
+        labels = self._kinds[partition.topic], partition.partition
+        lag = max(0, end - next_offset)
+        self._metrics.lag.labels(*labels).set(lag)
+        age_seconds = max(0, clock.now_ms() - read_ms) / 1000
+        self._metrics.lag_seconds.labels(*labels).set(age_seconds if lag else 0)
 
     async def _bury(self, partition: TopicPartition, refused: list[Refused]) -> None:
         for one in refused:

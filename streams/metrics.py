@@ -5,6 +5,7 @@ from typing import get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from models.links import LinkResult
+from streams.stage_clock import STAGES
 
 __all__ = ["Metrics"]
 
@@ -33,6 +34,13 @@ class Metrics:
             "streams_lag_records", "Records not read yet.", ["topic", "partition"],
             registry=self.registry,
         )  # fmt: skip
+        self.lag_seconds = Gauge(
+            "streams_lag_seconds", "Age of the newest record read; 0 when all are read.",
+            ["topic", "partition"], registry=self.registry,
+        )  # fmt: skip
+        self.stage_seconds = self._counter(
+            "streams_stage_cpu_seconds", "CPU of the firehose's thread by stage.", "stage"
+        )
         self.batch = Histogram(
             "streams_batch_duration_seconds", "Time to fold and publish one batch.",
             buckets=AGE_BUCKETS, registry=self.registry,
@@ -51,6 +59,8 @@ class Metrics:
             self.links.labels(result)
         for dependency in ("kafka", "redis"):
             self.retries.labels(dependency)
+        for stage in STAGES:
+            self.stage_seconds.labels(stage)
         for kind in ("flight", "product"):
             self.offers.labels(kind)
 

@@ -34,6 +34,7 @@ from models.units import DAY_MS, AdvertiserId, CampaignId, CreativeId, ExchangeI
 from models.value.price import Factors
 from runtime.redis_link import FUNCTIONS
 from runtime.settings import NOT_SETTINGS, PREFIX, SECRETS, Settings
+from streams.stage_clock import STAGES
 from streams.stages.persons import KnownLinks, digest_events, digest_outcomes
 from tests.unit.deploy.compose_file import COMPOSE_FILE, EXAMPLE, ROOT
 from tests.unit.deploy.metric_names import Exposed, bidder_metrics, streams_metrics
@@ -123,6 +124,7 @@ def test_the_metrics_page_explains_every_value_of_a_closed_label() -> None:
         for label, values in one.values.items()
     }
     closed["result", "streams_links_total"] = set(typing.get_args(LinkResult))
+    closed["stage", "streams_stage_cpu_seconds_total"] = set(STAGES)
     explained = {}
     for heading, text in sections(page("metrics") + "\n", 3).items():
         label, name = re.findall(r"`(\w+)`", heading)
