@@ -13,6 +13,7 @@ import typer
 from bidder import supervisor
 from bidder.catalog_feed import load_catalog
 from kinbid import bench_quality, inspect, show, up
+from kinbid.bench import bench_app
 from kinbid.catalog_file import changes, check_references, read_catalog_file
 from kinbid.demo import DemoOptions, run_demo, violations
 from kinbid.export import export_persons
@@ -49,7 +50,6 @@ segments_app = typer.Typer(
     help="List segments, or change one while everything runs.", invoke_without_command=True
 )
 app.add_typer(segments_app, name="segments")
-bench_app = typer.Typer(help="Measure kinbid on real engines.", no_args_is_help=True)
 bench_quality.register(bench_app)
 app.add_typer(bench_app, name="bench")
 

@@ -12,6 +12,7 @@ from runtime.settings import Sourced, masked
 __all__ = ["show_explanation", "show_person", "show_segments", "show_settings"]
 
 console: Final = Console(highlight=False, soft_wrap=True)
+progress: Final = Console(highlight=False, soft_wrap=True, stderr=True)
 
 
 def table(title: str, *columns: str) -> Table:

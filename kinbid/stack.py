@@ -30,7 +30,7 @@ from models.errors import KinbidError
 from runtime import run_file
 from runtime.settings import Settings, as_environment
 
-__all__ = ["Options", "Stack", "StackError"]
+__all__ = ["STOP_SECONDS", "Options", "Stack", "StackError", "start_part"]
 
 READY_SECONDS: Final = 90.0
 STOP_SECONDS: Final = 12.0
@@ -149,26 +149,10 @@ class Stack:
         self._cleanup.callback(run_file.remove)
 
     def _start_part(self, role: str) -> None:
-        reading, writing = os.pipe()
-        command = self._options.commands.get(role, (sys.executable, "-m", "kinbid", role))
-        part = ChildProcess.start(
-            role,
-            [*command, "--ready-fd", str(writing)],
-            log_path=self.log_path(role),
-            env={
-                **os.environ,
-                **as_environment(self.settings),
-                "TMPDIR": str(self.folder),  # what a part leaves behind goes with the stack
-            },
-            pass_fds=(writing,),
-            death_signal=signal.SIGKILL,
-        )
-        os.close(writing)
-        self._parts[role] = part
-        try:
-            self._ready[role] = _await_ready(role, part, reading)
-        finally:
-            os.close(reading)
+        self._parts[role], self._ready[role] = start_part(
+            role, self.settings, self.folder, log_path=self.log_path(role),
+            command=self._options.commands.get(role),
+        )  # fmt: skip
 
     def restart_part(self, role: str, sent: signal.Signals = signal.SIGKILL) -> None:
         """Ends a part with a signal, unless it has ended, and starts it anew."""
@@ -230,6 +214,48 @@ class Stack:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def start_part(
+    role: str,
+    settings: Settings,
+    folder: Path,
+    *,
+    log_path: Path,
+    command: Sequence[str] | None = None,
+) -> tuple[ChildProcess, dict[str, Any]]:
+    """Starts ``kinbid ROLE`` and waits until it is ready.
+
+    Args:
+        role: ``streams`` or ``bidder``.
+        settings: what the process runs with.
+        folder: what it leaves behind goes there.
+        log_path: its log.
+        command: another command line; None takes this installation's.
+
+    Returns:
+        The process, and what it told when it was ready.
+
+    Raises:
+        StackError: it ended or was not ready in time.
+    """
+    reading, writing = os.pipe()
+    part = ChildProcess.start(
+        role,
+        [*(command or (sys.executable, "-m", "kinbid", role)), "--ready-fd", str(writing)],
+        log_path=log_path,
+        env={**os.environ, **as_environment(settings), "TMPDIR": str(folder)},
+        pass_fds=(writing,),
+        death_signal=signal.SIGKILL,
+    )
+    os.close(writing)
+    try:
+        return part, _await_ready(role, part, reading)
+    except BaseException:
+        part.stop(STOP_SECONDS)
+        raise
+    finally:
+        os.close(reading)
 
 
 def _remove_orphans() -> None:

@@ -248,6 +248,8 @@ def _merge_said(a: Facet, b: Facet) -> Facet:
 
 
 def _join_shops(a: dict[str, Purchases], b: dict[str, Purchases]) -> dict[str, Purchases]:
+    if not b:
+        return a
     joined = dict(a)
     for name, purchases in b.items():
         joined[name] = join_purchases(joined[name], purchases) if name in joined else purchases
@@ -260,6 +262,8 @@ def _join_shops(a: dict[str, Purchases], b: dict[str, Purchases]) -> dict[str, P
 def _join_contacts(
     a: dict[str, tuple[int, int]], b: dict[str, tuple[int, int]]
 ) -> dict[str, tuple[int, int]]:
+    if not b:
+        return a
     joined = dict(a)
     for name, (latest_s, count) in b.items():
         known_s, known_count = joined.get(name, (0, 0))

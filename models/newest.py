@@ -29,7 +29,9 @@ def add_newest(entries: dict[K, int], key: K, time: int, kept: int) -> dict[K, i
 
 
 def join_newest(a: dict[K, V], b: Mapping[K, V], kept: int) -> dict[K, V]:
-    """The newest ``kept`` entries of both, each key at its greatest value."""
+    """The newest ``kept`` entries of both, each key at its greatest value; ``a`` if that is all."""
+    if not b and len(a) <= kept:
+        return a
     joined = dict(a)
     for key, value in b.items():
         known = joined.get(key)

@@ -7,10 +7,10 @@ import msgspec
 
 from models.calls import ToldCall
 from models.caps import CapLedger, Reservation, decode_ledger, merge_ledgers
-from models.commands import Command, Steps
+from models.commands import Command, Steps, fields_of
 from models.consents import is_withdrawn
 from models.facets import Facet, decode_facet, merge
-from models.forest import FROZEN_SECONDS, Settled, settle
+from models.forest import FROZEN_SECONDS, Settled, members_of, settle
 from models.identifiers import NodeId
 from models.identity import decode_watermark
 from models.interests import NEVER, cart_items, owned_items
@@ -26,6 +26,7 @@ __all__ = [
     "Person",
     "decode_header",
     "encode_header",
+    "is_seen_alike",
     "newest_fields",
     "person_of",
     "publish",
@@ -113,20 +114,23 @@ class Person(msgspec.Struct, frozen=True):
 encode_header: Final = msgspec.msgpack.Encoder().encode
 decode_header: Final = msgspec.msgpack.Decoder(Header).decode
 
+SEEN_KINDS: Final = ("s", "v", "c")
+"""Kinds of touches that a header shows: flight searches, product views, carts."""
+
 
 def newest_fields(settled: Settled, kind: bytes) -> dict[NodeId, bytes]:
     """Per member the field with the highest watermark: ``kind`` is ``f`` or ``c``."""
-    members = set(settled.members)
+    members = members_of(settled.root, settled.fields)
     newest: dict[NodeId, bytes] = {}
     prefix = kind + b":"
     for name, value in settled.fields.items():
         if not name.startswith(prefix):
             continue
-        node = NodeId(name[2:].rpartition(b"@")[0].decode())
-        known = newest.get(node)
+        node = NodeId(name[2 : name.rindex(b"@")].decode())
         if node not in members:
             continue
-        if known is None or decode_watermark(value) > decode_watermark(known):
+        known = newest.setdefault(node, value)
+        if known is not value and decode_watermark(value) > decode_watermark(known):
             newest[node] = value
     return newest
 
@@ -216,9 +220,32 @@ def _products(facet: Facet) -> tuple[Intent, ...]:
     )
 
 
-def publish_all(keys: Keys, nodes: Iterable[NodeId]) -> Steps[None]:
-    """Writes the bid views of everybody among ``nodes``: mostly one person's, unless just split."""
+def is_seen_alike(before: Facet, after: Facet) -> bool:
+    """Whether one identifier's facet makes the same header before and after, whoever it joins.
+
+    Compares what :func:`header_of` reads by identity: folding an event shares what it leaves.
+    """
+    return (
+        after.purchases is before.purchases
+        and after.sign_ins is before.sign_ins
+        and after.consents is before.consents
+        and after.phone is before.phone
+        and all(after.touches.get(kind) is before.touches.get(kind) for kind in SEEN_KINDS)
+    )
+
+
+def publish_all(keys: Keys, nodes: Iterable[NodeId], root: NodeId | None = None) -> Steps[None]:
+    """Writes the bid views of everybody among ``nodes``: mostly one person's, unless just split.
+
+    Args:
+        keys: the owner's key names.
+        nodes: any identifiers.
+        root: who was the root of all of them a moment ago; mostly that saves the search for it.
+    """
     left = list(nodes)
+    standing = None if root is None else (yield from _standing(keys, root, left))
+    if standing is not None and (yield from _write(keys, standing)):
+        return
     while left:
         settled = yield from publish(keys, left[0])
         done = set(settled.members)
@@ -238,20 +265,39 @@ def publish(keys: Keys, node: NodeId) -> Steps[Settled]:
     """
     while True:
         settled = yield from settle(keys, node)
-        facet, ledger = person_of(settled)
-        shared = shared_devices(settled)
-        records = facet.watermark + ledger.watermark + 2 + settled.remarks
-        view: list[Any] = [(settled.splits << SPLITS_SHIFT) + records]
-        view += [encode_header(header_of(facet, shared)), _encode_ledger(ledger)]
-        brought = {name[2:]: value for name, value in settled.fields.items() if name[:2] == b"j:"}
-        root = settled.root
-        target = (keys.parent(root), keys.person(root), keys.bid_view(root))
-        (written,) = yield [
-            ("FCALL", "kinbid_v1_publish", 3, *target, settled.splits, *view, *brought)
-        ]
-        if written:
-            yield from _let_expire(keys, brought)
+        if (yield from _write(keys, settled)):
             return settled
+
+
+def _standing(keys: Keys, root: NodeId, nodes: Iterable[NodeId]) -> Steps[Settled | None]:
+    """Reads the person of a node that was a root a moment ago; None if that takes more.
+
+    Without a tombstone it is a root still, without markers no merge or split is under way, and
+    with all of ``nodes`` among its members none has been split off: one command instead of a
+    search for the root. Whether it stays so is checked when the view is written.
+    """
+    (reply,) = yield [("HGETALL", keys.person(root))]
+    fields = fields_of(reply)
+    if not fields or b">" in fields or any(name.startswith(b"m:") for name in fields):
+        return None
+    return Settled(root, fields) if members_of(root, fields).issuperset(nodes) else None
+
+
+def _write(keys: Keys, settled: Settled) -> Steps[bool]:
+    """Writes a person's bid view; False where they have been merged or split since."""
+    facet, ledger = person_of(settled)
+    shared = shared_devices(settled)
+    records = facet.watermark + ledger.watermark + 2 + settled.remarks
+    view: list[Any] = [(settled.splits << SPLITS_SHIFT) + records]
+    view += [encode_header(header_of(facet, shared)), _encode_ledger(ledger)]
+    brought = {name[2:]: value for name, value in settled.fields.items() if name[:2] == b"j:"}
+    root = settled.root
+    target = (keys.parent(root), keys.person(root), keys.bid_view(root))
+    (written,) = yield [("FCALL", "kinbid_v1_publish", 3, *target, settled.splits, *view, *brought)]
+    if not written:
+        return False
+    yield from _let_expire(keys, brought)
+    return True
 
 
 def _let_expire(keys: Keys, brought: dict[bytes, bytes]) -> Steps[None]:

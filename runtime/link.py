@@ -9,6 +9,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 import hiredis
@@ -94,6 +95,32 @@ class Walk:
         _call(self._failed, error)
 
 
+class _Gathered:
+    """Results of generators that run together: one future for all, not one for each."""
+
+    __slots__ = ("ended", "errors", "left", "results")
+
+    def __init__(self, ended: asyncio.Future[None]) -> None:
+        self.ended = ended
+        self.left = 0
+        self.results: list[Any] = []
+        self.errors: dict[int, Exception] = {}
+
+    def done(self, place: int, result: object) -> None:
+        self.results[place] = result
+        self.end_one()
+
+    def failed(self, place: int, error: Exception) -> None:
+        self.errors[place] = error
+        self.end_one()
+
+    def end_one(self) -> None:
+        self.left -= 1
+        # Not before all have ended: whoever tries again must not meet one that is still at work.
+        if not self.left and not self.ended.done():
+            self.ended.set_result(None)
+
+
 class Link(ABC):
     """Drives generators; see :mod:`runtime.redis_url` for the one that a URL asks for."""
 
@@ -171,17 +198,18 @@ class Link(ABC):
         Raises:
             RedisDownError, RedisReplyError: as for :meth:`start`, the first one's; when all ended.
         """
-        futures: list[asyncio.Future[T]] = []
-        for steps in algorithms:
-            future: asyncio.Future[T] = self._loop.create_future()
-            self.start(steps, *_settle(future))
-            futures.append(future)
-        results = await asyncio.gather(*futures, return_exceptions=True)
-        # Not before all have ended: whoever tries again must not meet one that is still at work.
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return [future.result() for future in futures]
+        gathered = _Gathered(self._loop.create_future())
+        # Held back until all have begun: one that fails at once must not end the others' wait.
+        gathered.left = 1
+        for place, steps in enumerate(algorithms):
+            gathered.results.append(None)
+            gathered.left += 1
+            self.start(steps, partial(gathered.done, place), partial(gathered.failed, place))
+        gathered.end_one()
+        await gathered.ended
+        if gathered.errors:
+            raise gathered.errors[min(gathered.errors)]
+        return gathered.results
 
     def send(self, commands: list[Command]) -> None:
         """Sends commands whose replies nobody waits for; a refusal is logged."""

@@ -18,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import hiredis
+from hiredis import pack_command
 
 from models.commands import Command
 from models.errors import InvalidFieldError, KinbidError
@@ -95,6 +96,7 @@ class RedisLink(Link, asyncio.Protocol):
         self._waiting: deque[_Waiter] = deque()
         self._outgoing: list[bytes] = []
         self._flush_is_due = False
+        self._tick = 0.0
         self._closing = False
         self._is_greeting = False
         self._retry: asyncio.Task[None] | None = None
@@ -236,7 +238,8 @@ class RedisLink(Link, asyncio.Protocol):
         while (reply := reader.gets()) is not NO_REPLY:
             waiter = waiting[0]
             waiter.replies.append(reply)
-            if len(waiter.replies) == waiter.needed:
+            waiter.needed -= 1
+            if not waiter.needed:
                 waiting.popleft()
                 waiter.asker.answered(waiter.replies)
 
@@ -250,12 +253,14 @@ class RedisLink(Link, asyncio.Protocol):
         return None
 
     def _enqueue(self, asker: Asker, commands: list[Command]) -> None:
-        self._waiting.append(_Waiter(asker, len(commands), self._loop.time()))
-        # hiredis' stub says a tuple of one element; any length is right.
-        self._outgoing += [hiredis.pack_command(c) for c in commands]  # type: ignore[arg-type]
         if not self._flush_is_due:
             self._flush_is_due = True
+            self._tick = self._loop.time()
             self._loop.call_soon(self._flush)
+        self._waiting.append(_Waiter(asker, len(commands), self._tick))
+        for command in commands:
+            # hiredis' stub says a tuple of one element; any length is right.
+            self._outgoing.append(pack_command(command))  # type: ignore[arg-type]
 
     def _flush(self) -> None:
         self._flush_is_due = False

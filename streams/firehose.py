@@ -30,6 +30,7 @@ from streams.call_tracking import CallTracking
 from streams.dead_letters import DeadLetters
 from streams.link_ledger import LinkLedger
 from streams.metrics import Metrics
+from streams.stage_clock import StageClock
 from streams.stages.persons import (
     Batch,
     KnownLinks,
@@ -85,6 +86,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         self._limits = settings.limits
         self._ledger = LinkLedger(settings, producer, redis, metrics, self._next_token)
         self._busy = asyncio.Lock()
+        self._stages = StageClock(metrics.stage_seconds)
         self._last_commit = 0.0
         self.beat = time.monotonic()
         """When the loop last came round, for the health check."""
@@ -133,10 +135,12 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
                 timeout_ms=POLL_MS, max_records=self._settings.streams_batch_records
             )
             async with self._busy:
+                self._stages.charge("fetch")
                 if fetched:
                     await self._until_done(fetched)
                 if time.monotonic() - self._last_commit >= COMMIT_SECONDS:
                     await self._commit()
+                self._stages.charge("commit")
 
     async def stop(self) -> None:
         """Commits what is done."""
@@ -181,7 +185,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             else:
                 return
             for partition, records in fetched.items():
-                self._set_lag(partition, records[0].offset)
+                self._set_lag(partition, records[0].offset, records[0].timestamp)
             self._metrics.retries.labels(dependency).inc()
             logger.warning("batch_retried", extra={"dependency": dependency, "reason": reason})
             self.beat = time.monotonic()
@@ -207,14 +211,18 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             await self._bury(partition, batch.refused)
             work += self._digest(batch, epoch)
             batches.append(batch)
+        self._stages.charge("decode")
         touched = await self._redis.run_all(work)
         touched += await self._calls.follow(
             event for batch in batches for entries in batch.events.values() for _, event in entries
         )
+        self._stages.charge("fold")
         await self._publish(touched)
         await self._ledger.keep(touched)
         await self._ledger.judge(verdicts)
+        self._stages.charge("publish")
         self._account(fetched, started)
+        self._stages.charge("account")
 
     def _digest(self, batch: Batch, epoch: int) -> list[Steps[Touched]]:
         keys, known = self._keys, self._known
@@ -249,12 +257,16 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
     async def _publish(self, touched: list[Touched]) -> None:
         persons: defaultdict[NodeId, set[NodeId]] = defaultdict(set)
         for one in touched:
+            if not one.is_view_new:
+                continue  # most page views: what bidders read stays what it is
             persons[one.root].add(one.node)
             for other in one.others:
                 persons[other].add(other)
             for link in one.links:
                 self._metrics.links.labels(link.result).inc()
-        await self._redis.run_all(publish_all(self._keys, nodes) for nodes in persons.values())
+        await self._redis.run_all(
+            publish_all(self._keys, nodes, root) for root, nodes in persons.items()
+        )
 
     def _account(self, fetched: dict[TopicPartition, list[Any]], started: float) -> None:
         now_ms = clock.now_ms()
@@ -264,14 +276,19 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             age = self._metrics.age.labels(self._kinds[partition.topic])
             for record in records:
                 age.observe(max(0, now_ms - record.timestamp) / 1000)
-            self._set_lag(partition, records[-1].offset + 1)
+            self._set_lag(partition, records[-1].offset + 1, records[-1].timestamp)
         self._metrics.batch.observe(time.monotonic() - started)
 
-    def _set_lag(self, partition: TopicPartition, next_offset: int) -> None:
+    def _set_lag(self, partition: TopicPartition, next_offset: int, read_ms: int) -> None:
+        """Tells how far behind a partition is: in records, and by the age of the newest read."""
         end = self._consumer.highwater(partition)
-        if end is not None:
-            lag = self._metrics.lag.labels(self._kinds[partition.topic], partition.partition)
-            lag.set(max(0, end - next_offset))
+        if end is None:
+            return
+        labels = self._kinds[partition.topic], partition.partition
+        lag = max(0, end - next_offset)
+        self._metrics.lag.labels(*labels).set(lag)
+        age_seconds = max(0, clock.now_ms() - read_ms) / 1000
+        self._metrics.lag_seconds.labels(*labels).set(age_seconds if lag else 0)
 
     async def _bury(self, partition: TopicPartition, refused: list[Refused]) -> None:
         for one in refused:

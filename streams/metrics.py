@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from models.events import MissedReason
 from models.evidence import Reason, Verdict
 from models.links import LinkResult
+from streams.stage_clock import STAGES
 from streams.stages.calls import JoinResult
 
 __all__ = ["Metrics"]
@@ -42,6 +43,13 @@ class Metrics:
             "streams_lag_records", "Records not read yet.", ["topic", "partition"],
             registry=self.registry,
         )  # fmt: skip
+        self.lag_seconds = Gauge(
+            "streams_lag_seconds", "Age of the newest record read; 0 when all are read.",
+            ["topic", "partition"], registry=self.registry,
+        )  # fmt: skip
+        self.stage_seconds = self._counter(
+            "streams_stage_cpu_seconds", "CPU of the firehose's thread by stage.", "stage"
+        )
         self.batch = Histogram(
             "streams_batch_duration_seconds", "Time to fold and publish one batch.",
             buckets=AGE_BUCKETS, registry=self.registry,
@@ -56,16 +64,21 @@ class Metrics:
             self.takeovers.labels(topic)
         for topic in ("events", "outcomes", "inventory", "verdicts"):
             self.dead_letters.labels(topic)
+        for dependency in ("kafka", "redis"):
+            self.retries.labels(dependency)
+        for stage in STAGES:
+            self.stage_seconds.labels(stage)
+        for kind in ("flight", "product"):
+            self.offers.labels(kind)
+        self._begin_links_at_zero()
+
+    def _begin_links_at_zero(self) -> None:
         for result in get_args(LinkResult):
             self.links.labels(result)
         for reason in get_args(Reason):
             self.quarantined.labels(reason)
         for verdict in get_args(Verdict):
             self.verdicts.labels(verdict)
-        for dependency in ("kafka", "redis"):
-            self.retries.labels(dependency)
-        for kind in ("flight", "product"):
-            self.offers.labels(kind)
         for reason in get_args(MissedReason):
             self.calls.labels(reason or "answered")
         for joined in get_args(JoinResult):

@@ -13,7 +13,7 @@ import msgspec
 from models.caps import CapLedger, decode_ledger, encode_ledger, fold_outcome
 from models.commands import Steps
 from models.errors import EventError
-from models.events import Event, Outcome, decode_event, decode_outcome
+from models.events import Billing, Event, Outcome, decode_event, decode_outcome
 from models.evidence import (
     DEFAULT_LIMITS,
     Evidence,
@@ -29,6 +29,7 @@ from models.identifiers import NodeId
 from models.identity import fold
 from models.keys import Keys
 from models.links import Linked, link
+from models.profile import is_seen_alike
 
 __all__ = [
     "Batch",
@@ -71,12 +72,16 @@ class Touched(msgspec.Struct, frozen=True):
         root: its person then; a split may come before the bid view is written.
         links: what became of the links, with what changed around those that were contested.
         pairs: the pairs of these links.
+        is_view_new: whether their bid view may have to change. False only where all records were
+            folded just now and none of them shows in a view: a record that was folded before may
+            have met a crash before its publication.
     """
 
     node: NodeId
     root: NodeId
     links: tuple[Linked, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    is_view_new: bool = True
 
     @property
     def others(self) -> set[NodeId]:
@@ -149,14 +154,18 @@ def digest_events(
     limits: Limits = DEFAULT_LIMITS,
 ) -> Steps[Touched]:
     """Folds one identifier's events and makes the links that they are evidence of."""
+    is_view_new = True
 
     def apply(encoded: bytes | None) -> bytes | None:
-        facet = Facet() if encoded is None else decode_facet(encoded)
-        before = facet.watermark
+        nonlocal is_view_new
+        before = facet = Facet() if encoded is None else decode_facet(encoded)
         for offset, event in entries:
             if offset > facet.watermark:
                 facet = fold_event(facet, event, offset)
-        return None if facet.watermark == before else encode_facet(facet)
+        # The first offset tells: the entries rise.
+        is_all_new = encoded is not None and entries[0][0] > before.watermark
+        is_view_new = not (is_all_new and is_seen_alike(before, facet))
+        return None if facet.watermark == before.watermark else encode_facet(facet)
 
     root = yield from fold(keys, node, "f", epoch, apply)
     links: list[Linked] = []
@@ -174,20 +183,25 @@ def digest_events(
             known.add((node, other), encoded)
     if links:
         root = yield from find(keys, node)
-    return Touched(node, root, tuple(links), tuple(pairs))
+    return Touched(node, root, tuple(links), tuple(pairs), is_view_new or bool(links))
 
 
 def digest_outcomes(
     keys: Keys, node: NodeId, epoch: int, entries: Sequence[Notice]
 ) -> Steps[Touched]:
     """Folds one identifier's notices into its cap ledger."""
+    is_view_new = True
 
     def apply(encoded: bytes | None) -> bytes | None:
+        nonlocal is_view_new
         ledger = CapLedger() if encoded is None else decode_ledger(encoded)
         before = ledger.watermark
         for offset, outcome in entries:
             if offset > ledger.watermark:
                 ledger = fold_outcome(ledger, outcome, offset)
+        # A win moves no cap and no spend.
+        is_view_new = entries[0][0] <= before or any(isinstance(o, Billing) for _, o in entries)
         return None if ledger.watermark == before else encode_ledger(ledger)
 
-    return Touched(node, (yield from fold(keys, node, "c", epoch, apply)))
+    root = yield from fold(keys, node, "c", epoch, apply)
+    return Touched(node, root, is_view_new=is_view_new)

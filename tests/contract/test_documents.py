@@ -36,6 +36,7 @@ from models.units import DAY_MS, AdvertiserId, CampaignId, CreativeId, ExchangeI
 from models.value.price import Factors
 from runtime.redis_link import FUNCTIONS
 from runtime.settings import NOT_SETTINGS, PREFIX, SECRETS, Settings
+from streams.stage_clock import STAGES
 from streams.stages.calls import (
     JoinResult,
     Linked,
@@ -138,6 +139,7 @@ def test_the_metrics_page_explains_every_value_of_a_closed_label() -> None:
     closed["result", "streams_calls_total"] = {
         reason or "answered" for reason in typing.get_args(MissedReason)
     }
+    closed["stage", "streams_stage_cpu_seconds_total"] = set(STAGES)
     explained = {}
     for heading, text in sections(page("metrics") + "\n", 3).items():
         label, name = re.findall(r"`(\w+)`", heading)

@@ -20,7 +20,7 @@ from models.links import judge, link
 from models.presence import PresenceRule
 from models.profile import newest_fields, person_of, publish, publish_all
 from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId
-from streams.stages.persons import KnownLinks, digest_events, digest_outcomes
+from streams.stages.persons import KnownLinks, Touched, digest_events, digest_outcomes
 from tests.fakes.memory_store import MemoryStore, run
 from tests.simulation.explore import Program
 
@@ -134,8 +134,8 @@ def billing(node: NodeId, epoch: int, *batches: range) -> Program:
 
 def outcomes_batch(node: NodeId, epoch: int, offsets: Iterable[int]) -> Steps[None]:
     """One batch of an identifier's notices, as the firehose runs it."""
-    yield from digest_outcomes(KEYS, node, epoch, [billed(node, o) for o in offsets])
-    yield from publish_all(KEYS, [node])
+    touched = yield from digest_outcomes(KEYS, node, epoch, [billed(node, o) for o in offsets])
+    yield from _published(touched)
 
 
 def events_batch(
@@ -149,7 +149,14 @@ def events_batch(
     touched = yield from digest_events(
         KEYS, node, epoch, entries, known=known, next_token=next_token
     )
-    yield from publish_all(KEYS, [node, *sorted(touched.others)])
+    yield from _published(touched)
+
+
+def _published(touched: Touched) -> Steps[None]:
+    if touched.is_view_new:
+        yield from publish_all(KEYS, [touched.node], touched.root)
+        for other in sorted(touched.others):
+            yield from publish_all(KEYS, [other], other)
 
 
 def reading(node: NodeId) -> Program:

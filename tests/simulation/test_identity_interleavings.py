@@ -279,7 +279,7 @@ CASES: dict[str, Case] = {
             billing(a, 2, range(1, 3)), linking("1", (a, b)),
             billing(a, 1, range(1, 2), range(2, 3)),
         ],
-        optional=LAST({2}), states=849_526,
+        optional=LAST({2}), states=718_315,
     ),
     "fold a | a-b, T linker": Case(
         **one_more(a, 2, b), readers={0: nonces(a, 2)},
@@ -294,7 +294,7 @@ CASES: dict[str, Case] = {
     "fold x2 a, T owner that is ahead": Case(
         **one_more(a, 5), readers={0: nonces(a, 5)},
         programs=[billing(a, 2, range(1, 2), range(2, 5)), billing(a, 1, range(1, 4))],
-        optional=LAST({1}), states=504,
+        optional=LAST({1}), states=387,
     ),
     "fold a, T owner twice": Case(
         **one_more(a, 3), readers={0: nonces(a, 3)},
@@ -302,7 +302,7 @@ CASES: dict[str, Case] = {
             billing(a, 3, range(1, 3)), billing(a, 2, range(1, 2), range(2, 3)),
             billing(a, 1, range(1, 3)),
         ],
-        optional=LAST({1, 2}), states=22_924,
+        optional=LAST({1, 2}), states=16_641,
     ),
     "read a | read b | a-b": Case(
         **all_in_one(a, b), readers={0: nonces(a, 1), 1: nonces(b, 1)},

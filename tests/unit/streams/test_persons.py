@@ -6,13 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.caps import decode_ledger
-from models.events import Billing, Event, Outcome, PageView, SignIn, Win, encode
+from models.events import Billing, Event, Order, Outcome, PageView, SignIn, Win, encode
 from models.evidence import Evidence, decode_evidence, encode_evidence
-from models.facets import Facet, decode_facet
+from models.facets import Facet, decode_facet, fold_event, merge
 from models.forest import find
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.links import Linked
+from models.profile import header_of, is_seen_alike
 from models.units import AdvertiserId
 from streams.stages.persons import (
     KNOWN_LINKS,
@@ -140,7 +141,7 @@ def test_a_record_under_another_key_than_its_identifiers_is_refused() -> None:
 def test_a_new_link_is_counted_and_a_known_one_skipped(worker: Worker) -> None:
     first = worker.digest(A, (0, seen(A, B)), (1, seen(A, B)))
     assert first == Touched(A, B, (Linked("linked"),), ((A, B),))
-    assert worker.digest(A, (2, seen(A, B))) == Touched(A, B)
+    assert worker.digest(A, (2, seen(A, B))) == Touched(A, B, is_view_new=False)
     known = Touched(A, B, (Linked("known"),), ((A, B),))
     assert Worker(worker.store).digest(A, (3, seen(A, B))) == known
     worker.known.clear()
@@ -231,3 +232,55 @@ def test_a_batch_without_news_touches_its_person_all_the_same(worker: Worker) ->
     """A crash may have come before the publication: redelivery must lead to it."""
     worker.digest(A, (0, seen(A)))
     assert worker.digest(A, (0, seen(A))) == Touched(A, A)
+
+
+# -- what bidders see -----------------------------------------------------------------------
+
+
+def bought(*ids: NodeId) -> Order:
+    return Order(
+        event_id="1", ids=ids, event_time_ms=1, advertiser=AdvertiserId("air"), order_id="o",
+        revenue_micros=1, margin_micros=1,
+    )  # fmt: skip
+
+
+def test_a_view_is_written_anew_only_for_what_it_shows(worker: Worker) -> None:
+    assert worker.digest(A, (0, seen(A))).is_view_new, "nobody knew the identifier"
+    assert not worker.digest(A, (1, seen(A)), (2, seen(A))).is_view_new
+    assert worker.digest(A, (3, seen(A)), (4, bought(A))).is_view_new
+    assert not worker.digest(A, (5, seen(A))).is_view_new
+    assert worker.digest(A, (6, seen(A, B))).is_view_new, "the person is another"
+
+
+def test_a_record_that_was_folded_before_leads_to_its_publication(worker: Worker) -> None:
+    worker.digest(A, (0, seen(A)))
+    worker.digest(A, (1, bought(A)))  # and then the worker was killed
+    again = Worker(worker.store, epoch=2)
+    assert again.digest(A, (1, bought(A)), (2, seen(A))).is_view_new
+
+
+def test_only_billing_shows_in_a_view(worker: Worker) -> None:
+    def notice(kind: type[Win] | type[Billing]) -> Outcome:
+        return kind(
+            node=A, nonce="n", campaign="C", creative="R", exchange="E",  # type: ignore[arg-type]
+            clearing_cpm_micros=1, notice_time_ms=1, personal=True,
+        )  # fmt: skip
+
+    def digest(*entries: tuple[int, Outcome]) -> bool:
+        return run(worker.store, digest_outcomes(KEYS, A, 1, entries)).is_view_new
+
+    assert not digest((0, notice(Win)))
+    assert digest((1, notice(Win)), (2, notice(Billing)))
+    assert digest((2, notice(Billing)), (3, notice(Win))), "it may not have been published"
+
+
+@given(st.lists(events, min_size=1, max_size=12), st.lists(events, max_size=5))
+def test_facets_that_are_seen_alike_make_the_same_header(
+    history: list[Event], others: list[Event]
+) -> None:
+    other, before = folded(others), Facet()
+    for offset, event in enumerate(history):
+        after = fold_event(before, event, offset)
+        if is_seen_alike(before, after):
+            assert header_of(merge([before, other]), ()) == header_of(merge([after, other]), ())
+        before = after

@@ -1,0 +1,123 @@
+"""A population in Redis within a minute: one person made by the protocol, copied under new names.
+
+The template is written by the same generators as in production, so its copies have whatever keys
+and fields the protocol leaves. An identifier is text of one length wherever it stands, so a copy
+is the template's bytes with other identifiers in them.
+"""
+
+import itertools
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+import hiredis
+import redis
+
+from benchmarks.bench.people import People
+from models.commands import Command
+from models.events import Event
+from models.identifiers import NodeId
+from models.keys import KEY_PATTERNS, Keys
+from models.profile import publish
+from runtime.redis_link import RedisLink
+from streams.stages.persons import KnownLinks, digest_events
+
+__all__ = ["TEMPLATE_EVENTS", "seed_persons", "seed_strangers"]
+
+TEMPLATE_EVENTS: Final = 50
+CHUNK: Final = 500
+EPOCH: Final = 1
+"""The epoch of a worker's first ownership: its first event of an identifier takes the fast path."""
+
+
+class _Template(NamedTuple):
+    """Commands as they go on the wire, and the identifiers to replace in them."""
+
+    names: tuple[NodeId, ...]
+    packed: bytes
+    commands: int
+
+
+async def seed_persons(link: RedisLink, url: str, keys: Keys, people: People, count: int) -> None:
+    """Persons 0 to ``count - 1``, three identifiers and :data:`TEMPLATE_EVENTS` events each."""
+    trio = people.trio(-1)
+    history = people.history(trio, random.Random(0), TEMPLATE_EVENTS)
+    await _make(link, keys, history)
+    template = await _copy_of(link, keys, trio)
+    _spread(url, template, (people.trio(index) for index in range(count)))
+
+
+async def seed_strangers(
+    link: RedisLink, url: str, keys: Keys, people: People, span: range
+) -> None:
+    """Cookies of one event each, which no link leads to."""
+    node = people.stranger(-1)
+    await _make(link, keys, [people.first_visit(node, random.Random(0))])
+    template = await _copy_of(link, keys, (node,))
+    _spread(url, template, ((people.stranger(index),) for index in span))
+
+
+async def _make(link: RedisLink, keys: Keys, history: Iterable[Event]) -> None:
+    known, tokens = KnownLinks(), itertools.count()
+    for offset, event in enumerate(history):
+        node = event.ids[0]
+        touched = await link.run(
+            digest_events(
+                keys, node, EPOCH, [(offset, event)], known=known,
+                next_token=lambda: f"seed.{next(tokens):x}",
+            )
+        )  # fmt: skip
+        await link.run(publish(keys, touched.root))
+
+
+async def _copy_of(link: RedisLink, keys: Keys, nodes: tuple[NodeId, ...]) -> _Template:
+    """The commands that write what stands under the nodes; copies that will expire are left out."""
+    patterns = [pattern for pattern in KEY_PATTERNS if "{node}" in pattern]
+    names = [
+        pattern.replace("{owner}", keys.owner).replace("{node}", f"{{{node}}}")
+        for node in nodes
+        for pattern in patterns
+    ]
+    packed: list[bytes] = []
+    for name in names:
+        kind, ttl = await link.run(_both(("TYPE", name), ("TTL", name)))
+        if ttl != -1:
+            continue
+        reading, writing = READERS[bytes(kind)]
+        (held,) = await link.run(_both((reading[0], name, *reading[1:])))
+        values = held if isinstance(held, list) else [held]
+        packed.append(hiredis.pack_command((writing, name, *values)))
+    return _Template(nodes, b"".join(packed), len(packed))
+
+
+READERS: Final[dict[bytes, tuple[tuple[str, ...], str]]] = {
+    b"string": (("GET",), "SET"),
+    b"hash": (("HGETALL",), "HSET"),
+    b"set": (("SMEMBERS",), "SADD"),
+    b"list": (("LRANGE", "0", "-1"), "RPUSH"),
+}
+"""By type of key: how to read all of it, how to write it."""
+
+
+def _both(*commands: Command) -> Any:  # noqa: ANN401 - a generator of whatever Redis replies
+    return (yield list(commands))
+
+
+def _spread(url: str, template: _Template, copies: Iterator[Sequence[NodeId]]) -> None:
+    old = [name.encode() for name in template.names]
+    client = redis.Redis.from_url(url)
+    connection = client.connection_pool.get_connection()
+    try:
+        while chunk := list(itertools.islice(copies, CHUNK)):
+            packed = []
+            for copy in chunk:
+                one = template.packed
+                for before, after in zip(old, copy, strict=True):
+                    one = one.replace(before, after.encode())
+                packed.append(one)
+            connection.send_packed_command(packed, check_health=False)  # type: ignore[no-untyped-call]
+            for _ in range(template.commands * len(chunk)):
+                connection.read_response()
+    finally:
+        client.connection_pool.release(connection)
+        client.close()

@@ -1,0 +1,141 @@
+"""Where a benchmark runs: engines that are up, and how to start a worker on them."""
+
+import asyncio
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+import redis
+from prometheus_client.parser import text_string_to_metric_families
+
+from benchmarks.bench.cpu import cpu_micros
+from models.errors import KinbidError
+from runtime.settings import Settings
+
+__all__ = ["BenchError", "Site", "Worker", "about", "metric", "owned", "redis_cpu_micros", "scrape"]
+
+SCRAPE_SECONDS: Final = 10.0
+LIBRARIES: Final = ("aiokafka", "faust-streaming", "hiredis", "msgspec", "uvloop")
+
+
+class BenchError(KinbidError):
+    """A measurement did not come about; the text says what was missing."""
+
+
+class Worker(Protocol):
+    """A ``kinbid streams`` process."""
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+
+    @property
+    def metrics_url(self) -> str:
+        """Where its ``/metrics`` is."""
+
+    def stop(self) -> None:
+        """Ends it, drained."""
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """Engines, and who starts workers.
+
+    Attributes:
+        settings: where Kafka and Redis are.
+        engines: name to description, for people.
+        redis_pids: processes of a Redis of ours; empty for one that runs elsewhere.
+        broker_pids: processes of a broker of ours; empty for one that runs elsewhere.
+        start_worker: starts ``kinbid streams`` with the settings given.
+        say: tells people how far it is.
+    """
+
+    settings: Settings
+    engines: dict[str, str]
+    redis_pids: tuple[int, ...]
+    broker_pids: tuple[int, ...]
+    start_worker: Callable[[Settings], Worker]
+    say: Callable[[str], None]
+
+
+def owned(site: Site, name: str) -> Settings:
+    """The settings of one scenario: topics and keys of its own on the same engines."""
+    return msgspec.structs.replace(site.settings, owner=f"{site.settings.owner}-{name}")
+
+
+def redis_cpu_micros(site: Site) -> float:
+    """CPU that Redis has used, in microseconds: the system's figure, or a far server's own."""
+    if site.redis_pids:
+        return cpu_micros(site.redis_pids)
+    with redis.Redis.from_url(site.settings.redis_url) as client:
+        told: dict[str, float] = client.info("cpu")
+    return (told["used_cpu_user"] + told["used_cpu_sys"]) * 1e6
+
+
+Samples = dict[str, list[tuple[dict[str, str], float]]]
+
+
+async def scrape(worker: Worker) -> Samples:
+    """Every sample of a worker's metrics, by series name."""
+    text = await asyncio.to_thread(_get, f"{worker.metrics_url}/metrics")
+    found: Samples = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append((sample.labels, sample.value))
+    return found
+
+
+def _get(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=SCRAPE_SECONDS) as reply:  # noqa: S310 - our own
+        body: bytes = reply.read()
+    return body.decode()
+
+
+def metric(samples: Samples, name: str, **labels: str) -> float:
+    """The sum of a series over all labels that are not given."""
+    return sum(
+        value
+        for found, value in samples.get(name, [])
+        if all(found.get(key) == wanted for key, wanted in labels.items())
+    )
+
+
+def about(site: Site, seed: int, chosen: dict[str, Any]) -> dict[str, Any]:
+    """What a reader needs to repeat a run: commit, machine, versions, seed and settings."""
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "changed_files": len(_git("status", "--porcelain").splitlines()),
+        "machine": {
+            "system": platform.platform(),
+            "cpu": _cpu_model(),
+            "cpus": len(os.sched_getaffinity(0)),
+            "load_average": list(os.getloadavg()),
+        },
+        "versions": {
+            "python": sys.version.split()[0],
+            **{name: importlib.metadata.version(name) for name in LIBRARIES},
+            **site.engines,
+        },
+        "seed": seed,
+        "settings": chosen,
+    }
+
+
+def _git(*words: str) -> str:
+    command: Sequence[str] = ("git", "-C", str(Path(__file__).parent), *words)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"  # installed without its history
+    return done.stdout.strip()
+
+
+def _cpu_model() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "")

@@ -1,0 +1,89 @@
+"""A copied person is what the protocol would have made of their events."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from benchmarks.bench.memory import drop_frozen, memory_of
+from benchmarks.bench.people import People
+from benchmarks.bench.seeding import EPOCH, TEMPLATE_EVENTS, seed_persons, seed_strangers
+from kinbid.engines import RedisEngine
+from models.forest import settle
+from models.keys import Keys
+from models.profile import publish
+from runtime.redis_link import RedisLink
+from streams.stages.persons import KnownLinks, digest_events
+
+pytestmark = pytest.mark.integration
+
+PEOPLE = People(seed=7)
+SEEDED, LIVED = Keys("seeded"), Keys("lived")
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with RedisEngine.start(tmp_path_factory.mktemp("redis")) as engine:
+        asyncio.run(both(engine.url))
+        yield engine.url
+
+
+async def both(url: str) -> None:
+    """Person 5 twice: copied from the template, and made from the template's events."""
+    link = RedisLink(url)
+    await link.connect()
+    await seed_persons(link, url, SEEDED, PEOPLE, 10)
+    await seed_strangers(link, url, SEEDED, PEOPLE, range(3))
+    tokens, known = itertools.count(), KnownLinks()
+    history = PEOPLE.history(PEOPLE.trio(5), random.Random(0), TEMPLATE_EVENTS)
+    for offset, event in enumerate(history):
+        touched = await link.run(
+            digest_events(
+                LIVED, event.ids[0], EPOCH, [(offset, event)], known=known,
+                next_token=lambda: f"t{next(tokens)}",
+            )
+        )  # fmt: skip
+        await link.run(publish(LIVED, touched.root))
+    assert (await link.run(settle(SEEDED, PEOPLE.trio(5).cookie))).root == PEOPLE.trio(5).crm
+    await link.close()
+
+
+def held(url: str, keys: Keys, node: str) -> dict[str, object]:
+    """Everything that stands under a node and will stay."""
+    found: dict[str, object] = {}
+    with redis.Redis.from_url(url) as client:
+        for name in client.scan_iter(f"{keys.owner}:*{{{node}}}"):
+            if client.ttl(name) == -1:
+                kind = name.decode().removeprefix(f"{keys.owner}:")
+                is_hash = client.type(name) == b"hash"
+                found[kind] = client.hgetall(name) if is_hash else client.get(name)
+    return found
+
+
+@pytest.mark.parametrize("place", ["cookie", "email", "crm"])
+def test_a_copy_equals_a_person_made_from_the_same_events(url: str, place: str) -> None:
+    node = getattr(PEOPLE.trio(5), place)
+    assert held(url, SEEDED, node) == held(url, LIVED, node)
+    assert held(url, SEEDED, node)
+
+
+def test_strangers_are_persons_of_their_own(url: str) -> None:
+    assert {name[0] for name in held(url, SEEDED, PEOPLE.stranger(2))} == {"p", "b"}
+
+
+def test_memory_is_told_by_kind_and_adds_up_to_less_than_the_whole(url: str) -> None:
+    drop_frozen(url, "seeded")
+    memory = memory_of(url, "seeded", persons=10, before_bytes=0)
+    assert {"b", "n", "p", "w"} <= set(memory.by_kind)
+    assert memory.by_kind.keys() == memory.keys_by_kind.keys()
+    assert 0 < sum(memory.by_kind.values()) < memory.bytes_per_person
+    assert memory.hundred_million_bytes == round(memory.bytes_per_person * 100_000_000)
+
+
+def test_frozen_copies_are_dropped_and_nothing_else(url: str) -> None:
+    drop_frozen(url, "lived")
+    assert drop_frozen(url, "lived") == 0
+    assert len(held(url, LIVED, PEOPLE.trio(5).crm)) >= 3

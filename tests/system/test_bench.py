@@ -1,0 +1,113 @@
+"""Tiny runs of both benchmarks on real engines: every part ends well and tells what it should.
+
+No figure is compared with a limit here: a busy machine must not fail a test.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from benchmarks.bench import (
+    PARTS,
+    Plan,
+    Site,
+    run_identity,
+    run_streams,
+    show_identity,
+    show_streams,
+)
+from benchmarks.bench.identity import OPERATIONS
+from kinbid.bench import bench_app, bench_site
+from models.errors import UnknownNameError
+from runtime.settings import Settings
+from streams.stage_clock import STAGES
+
+pytestmark = [pytest.mark.system, pytest.mark.integration]
+
+TINY = Plan(
+    persons=(30, 60), base_persons=30, events=600, repeats=1, memory_persons=10, hot_events=300,
+    offer_seconds=1, workers=(1, 2),
+)  # fmt: skip
+ORIGIN = {"benchmark", "commit", "changed_files", "machine", "versions", "seed", "settings"}
+COST = {"worker_us", "redis_us", "broker_us", "events", "seconds", "stages_us", "is_inside"}
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with bench_site(None, None, Settings()) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def report(site: Site) -> dict[str, Any]:
+    """All parts, as they stand in the JSON file."""
+    made = asyncio.run(run_streams(site, TINY, 7, tuple(PARTS)))
+    show_streams(made, Console(quiet=True))
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(made))
+    return plain
+
+
+def test_a_report_says_how_to_repeat_it(report: dict[str, Any]) -> None:
+    assert report.keys() == ORIGIN | set(PARTS)
+    assert report["seed"] == 7
+    assert report["settings"]["plan"]["persons"] == [30, 60]
+    assert {"python", "hiredis", "kafka", "redis"} <= report["versions"].keys()
+    assert {"system", "cpu", "cpus", "load_average"} == report["machine"].keys()
+
+
+def test_every_case_has_its_cost_and_spread(report: dict[str, Any]) -> None:
+    cases = [*report["growth"]["by_persons"].items(), *report["merges"]["by_merge_percent"].items()]
+    assert [name for name, _ in cases] == ["30", "60", "0", "5", "20"]
+    for _, case in cases:
+        assert case["median"].keys() == COST
+        assert len(case["repeats"]) == TINY.repeats
+        low, high = case["worker_us_spread"]
+        assert low <= case["median"]["worker_us"] <= high
+
+
+def test_merges_are_as_many_as_were_asked_for(report: dict[str, Any]) -> None:
+    assert report["merges"]["linked"] == TINY.events * (5 + 20) / 100
+
+
+def test_stages_add_up_to_the_whole(report: dict[str, Any]) -> None:
+    apart = report["stages"]["apart_us"]
+    assert apart.keys() == {*STAGES, "sum", "whole"}
+    assert sum(apart[stage] for stage in STAGES) == pytest.approx(apart["sum"])
+    assert apart["sum"] <= apart["whole"] * 1.01
+    worker = report["stages"]["worker"]
+    outside = report["stages"]["worker_outside_its_stages_us"]
+    assert sum(worker["stages_us"].values()) + outside == pytest.approx(worker["worker_us"])
+
+
+def test_lag_canaries_memory_and_workers_are_told(report: dict[str, Any]) -> None:
+    load = report["load"]
+    for points in (load["plain_lag"], load["hot_identifier"]["lag"], load["merge_storm"]["lag"]):
+        assert points
+        assert all(point.keys() == {"at", "produced", "lag_records"} for point in points)
+    assert load["event_to_visible"]["lost"] == 0
+    assert load["event_to_visible"]["p50_ms"] <= load["event_to_visible"]["p99_ms"]
+    assert report["memory"]["measured"]["bytes_per_person"] > 0
+    assert [sum(case["shares"]) for case in report["workers"].values()] == [TINY.events] * 2
+
+
+def test_identity_tells_every_operation(site: Site) -> None:
+    made = asyncio.run(run_identity(site, (20,), rounds=1, repeats=2, seed=7))
+    show_identity(made, Console(quiet=True))
+    plain = msgspec.json.decode(msgspec.json.encode(made))
+    assert plain.keys() == ORIGIN | {"by_persons"}
+    costs = plain["by_persons"]["20"]
+    assert costs.keys() == OPERATIONS.keys()
+    assert (costs["find"]["commands"], costs["find"]["rounds"]) == (2, 2)
+    assert (costs["fold"]["commands"], costs["fold"]["rounds"]) == (3, 3)
+    assert costs["merge"]["commands"] > costs["link, known"]["commands"]
+
+
+def test_a_part_that_does_not_exist_is_refused_before_anything_starts() -> None:
+    result = CliRunner().invoke(bench_app, ["streams", "--only", "grwth"])
+    assert isinstance(result.exception, UnknownNameError)
+    assert "growth" in str(result.exception)
