@@ -199,7 +199,7 @@ def _local_state(steps: Steps[Any]) -> object:
 
 def _frozen(value: object) -> object:
     """A hashable stand-in for a local of a program."""
-    if value is None or isinstance(value, str | bytes | int | range):
+    if value is None or isinstance(value, str | bytes | int | float | range):
         return value
     if isinstance(value, dict):
         return frozenset((key, _frozen(held)) for key, held in value.items())

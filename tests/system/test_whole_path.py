@@ -236,7 +236,7 @@ def test_explain_prints_every_factor_and_every_loser(client: Client, tmp_path: P
     assert bid["campaign"] == "air-seats"
     assert set(bid["factors"]) == {
         "target_cpa_micros", "p_conversion", "value_multiplier", "exposure_factor",
-        "trip_horizon_factor", "seat_pressure", "control",
+        "trip_horizon_factor", "seat_pressure", "line_factor", "presence_ratio", "control",
     }  # fmt: skip
     assert {loser["campaign"] for loser in told["lost"]} == {"shop-items", "air-brand"}
     assert all(loser["reason"] for loser in told["lost"])
