@@ -160,13 +160,13 @@ LAST = frozenset
 
 CASES: dict[str, Case] = {
     "a-b | b-a": Case(
-        **all_in_one(a, b), programs=[linking("1", (a, b)), linking("2", (b, a))], states=2_395
+        **all_in_one(a, b), programs=[linking("1", (a, b)), linking("2", (b, a))], states=3_040
     ),
     "equal digests": Case(
-        **all_in_one(*Same), programs=[linking("1", Same), linking("2", Same[::-1])], states=2_395
+        **all_in_one(*Same), programs=[linking("1", Same), linking("2", Same[::-1])], states=3_040
     ),
     "a-b | b-c": Case(
-        **all_in_one(a, b, c), programs=[linking("1", (a, b)), linking("2", (b, c))], states=5_920
+        **all_in_one(a, b, c), programs=[linking("1", (a, b)), linking("2", (b, c))], states=6_440
     ),
     "a-b | b-c, T": Case(
         **all_in_one(a, b, c),
@@ -182,7 +182,7 @@ CASES: dict[str, Case] = {
             linking("1", (a, b), published=False), linking("2", (b, c), published=False),
             linking("3", (a, c), published=False),
         ],
-        unpublished=True, states=2_117_724,
+        unpublished=True, states=2_476_551,
     ),
     "a-b | c-d | b-c": Case(
         **all_in_one(a, b, c, d),
@@ -197,19 +197,11 @@ CASES: dict[str, Case] = {
         programs=[
             linking("1", (a, X), published=False), linking("2", (a, Y), published=False),
         ],
-        states=100,
+        states=1_598_569,
     ),
     "a-X | a-Y, published": Case(
         **alone(a, X, Y), is_contested=True,
         programs=[linking("1", (a, X)), linking("2", (a, Y))], states=3_218_035, is_long=True,
-    ),
-    "a-X | a-Y, T": Case(
-        **alone(a, X, Y), is_contested=True, unpublished=True,
-        programs=[
-            linking("1", (a, X), published=False), linking("2", (a, Y), published=False),
-            linking("0", (a, X), published=False),
-        ],
-        optional=LAST({2}), states=100, is_long=True,
     ),
     "a-b | a-X | b-Y": Case(
         counts={a: 1, b: 1, X: 1, Y: 1}, persons=[{a, X}, {b, Y}], is_contested=True,
@@ -218,60 +210,60 @@ CASES: dict[str, Case] = {
             linking("1", (a, b), published=False), linking("2", (a, X), published=False),
             linking("3", (b, Y), published=False),
         ],
-        states=100, is_long=True,
+        states=8_000_000, is_long=True,
     ),
     "unlink a-b | a-b": Case(
         **alone(a, b), is_contested=True,
-        programs=[judging("1", (a, b)), linking("2", (a, b))], states=100,
+        programs=[judging("1", (a, b)), linking("2", (a, b))], states=207_280,
     ),
     "unlink a-b after a-b": Case(
         **alone(a, b), is_contested=True, linked=((a, b),),
         programs=[judging("1", (a, b)), reading(a), reading(b)],
-        readers={1: nonces(a, 1), 2: nonces(b, 1)}, states=100,
+        readers={1: nonces(a, 1), 2: nonces(b, 1)}, states=10_009,
     ),
     "fold x2 a | unlink a-b after a-b": Case(
         counts={a: 3, b: 1}, persons=[{a}, {b}], is_contested=True, linked=((a, b),),
         programs=[billing(a, 1, range(1, 2), range(2, 3)), judging("1", (a, b))],
-        readers={0: nonces(a, 3)}, states=100,
+        readers={0: nonces(a, 3)}, states=49_932,
     ),
     "fold x2 b | unlink a-b after a-b": Case(
         counts={a: 1, b: 3}, persons=[{a}, {b}], is_contested=True, linked=((a, b),),
         programs=[billing(b, 1, range(1, 2), range(2, 3)), judging("1", (a, b))],
-        readers={0: nonces(b, 3)}, states=100,
+        readers={0: nonces(b, 3)}, states=45_854,
     ),
     "unlink a-b after a-b, T": Case(
         **alone(a, b), is_contested=True, linked=((a, b),),
-        programs=[judging("1", (a, b)), judging("2", (a, b))], optional=LAST({1}), states=100,
+        programs=[judging("1", (a, b)), judging("2", (a, b))], optional=LAST({1}), states=161_856,
     ),
     "unlink a-b | b-c after a-b": Case(
         counts={a: 1, b: 1, c: 1}, persons=[{a}, {b, c}], is_contested=True, linked=((a, b),),
-        programs=[judging("1", (a, b)), linking("2", (b, c))], states=100,
+        programs=[judging("1", (a, b)), linking("2", (b, c))], states=8_000_000, is_long=True,
     ),
     "unlink a-b | a-c after a-b": Case(
         counts={a: 1, b: 1, c: 1}, persons=[{a, c}, {b}], is_contested=True, linked=((a, b),),
-        programs=[judging("1", (a, b)), linking("2", (a, c))], states=100,
+        programs=[judging("1", (a, b)), linking("2", (a, c))], states=8_000_000, is_long=True,
     ),
     "unlink a-b after a-b-c": Case(
         counts={a: 1, b: 1, c: 1}, persons=[{a}, {b, c}], is_contested=True,
         linked=((a, b), (b, c)), programs=[judging("1", (a, b)), reading(a), reading(b)],
-        readers={1: nonces(a, 1), 2: nonces(b, 1) | nonces(c, 1)}, states=100,
+        readers={1: nonces(a, 1), 2: nonces(b, 1) | nonces(c, 1)}, states=12_779,
     ),
     "unlink a-b | unlink b-c after a-b-c": Case(
         **alone(a, b, c), is_contested=True, linked=((a, b), (b, c)),
-        programs=[judging("1", (a, b)), judging("2", (b, c))], states=100,
+        programs=[judging("1", (a, b)), judging("2", (b, c))], states=8_000_000, is_long=True,
     ),
     "approve a-b | fold a after unlink": Case(
         **one_more(a, 2, b), is_contested=True, linked=((a, b),), split=((a, b),),
         programs=[judging("1", (a, b), "approved"), billing(a, 1, range(1, 2))],
-        readers={1: nonces(a, 2)}, states=100,
+        readers={1: nonces(a, 2)}, states=3_754,
     ),
     "fold x2 a | a-b": Case(
         **one_more(a, 3, b), readers={0: nonces(a, 3)},
-        programs=[billing(a, 1, range(1, 2), range(2, 3)), linking("1", (a, b))], states=3_228,
+        programs=[billing(a, 1, range(1, 2), range(2, 3)), linking("1", (a, b))], states=3_226,
     ),
     "fold x2 b | a-b": Case(
         **one_more(b, 3, a), readers={0: nonces(b, 3)},
-        programs=[billing(b, 1, range(1, 2), range(2, 3)), linking("1", (a, b))], states=1_225,
+        programs=[billing(b, 1, range(1, 2), range(2, 3)), linking("1", (a, b))], states=1_389,
     ),
     "fold x2 a | a-b, T owner": Case(
         **one_more(a, 3, b), readers={0: nonces(a, 3)},
@@ -279,22 +271,22 @@ CASES: dict[str, Case] = {
             billing(a, 2, range(1, 3)), linking("1", (a, b)),
             billing(a, 1, range(1, 2), range(2, 3)),
         ],
-        optional=LAST({2}), states=718_315,
+        optional=LAST({2}), states=857_387,
     ),
     "fold a | a-b, T linker": Case(
         **one_more(a, 2, b), readers={0: nonces(a, 2)},
         programs=[billing(a, 1, range(1, 2)), linking("1", (a, b)), linking("0", (a, b))],
-        optional=LAST({2}), states=462_021,
+        optional=LAST({2}), states=547_369,
     ),
     "fold a | a-b | b-c": Case(
         **one_more(a, 2, b, c), readers={0: nonces(a, 2)},
         programs=[billing(a, 1, range(1, 2)), linking("1", (a, b)), linking("2", (b, c))],
-        states=1_406_889,
+        states=1_381_278,
     ),
     "fold x2 a, T owner that is ahead": Case(
         **one_more(a, 5), readers={0: nonces(a, 5)},
         programs=[billing(a, 2, range(1, 2), range(2, 5)), billing(a, 1, range(1, 4))],
-        optional=LAST({1}), states=387,
+        optional=LAST({1}), states=399,
     ),
     "fold a, T owner twice": Case(
         **one_more(a, 3), readers={0: nonces(a, 3)},
@@ -302,24 +294,24 @@ CASES: dict[str, Case] = {
             billing(a, 3, range(1, 3)), billing(a, 2, range(1, 2), range(2, 3)),
             billing(a, 1, range(1, 3)),
         ],
-        optional=LAST({1, 2}), states=16_641,
+        optional=LAST({1, 2}), states=22_039,
     ),
     "read a | read b | a-b": Case(
         **all_in_one(a, b), readers={0: nonces(a, 1), 1: nonces(b, 1)},
-        programs=[reading(a), reading(b), linking("1", (a, b))], states=721,
+        programs=[reading(a), reading(b), linking("1", (a, b))], states=681,
     ),
     "read a | a-b, T": Case(
         **all_in_one(a, b), readers={0: nonces(a, 1)},
         programs=[reading(a), linking("1", (a, b)), linking("0", (a, b))],
-        optional=LAST({2}), states=29_816,
+        optional=LAST({2}), states=28_365,
     ),
     "read a | a-b | b-c": Case(
         **all_in_one(a, b, c), readers={0: nonces(a, 1)},
-        programs=[reading(a), linking("1", (a, b)), linking("2", (b, c))], states=87_785,
+        programs=[reading(a), linking("1", (a, b)), linking("2", (b, c))], states=64_353,
     ),
     "read a after a-b | b-c": Case(
         **all_in_one(a, b, c), readers={0: nonces(a, 1) | nonces(b, 1)}, linked=((a, b),),
-        programs=[reading(a), linking("1", (b, c)), linking("2", (c, a))], states=22_036,
+        programs=[reading(a), linking("1", (b, c)), linking("2", (c, a))], states=22_175,
     ),
 }  # fmt: skip
 
@@ -334,19 +326,12 @@ def test_nothing_is_lost_in_any_interleaving(name: str) -> None:
     assert statistics.ends > 0
 
 
-def test_one_of_two_crm_ids_gets_a_shared_device_and_it_is_marked() -> None:
-    outcomes: set[frozenset[frozenset[NodeId]]] = set()
-
-    def ended(store: MemoryStore) -> None:
-        outcomes.add(frozenset(clusters(store, (a, X, Y))))
-        assert run(store.copy(), reading(a)()) == {SHARED}
-
-    programs = CASES["a-X | a-Y"].programs
-    explore(Search(store=seeded(a, X, Y), programs=programs, unseen=is_unread, on_end=ended))
-    assert outcomes == {
-        frozenset({frozenset({a, X}), frozenset({Y})}),
-        frozenset({frozenset({a, Y}), frozenset({X})}),
-    }
+def test_a_device_of_two_crm_ids_is_marked_and_nobodys() -> None:
+    store = seeded(a, X, Y)
+    for number, crm in enumerate((X, Y)):
+        run(store, linking(f"{number}.", (a, crm))())
+    assert clusters(store, (a, X, Y)) == {frozenset({a}), frozenset({X}), frozenset({Y})}
+    assert run(store, reading(a)()) == {SHARED}
 
 
 # -- the search finds what is wrong ---------------------------------------------------------
@@ -354,7 +339,7 @@ def test_one_of_two_crm_ids_gets_a_shared_device_and_it_is_marked() -> None:
 
 def mark_anywhere(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     """Without a look at the root: the marker lands where the root's copy has been taken."""
-    token, child = args
+    token, child, *_ = args
     for key in keys[1:]:
         store.set_fields(key, {b"m:" + token: child})
     return 1
@@ -362,7 +347,7 @@ def mark_anywhere(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> i
 
 def drain_unmarked(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     """Under a token that nobody announced: what was frozen cannot be found."""
-    return FUNCTIONS["kinbid_v1_drain"](store, keys, [args[0], b"other", args[2]])
+    return FUNCTIONS["kinbid_v1_drain"](store, keys, [args[0], b"other", *args[2:]])
 
 
 def absorb_twice(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
@@ -373,15 +358,7 @@ def absorb_twice(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> in
 
 def publish_without_versions(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     """An older snapshot replaces a newer one."""
-    store.delete_fields(keys[1], [b"v"])
-    return FUNCTIONS["kinbid_v1_publish"](store, keys, args)
-
-
-def publish_newest_only(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
-    """An older snapshot leaves its merge's marker for ever."""
-    seen = store.hash(keys[1]).get(b"v", b"0")
-    if int(seen) > int(args[0]):
-        return 1
+    store.delete_fields(keys[2], [b"v"])
     return FUNCTIONS["kinbid_v1_publish"](store, keys, args)
 
 
@@ -392,7 +369,6 @@ def publish_newest_only(store: MemoryStore, keys: list[bytes], args: list[bytes]
         ("drain", drain_unmarked, "a-b | b-a"),
         ("absorb", absorb_twice, "fold a | a-b | b-c"),
         ("publish", publish_without_versions, "fold x2 a | a-b"),
-        ("publish", publish_newest_only, "fold x2 a | a-b"),
     ],
 )
 def test_the_search_finds_a_function_that_is_wrong(
@@ -416,7 +392,7 @@ def no_epoch(field: bytes) -> int:
 @pytest.mark.parametrize(
     ("name", "wrong", "case"),
     [
-        ("_rank", rank_by_digest, "equal digests"),
+        ("rank", rank_by_digest, "equal digests"),
         ("_epoch_of", no_epoch, "fold x2 a, T owner that is ahead"),
     ],
 )
