@@ -105,7 +105,10 @@ def merge_ledgers(ledgers: Iterable[CapLedger]) -> CapLedger:
         billed += ledger.billed_count
         spend += ledger.spend_micros
         for campaign, impressions in ledger.campaigns.items():
-            campaigns[campaign] = {**campaigns.get(campaign, {}), **impressions}
+            joined = campaigns.setdefault(campaign, {})
+            for nonce, billed_ms in impressions.items():
+                # Told under two identifiers: the earlier notice stands, whichever comes first here.
+                joined[nonce] = min(billed_ms, joined.get(nonce, billed_ms))
     kept = {campaign: _newest(campaigns[campaign]) for campaign in sorted(campaigns)}
     return CapLedger(watermark, kept, billed, spend)
 

@@ -117,3 +117,9 @@ def test_a_bid_counts_once_billed_or_reserved(
     nonces = [nonce for nonce, billed_ms in billed.items() if billed_ms > since_ms]
     nonces += [entry.nonce for entry in held if entry.campaign == "C"]
     assert count_used(billed, held, "C", since_ms) == len(set(nonces))
+
+
+def test_a_nonce_told_under_two_identifiers_is_the_same_in_whatever_order_they_are_merged() -> None:
+    one, other = (CapLedger(0, {"C": {"n": billed_ms}}, 1, 5) for billed_ms in (292, 293))
+    assert merge_ledgers([one, other]) == merge_ledgers([other, one])
+    assert merge_ledgers([other, one]).campaigns == {"C": {"n": 292}}
