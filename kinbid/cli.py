@@ -16,6 +16,7 @@ from kinbid import bench_quality, inspect, show, up
 from kinbid.bench import bench_app
 from kinbid.catalog_file import changes, check_references, read_catalog_file
 from kinbid.demo import DemoOptions, run_demo, violations
+from kinbid.erase import erase_person, held_of
 from kinbid.export import export_persons
 from kinbid.publish import publish_catalog
 from kinbid.rebuild import rebuild
@@ -363,3 +364,21 @@ def rebuild_command(
     show.console.print(
         f"rebuilt {where}: {done.removed_keys:,} keys removed, {done.records:,} records folded"
     )
+
+
+@app.command()
+def erase(
+    identifier: Annotated[str, typer.Argument(help="cookie:, ifa:, email:, phone:, crm:VALUE ...")],
+    config: Config = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,  # noqa: FBT002
+    json: Json = None,
+) -> None:
+    """Forget a person for good, with all their identifiers, and print a certificate."""
+    settings = _running(config).settings
+    if not yes:
+        show.show_erased(asyncio.run(held_of(settings, identifier)))
+        raise SettingsError("this would be erased for good, in Redis and Kafka. Say --yes to do it")
+    _check_json(json)
+    done = asyncio.run(erase_person(settings, identifier))
+    _write_json(json, msgspec.to_builtins(done))
+    show.show_certificate(done)

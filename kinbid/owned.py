@@ -4,12 +4,12 @@ import re
 from collections.abc import AsyncIterator
 from typing import Final
 
-from models.commands import Command, Steps
+from models.commands import Command, Steps, fields_of
 from models.identifiers import NodeId
 from models.keys import Keys
 from runtime.link import Link
 
-__all__ = ["persons_in", "remove_all"]
+__all__ = ["number_books", "persons_in", "remove_all"]
 
 PAGE: Final = 1000
 GLOB: Final = re.compile(r"([*?\[\]\\])")
@@ -37,6 +37,18 @@ async def persons_in(link: Link, keys: Keys) -> AsyncIterator[list[NodeId]]:
     prefix = f"{keys.owner}:p:{{"
     async for page in _pages(link, f"{_literal(prefix)}*"):
         yield [NodeId(key.decode().removeprefix(prefix).removesuffix("}")) for key in page]
+
+
+async def number_books(link: Link, keys: Keys) -> AsyncIterator[tuple[bytes, dict[bytes, bytes]]]:
+    """Every book of a call number: its key and fields."""
+    async for page in _pages(link, f"{_literal(keys.number(''))}*"):
+        for key in page:
+            yield key, await link.run(_fields(key))
+
+
+def _fields(key: bytes) -> Steps[dict[bytes, bytes]]:
+    (reply,) = yield [("HGETALL", key)]
+    return fields_of(reply)
 
 
 async def remove_all(link: Link, keys: Keys) -> int:

@@ -23,6 +23,7 @@ from runtime.redis_url import link_to
 from runtime.settings import Settings
 from streams.firehose import Firehose
 from streams.metrics import Metrics
+from streams.suppression import suppress
 
 __all__ = ["Rebuilt", "rebuild"]
 
@@ -66,6 +67,7 @@ async def rebuild(settings: Settings, progress: Progress) -> Rebuilt:
         ends: Positions = await consumer.end_offsets(partitions)
         await consumer.commit(starts)
         removed = await remove_all(redis, Keys(settings.owner))
+        await suppress(settings, redis)  # before any record of somebody erased is read
         await consumer.seek_to_beginning(*partitions)
         await _fold(firehose, consumer, (starts, ends), progress)
     return Rebuilt(removed, _between(starts, ends))

@@ -1,15 +1,24 @@
 """Tables for people: what the inspecting commands print."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
+from kinbid.erase import Certificate, ErasedIdentifier
 from models.catalog_records import Segment
 from models.units import format_money
 from runtime.settings import Sourced, masked
 
-__all__ = ["show_explanation", "show_person", "show_segments", "show_settings"]
+__all__ = [
+    "show_certificate",
+    "show_erased",
+    "show_explanation",
+    "show_person",
+    "show_segments",
+    "show_settings",
+]
 
 console: Final = Console(highlight=False, soft_wrap=True)
 progress: Final = Console(highlight=False, soft_wrap=True, stderr=True)
@@ -99,6 +108,36 @@ def _show_attributes(report: dict[str, Any]) -> None:
     for one in report["timeline"]:
         rows.add_row(one["time"], one["channel"], one["kind"], one["key"])
     console.print(rows)
+
+
+def show_erased(identifiers: Sequence[ErasedIdentifier]) -> None:
+    """What is held of a person's identifiers."""
+    rows = table("", "identifier", "node", "events", "orders", "impressions", "links")
+    for one in identifiers:
+        counts = (one.events, one.orders, one.impressions, one.links)
+        rows.add_row(one.namespace, one.node, *map(str, counts))
+    console.print(rows)
+
+
+def show_certificate(done: Certificate) -> None:
+    """What an erasure has touched, and what it leaves."""
+    console.print(f"certificate of erasure {done.id}, owner {done.owner}")
+    console.print(f"nothing up to {done.erased_up_to} UTC counts any more of")
+    show_erased(done.identifiers)
+    console.print()
+    console.print(f"identifiers that were seen with them, told to forget it: {done.told}")
+    console.print(f"entries removed from the books of call numbers: {done.number_entries}")
+    for topic, count in done.records.items():
+        console.print(f"{topic}: {count} records {WRITTEN.get(topic, 'removed')}")
+    console.print(
+        f"read again at {done.verified_at} UTC: nothing is left of it but that it was erased"
+    )
+    console.print("\nwhat stays:")
+    for line in done.stays:
+        console.print(f"- {line}")
+
+
+WRITTEN: Final = {"erasures.v1": "written, of a keyed hash and a time each"}
 
 
 def show_explanation(report: dict[str, Any]) -> None:

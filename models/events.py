@@ -34,6 +34,7 @@ from models.event_base import (
 )
 from models.identifiers import NodeId
 from models.person_events import (
+    AccountErased,
     CardContact,
     Consent,
     Contact,
@@ -56,6 +57,7 @@ from models.shop_events import (
 from models.units import CampaignId, CreativeId, ExchangeId
 
 __all__ = [
+    "AccountErased",
     "Billing",
     "BookingStep",
     "Call",
@@ -210,7 +212,7 @@ Event: TypeAlias = (
     PageView | ProductView | FlightSearch | CartAdd | SignIn | CrmCard | Order | Call
     | ProductSearch | CartRemove | BookingStep | Refund | Refusal | OrderStatus | CouponUsed
     | PriceWatch | Contact | CardContact | Registration | FormAnswers | LoyaltyStatus | Consent
-    | TraitTold | NumberLease
+    | TraitTold | NumberLease | AccountErased
 )  # fmt: skip
 
 

@@ -6,6 +6,9 @@ an event is merging what that one event says, so late events and events out of o
 same facet as ordered ones. A facet carries the offset of the last event folded into it; a
 redelivered event changes nothing.
 
+One record takes something away: :class:`models.events.AccountErased`. It comes after what it
+takes, in its identifier's partition, and what comes later than it does not bring that back.
+
 The law holds because every part is a maximum (:mod:`models.newest`, :mod:`models.visits`,
 :mod:`models.purchases`) or a sum over a closed set of names. Where a part is exact only up to a
 limit, its module says up to which. Whatever the history, a facet is at most
@@ -20,6 +23,7 @@ import msgspec
 from models.calls import CallHistory, fold_phone, merge_calls
 from models.consents import KEPT_CONSENTS, Consents, consents_of
 from models.events import (
+    AccountErased,
     Call,
     Consent,
     Contact,
@@ -137,6 +141,8 @@ def fold_event(facet: Facet, event: Event, offset: int) -> Facet:
         event: the event at ``offset``.
         offset: the record's offset in its partition.
     """
+    if event.__class__ is AccountErased:
+        return _without_account(facet, event, offset)
     now_s = event.event_time_ms // SECOND_MS
     letter = LETTER_OF[event.channel]
     kind = kind_of(type(event))
@@ -159,6 +165,15 @@ def fold_event(facet: Facet, event: Event, offset: int) -> Facet:
     )
     say = _SAID.get(type(event))
     return seen if say is None else _merge_said(seen, say(event))
+
+
+def _without_account(facet: Facet, event: AccountErased, offset: int) -> Facet:
+    kept = {
+        account: time_ms
+        for account, time_ms in facet.sign_ins.items()
+        if account != event.account or time_ms > event.event_time_ms
+    }
+    return _replace(facet, watermark=offset, sign_ins=kept)
 
 
 def _of_status(event: OrderStatus) -> Facet:

@@ -9,10 +9,13 @@ are no cycles, and a tree that holds a CRM id has it as its root.
 
 The entry ``n:{x}`` of a node is absent or ``,G`` for a root, ``>PARENT`` or ``>PARENT,G`` for a
 node that was merged, ``!G@TOKEN`` for a person that is being split; G counts the splits that the
-node has been through. Fields of a person ``p:{r}``: ``f:node@epoch`` facet, ``c:node@epoch`` cap
-ledger, ``k:node`` member, ``x:node`` shared device, ``m:token`` merge or split under way,
-``j:token`` one that no bid view holds yet, ``d:token`` an announcement taken back, ``g`` splits,
-``y`` changes of ``x``, ``!`` contested evidence, ``>`` this person has been merged away.
+node has been through. ``^MS`` behind it: it was erased, and nothing up to that time counts
+(:mod:`models.erasure`).
+
+Fields of a person ``p:{r}``: ``f:node@epoch`` facet, ``c:node@epoch`` cap ledger, ``k:node``
+member, ``x:node`` shared device, ``m:token`` merge or split under way, ``j:token`` one that no bid
+view holds yet, ``d:token`` an announcement taken back, ``g`` splits, ``y`` changes of ``x`` and
+erasures, ``!`` contested evidence, ``>`` this person has been merged away.
 """
 
 from typing import Final
@@ -27,6 +30,7 @@ __all__ = [
     "FROZEN_SECONDS",
     "Settled",
     "copy_of",
+    "erased_in",
     "find",
     "finish_split",
     "forget",
@@ -61,7 +65,7 @@ class Settled(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def remarks(self) -> int:
-        """How often its shared devices were marked anew."""
+        """How often its shared devices were marked anew, or somebody of it erased."""
         return int(self.fields.get(b"y", b"0"))
 
     @property
@@ -82,6 +86,13 @@ def parent_in(entry: bytes | None) -> NodeId | None:
     if entry is None or entry[:1] != b">":
         return None
     return NodeId(entry[1:NODE_END].decode())
+
+
+def erased_in(entry: bytes | None) -> int:
+    """Until when nothing of an identifier counts, Unix ms, by its entry; 0 if never erased."""
+    if entry is None or b"^" not in entry:
+        return 0
+    return int(entry.rpartition(b"^")[2])
 
 
 def find(keys: Keys, node: NodeId) -> Steps[NodeId]:
@@ -198,7 +209,7 @@ def finish_split(keys: Keys, root: NodeId) -> Steps[None]:
     (entry,) = yield [("GET", keys.parent(root))]
     if entry is None or entry[:1] != b"!":
         return
-    splits, _, token = entry[1:].partition(b"@")
+    splits, _, token = entry[1:].partition(b"^")[0].partition(b"@")
     (reply,) = yield [("HGETALL", keys.frozen_person(root, token.decode()))]
     held = fields_of(reply)
     parts = _parts(root, held)
@@ -213,6 +224,8 @@ def finish_split(keys: Keys, root: NodeId) -> Steps[None]:
         yield [("FCALL", "kinbid_v1_repoint", 2, *moved, node, top, splits, token)]
     for top in parts:
         yield from settle(keys, top)
+    # Every part has what is its own; who was one person with whom is nobody's business any more.
+    yield [("EXPIRE", keys.frozen_person(root, token.decode()), FROZEN_SECONDS)]
 
 
 def copy_of(token: bytes) -> str:

@@ -4,14 +4,30 @@
 -- Each touches the keys of one node only, which share a hash tag.
 
 -- An entry n:{x}: absent or ",G" a root, ">PARENT" or ">PARENT,G" merged, "!G@TOKEN" closed by a
--- split. G counts the splits that the node has been through.
+-- split. G counts the splits that the node has been through. "^MS" behind it: the identifier was
+-- erased, and nothing up to that time, Unix ms, counts.
 local function is_root(key)
   local entry = redis.call('GET', key)
   return not entry or string.sub(entry, 1, 1) == ','
 end
 
 local function splits_of(entry)
-  return tonumber(string.match(entry or '', ',(%d+)$') or '0')
+  return tonumber(string.match(entry or '', ',(%d+)') or '0')
+end
+
+local function erasure_in(entry)
+  return string.match(entry or '', '%^%d+$') or ''
+end
+
+local function erased_ms(entry)
+  return tonumber(string.match(entry or '', '%^(%d+)$') or '0')
+end
+
+-- Whether the split has been carried out at a node, or another one since.
+local function is_led(entry, splits, token)
+  local closed = string.match(entry, '^!%d+@[^^]*')
+  if closed then return closed ~= '!' .. splits .. '@' .. token end
+  return splits_of(entry) >= tonumber(splits)
 end
 
 -- Whether the person p has been through exactly so many splits as the caller has seen.
@@ -106,7 +122,8 @@ local function close(keys, args)
   for _, name in ipairs(redis.call('HKEYS', keys[2])) do
     if string.sub(name, 1, 2) == 'm:' then return 2 end
   end
-  redis.call('SET', keys[1], '!' .. (tonumber(args[4]) + 1) .. '@' .. args[2])
+  local erasure = erasure_in(redis.call('GET', keys[1]))
+  redis.call('SET', keys[1], '!' .. (tonumber(args[4]) + 1) .. '@' .. args[2] .. erasure)
   rename(keys[2], keys[3])
   redis.call('HSET', keys[3], '>', args[2], 'k:' .. args[1], '1', 'plan', args[3])
   redis.call('EXPIRE', keys[3], args[5])
@@ -121,10 +138,7 @@ end
 -- KEYS n:{k} p:{k} b:{k}  ARGV token, frozen, splits, token of the part
 -- Makes the root of one part of a split, until the part takes in what is its own. 0: done before.
 local function born(keys, args)
-  local entry, splits = redis.call('GET', keys[1]) or '', tonumber(args[3])
-  local closed = string.match(entry, '^!(%d+)@')
-  if closed and entry ~= '!' .. args[3] .. '@' .. args[1] then return 0 end
-  if not closed and splits_of(entry) >= splits then return 0 end
+  if is_led(redis.call('GET', keys[1]) or '', args[3], args[1]) then return 0 end
   redis.call('HDEL', keys[2], '>')
   redis.call('HSET', keys[2], 'm:' .. args[4], args[2], 'g', args[3])
   redis.call('HDEL', keys[3], '>', '!')
@@ -142,14 +156,13 @@ end
 -- KEYS n:{x} b:{x}  ARGV member, root of its part, splits, token
 -- Has a member lead to its part. 0: it does, or has gone on from there.
 local function repoint(keys, args)
-  local entry, splits = redis.call('GET', keys[1]) or '', tonumber(args[3])
-  local closed = string.match(entry, '^!(%d+)@')
-  if closed and entry ~= '!' .. args[3] .. '@' .. args[4] then return 0 end
-  if not closed and splits_of(entry) >= splits then return 0 end
+  local entry = redis.call('GET', keys[1]) or ''
+  if is_led(entry, args[3], args[4]) then return 0 end
+  local splits = ',' .. args[3] .. erasure_in(entry)
   if args[1] == args[2] then
-    redis.call('SET', keys[1], ',' .. args[3])
+    redis.call('SET', keys[1], splits)
   else
-    redis.call('SET', keys[1], '>' .. args[2] .. ',' .. args[3])
+    redis.call('SET', keys[1], '>' .. args[2] .. splits)
     if redis.call('HEXISTS', keys[2], '>') == 1 then redis.call('HSET', keys[2], '>', args[2]) end
   end
   return 1
@@ -172,10 +185,28 @@ local function publish(keys, args)
   return 1
 end
 
--- KEYS w:{x}  ARGV other, evidence, most links
--- Keeps the strongest and earliest evidence for a pair. Returns how many links the identifier has
--- at the most, or -1 where a person has rejected this one; no more are kept than one too many.
+-- KEYS n:{x}  ARGV erased_ms
+-- Has an identifier be erased: whoever folds or links looks at its entry. 0: it was, later.
+local function erase(keys, args)
+  local entry = redis.call('GET', keys[1]) or ',0'
+  if erased_ms(entry) >= tonumber(args[1]) then return 0 end
+  redis.call('SET', keys[1], string.match(entry, '^[^^]*') .. '^' .. args[1])
+  return 1
+end
+
+-- When evidence was told, Unix ms; 0 for what stands where only a verdict is known.
+local function time_of(evidence)
+  local told_ms = tonumber(string.match(evidence, '^%d@(%d+)@'))
+  return told_ms < 10000000000000 and told_ms or 0
+end
+
+-- KEYS w:{x} n:{x}  ARGV other, evidence, most links, when the other was erased
+-- Keeps the strongest and earliest evidence for a pair, since either was erased. Returns how many
+-- links the identifier has at the most, -1 where a person has rejected this one, -2 where it was
+-- erased meanwhile; no more are kept than one too many.
 local function witness(keys, args)
+  local erased = erased_ms(redis.call('GET', keys[2]))
+  if erased > 0 and time_of(args[2]) <= erased then return -2 end
   local verdict = redis.call('HGET', keys[1], 'x:' .. args[1])
   if verdict and string.sub(verdict, 1, 9) == 'rejected@' then
     if args[2] < string.sub(verdict, 10) then
@@ -192,10 +223,20 @@ local function witness(keys, args)
   end
   local known = redis.call('HGET', keys[1], field)
   if not known then links = links + 1 end
-  if known and args[2] < known or not known and links <= most + 1 then
+  local void = known and time_of(known) <= math.max(erased, tonumber(args[4]))
+  if void or known and args[2] < known or not known and links <= most + 1 then
     redis.call('HSET', keys[1], field, args[2])
   end
   return links
+end
+
+-- KEYS w:{x}  ARGV other, erased_ms
+-- Forgets what was known about a pair until one of it was erased, and every verdict on it.
+local function disown(keys, args)
+  local field = 'e:' .. args[1]
+  local known = redis.call('HGET', keys[1], field)
+  if known and time_of(known) <= tonumber(args[2]) then redis.call('HDEL', keys[1], field) end
+  return redis.call('HDEL', keys[1], 'x:' .. args[1], 's:' .. args[1])
 end
 
 -- KEYS w:{x}  ARGV other, verdict, evidence where none is known
@@ -273,7 +314,9 @@ redis.register_function('kinbid_v1_close', close)
 redis.register_function('kinbid_v1_calm', calm)
 redis.register_function('kinbid_v1_born', born)
 redis.register_function('kinbid_v1_repoint', repoint)
+redis.register_function('kinbid_v1_erase', erase)
 redis.register_function('kinbid_v1_witness', witness)
+redis.register_function('kinbid_v1_disown', disown)
 redis.register_function('kinbid_v1_judge', judge)
 redis.register_function('kinbid_v1_shorten', shorten)
 redis.register_function('kinbid_v1_publish', publish)

@@ -9,31 +9,62 @@ Joins and folds verify at their last step that the person has not been split sin
 the number of its splits is part of what they compare.
 """
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Iterable
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from models.commands import Command, Steps
-from models.forest import Settled, find, forget, parent_in, rank, settle
+from models.forest import Settled, erased_in, find, forget, parent_in, rank, settle
 from models.identifiers import NodeId, is_crm
 from models.keys import Keys
 
-__all__ = ["JoinResult", "decode_watermark", "fold", "join"]
+__all__ = [
+    "Apply",
+    "JoinResult",
+    "decode_watermark",
+    "erase_field",
+    "fold",
+    "join",
+    "newest_of",
+]
 
 JoinResult = Literal["joined", "known", "two_crm_persons", "contested", "withdrawn"]
+FieldKind = Literal["f", "c"]
+
+Apply: TypeAlias = Callable[[bytes | None, int], bytes | None]
+"""Given an encoded field, or None, and until when its identifier was erased, Unix ms, returns the
+field with new records folded in, or None when all of them are in it already."""
+
+EPOCH_BITS: Final = 32
+"""An erasure lifts a field's epoch by its time: above every epoch of before."""
 
 
 class _Watermarked(msgspec.Struct, array_like=True):
     watermark: int = -1
 
 
-_decode_watermarked = msgspec.msgpack.Decoder(_Watermarked).decode
+_decode_watermarked: Final = msgspec.msgpack.Decoder(_Watermarked).decode
+_encode_blank: Final = msgspec.msgpack.Encoder().encode
 
 
 def decode_watermark(encoded: bytes) -> int:
     """The watermark of an encoded facet or ledger; it stands first in either."""
     return _decode_watermarked(encoded).watermark
+
+
+def newest_of(versions: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes] | None:
+    """Of one identifier's fields and their values, the one that counts.
+
+    After an erasure nothing counts that was written under an epoch of before. Else the one with
+    the highest watermark.
+    """
+    return max(versions, key=_place, default=None)
+
+
+def _place(version: tuple[bytes, bytes]) -> tuple[int, int]:
+    name, value = version
+    return _erased_before(name), decode_watermark(value)
 
 
 def join(
@@ -42,6 +73,7 @@ def join(
     b: NodeId,
     next_token: Callable[[], str],
     *,
+    told_ms: int,
     is_crm_merge: bool = False,
     is_forced: bool = False,
 ) -> Steps[tuple[JoinResult, Settled | None]]:
@@ -52,12 +84,13 @@ def join(
         a: a node; evidence for the link stands in ``w`` already.
         b: the other node.
         next_token: gives a token that was never used before.
+        told_ms: the time of the evidence, Unix ms.
         is_crm_merge: the CRM itself says that its two cards are one person's.
         is_forced: join contested persons too; for whoever has looked at all evidence.
 
     Returns:
         What became of it, and the person where they are one now. ``withdrawn``: the link was
-        rejected meanwhile.
+        rejected meanwhile, or one of the nodes erased.
     """
     while True:
         root_a = yield from find(keys, a)
@@ -79,8 +112,13 @@ def join(
             return "contested", None
         if not marked:
             continue
-        (verdict,) = yield [("HGET", keys.evidence(a), f"x:{b}")]
-        if verdict is not None and verdict.startswith(b"rejected"):
+        verdict, *entries = yield [
+            ("HGET", keys.evidence(a), f"x:{b}"),
+            ("GET", keys.parent(a)),
+            ("GET", keys.parent(b)),
+        ]
+        is_rejected = verdict is not None and verdict.startswith(b"rejected")
+        if is_rejected or told_ms <= max(map(erased_in, entries)):
             yield from forget(keys, root, token.encode(), still_read=False)
             return "withdrawn", None
         drained = yield from _drain(keys, child, (root, token, child, below, int(is_forced)))
@@ -107,13 +145,7 @@ def _drain(keys: Keys, child: NodeId, arguments: Command) -> Steps[int]:
     return int(drained)
 
 
-def fold(
-    keys: Keys,
-    node: NodeId,
-    kind: Literal["f", "c"],
-    epoch: int,
-    apply: Callable[[bytes | None], bytes | None],
-) -> Steps[NodeId]:
+def fold(keys: Keys, node: NodeId, kind: FieldKind, epoch: int, apply: Apply) -> Steps[NodeId]:
     """Folds one identifier's new records into its field; exact under merges, splits, takeovers.
 
     Only the owner of the node's partition runs this, one call at a time per node.
@@ -123,60 +155,110 @@ def fold(
         node: the identifier.
         kind: ``f`` for the facet, ``c`` for the cap ledger.
         epoch: the partition's ownership epoch; higher than that of any owner before.
-        apply: given the encoded field, or None, returns it with the new records folded in, or
-            None when all of them are in it already.
+        apply: folds the records in.
 
     Returns:
         The root at which the field now stands.
     """
-    field = f"{kind}:{node}@{epoch}".encode()
+    own = _Own(kind, node, epoch)
     (entry,) = yield [("GET", keys.parent(node))]
     root = NodeId(entry[1:24].decode()) if entry and entry[:1] == b">" else node
-    person = keys.person(root)
+    person, erased_ms = keys.person(root), erased_in(entry)
+    field = own.field(erased_ms)
     (mine,) = yield [("HGET", person, field)]
     if mine is not None:
         # A field of this epoch is the latest, and its person has not been merged away or split.
-        changed = apply(mine)
+        changed = apply(mine, erased_ms)
         if changed is None:
             return root
         (added,) = yield [("HSET", person, field, changed)]
         if not added:
             return root  # replaced in place: nobody froze the person in between
         yield [_drop(keys, root, node, field)]  # written beside a tombstone: once more, at the root
-    return (yield from _fold_settled(keys, node, field, apply))
+    return (yield from _fold_settled(keys, own, erased_ms, apply))
 
 
-def _fold_settled(
-    keys: Keys, node: NodeId, field: bytes, apply: Callable[[bytes | None], bytes | None]
-) -> Steps[NodeId]:
-    prefix, epoch = field.partition(b"@")[0] + b"@", _epoch_of(field)
+def erase_field(keys: Keys, node: NodeId, kind: FieldKind, erased_ms: int) -> Steps[None]:
+    """Has a field of an erased identifier begin anew, with nothing in it but its watermark."""
+
+    def begin_anew(encoded: bytes | None, _: int) -> bytes | None:
+        return _blank(-1) if encoded is None else None
+
+    yield from _fold_settled(keys, _Own(kind, node, 0), erased_ms, begin_anew)
+
+
+class _Own(msgspec.Struct, frozen=True, gc=False):
+    """Whose field an owner writes: an identifier's, of a kind, under an epoch."""
+
+    kind: FieldKind
+    node: NodeId
+    epoch: int
+
+    def field(self, erased_ms: int) -> bytes:
+        """The field's name since the erasure at ``erased_ms``."""
+        return f"{self.kind}:{self.node}@{(erased_ms << EPOCH_BITS) + self.epoch}".encode()
+
+    def versions(self, fields: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        """The identifier's fields of this kind, under whichever epoch."""
+        prefix = f"{self.kind}:{self.node}@".encode()
+        return {name: value for name, value in fields.items() if name.startswith(prefix)}
+
+
+def _fold_settled(keys: Keys, own: _Own, erased_ms: int, apply: Apply) -> Steps[NodeId]:
     while True:
-        settled = yield from settle(keys, node)
-        versions = {name: v for name, v in settled.fields.items() if name.startswith(prefix)}
-        person = keys.person(settled.root)
-        if any(_epoch_of(name) > epoch for name in versions):
+        settled = yield from settle(keys, own.node)
+        versions = own.versions(settled.fields)
+        erased_ms = max(erased_ms, *map(_erased_before, versions), 0)
+        field = own.field(erased_ms)
+        gone = erased = [name for name in versions if _erased_before(name) < erased_ms]
+        if any(_epoch_of(name) > _epoch_of(field) for name in versions):
             # Taken over, and what was folded here since may be gone: a field of this epoch would
             # be taken for the latest by the next call.
-            if field in versions:
-                yield [("HDEL", person, field)]
+            gone = [*erased, *({field} & versions.keys())]
+        else:
+            newest = _begun_anew(newest_of(versions.items()), erased_ms)
+            # With nothing to fold the newest comes under this epoch all the same: an owner before
+            # may still be at work on its own field, and another one remove it.
+            changed = apply(newest, erased_ms) or newest
+            if changed is not None and changed != versions.get(field):
+                seen_ms = yield from _write(keys, settled, own.node, field, changed)
+                erased_ms = max(erased_ms, seen_ms)
+                if seen_ms < 0 or own.field(erased_ms) != field:
+                    continue
+                gone = [name for name in versions if name != field]
+        if gone:
+            yield [("HDEL", keys.person(settled.root), *gone)]
+        if not erased:
             return settled.root
-        newest = max(versions.values(), key=decode_watermark, default=None)
-        # With nothing to fold the newest comes under this epoch all the same: an owner before may
-        # still be at work on its own field, and another one remove it.
-        changed = apply(newest) or newest
-        if changed is None or changed == versions.get(field):
-            return settled.root
-        _, splits, entry = yield [
-            ("HSET", person, field, changed),
-            ("HGET", person, "g"),
-            ("GET", keys.parent(settled.root)),
-        ]
-        if _is_root(entry) and int(splits or 0) == settled.splits:
-            older = [name for name in versions if name != field]
-            if older:
-                yield [("HDEL", person, *older)]
-            return settled.root
-        yield [_drop(keys, settled.root, node, field)]
+        # A merge may have carried away what is erased, just before it was removed: look again.
+
+
+def _write(keys: Keys, settled: Settled, node: NodeId, field: bytes, value: bytes) -> Steps[int]:
+    """Writes a field; returns when the node was erased, or -1 where the person is not there now."""
+    _, splits, entry, own = yield [
+        ("HSET", keys.person(settled.root), field, value),
+        ("HGET", keys.person(settled.root), "g"),
+        ("GET", keys.parent(settled.root)),
+        ("GET", keys.parent(node)),
+    ]
+    if _is_root(entry) and int(splits or 0) == settled.splits:
+        return erased_in(own)
+    yield [_drop(keys, settled.root, node, field)]
+    return -1
+
+
+def _begun_anew(newest: tuple[bytes, bytes] | None, erased_ms: int) -> bytes | None:
+    """What new records are folded into: of a field of before an erasure only the watermark."""
+    if newest is None:
+        return None
+    name, value = newest
+    if _erased_before(name) == erased_ms:
+        return value
+    return _blank(decode_watermark(value))
+
+
+def _blank(watermark: int) -> bytes:
+    return _encode_blank(_Watermarked(watermark))
 
 
 def _drop(keys: Keys, root: NodeId, node: NodeId, field: bytes) -> Command:
@@ -190,3 +272,8 @@ def _is_root(entry: bytes | None) -> bool:
 
 def _epoch_of(field: bytes) -> int:
     return int(field.rpartition(b"@")[2])
+
+
+def _erased_before(field: bytes) -> int:
+    """The erasure, Unix ms, after which a field was begun; 0 if there was none."""
+    return _epoch_of(field) >> EPOCH_BITS

@@ -7,8 +7,8 @@ import msgspec
 
 from models.commands import Steps
 from models.event_base import MAX_TIME_MS
-from models.evidence import DEFAULT_LIMITS, Evidence, Limits, Pair, Verdict, encode_evidence
-from models.forest import Settled
+from models.evidence import DEFAULT_LIMITS, Evidence, Limits, Verdict, encode_evidence
+from models.forest import Settled, erased_in
 from models.identifiers import NodeId
 from models.identity import join
 from models.keys import Keys
@@ -16,7 +16,7 @@ from models.splits import Resettled, resettle
 
 __all__ = ["LinkResult", "Linked", "judge", "link"]
 
-LinkResult = Literal["linked", "known", "refused", "rejected"]
+LinkResult = Literal["linked", "known", "refused", "rejected", "erased"]
 
 
 class Linked(msgspec.Struct, frozen=True):
@@ -25,7 +25,8 @@ class Linked(msgspec.Struct, frozen=True):
     Attributes:
         result: ``linked`` when two persons became one, ``known`` when they were one already,
             ``refused`` when all evidence around speaks against it or it is quarantined,
-            ``rejected`` when somebody has decided that it is wrong.
+            ``rejected`` when somebody has decided that it is wrong, ``erased`` when the evidence
+            is not newer than the erasure of one of the two.
         resettled: what changed around it, where it was contested.
     """
 
@@ -52,24 +53,63 @@ def link(
         next_token: gives a token that was never used before.
         limits: the blast radius.
     """
-    encoded = encode_evidence(evidence)
-    links = yield [
-        ("FCALL", "kinbid_v1_witness", 1, keys.evidence(one), other, encoded, limits.links(one))
-        for one, other in ((a, b), (b, a))
-    ]
-    if min(links) < 0:
-        return Linked("rejected")
-    is_heavy = links[0] > limits.links(a) or links[1] > limits.links(b)
-    if is_heavy or evidence.confidence < limits.min_confidence:
-        return (yield from _resettled(keys, (a, b), limits, next_token))
-    result, settled = yield from join(
-        keys, a, b, next_token, is_crm_merge=evidence.kind == "crm_merge"
-    )
-    if result == "withdrawn":
-        return Linked("rejected")
-    if settled is None or _needs_a_look(settled, limits):
-        return (yield from _resettled(keys, (a, b), limits, next_token))
-    return Linked("linked" if result == "joined" else "known")
+    is_soft = evidence.confidence < limits.min_confidence
+    while True:
+        witnessed = yield from _witness(keys, a, b, evidence, limits)
+        if isinstance(witnessed, str):
+            return Linked(witnessed)
+        if not witnessed and not is_soft:
+            result, settled = yield from join(
+                keys, a, b, next_token,
+                told_ms=evidence.time_ms, is_crm_merge=evidence.kind == "crm_merge",
+            )  # fmt: skip
+            if result == "withdrawn":
+                continue
+            if settled is not None and not _needs_a_look(settled, limits):
+                return Linked("linked" if result == "joined" else "known")
+        done = yield from resettle(keys, a, limits, next_token)
+        if any(person.issuperset((a, b)) for person in done.plan.persons):
+            return Linked("linked", done)
+        # Erased meanwhile, what was just kept has to go again.
+        erased_ms = yield from _erased_ms(keys, a, b)
+        if evidence.time_ms > erased_ms:
+            return Linked("refused", done)
+
+
+def _witness(
+    keys: Keys, a: NodeId, b: NodeId, evidence: Evidence, limits: Limits
+) -> Steps[Literal["rejected", "erased"] | bool]:
+    """Keeps evidence under both nodes; whether one has too many links now, or why not kept."""
+    encoded, both = encode_evidence(evidence), ((a, b), (b, a))
+    while True:
+        erased_ms = yield from _erased_ms(keys, a, b)
+        if evidence.time_ms <= erased_ms:
+            # Somebody may have kept it at one of the two, an instant before the other was erased.
+            yield [
+                ("FCALL", "kinbid_v1_disown", 1, keys.evidence(one), other, erased_ms)
+                for one, other in both
+            ]
+            return "erased"
+        links = yield [
+            ("FCALL", "kinbid_v1_witness", 2, keys.evidence(one), keys.parent(one),
+             other, encoded, limits.links(one), erased_ms)
+            for one, other in both
+        ]  # fmt: skip
+        if ERASED_MEANWHILE in links:
+            continue
+        if REJECTED in links:
+            return "rejected"
+        return bool(links[0] > limits.links(a) or links[1] > limits.links(b))
+
+
+def _erased_ms(keys: Keys, a: NodeId, b: NodeId) -> Steps[int]:
+    """Until when nothing counts that was told of the pair, Unix ms; 0 if neither was erased."""
+    entries = yield [("GET", keys.parent(node)) for node in (a, b)]
+    return max(map(erased_in, entries))
+
+
+REJECTED: Final = -1
+ERASED_MEANWHILE: Final = -2
 
 
 def judge(
@@ -99,11 +139,3 @@ WEAKEST: Final = encode_evidence(Evidence("call_session", MAX_TIME_MS))
 
 def _needs_a_look(settled: Settled, limits: Limits) -> bool:
     return settled.is_contested or len(settled.members) > limits.person_ids
-
-
-def _resettled(
-    keys: Keys, pair: Pair, limits: Limits, next_token: Callable[[], str]
-) -> Steps[Linked]:
-    done = yield from resettle(keys, pair[0], limits, next_token)
-    is_one = any(person.issuperset(pair) for person in done.plan.persons)
-    return Linked("linked" if is_one else "refused", done)

@@ -9,7 +9,7 @@ Fields: ``l:LEASE@EXPIRES_MS`` a lease as it was told, ``c:CALL`` a call's start
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -27,6 +27,7 @@ __all__ = [
     "Dialled",
     "NumberBook",
     "entry_of",
+    "fields_about",
     "link_mark",
     "read_book",
 ]
@@ -92,6 +93,17 @@ def entry_of(event: Call | NumberLease) -> tuple[bytes, bytes]:
 def link_mark(session: NodeId, call_id: str) -> bytes:
     """The field that says: this call's caller is about to be linked to that session."""
     return f"j:{session}@{call_id}".encode()
+
+
+def fields_about(fields: dict[bytes, bytes], nodes: Collection[NodeId]) -> Iterator[bytes]:
+    """The fields of a number's hash that name one of ``nodes``."""
+    for name, value in fields.items():
+        if (
+            (name[:2] == b"l:" and _decode_lease(value).session in nodes)
+            or (name[:2] == b"c:" and _decode_dialled(value).caller in nodes)
+            or (name[:2] == b"j:" and name[2:].decode().partition("@")[0] in nodes)
+        ):
+            yield name
 
 
 def read_book(fields: dict[bytes, bytes], now_ms: int, grace_ms: int = GRACE_MS) -> NumberBook:

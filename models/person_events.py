@@ -5,11 +5,22 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta
 
 from models.errors import EventError
-from models.event_base import Advertiser, Channel, EventRecord, Label, Name, Text, check_date
+from models.event_base import (
+    Advertiser,
+    Channel,
+    EventRecord,
+    Label,
+    Name,
+    Text,
+    check_date,
+    check_node,
+)
+from models.identifiers import NodeId
 
 __all__ = [
     "ACTIONS",
     "PURPOSES",
+    "AccountErased",
     "Action",
     "CardContact",
     "Consent",
@@ -124,3 +135,17 @@ class TraitTold(EventRecord, frozen=True, kw_only=True, tag="trait"):
     name: Name
     value: Text
     trust: Annotated[int, Meta(ge=0, le=100)] = 30
+
+
+class AccountErased(EventRecord, frozen=True, kw_only=True, tag="account_erased"):
+    """``account`` was erased, and nothing about it counts up to the event's time.
+
+    ``kinbid erase`` tells it to every identifier that the account was seen with.
+    """
+
+    channel: Channel = "crm"
+    account: NodeId
+
+    def check(self) -> None:
+        """Raises EventError where the account is not a hashed identifier."""
+        check_node("account", self.account)

@@ -12,7 +12,7 @@ from models.consents import is_withdrawn
 from models.facets import Facet, decode_facet, merge
 from models.forest import FROZEN_SECONDS, Settled, members_of, settle
 from models.identifiers import NodeId
-from models.identity import decode_watermark
+from models.identity import newest_of
 from models.interests import NEVER, cart_items, owned_items
 from models.keys import Keys
 from models.purchases import Totals, totals
@@ -119,20 +119,21 @@ SEEN_KINDS: Final = ("s", "v", "c")
 
 
 def newest_fields(settled: Settled, kind: bytes) -> dict[NodeId, bytes]:
-    """Per member the field with the highest watermark: ``kind`` is ``f`` or ``c``."""
+    """Per member the field that counts: ``kind`` is ``f`` or ``c``."""
     members = members_of(settled.root, settled.fields)
-    newest: dict[NodeId, bytes] = {}
+    newest: dict[NodeId, tuple[bytes, bytes]] = {}
     prefix = kind + b":"
-    for name, value in settled.fields.items():
+    for version in settled.fields.items():
+        name = version[0]
         if not name.startswith(prefix):
             continue
         node = NodeId(name[2 : name.rindex(b"@")].decode())
         if node not in members:
             continue
-        known = newest.setdefault(node, value)
-        if known is not value and decode_watermark(value) > decode_watermark(known):
-            newest[node] = value
-    return newest
+        known = newest.setdefault(node, version)
+        if known is not version:
+            newest[node] = newest_of((known, version)) or known
+    return {node: value for node, (_, value) in newest.items()}
 
 
 def person_of(settled: Settled) -> tuple[Facet, CapLedger]:

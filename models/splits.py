@@ -23,7 +23,7 @@ from models.evidence import (
     decode_evidence,
     pair_of,
 )
-from models.forest import Settled, find, forget, rank, settle
+from models.forest import Settled, erased_in, find, forget, rank, settle
 from models.identifiers import NodeId
 from models.identity import join
 from models.keys import Keys
@@ -83,6 +83,7 @@ def survey(keys: Keys, start: NodeId, limits: Limits) -> Steps[Survey]:
     edges: dict[Pair, Edge] = {}
     noted: dict[Pair, Reason] = {}
     overloaded: set[NodeId] = set()
+    erased_ms: dict[NodeId, int] = {}
     seen: set[NodeId] = set()
     fresh = [start]
     while fresh and len(seen) < MOST_NODES:
@@ -93,8 +94,13 @@ def survey(keys: Keys, start: NodeId, limits: Limits) -> Steps[Survey]:
                 settled = yield from settle(keys, node)
                 persons[settled.root] = settled
                 todo += settled.members
-        replies = yield [("HGETALL", keys.evidence(node)) for node in fresh]
-        for node, reply in zip(fresh, replies, strict=True):
+        replies = yield [
+            *(("HGETALL", keys.evidence(node)) for node in fresh),
+            *(("GET", keys.parent(node)) for node in fresh),
+        ]
+        held, entries = replies[: len(fresh)], replies[len(fresh) :]
+        for node, reply, entry in zip(fresh, held, entries, strict=True):
+            erased_ms[node] = erased_in(entry)
             known = _edges_of(node, fields_of(reply), noted)
             standing = {pair for pair, edge in known.items() if edge.verdict != "rejected"}
             if len(standing) > limits.links(node):
@@ -108,7 +114,13 @@ def survey(keys: Keys, start: NodeId, limits: Limits) -> Steps[Survey]:
             ]
         fresh = [node for node in dict.fromkeys(todo) if node not in seen]
     nodes = {node for settled in persons.values() for node in settled.members}
-    within = {pair: edge for pair, edge in edges.items() if nodes.issuperset(pair)}
+    # What was kept of an erased identifier's links is as if it had never been seen.
+    within = {
+        pair: edge
+        for pair, edge in edges.items()
+        if nodes.issuperset(pair)
+        and edge.evidence.time_ms > max(erased_ms.get(node, 0) for node in pair)
+    }
     noted = {pair: reason for pair, reason in noted.items() if pair in within}
     return Survey(persons, within, noted, frozenset(overloaded))
 
@@ -205,8 +217,11 @@ def _apply(
     root_of = {node: root for root, one in around.persons.items() for node in one.members}
     for a, b in plan.joins:
         if changed or root_of[a] != root_of[b]:
-            merge = around.edges[a, b].evidence.kind == "crm_merge"
-            result, _ = yield from join(keys, a, b, next_token, is_crm_merge=merge, is_forced=True)
+            evidence = around.edges[a, b].evidence
+            result, _ = yield from join(
+                keys, a, b, next_token,
+                told_ms=evidence.time_ms, is_crm_merge=evidence.kind == "crm_merge", is_forced=True,
+            )  # fmt: skip
             changed |= result != "known"
     return changed
 

@@ -78,6 +78,11 @@ class Topics:
         value="models.link_records.VerdictRecord, JSON",
         partitions=1, cleanup="compact", retention_ms=None,
     )  # fmt: skip
+    ERASURES: Final = Topic(
+        suffix="erasures.v1", key="node id",
+        value="models.erasure_records.ErasureRecord, JSON",
+        partitions=1, cleanup="compact", retention_ms=None,
+    )  # fmt: skip
 
 
 ALL_TOPICS: Final = (
@@ -90,4 +95,5 @@ ALL_TOPICS: Final = (
     Topics.EVIDENCE,
     Topics.QUARANTINE,
     Topics.VERDICTS,
+    Topics.ERASURES,
 )

@@ -30,6 +30,7 @@ from streams.dead_letters import DeadLetters
 from streams.firehose import Firehose
 from streams.metrics import Metrics
 from streams.stages.offers import OfferGate
+from streams.suppression import suppress
 
 __all__ = ["run"]
 
@@ -61,6 +62,7 @@ async def _main(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) 
     metrics = Metrics()
     redis = link_to(settings.redis_url, name="kinbid-streams")
     await redis.connect()
+    logger.info("erased_known", extra={"identifiers": await suppress(settings, redis)})
     owner = settings.owner
     producer = await kafka.producer(settings)
     consumer = await kafka.consumer(settings, group=f"{owner}.streams")

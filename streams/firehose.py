@@ -247,8 +247,10 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         verdicts: list[VerdictRecord] = []
         refused: list[Refused] = []
         for record in records:
+            if record.value is None:
+                continue  # removed, as one of the pair was erased
             try:
-                verdicts.append(decode_verdict(record.key, record.value or b""))
+                verdicts.append(decode_verdict(record.key, record.value))
             except EventError as error:
                 refused.append(Refused(record.offset, record.key, record.value, str(error)))
         await self._bury(partition, refused)

@@ -6,7 +6,7 @@ the same changes again until both know, and none afterwards.
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from models.commands import Steps
 from models.evidence import Edge, Evidence, Pair, Reason, decode_evidence
@@ -35,6 +35,9 @@ __all__ = ["LinkLedger", "known_evidence"]
 class LinkLedger:
     """Keeps evidence and quarantine in Kafka, and carries verdicts out."""
 
+    TOPICS: Final = (Topics.EVIDENCE, Topics.QUARANTINE, Topics.VERDICTS)
+    """Where pairs are kept."""
+
     def __init__(
         self,
         settings: Settings,
@@ -43,6 +46,7 @@ class LinkLedger:
         metrics: Metrics,
         next_token: Callable[[], str],
     ) -> None:
+        self._settings = settings
         self._keys = Keys(settings.owner)
         self._limits = settings.limits
         self._evidence = Topics.EVIDENCE.name(settings.owner)
@@ -71,7 +75,7 @@ class LinkLedger:
         if pairs:
             known = await self._redis.run(known_evidence(self._keys, pairs))
             await self._send(self._evidence, {pair: _record(pair, known[pair]) for pair in known})
-        await self._tell(changed, edges)
+        await self.tell(changed, edges)
 
     async def judge(self, verdicts: Sequence[VerdictRecord]) -> None:
         """Carries verdicts out in their order, each to its end.
@@ -85,12 +89,26 @@ class LinkLedger:
                 judge(self._keys, one.a, one.b, one.verdict, self._next_token, limits=self._limits)
             )
             await self._redis.run(publish_all(self._keys, done.persons))
-            await self._tell(done.changed, done.edges)
+            await self.tell(done.changed, done.edges)
             self._metrics.verdicts.labels(one.verdict).inc()
 
-    async def _tell(
-        self, changed: Mapping[Pair, Reason | None], edges: Mapping[Pair, Edge]
-    ) -> None:
+    async def forget(self, pairs: Collection[Pair]) -> None:
+        """Removes what Kafka keeps of pairs of which one is erased.
+
+        Raises:
+            KafkaError: Kafka does not take it.
+        """
+        owner = self._settings.owner
+        for topic in self.TOPICS:
+            await self._send(topic.name(owner), dict.fromkeys(pairs))
+
+    async def tell(self, changed: Mapping[Pair, Reason | None], edges: Mapping[Pair, Edge]) -> None:
+        """Tells Kafka of refusals that are new or over, and notes that it has been told.
+
+        Raises:
+            KafkaError: Kafka does not take them.
+            RedisDownError: the same of Redis.
+        """
         if not changed:
             return
         now_ms = clock.now_ms()

@@ -5,7 +5,7 @@ by side. A second round publishes each touched person's bid view once per batch.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal, TypeAlias, cast
 
 import msgspec
@@ -13,7 +13,14 @@ import msgspec
 from models.caps import CapLedger, decode_ledger, encode_ledger, fold_outcome
 from models.commands import Steps
 from models.errors import EventError
-from models.events import Billing, Event, Outcome, decode_event, decode_outcome
+from models.events import (
+    AccountErased,
+    Billing,
+    Event,
+    Outcome,
+    decode_event,
+    decode_outcome,
+)
 from models.evidence import (
     DEFAULT_LIMITS,
     Evidence,
@@ -24,7 +31,6 @@ from models.evidence import (
     pair_of,
 )
 from models.facets import Facet, decode_facet, encode_facet, fold_event
-from models.forest import find
 from models.identifiers import NodeId
 from models.identity import fold
 from models.keys import Keys
@@ -107,6 +113,10 @@ class KnownLinks:
             self._pairs.clear()
         self._pairs[pair] = evidence
 
+    def forget(self, pair: tuple[NodeId, NodeId]) -> None:
+        """Forgets a pair of which one was erased."""
+        self._pairs.pop(pair, None)
+
     def clear(self) -> None:
         """Forgets all, for a Redis that may have forgotten too."""
         self._pairs.clear()
@@ -153,24 +163,16 @@ def digest_events(
     next_token: Callable[[], str],
     limits: Limits = DEFAULT_LIMITS,
 ) -> Steps[Touched]:
-    """Folds one identifier's events and makes the links that they are evidence of."""
-    is_view_new = True
+    """Makes the links that one identifier's events are evidence of, and folds them.
 
-    def apply(encoded: bytes | None) -> bytes | None:
-        nonlocal is_view_new
-        before = facet = Facet() if encoded is None else decode_facet(encoded)
-        for offset, event in entries:
-            if offset > facet.watermark:
-                facet = fold_event(facet, event, offset)
-        # The first offset tells: the entries rise.
-        is_all_new = encoded is not None and entries[0][0] > before.watermark
-        is_view_new = not (is_all_new and is_seen_alike(before, facet))
-        return None if facet.watermark == before.watermark else encode_facet(facet)
-
-    root = yield from fold(keys, node, "f", epoch, apply)
+    Links come first: what an event says of somebody who was erased since is not to be folded.
+    """
     links: list[Linked] = []
     pairs: list[Pair] = []
-    for _, event in entries:
+    erased: defaultdict[int, set[NodeId]] = defaultdict(set)
+    for offset, event in entries:
+        if isinstance(event, AccountErased):
+            known.forget((node, event.account))
         for other in event.ids[1:]:
             evidence = Evidence(
                 kind_of(cast("str", event.__struct_config__.tag)), event.event_time_ms
@@ -178,12 +180,45 @@ def digest_events(
             encoded = encode_evidence(evidence)
             if other == node or known.holds((node, other), encoded):
                 continue
-            links.append((yield from link(keys, node, other, evidence, next_token, limits=limits)))
+            made = yield from link(keys, node, other, evidence, next_token, limits=limits)
+            if made.result == "erased":
+                erased[offset].add(other)
+            else:
+                known.add((node, other), encoded)
+            links.append(made)
             pairs.append(pair_of(node, other))
-            known.add((node, other), encoded)
-    if links:
-        root = yield from find(keys, node)
+    if erased:
+        entries = _without_erased(entries, erased)
+    is_view_new = True
+
+    def apply(encoded: bytes | None, erased_ms: int) -> bytes | None:
+        nonlocal is_view_new
+        before = facet = Facet() if encoded is None else decode_facet(encoded)
+        for offset, event in entries:
+            if offset > facet.watermark:
+                facet = (
+                    fold_event(facet, event, offset)
+                    if event.event_time_ms > erased_ms
+                    else msgspec.structs.replace(facet, watermark=offset)
+                )
+        # The first offset tells: the entries rise.
+        is_all_new = encoded is not None and entries[0][0] > before.watermark
+        is_view_new = not (is_all_new and is_seen_alike(before, facet))
+        return None if facet.watermark == before.watermark else encode_facet(facet)
+
+    root = yield from fold(keys, node, "f", epoch, apply)
     return Touched(node, root, tuple(links), tuple(pairs), is_view_new or bool(links))
+
+
+def _without_erased(entries: Sequence[Entry], erased: Mapping[int, set[NodeId]]) -> list[Entry]:
+    return [
+        (offset, msgspec.structs.replace(event, ids=_others(event.ids, erased.get(offset, set()))))
+        for offset, event in entries
+    ]
+
+
+def _others(ids: tuple[NodeId, ...], erased: set[NodeId]) -> tuple[NodeId, ...]:
+    return tuple(node for node in ids if node not in erased)
 
 
 def digest_outcomes(
@@ -192,13 +227,17 @@ def digest_outcomes(
     """Folds one identifier's notices into its cap ledger."""
     is_view_new = True
 
-    def apply(encoded: bytes | None) -> bytes | None:
+    def apply(encoded: bytes | None, erased_ms: int) -> bytes | None:
         nonlocal is_view_new
         ledger = CapLedger() if encoded is None else decode_ledger(encoded)
         before = ledger.watermark
         for offset, outcome in entries:
             if offset > ledger.watermark:
-                ledger = fold_outcome(ledger, outcome, offset)
+                ledger = (
+                    fold_outcome(ledger, outcome, offset)
+                    if outcome.notice_time_ms > erased_ms
+                    else msgspec.structs.replace(ledger, watermark=offset)
+                )
         # A win moves no cap and no spend.
         is_view_new = entries[0][0] <= before or any(isinstance(o, Billing) for _, o in entries)
         return None if ledger.watermark == before else encode_ledger(ledger)

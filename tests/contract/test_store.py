@@ -1,16 +1,16 @@
 """The store in memory and a real Redis give the same replies and come to the same state."""
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from models.caps import CapLedger, Reservation, decode_ledger, encode_ledger, encode_reservations
 from models.commands import Command, Steps
-from models.evidence import Evidence
+from models.event_base import MAX_TIME_MS
+from models.evidence import Evidence, encode_evidence
 from models.identifiers import NodeId
-from models.identity import fold
+from models.identity import Apply, fold
 from models.keys import Keys
 from models.links import Linked, link
 from models.profile import publish
@@ -231,31 +231,84 @@ def test_a_split_of_the_past_leads_nobody_who_is_being_split_again(store: Store)
 EVIDENCE = KEYS.evidence(NODE)
 
 
-def witness(other: str, evidence: str, most: int = 2) -> Command:
-    return call("witness", [EVIDENCE], other, evidence, most)
+def told(time_ms: int) -> bytes:
+    return encode_evidence(Evidence("sign_in", time_ms))
+
+
+def witness(other: str, time_ms: int, erased_ms: int = 0) -> Command:
+    return call("witness", [EVIDENCE, PARENT], other, told(time_ms), 2, erased_ms)
 
 
 def test_witness_keeps_the_smallest_and_counts_links(store: Store) -> None:
-    assert ask(store, witness("a", "5"), witness("a", "7"), witness("a", "3")) == [1, 1, 1]
-    assert ask(store, witness("b", "1")) == [2]
-    assert fields(store, EVIDENCE) == {b"e:a": b"3", b"e:b": b"1"}
+    assert ask(store, witness("a", 5), witness("a", 7), witness("a", 3)) == [1, 1, 1]
+    assert ask(store, witness("b", 1)) == [2]
+    assert fields(store, EVIDENCE) == {b"e:a": told(3), b"e:b": told(1)}
 
 
 def test_an_identifier_with_too_many_links_keeps_no_more_of_them(store: Store) -> None:
-    replies = ask(store, *[witness(name, "1") for name in "abcdeabc"])
+    replies = ask(store, *[witness(name, 1) for name in "abcdeabc"])
     assert replies == [1, 2, 3, 4, 4, 3, 3, 3]
     assert fields(store, EVIDENCE).keys() == {b"e:a", b"e:b", b"e:c"}
 
 
 def test_a_rejected_link_stays_so_and_comes_back_with_its_earliest_evidence(store: Store) -> None:
-    ask(store, witness("a", "5"), call("judge", [EVIDENCE], "a", "rejected", "9"))
-    assert fields(store, EVIDENCE) == {b"x:a": b"rejected@5"}
-    assert ask(store, witness("a", "3"), witness("a", "6")) == [-1, -1]
-    ask(store, call("judge", [EVIDENCE], "a", "approved", "9"))
-    assert fields(store, EVIDENCE) == {b"x:a": b"approved", b"e:a": b"3"}
-    assert ask(store, witness("a", "4")) == [2]
-    ask(store, call("judge", [EVIDENCE], "b", "rejected", "9"))
-    assert fields(store, EVIDENCE)[b"x:b"] == b"rejected@9"
+    ask(store, witness("a", 5), call("judge", [EVIDENCE], "a", "rejected", told(9)))
+    assert fields(store, EVIDENCE) == {b"x:a": b"rejected@" + told(5)}
+    assert ask(store, witness("a", 3), witness("a", 6)) == [-1, -1]
+    ask(store, call("judge", [EVIDENCE], "a", "approved", told(9)))
+    assert fields(store, EVIDENCE) == {b"x:a": b"approved", b"e:a": told(3)}
+    assert ask(store, witness("a", 4)) == [2]
+    ask(store, call("judge", [EVIDENCE], "b", "rejected", told(9)))
+    assert fields(store, EVIDENCE)[b"x:b"] == b"rejected@" + told(9)
+
+
+def test_an_erased_identifier_keeps_no_evidence_that_is_not_newer(store: Store) -> None:
+    ask(store, witness("a", 5), call("erase", [PARENT], 5))
+    assert ask(store, witness("a", 3), witness("a", 5), witness("a", 7)) == [-2, -2, 1]
+    assert fields(store, EVIDENCE) == {b"e:a": told(7)}
+
+
+def test_evidence_about_an_erased_other_counts_as_none(store: Store) -> None:
+    ask(store, witness("a", 5))
+    assert ask(store, witness("a", 7, erased_ms=6)) == [1]
+    assert fields(store, EVIDENCE) == {b"e:a": told(7)}
+
+
+def test_disown_forgets_old_evidence_verdicts_and_notes(store: Store) -> None:
+    without = encode_evidence(Evidence("call_session", MAX_TIME_MS))
+    ask(store, witness("a", 5), ("HSET", EVIDENCE, "s:a", "weak", "x:a", "approved"))
+    ask(store, witness("b", 7), call("judge", [EVIDENCE], "c", "approved", without))
+    ask(store, *(call("disown", [EVIDENCE], name, 6) for name in "abc"))
+    assert fields(store, EVIDENCE) == {b"e:b": told(7)}
+
+
+@pytest.mark.parametrize("entry", [None, ",3", f">{THIRD}", f">{THIRD},3", "!3@t1"])
+def test_an_erasure_stands_behind_the_entry_and_only_rises(store: Store, entry: str | None) -> None:
+    if entry is not None:
+        ask(store, ("SET", PARENT, entry))
+    erasures = [call("erase", [PARENT], ms) for ms in (7, 5, 7, 9)]
+    assert ask(store, *erasures) == [1, 0, 0, 1]
+    assert ask(store, ("GET", PARENT)) == [f"{entry or ',0'}^9".encode()]
+
+
+def test_an_erasure_outlives_merges_and_splits(store: Store) -> None:
+    ask(store, call("erase", [PARENT], 7), call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 0, 0))
+    assert ask(store, ("GET", PARENT)) == [f">{THIRD},0^7".encode()]
+    view = KEYS.bid_view(NODE)
+    assert ask(store, call("repoint", [PARENT, view], NODE, THIRD, 1, "t2")) == [1]
+    assert ask(store, ("GET", PARENT)) == [f">{THIRD},1^7".encode()]
+    assert ask(store, call("repoint", [PARENT, view], NODE, NODE, 2, "t3")) == [1]
+    assert ask(store, ("GET", PARENT)) == [b",2^7"]
+    ask(store, ("HSET", PERSON, "g", 2))
+    frozen = KEYS.frozen_person(NODE, "t4"), KEYS.frozen_bid_view(NODE, "t4")
+    close = call("close", [PARENT, PERSON, frozen[0], view, frozen[1]], NODE, "t4", "", 2, 60)
+    assert ask(store, close) == [1]
+    assert ask(store, ("GET", PARENT)) == [b"!3@t4^7"]
+    born = call("born", [PARENT, PERSON, view], "t4", f"{NODE}|{NODE}", 3, f"t4/{NODE}")
+    other = call("born", [PARENT, PERSON, view], "t5", f"{NODE}|{NODE}", 3, f"t5/{NODE}")
+    assert ask(store, other, born) == [0, 1]
+    assert ask(store, call("repoint", [PARENT, view], NODE, NODE, 3, "t4")) == [1]
+    assert ask(store, ("GET", PARENT)) == [b",3^7"]
 
 
 def test_drain_links_and_freezes_and_only_once(store: Store) -> None:
@@ -492,8 +545,8 @@ def state_after(store: Store, seed: int) -> dict[str, Any]:
     return found
 
 
-def one_more(offset: int) -> Callable[[bytes | None], bytes]:
-    def apply(encoded: bytes | None) -> bytes:
+def one_more(offset: int) -> Apply:
+    def apply(encoded: bytes | None, _: int) -> bytes:
         ledger = CapLedger() if encoded is None else decode_ledger(encoded)
         impressions = {**ledger.campaigns.get("C", {}), f"n{offset}": offset + 1}
         return encode_ledger(CapLedger(offset, {"C": impressions}))

@@ -213,8 +213,17 @@ def _is_root(store: MemoryStore, key: bytes) -> bool:
 
 
 def _splits_of(entry: bytes) -> int:
-    found = re.search(rb",(\d+)$", entry)
+    found = re.search(rb",(\d+)", entry)
     return int(found[1]) if found else 0
+
+
+def _erasure_in(entry: bytes | None) -> bytes:
+    found = re.search(rb"\^\d+$", entry or b"")
+    return found[0] if found else b""
+
+
+def _erased_ms(entry: bytes | None) -> int:
+    return int(_erasure_in(entry)[1:] or 0)
 
 
 def _is_same(store: MemoryStore, person: bytes, splits: bytes) -> bool:
@@ -302,7 +311,8 @@ def _close(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
         return 0
     if any(name.startswith(b"m:") for name in store.hash(person)):
         return 2
-    store.data[parent] = b"!%d@%b" % (int(splits) + 1, token)
+    erasure = _erasure_in(store.string(parent))
+    store.data[parent] = b"!%d@%b%b" % (int(splits) + 1, token, erasure)
     _freeze(store, person, frozen_person)
     store.set_fields(frozen_person, {b">": token, b"k:" + root: b"1", b"plan": plan})
     store.expiring[frozen_person] = int(seconds)
@@ -323,7 +333,7 @@ def _calm(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
 def _is_led(entry: bytes, splits: bytes, token: bytes) -> bool:
     """Whether the split has been carried out at a node, or another one since."""
     if entry.startswith(b"!"):
-        return entry != b"!%b@%b" % (splits, token)
+        return entry.partition(b"^")[0] != b"!%b@%b" % (splits, token)
     return _splits_of(entry) >= int(splits)
 
 
@@ -342,19 +352,37 @@ def _born(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
 def _repoint(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     parent, view = keys
     node, top, splits, token = args
-    if _is_led(store.string(parent) or b"", splits, token):
+    entry = store.string(parent) or b""
+    if _is_led(entry, splits, token):
         return 0
+    led = b",%b%b" % (splits, _erasure_in(entry))
     if node == top:
-        store.data[parent] = b"," + splits
+        store.data[parent] = led
         return 1
-    store.data[parent] = b">%b,%b" % (top, splits)
+    store.data[parent] = b">%b%b" % (top, led)
     if b">" in store.hash(view):
         store.set_fields(view, {b">": top})
     return 1
 
 
+def _erase(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    entry = store.string(keys[0]) or b",0"
+    if _erased_ms(entry) >= int(args[0]):
+        return 0
+    store.data[keys[0]] = b"%b^%b" % (entry.partition(b"^")[0], args[0])
+    return 1
+
+
+def _time_of(evidence: bytes) -> int:
+    told_ms = int(evidence.split(b"@")[1])
+    return told_ms if told_ms < 10**13 else 0
+
+
 def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     other, evidence, most = args[0], args[1], int(args[2])
+    erased_ms = _erased_ms(store.string(keys[1]))
+    if erased_ms > 0 and _time_of(evidence) <= erased_ms:
+        return -2
     fields = store.hash(keys[0])
     verdict = fields.get(b"x:" + other, b"")
     if verdict.startswith(b"rejected@"):
@@ -366,9 +394,19 @@ def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
         links = sum(name.startswith(b"e:") for name in fields)
     known = fields.get(b"e:" + other)
     links += known is None
-    if (known is not None and evidence < known) or (known is None and links <= most + 1):
+    is_void = known is not None and _time_of(known) <= max(erased_ms, int(args[3]))
+    is_better = known is not None and evidence < known
+    if is_void or is_better or (known is None and links <= most + 1):
         store.set_fields(keys[0], {b"e:" + other: evidence})
     return links
+
+
+def _disown(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    field = b"e:" + args[0]
+    known = store.hash(keys[0]).get(field)
+    if known is not None and _time_of(known) <= int(args[1]):
+        store.delete_fields(keys[0], [field])
+    return store.delete_fields(keys[0], [b"x:" + args[0], b"s:" + args[0]])
 
 
 def _shorten(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
@@ -449,7 +487,9 @@ FUNCTIONS: dict[str, Function] = {
     "kinbid_v1_calm": _calm,
     "kinbid_v1_born": _born,
     "kinbid_v1_repoint": _repoint,
+    "kinbid_v1_erase": _erase,
     "kinbid_v1_witness": _witness,
+    "kinbid_v1_disown": _disown,
     "kinbid_v1_judge": _judge,
     "kinbid_v1_shorten": _shorten,
     "kinbid_v1_publish": _publish,

@@ -1,14 +1,12 @@
 """Single steps of the protocol; all of their interleavings are in ``tests/simulation``."""
 
-from collections.abc import Callable
-
 import pytest
 
 from models.caps import CapLedger, decode_ledger, encode_ledger
 from models.evidence import Evidence, decode_evidence
 from models.forest import find, settle
 from models.identifiers import NodeId
-from models.identity import fold
+from models.identity import Apply, fold
 from models.keys import Keys
 from models.links import Linked, LinkResult, link
 from tests.fakes.memory_store import MemoryStore, run
@@ -52,8 +50,8 @@ class World:
         return self.store.hash(KEYS.person(node).encode())
 
 
-def adding(*offsets: int) -> Callable[[bytes | None], bytes | None]:
-    def apply(encoded: bytes | None) -> bytes | None:
+def adding(*offsets: int) -> Apply:
+    def apply(encoded: bytes | None, _: int) -> bytes | None:
         ledger = CapLedger() if encoded is None else decode_ledger(encoded)
         more = {f"n{offset}": 1 for offset in offsets if offset > ledger.watermark}
         if not more:
@@ -206,7 +204,7 @@ def test_a_stale_field_of_a_past_owner_is_its_own_to_remove(world: World) -> Non
 
 
 def test_identifiers_with_nothing_to_fold_leave_no_trace(world: World) -> None:
-    assert run(world.store, fold(KEYS, A, "f", 1, lambda _: None)) == A
+    assert run(world.store, fold(KEYS, A, "f", 1, lambda *_: None)) == A
     assert not world.store.data
 
 

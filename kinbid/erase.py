@@ -1,0 +1,253 @@
+"""``kinbid erase``: a person is forgotten, for good, and a certificate says what was done.
+
+First it is written down in Kafka, for every identifier of the person, that nothing up to a time
+counts any more; from then on no replay can bring them back. Whatever breaks off after that is
+finished by the same command again, by whichever identifier.
+"""
+
+import datetime as dt
+import uuid
+from collections.abc import Collection, Iterable
+from typing import Any, Final
+
+import msgspec
+
+from kinbid.owned import number_books
+from models.commands import Steps
+from models.erasure import Holding, begin_erasure, finish_erasure, holding
+from models.erasure_records import ErasureRecord, encode_erasure
+from models.errors import InvalidFieldError, KinbidError
+from models.events import AccountErased, encode
+from models.evidence import Pair
+from models.forest import settle
+from models.identifiers import NodeId, namespace_of, parse_identifier
+from models.keys import Keys
+from models.number_book import fields_about
+from models.topics import Topic, Topics
+from runtime import clock, kafka
+from runtime.pepper import pepper_of
+from runtime.redis_url import link_to
+from runtime.settings import Settings
+from streams.link_ledger import LinkLedger
+from streams.metrics import Metrics
+from streams.suppression import read_erasures
+
+__all__ = ["Certificate", "ErasedIdentifier", "erase_person", "held_of"]
+
+AHEAD_MS: Final = 5_000
+"""An erasure's time lies so far ahead that every record which is on its way now is older."""
+
+STAYS: Final = (
+    "events.v1, outcomes.v1: records under keyed hashes, until their retention ends; none counts",
+    "dead-letters.v1: what could not be read, for 30 days",
+    "Redis: copies of an earlier split of this person, for at most 7 days; nothing leads there",
+)
+
+
+class ErasedIdentifier(msgspec.Struct, frozen=True, kw_only=True):
+    """One identifier of a certificate, and what was held of it; ``links`` counts pairs."""
+
+    namespace: str
+    node: NodeId
+    events: int
+    orders: int
+    impressions: int
+    links: int
+
+
+class Certificate(msgspec.Struct, frozen=True, kw_only=True):
+    """What an erasure has touched.
+
+    Attributes:
+        id: of the erasure.
+        owner: whose data.
+        erased_up_to: nothing up to this time counts, UTC.
+        verified_at: when everything was read again and nothing was found, UTC.
+        identifiers: of the person, with what was held before.
+        told: identifiers that the person was seen with, which forget it.
+        number_entries: entries removed from the books of call numbers.
+        records: per compacted topic, how many records were written or removed.
+        stays: what is not removed, and why it does not matter.
+    """
+
+    id: str
+    owner: str
+    erased_up_to: str
+    verified_at: str
+    identifiers: tuple[ErasedIdentifier, ...]
+    told: int
+    number_entries: int
+    records: dict[str, int]
+    stays: tuple[str, ...] = STAYS
+
+
+async def held_of(settings: Settings, identifier: str) -> tuple[ErasedIdentifier, ...]:
+    """What an erasure of the person would remove; nothing is changed.
+
+    Raises:
+        KinbidError: the identifier cannot be read, or Redis or Kafka cannot be used.
+    """
+    async with _Eraser(settings) as eraser:
+        nodes = await eraser.nodes_of(_node(settings, identifier))
+        return tuple(map(_told_of, await eraser.holdings(nodes)))
+
+
+async def erase_person(settings: Settings, identifier: str) -> Certificate:
+    """Erases the person of an identifier, with all identifiers of theirs.
+
+    Raises:
+        KinbidError: the identifier cannot be read, Redis or Kafka cannot be used, or something
+            came back while it was done. The same command finishes what was begun.
+    """
+    async with _Eraser(settings) as eraser:
+        return await eraser.erase(await eraser.nodes_of(_node(settings, identifier)))
+
+
+def _node(settings: Settings, identifier: str) -> NodeId:
+    namespace, value = parse_identifier(identifier)
+    node = pepper_of(settings).node(namespace, value)
+    if node is None:
+        raise InvalidFieldError("identifier", identifier, "an identifier: it is a placeholder")
+    return node
+
+
+class _Eraser:
+    """Redis and Kafka for one erasure."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keys = Keys(settings.owner)
+        self._redis = link_to(settings.redis_url, name="kinbid-erase")
+        self._producer: Any = None
+        self._request = uuid.uuid4().hex
+        self._token_count = 0
+
+    async def __aenter__(self) -> "_Eraser":
+        await kafka.ensure_topics(self._settings)
+        await self._redis.connect()
+        try:
+            self._producer = await kafka.producer(self._settings)
+        except BaseException:
+            await self._redis.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._producer.stop()
+        await self._redis.close()
+
+    async def nodes_of(self, node: NodeId) -> list[NodeId]:
+        """The person's identifiers, and those of an erasure of it that broke off."""
+        members = set((await self._redis.run(settle(self._keys, node))).members)
+        erasures = await read_erasures(self._settings)
+        broken_off = {erasures[one].open_request for one in members & erasures.keys()} - {""}
+        members.update(one.node for one in erasures.values() if one.open_request in broken_off)
+        return sorted(members)
+
+    async def holdings(self, nodes: Iterable[NodeId]) -> list[Holding]:
+        """What is held of each."""
+        return await self._redis.run_all(holding(self._keys, node) for node in nodes)
+
+    async def erase(self, nodes: list[NodeId]) -> Certificate:
+        """Erases identifiers, and looks whether nothing is left."""
+        keys, limits = self._keys, self._settings.limits
+        before = await self.holdings(nodes)
+        newest_ms = max(held.newest_ms for held in before)
+        erased_ms = max(clock.now_ms() + AHEAD_MS, newest_ms)
+        await self._write(nodes, erased_ms, self._request)
+        pairs = await self._redis.run(begin_erasure(keys, nodes, erased_ms))
+        ledger = LinkLedger(
+            self._settings, self._producer, self._redis, Metrics(), self._next_token
+        )
+        await ledger.forget(pairs)
+        told = await self._tell(nodes, pairs, erased_ms)
+        entries = await self._clean_numbers(set(nodes))
+        resettled = await self._redis.run(
+            finish_erasure(keys, nodes, pairs, erased_ms, self._next_token, limits=limits)
+        )
+        for one in resettled:
+            await ledger.tell(one.changed, one.edges)
+        await self._write(nodes, erased_ms, "")
+        self._check(await self.holdings(nodes))
+        return Certificate(
+            id=self._request,
+            owner=self._settings.owner,
+            erased_up_to=_time(erased_ms),
+            verified_at=_time(clock.now_ms()),
+            identifiers=tuple(map(_told_of, before)),
+            told=told,
+            number_entries=entries,
+            records={
+                Topics.ERASURES.suffix: len(nodes),
+                **{topic.suffix: len(pairs) for topic in LinkLedger.TOPICS},
+            },
+        )
+
+    async def _write(self, nodes: Iterable[NodeId], erased_ms: int, request: str) -> None:
+        records = (
+            ErasureRecord(node=node, erased_ms=erased_ms, open_request=request) for node in nodes
+        )
+        await self._send(
+            Topics.ERASURES, ((one.node.encode(), encode_erasure(one)) for one in records)
+        )
+
+    async def _tell(
+        self, nodes: Collection[NodeId], pairs: Collection[Pair], erased_ms: int
+    ) -> int:
+        """Has the others' profiles forget who signed in there; returns how many others."""
+        told = [
+            AccountErased(
+                event_id=f"{self._request}/{one}/{other}", ids=(other,), event_time_ms=erased_ms,
+                account=one,
+            )
+            for pair in pairs
+            for one, other in (pair, pair[::-1])
+            if one in nodes and other not in nodes
+        ]  # fmt: skip
+        await self._send(Topics.EVENTS, ((one.ids[0].encode(), encode(one)) for one in told))
+        return len({one.ids[0] for one in told})
+
+    async def _send(self, topic: Topic, records: Iterable[tuple[bytes, bytes]]) -> None:
+        name = topic.name(self._settings.owner)
+        sent = [await self._producer.send(name, key=key, value=value) for key, value in records]
+        for one in sent:
+            await one
+
+    async def _clean_numbers(self, nodes: Collection[NodeId]) -> int:
+        removed = 0
+        async for book, fields in number_books(self._redis, self._keys):
+            about = list(fields_about(fields, nodes))
+            if about:
+                removed += await self._redis.run(_remove(book, about))
+        return removed
+
+    def _check(self, after: list[Holding]) -> None:
+        left = [namespace_of(held.node).name.lower() for held in after if not held.is_empty]
+        if left:
+            raise KinbidError(
+                f"something came back of {', '.join(left)} while it was erased: erase it again"
+            )
+
+    def _next_token(self) -> str:
+        self._token_count += 1
+        return f"{self._request}.{self._token_count:x}"
+
+
+def _remove(key: bytes, fields: list[bytes]) -> Steps[int]:
+    (removed,) = yield [("HDEL", key, *fields)]
+    return int(removed)
+
+
+def _told_of(held: Holding) -> ErasedIdentifier:
+    return ErasedIdentifier(
+        namespace=namespace_of(held.node).name.lower(),
+        node=held.node,
+        events=held.events,
+        orders=held.orders,
+        impressions=held.impressions,
+        links=len(held.linked),
+    )
+
+
+def _time(ms: int) -> str:
+    return dt.datetime.fromtimestamp(ms / 1000, tz=dt.UTC).isoformat(" ", "seconds")

@@ -1,0 +1,182 @@
+"""Erasing persons: what is known of their identifiers goes, and no record brings it back.
+
+An erasure has a time; nothing counts any more that is not newer. The time stands in the entry of
+the identifier itself (``^MS`` behind ``n:``, :mod:`models.forest`), which whoever folds its
+records or follows evidence about it reads anyway: it costs nothing where nobody was erased. Each
+step may be the last before a crash, and doing all of them again is harmless:
+
+1. *erase*: the time is written into every identifier's entry. Old records change nothing from
+   here on, and new ones go to fields under an epoch above all of before;
+2. *begin anew*: the fields of before are removed, and the bid view is written without them;
+3. *disown*: evidence is removed, first at the identifiers that it led to;
+4. *resettle*: the person falls into its identifiers, and others come together that only this
+   person kept apart.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from models.caps import CapLedger, decode_ledger
+from models.commands import Steps, fields_of
+from models.event_base import MAX_TIME_MS
+from models.evidence import DEFAULT_LIMITS, Limits, Pair, decode_evidence, pair_of
+from models.facets import Facet, decode_facet
+from models.forest import erased_in, find, settle
+from models.identifiers import NodeId
+from models.identity import erase_field
+from models.keys import Keys
+from models.profile import newest_fields, publish, publish_all
+from models.purchases import totals
+from models.splits import Resettled, resettle
+from models.units import SECOND_MS
+
+__all__ = ["Holding", "begin_erasure", "finish_erasure", "holding"]
+
+
+class Holding(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is held of one identifier.
+
+    Attributes:
+        node: the identifier.
+        events: those that its profile was made of.
+        orders: over all advertisers.
+        impressions: billed under it.
+        linked: identifiers that evidence, a verdict or a refusal connects it with.
+        others: further identifiers of its person.
+        newest_ms: no record of it that was folded is newer, Unix ms.
+        erased_ms: until when nothing of it counts, Unix ms; 0 if it was never erased.
+    """
+
+    node: NodeId
+    events: int
+    orders: int
+    impressions: int
+    linked: frozenset[NodeId]
+    others: int
+    newest_ms: int
+    erased_ms: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is known of it but that it was erased."""
+        known = self.events or self.orders or self.impressions or self.linked or self.others
+        return not known
+
+
+def holding(keys: Keys, node: NodeId) -> Steps[Holding]:
+    """Reads what is held of an identifier."""
+    settled = yield from settle(keys, node)
+    reply, entry = yield [("HGETALL", keys.evidence(node)), ("GET", keys.parent(node))]
+    links = fields_of(reply)
+    held = newest_fields(settled, b"f").get(node)
+    facet = Facet() if held is None else decode_facet(held)
+    held = newest_fields(settled, b"c").get(node)
+    ledger = CapLedger() if held is None else decode_ledger(held)
+    return Holding(
+        node=node,
+        events=sum(facet.counts.values()),
+        orders=sum(totals(one).order_count for one in facet.purchases.values()),
+        impressions=ledger.billed_count,
+        linked=frozenset(_linked(links)),
+        others=len(settled.members) - 1,
+        newest_ms=max(_times_ms(facet, ledger, links), default=0),
+        erased_ms=erased_in(entry),
+    )
+
+
+def _linked(links: dict[bytes, bytes]) -> Iterator[NodeId]:
+    return (NodeId(name[2:].decode()) for name in links if name[:2] in LINK_KINDS)
+
+
+LINK_KINDS: Final = (b"e:", b"x:", b"s:")
+
+
+def _times_ms(facet: Facet, ledger: CapLedger, links: dict[bytes, bytes]) -> Iterator[int]:
+    yield from ((last_s + 1) * SECOND_MS for last_s in facet.channels.values())
+    yield from (billed_ms for one in ledger.campaigns.values() for billed_ms in one.values())
+    told = (decode_evidence(value).time_ms for name, value in links.items() if name[:2] == b"e:")
+    yield from (time_ms for time_ms in told if time_ms < MAX_TIME_MS)  # not by a verdict alone
+
+
+def begin_erasure(keys: Keys, nodes: Sequence[NodeId], erased_ms: int) -> Steps[frozenset[Pair]]:
+    """The first two steps: from here on nothing up to the time counts.
+
+    Args:
+        keys: the owner's key names.
+        nodes: all identifiers of the person.
+        erased_ms: nothing up to this time counts, Unix ms.
+
+    Returns:
+        The links that are known of the identifiers: Kafka must forget them before Redis does.
+    """
+    yield [("FCALL", "kinbid_v1_erase", 1, keys.parent(node), erased_ms) for node in nodes]
+    for node in nodes:
+        yield from erase_field(keys, node, "f", erased_ms)
+        yield from erase_field(keys, node, "c", erased_ms)
+    yield from _publish_each(keys, nodes)
+    replies = yield [("HGETALL", keys.evidence(node)) for node in nodes]
+    return frozenset(
+        pair_of(node, other)
+        for node, reply in zip(nodes, replies, strict=True)
+        for other in _linked(fields_of(reply))
+    )
+
+
+def finish_erasure(
+    keys: Keys,
+    nodes: Sequence[NodeId],
+    pairs: Collection[Pair],
+    erased_ms: int,
+    next_token: Callable[[], str],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Steps[tuple[Resettled, ...]]:
+    """The last two steps: evidence goes, and the persons around become what is left of it.
+
+    Args:
+        keys: the owner's key names.
+        nodes: all identifiers of the person.
+        pairs: what :func:`begin_erasure` returned.
+        erased_ms: nothing up to this time counts, Unix ms.
+        next_token: gives a token that was never used before.
+        limits: the blast radius.
+
+    Returns:
+        What became of the persons around: refusals that are over are to be told to Kafka.
+    """
+    around = sorted({node for pair in pairs for node in pair}.difference(nodes))
+    yield from _disown(keys, around, pairs, erased_ms)
+    yield from _disown(keys, nodes, pairs, erased_ms)
+    resettled: list[Resettled] = []
+    # A link that is about to happen is announced at one of the two only: each is looked at.
+    for node in (*nodes, *around):
+        done = yield from resettle(keys, node, limits, next_token)
+        yield from publish_all(keys, done.persons)
+        resettled.append(done)
+    return tuple(resettled)
+
+
+def _publish_each(keys: Keys, nodes: Sequence[NodeId]) -> Steps[None]:
+    """Writes bid views under a higher version: somebody may hold one of before the erasure."""
+    left = set(nodes)
+    while left:
+        node = min(left)
+        root = yield from find(keys, node)
+        yield [("HINCRBY", keys.person(root), "y", 1)]
+        left.difference_update((yield from publish(keys, node)).members, {node})
+
+
+def _disown(
+    keys: Keys, nodes: Sequence[NodeId], pairs: Collection[Pair], erased_ms: int
+) -> Steps[None]:
+    known = set(nodes)
+    commands = [
+        ("FCALL", "kinbid_v1_disown", 1, keys.evidence(one), other, erased_ms)
+        for a, b in sorted(pairs)
+        for one, other in ((a, b), (b, a))
+        if one in known
+    ]
+    if commands:
+        yield list(commands)

@@ -1,0 +1,190 @@
+"""A person is erased: from Redis, from compacted topics, and on a replay, too."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+
+from kinbid.export import export_persons
+from kinbid.inspect import person_report
+from models.events import Billing, CrmCard, Event, Order, PageView, encode
+from models.identifiers import Namespace, NodeId
+from models.topics import Topic, Topics
+from models.units import CampaignId, CreativeId, ExchangeId
+from runtime import kafka
+from tests.system.client import AIRLINE, Client
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+PHONE, TABLET = "anna's phone", "the family's tablet"
+
+
+def kinbid(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "kinbid", *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def person(client: Client, identifier: str) -> dict[str, Any]:
+    return asyncio.run(person_report(client.settings, identifier))
+
+
+def email_of(client: Client, name: str) -> NodeId:
+    return client.node(Namespace.EMAIL, f"{name}@family.example")
+
+
+def past_of_anna(client: Client) -> list[Event]:
+    """What she did under her phone, her address and her card."""
+    phone, email = client.node(Namespace.COOKIE, PHONE), email_of(client, "anna")
+    return [
+        CrmCard(
+            event_id="card", ids=(client.node(Namespace.CRM, "anna"), email),
+            event_time_ms=client.now_ms(), city="Oslo",
+        ),
+        Order(
+            event_id="order", ids=(email,), event_time_ms=client.now_ms(), advertiser=AIRLINE,
+            order_id="A1", revenue_micros=99_000_000, margin_micros=9_000_000,
+        ),
+        PageView(
+            event_id="page", ids=(phone, email), event_time_ms=client.now_ms(),
+            advertiser=AIRLINE, page="/secret",
+        ),
+    ]  # fmt: skip
+
+
+def live_together(client: Client) -> list[Event]:
+    """Anna and Boris sign in on one tablet, and she sees an advertisement on her phone.
+
+    Returns what names her.
+    """
+    tablet, phone = client.node(Namespace.COOKIE, TABLET), client.node(Namespace.COOKIE, PHONE)
+    card = CrmCard(
+        event_id="boris", ids=(client.node(Namespace.CRM, "boris"), email_of(client, "boris")),
+        event_time_ms=client.now_ms(), city="Oslo",
+    )  # fmt: skip
+    both = [client.sign_in(tablet, email_of(client, name)) for name in ("anna", "boris")]
+    hers = [both[0], client.sign_in(phone, email_of(client, "anna")), *past_of_anna(client)]
+    client.produce(card, both[1], *hers)
+    billing = Billing(
+        node=phone, nonce="shown-to-anna", campaign=CampaignId("c"), creative=CreativeId("r"),
+        exchange=ExchangeId("north"), clearing_cpm_micros=2_000_000,
+        notice_time_ms=client.now_ms(), personal=True,
+    )  # fmt: skip
+    topic = Topics.OUTCOMES.name(client.settings.owner)
+    client.produce_raw(topic, [(phone.encode(), encode(billing))])
+    return hers
+
+
+def latest(client: Client, topic: Topic) -> dict[bytes, bytes | None]:
+    """What compaction would leave of a topic."""
+    found: dict[bytes, bytes | None] = {}
+
+    async def read() -> None:
+        consumer = await kafka.consumer(client.settings)
+        try:
+            part = TopicPartition(topic.name(client.settings.owner), 0)
+            consumer.assign([part])
+            await kafka.replay(consumer, [part], lambda r: found.__setitem__(r.key, r.value))
+        finally:
+            await consumer.stop()
+
+    asyncio.run(read())
+    return found
+
+
+def exported(client: Client) -> bytes:
+    return asyncio.run(export_persons(client.settings)).body
+
+
+def erase_anna(client: Client, folder: Path) -> list[NodeId]:
+    """Erases her by one of her identifiers; returns all of them."""
+    client.until(
+        lambda: person(client, "crm:anna"),
+        lambda found: found["impressions"] == 1 and len(found["identifiers"]) == 3,
+    )
+    client.until(
+        lambda: person(client, f"cookie:{TABLET}"), lambda found: found["identifiers"][0]["shared"]
+    )
+    asked = kinbid("erase", "email:anna@family.example", code=2)
+    assert "--yes" in asked.stderr
+    assert person(client, "crm:anna")["impressions"] == 1, "it was only asked about"
+
+    told = kinbid("erase", "email:anna@family.example", "--yes", "--json", folder / "done.json")
+    assert "certificate of erasure" in told.stdout
+    done = json.loads((folder / "done.json").read_bytes())
+    assert {one["namespace"] for one in done["identifiers"]} == {"cookie", "email", "crm"}
+    assert sum(one["orders"] for one in done["identifiers"]) == 1
+    assert sum(one["impressions"] for one in done["identifiers"]) == 1
+    return [NodeId(one["node"]) for one in done["identifiers"]]
+
+
+def is_only_itself(export: bytes, node: NodeId) -> bool:
+    """Whether an export names an identifier nowhere but, perhaps, as a person of its own."""
+    lines = [json.loads(line) for line in export.splitlines() if node.encode() in line]
+    return [line["members"] for line in lines] in ([], [[node]])
+
+
+def check_nothing_is_known(client: Client, nodes: list[NodeId]) -> None:
+    for identifier in ("crm:anna", "email:anna@family.example", f"cookie:{PHONE}"):
+        found = person(client, identifier)
+        assert len(found["identifiers"]) == 1
+        assert not found["timeline"]
+        assert not found["orders"]
+        assert found["impressions"] == 0
+    for topic in (Topics.EVIDENCE, Topics.QUARANTINE, Topics.VERDICTS):
+        left = [key for key, value in latest(client, topic).items() if value is not None]
+        assert not [key for key in left for node in nodes if node.encode() in key]
+    records = latest(client, Topics.ERASURES)
+    assert set(records) == {node.encode() for node in nodes}
+    assert all(json.loads(value or b"{}")["open_request"] == "" for value in records.values())
+
+
+def test_an_erased_person_is_gone_and_stays_so(client: Client, tmp_path: Path) -> None:
+    hers = live_together(client)
+    nodes = erase_anna(client, tmp_path)
+
+    # The tablet is Boris's alone now, and knows nothing of her.
+    tablet = client.node(Namespace.COOKIE, TABLET)
+    client.until(
+        lambda: person(client, "crm:boris"),
+        lambda found: tablet in {one["node"] for one in found["identifiers"]},
+    )
+    client.until(
+        lambda: exported(client),
+        lambda export: all(is_only_itself(export, node) for node in nodes),
+    )
+    check_nothing_is_known(client, nodes)
+
+    # Late and repeated records change nothing, whichever identifier they come under.
+    client.produce(*hers, client.search(tablet, "JFK-LAX"))
+    client.until(lambda: person(client, "crm:boris")["searches"], bool)
+    before = exported(client)
+    assert all(is_only_itself(before, node) for node in nodes)
+    check_nothing_is_known(client, nodes)
+
+    # A replay of everything that Kafka keeps brings nobody back.
+    client.stack.stop_part("streams")
+    kinbid("rebuild", "--yes")
+    assert exported(client) == before
+    client.stack.restart_part("streams")
+
+    # Whoever comes again after that is somebody new.
+    phone = client.node(Namespace.COOKIE, PHONE)
+    page = PageView(
+        event_id="again", ids=(phone,), event_time_ms=client.now_ms() + 60_000,
+        advertiser=AIRLINE, page="/hello",
+    )  # fmt: skip
+    client.produce(page)
+    found = client.until(
+        lambda: person(client, f"cookie:{PHONE}"), lambda found: bool(found["timeline"])
+    )
+    assert [one["key"] for one in found["timeline"]] == [f"{AIRLINE}//hello"]
+    assert len(found["identifiers"]) == 1
