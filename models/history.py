@@ -124,6 +124,7 @@ def history(
     moments = [
         replay.play(moment)
         for moment in sorted(_moments(replayed, verdicts, notes), key=lambda one: one.time_ms)
+        if replay.is_news(moment)
     ]
     return tuple(one for one in moments if own.intersection(one.pair) or one.joined or one.left)
 
@@ -191,19 +192,30 @@ class _Replay:
         self._limits = limits
         self._edges = edges
         self._person = frozenset([node])
+        self._told: dict[Pair, Reason | None] = {}
+
+    def is_news(self, moment: Moment) -> bool:
+        """Whether it says something new: notes follow from what was told, at once or much later."""
+        if moment.what not in {"refused", "accepted"}:
+            return True
+        return moment.pair not in self._told or self._told[moment.pair] != moment.reason
 
     def play(self, moment: Moment) -> Moment:
         """Lets one thing happen; the moment with what it came to."""
-        if moment.is_pending or moment.what in {"refused", "accepted"}:
+        if moment.what in {"refused", "accepted"}:
+            self._told[moment.pair] = moment.reason
+            return msgspec.structs.replace(moment, size=len(self._person))
+        if moment.is_pending:
             return msgspec.structs.replace(moment, size=len(self._person))
         self._edges[moment.pair] = self._after(moment)
         around = {node for pair in self._edges for node in pair} | {self._node}
         plan = canonical(around, self._edges, overloaded=self._overloaded, limits=self._limits)
-        before = self._person
+        before, reason = self._person, plan.refused.get(moment.pair)
+        self._told[moment.pair] = reason
         self._person = next(person for person in plan.persons if self._node in person)
         return msgspec.structs.replace(
             moment,
-            reason=plan.refused.get(moment.pair) if moment.what != "rejected" else None,
+            reason=reason,
             joined=tuple(sorted(self._person - before)),
             left=tuple(sorted(before - self._person)),
             size=len(self._person),
