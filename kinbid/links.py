@@ -16,7 +16,7 @@ from kinbid.command import (
 from kinbid.decide_link import Decision, NotCarriedOutError, decide_link
 from kinbid.link_topics import read_quarantine
 from kinbid.nodes import node_named, pair_of_names
-from kinbid.show_links import show_decided, show_quarantine
+from kinbid.show_links import show_decided, show_names, show_quarantine
 from kinbid.told_link import utc
 from models.evidence import Reason
 from models.identifiers import namespace_of
@@ -125,6 +125,7 @@ def _decide(names: tuple[str, str], decision: Decision, config: Config, json: Js
     check_json(json)
     settings = client_settings(config)
     pair = pair_of_names(settings, *names)
+    show_names({name: node_named(settings, name) for name in names})
     decided = asyncio.run(decide_link(settings, pair, decision))
     write_json(json, decided)
     show_decided(decided)

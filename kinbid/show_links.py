@@ -1,7 +1,7 @@
 """Tables for people: links, verdicts and what they did, and how a person came to be."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from kinbid.decide_link import Decided
@@ -13,7 +13,14 @@ from models.evidence import FULL_CONFIDENCE, Kind, Reason
 from models.identifiers import NodeId
 from models.link_records import QuarantineRecord
 
-__all__ = ["KIND_WORDS", "REASON_WORDS", "show_decided", "show_history", "show_quarantine"]
+__all__ = [
+    "KIND_WORDS",
+    "REASON_WORDS",
+    "show_decided",
+    "show_history",
+    "show_names",
+    "show_quarantine",
+]
 
 KIND_WORDS: Final[dict[Kind, str]] = {
     "crm_merge": "the CRM has merged the two cards",
@@ -49,6 +56,13 @@ def show_quarantine(records: Sequence[QuarantineRecord], most: int) -> None:
     for reason, count in Counter(one.reason for one in records).most_common():
         console.print(f"{count:,} {reason}: {REASON_WORDS[reason]}")
     console.print("`kinbid links approve A B` or `reject A B` decides; nodes are taken as printed")
+
+
+def show_names(names: Mapping[str, NodeId]) -> None:
+    """Which nodes stand for identifiers that people gave: everything else tells of nodes."""
+    for name, node in names.items():
+        if name != node:
+            console.print(f"{name} is {named(node)}")
 
 
 def show_decided(decided: Decided) -> None:
@@ -89,7 +103,7 @@ def show_history(report: LinkHistory) -> None:
     """What happened to a person's links, and how these stand."""
     console.print(f"person {report.person}, seen from {named(report.identifier)}")
     console.print(_listed(report.identifiers, report.shared))
-    if not report.links:
+    if not report.history:
         console.print("\nNothing has ever been linked with it.")
         return
     rows = table("\nhistory", "when (UTC)", "what happened to which link, and + - to the person")
@@ -98,6 +112,8 @@ def show_history(report: LinkHistory) -> None:
     console.print(rows)
     if not report.is_whole:
         console.print("Too many links are around it: those of other persons are left out.")
+    if not report.links:
+        return
     rows = table("\nlinks as they stand", "made", "evidence (UTC)", "between")
     for link in report.links:
         rows.add_row(link.reason or "yes", _evidence(link), _between(link.a, link.b))

@@ -30,7 +30,7 @@ from models.link_records import VerdictRecord
 
 __all__ = ["MOST_REPLAYED", "Moment", "Note", "What", "history", "is_given_by_verdict"]
 
-MOST_REPLAYED: Final = 1_000
+MOST_REPLAYED: Final = 500
 """Links that are replayed at the most; beyond that only those of the person's own identifiers."""
 
 What = Literal["seen", "refused", "accepted", "approved", "rejected"]
@@ -105,8 +105,8 @@ def history(
         node: the identifier whose person it is about: ``joined`` and ``left`` are seen from it.
         members: the person's identifiers now.
         edges: what is known of each pair around, verdicts that have been carried out included.
-        verdicts: what was decided about these pairs, in the order of its telling; of a pair, the
-            last has been carried out where ``edges`` has it.
+        verdicts: what was decided about these pairs, in the order of its telling. Those after the
+            last one that ``edges`` has wait to be carried out.
         notes: what streams noted about them.
         overloaded: identifiers that have too many links now; they count as such all the time.
         limits: the blast radius, as it is now.
@@ -153,13 +153,13 @@ def _moments(
         for pair, edge in sorted(edges.items())
         if not is_given_by_verdict(edge)
     ]  # fmt: skip
-    latest = {(one.a, one.b): one for one in verdicts}
+    done = _carried_out(edges, verdicts)
     decided = [
         Moment(
             time_ms=one.at_ms, pair=(one.a, one.b), what=_WHAT_OF[one.verdict], by=one.by,
-            why=one.reason, is_pending=one is latest[one.a, one.b] and not _stands(one, edges),
+            why=one.reason, is_pending=number > done.get((one.a, one.b), -1),
         )
-        for one in verdicts
+        for number, one in enumerate(verdicts)
     ]  # fmt: skip
     noted = [
         Moment(
@@ -172,9 +172,14 @@ def _moments(
     return [*seen, *decided, *noted]
 
 
-def _stands(verdict: VerdictRecord, edges: Mapping[Pair, Edge]) -> bool:
-    edge = edges.get((verdict.a, verdict.b))
-    return edge is not None and edge.verdict == verdict.verdict
+def _carried_out(edges: Mapping[Pair, Edge], verdicts: Sequence[VerdictRecord]) -> dict[Pair, int]:
+    """Of each pair, the place of the last verdict that is as ``edges`` has it."""
+    done: dict[Pair, int] = {}
+    for number, one in enumerate(verdicts):
+        edge = edges.get((one.a, one.b))
+        if edge is not None and edge.verdict == one.verdict:
+            done[one.a, one.b] = number
+    return done
 
 
 class _Replay:

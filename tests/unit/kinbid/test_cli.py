@@ -37,7 +37,7 @@ def kinbid(environment: dict[str, str], *arguments: str) -> subprocess.Completed
         (["apply"], "Missing argument"),
         (["links", "--reason", "shard_device"], "'shared_device'"),
         (["links", "approve", "cookie:a"], "Missing argument"),
-        (["links", "aprove", "cookie:a", "cookie:b"], "approve"),
+        (["links", "approv", "cookie:a", "cookie:b"], "approve"),
     ],
 )
 def test_a_command_or_flag_that_does_not_exist_is_named_with_the_nearest_one(

@@ -73,6 +73,20 @@ def test_a_verdict_that_waits_changes_nothing_and_says_that_it_waits() -> None:
     assert (last.left, last.size) == ((), 2)
 
 
+def test_of_several_verdicts_those_after_the_one_that_stands_wait() -> None:
+    words = [
+        verdict(TABLET, EMAIL, "rejected", 5), verdict(TABLET, EMAIL, "approved", 6),
+        verdict(TABLET, EMAIL, "rejected", 7), verdict(TABLET, EMAIL, "rejected", 8),
+    ]  # fmt: skip
+    edges = carried_out(dict([seen(TABLET, EMAIL, 2)]), words[1])
+    moments = history(TABLET, [TABLET, EMAIL], edges, verdicts=words)
+    assert [one.time_ms for one in moments if one.is_pending] == [7, 8]
+    assert moments[-1].size == 2
+    unheard = dict([seen(TABLET, EMAIL, 2)])
+    moments = history(TABLET, [TABLET, EMAIL], unheard, verdicts=words[:1] * 2)
+    assert [one.is_pending for one in moments] == [False, True, True]
+
+
 def test_a_second_customer_at_the_tablet_splits_it_off_and_each_refusal_is_told_once() -> None:
     edges = dict(
         [
