@@ -1,5 +1,7 @@
 """A verdict on a link, from the word of a person to the persons that it makes."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from bidder.catalog_feed import load_catalog
@@ -9,12 +11,14 @@ from kinbid.told_link import ToldLink, named, told_link, utc
 from models.catalog import Catalog
 from models.commands import Steps
 from models.errors import KinbidError
-from models.evidence import Limits, Pair, Reason, Verdict
+from models.evidence import Edge, Pair, Reason, Verdict
+from models.foresight import foresee
 from models.forest import Settled
+from models.identifiers import NodeId
 from models.keys import Keys
 from models.link_path import path_between
 from models.link_records import VerdictRecord
-from models.own_links import canonical_of, survey_links
+from models.own_links import survey_pair
 from models.splits import Survey
 from runtime import clock
 from runtime.link import Link
@@ -40,6 +44,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         by, why: who, and their reason.
         wait_seconds: how long streams may take to carry it out.
         may_be_unseen: decide about the pair even if nothing was seen of it.
+        is_dry_run: only foresee what would follow.
     """
 
     verdict: Verdict
@@ -47,6 +52,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     wait_seconds: float
     may_be_unseen: bool = False
+    is_dry_run: bool = False
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,15 +62,16 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
         a, b: the pair.
         verdict, by, why, at: what was decided, by whom, why and when.
         verdict_before: what was decided before.
-        carried_out: whether streams has done it; else what follows is as it was before.
+        carried_out: whether streams has done it. If not, what follows is as it was before, or as it
+            was foreseen.
         is_one: whether the two are one person.
         through: the links that make them one, where their own does not.
         reason: why their own link is not made.
         before, after: their persons.
     """
 
-    a: str
-    b: str
+    a: NodeId
+    b: NodeId
     verdict: Verdict
     by: str
     why: str
@@ -79,11 +86,18 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Look(msgspec.Struct, frozen=True):
-    """The two identifiers of a pair at one instant, and all links around them."""
+    """The two identifiers of a pair at one instant, real or foreseen.
+
+    Attributes:
+        pair: the two.
+        edges: what is known of each pair around.
+        refused: which links are not made, and why.
+        persons: those of the two.
+    """
 
     pair: Pair
-    around: Survey
-    limits: Limits
+    edges: Mapping[Pair, Edge]
+    refused: Mapping[Pair, Reason]
     persons: tuple[Settled, ...]
 
     @property
@@ -92,19 +106,18 @@ class _Look(msgspec.Struct, frozen=True):
 
     @property
     def reason(self) -> Reason | None:
-        return self.around.noted.get(self.pair)
+        return self.refused.get(self.pair)
 
     @property
     def through(self) -> tuple[ToldLink, ...]:
         """The fewest other links that make the two one person."""
-        refused = canonical_of(self.around, self.limits).refused
-        made = self.around.edges.keys() - refused.keys() - {self.pair}
+        made = self.edges.keys() - self.refused.keys() - {self.pair}
         path = path_between(*self.pair, made) if self.is_one else ()
-        return tuple(told_link(pair, self.around.edges[pair], None) for pair in path)
+        return tuple(told_link(pair, self.edges[pair], None) for pair in path)
 
 
 async def decide_link(settings: Settings, pair: Pair, decision: Decision) -> Decided:
-    """Gives a verdict and waits until persons are what follows from it.
+    """Gives a verdict and waits until persons are what follows from it; or foresees it.
 
     Args:
         settings: where Redis and Kafka are.
@@ -118,15 +131,19 @@ async def decide_link(settings: Settings, pair: Pair, decision: Decision) -> Dec
     catalog = await load_catalog(settings)
     link = link_to(settings.redis_url, name="kinbid-verdict")
     await link.connect()
+    record = VerdictRecord(
+        a=pair[0], b=pair[1], verdict=decision.verdict, at_ms=clock.now_ms(), by=decision.by,
+        reason=decision.why,
+    )  # fmt: skip
+    is_done = False
     try:
-        before = await _look(link, settings, pair)
+        around, before = await _look(link, settings, pair)
         _check_seen(before, decision)
-        record = VerdictRecord(
-            a=pair[0], b=pair[1], verdict=decision.verdict, at_ms=clock.now_ms(), by=decision.by,
-            reason=decision.why,
-        )  # fmt: skip
-        is_done = await give_verdict(settings, record, decision.wait_seconds)
-        after = await _look(link, settings, pair) if is_done else before
+        if decision.is_dry_run:
+            after = _foreseen(around, pair, decision, settings)
+        else:
+            is_done = await give_verdict(settings, record, decision.wait_seconds)
+            after = (await _look(link, settings, pair))[1] if is_done else before
     finally:
         await link.close()
     return _decided(record, is_done, (before, after), catalog)
@@ -139,7 +156,7 @@ def _decided(
     catalog: Catalog,
 ) -> Decided:
     before, after = looks
-    edge = before.around.edges.get(before.pair)
+    edge = before.edges.get(before.pair)
     return Decided(
         a=record.a,
         b=record.b,
@@ -157,19 +174,24 @@ def _decided(
     )
 
 
-async def _look(link: Link, settings: Settings, pair: Pair) -> _Look:
+async def _look(link: Link, settings: Settings, pair: Pair) -> tuple[Survey, _Look]:
     keys = Keys(settings.owner)
 
-    def look() -> Steps[_Look]:
-        around = yield from survey_links(keys, pair[0], settings.limits)
+    def look() -> Steps[tuple[Survey, _Look]]:
+        around = yield from survey_pair(keys, pair, settings.limits)
         persons = yield from settle_all(keys, pair)
-        return _Look(pair, around, settings.limits, tuple(persons.values()))
+        return around, _Look(pair, around.edges, around.noted, tuple(persons.values()))
 
     return await link.run(look())
 
 
+def _foreseen(around: Survey, pair: Pair, decision: Decision, settings: Settings) -> _Look:
+    found = foresee(around, pair, decision.verdict, settings.limits)
+    return _Look(pair, found.edges, found.plan.refused, found.persons)
+
+
 def _check_seen(look: _Look, decision: Decision) -> None:
-    if look.pair in look.around.edges or decision.may_be_unseen:
+    if look.pair in look.edges or decision.may_be_unseen:
         return
     a, b = look.pair
     if look.is_one:

@@ -19,7 +19,7 @@ from models.splits import Survey
 from runtime.redis_url import link_to
 from runtime.settings import Settings
 
-__all__ = ["LinkHistory", "ToldMoment", "history_report"]
+__all__ = ["LinkHistory", "ToldMoment", "history_report", "told_moment"]
 
 
 class ToldMoment(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +107,7 @@ async def history_report(settings: Settings, identifier: str) -> LinkHistory:
         identifier=node,
         identifiers=tuple(sorted(members)),
         shared=shared_devices(settled),
-        history=tuple(map(_told, moments)),
+        history=tuple(map(told_moment, moments)),
         links=tuple(
             told_link(pair, edge, around.noted.get(pair))
             for pair, edge in sorted(around.edges.items())
@@ -117,7 +117,8 @@ async def history_report(settings: Settings, identifier: str) -> LinkHistory:
     )
 
 
-def _told(moment: Moment) -> ToldMoment:
+def told_moment(moment: Moment) -> ToldMoment:
+    """A moment as commands tell of it."""
     fields: dict[str, Any] = msgspec.structs.asdict(moment)
     a, b = fields.pop("pair")
     return ToldMoment(time=utc(fields.pop("time_ms")), a=a, b=b, **fields)

@@ -17,7 +17,7 @@ from kinbid.decide_link import Decision, NotCarriedOutError, decide_link
 from kinbid.link_topics import read_quarantine
 from kinbid.nodes import node_named, pair_of_names
 from kinbid.show_links import show_decided, show_names, show_quarantine
-from kinbid.told_link import utc
+from kinbid.told_link import seen_at, utc
 from models.evidence import Reason
 from models.identifiers import namespace_of
 from models.link_records import QuarantineRecord
@@ -40,6 +40,7 @@ Why = Annotated[str, typer.Option("--why", help="The reason, for those who read 
 Wait = Annotated[
     float, typer.Option("--wait", min=0, help="Seconds that streams may take to carry it out.")
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would follow.")]
 Unseen = Annotated[bool, typer.Option("--unseen", help="Even if nothing was seen of the two.")]
 
 
@@ -84,41 +85,51 @@ def _quarantine(
     return sorted(found, key=lambda one: one.noted_ms, reverse=True)
 
 
-def _told(one: QuarantineRecord) -> dict[str, str]:
+def _told(one: QuarantineRecord) -> dict[str, str | None]:
+    seen = seen_at(one.event_time_ms)
     return {
         "a": one.a, "a_namespace": namespace_of(one.a).name.lower(),
         "b": one.b, "b_namespace": namespace_of(one.b).name.lower(),
-        "reason": one.reason, "kind": one.kind,
-        "seen": utc(one.event_time_ms), "refused": utc(one.noted_ms),
+        "reason": one.reason, "kind": one.kind if seen else None,
+        "seen": seen, "refused": utc(one.noted_ms),
     }  # fmt: skip
 
 
 @links_app.command()
 def approve(
     context: typer.Context, a: A, b: B, by: By = "", why: Why = "", unseen: Unseen = False,  # noqa: FBT002
+    dry_run: DryRun = False,  # noqa: FBT002
     wait: Wait = WAIT_SECONDS, config: Config = None, json: Json = None,
 ) -> None:  # fmt: skip
     """Make a link that is held back or withdrawn; two CRM ids never become one person by it."""
-    decision = Decision(verdict="approved", by=by, why=why, wait_seconds=wait, may_be_unseen=unseen)
+    decision = Decision(
+        verdict="approved", by=by, why=why, wait_seconds=wait, may_be_unseen=unseen,
+        is_dry_run=dry_run,
+    )  # fmt: skip
     _decide((a, b), decision, config or context.obj, json)
 
 
 @links_app.command()
 def reject(
     context: typer.Context, a: A, b: B, by: By = "", why: Why = "", unseen: Unseen = False,  # noqa: FBT002
+    dry_run: DryRun = False,  # noqa: FBT002
     wait: Wait = WAIT_SECONDS, config: Config = None, json: Json = None,
 ) -> None:  # fmt: skip
     """Have a link never be made, whatever evidence comes; `approve` takes that back."""
-    decision = Decision(verdict="rejected", by=by, why=why, wait_seconds=wait, may_be_unseen=unseen)
+    decision = Decision(
+        verdict="rejected", by=by, why=why, wait_seconds=wait, may_be_unseen=unseen,
+        is_dry_run=dry_run,
+    )  # fmt: skip
     _decide((a, b), decision, config or context.obj, json)
 
 
 def unlink(
-    a: A, b: B, by: By = "", why: Why = "", wait: Wait = WAIT_SECONDS, config: Config = None,
-    json: Json = None,
+    a: A, b: B, by: By = "", why: Why = "", dry_run: DryRun = False,  # noqa: FBT002
+    wait: Wait = WAIT_SECONDS, config: Config = None, json: Json = None,
 ) -> None:  # fmt: skip
     """Withdraw a link as if it had never been seen: each gets their own back, counts included."""
-    _decide((a, b), Decision(verdict="rejected", by=by, why=why, wait_seconds=wait), config, json)
+    decision = Decision(verdict="rejected", by=by, why=why, wait_seconds=wait, is_dry_run=dry_run)
+    _decide((a, b), decision, config, json)
 
 
 def _decide(names: tuple[str, str], decision: Decision, config: Config, json: Json) -> None:
@@ -128,8 +139,8 @@ def _decide(names: tuple[str, str], decision: Decision, config: Config, json: Js
     show_names({name: node_named(settings, name) for name in names})
     decided = asyncio.run(decide_link(settings, pair, decision))
     write_json(json, decided)
-    show_decided(decided)
-    if not decided.carried_out:
+    show_decided(decided, is_dry_run=decision.is_dry_run)
+    if not decided.carried_out and not decision.is_dry_run:
         raise NotCarriedOutError(
             f"no streams worker has carried it out within {decision.wait_seconds:g} s: is "
             "`kinbid streams` running, and is it far behind? The verdict is kept in topic "

@@ -8,7 +8,7 @@ from kinbid.decide_link import Decided
 from kinbid.link_history import LinkHistory, ToldMoment
 from kinbid.person_summary import PersonSummary
 from kinbid.show import console, table
-from kinbid.told_link import ToldLink, named, utc
+from kinbid.told_link import ToldLink, named, seen_at, utc
 from models.evidence import FULL_CONFIDENCE, Kind, Reason
 from models.identifiers import NodeId
 from models.link_records import QuarantineRecord
@@ -47,7 +47,8 @@ def show_quarantine(records: Sequence[QuarantineRecord], most: int) -> None:
     rows = table("links that are not made", "why, since (UTC)", "evidence (UTC)", "between")
     for one in records[:most]:
         why = f"{one.reason}\n{utc(one.noted_ms)}"
-        seen = f"{one.kind}\n{utc(one.event_time_ms)}"
+        at = seen_at(one.event_time_ms)
+        seen = f"{one.kind}\n{at}" if at else "somebody's word"
         rows.add_row(why, seen, _between(one.a, one.b))
     console.print(rows)
     if len(records) > most:
@@ -65,25 +66,28 @@ def show_names(names: Mapping[str, NodeId]) -> None:
             console.print(f"{name} is {named(node)}")
 
 
-def show_decided(decided: Decided) -> None:
+def show_decided(decided: Decided, *, is_dry_run: bool) -> None:
     """Who was who before a verdict, who is who after it, and why that may not be as wanted."""
     word = "approved" if decided.verdict == "approved" else "withdrawn"
+    if is_dry_run:
+        word = f"would be {word}"
     console.print(f"{word}{_by(decided.by, decided.why)}:")
-    console.print(_between(NodeId(decided.a), NodeId(decided.b)))
+    console.print(_between(decided.a, decided.b))
     if decided.verdict_before == decided.verdict:
-        console.print(f"It was {word} before.")
+        console.print("The same was decided before.")
     _show_persons("\nbefore", decided.before)
-    if not decided.carried_out:
+    if not decided.carried_out and not is_dry_run:
         return
-    _show_persons("\nafter", decided.after)
-    console.print(f"\nThey are {'one person' if decided.is_one else 'two persons'} now.")
+    _show_persons("\nwhat would follow" if is_dry_run else "\nafter", decided.after)
+    count = "one person" if decided.is_one else "two persons"
+    console.print(f"\nThey would be {count}." if is_dry_run else f"\nThey are {count} now.")
     if decided.through:
         console.print("Other links still make them one; withdraw what is wrong of these:")
         for one in decided.through:
             seen = f"{KIND_WORDS[one.kind]}, {one.seen}" if one.kind else "approved by somebody"
             console.print(f"    kinbid unlink {one.a} {one.b}    # {seen}")
     elif decided.verdict == "approved" and decided.reason is not None:
-        console.print(f"The link is still not made: {REASON_WORDS[decided.reason]}.")
+        console.print(f"The link itself is not made: {REASON_WORDS[decided.reason]}.")
 
 
 def _show_persons(title: str, persons: Iterable[PersonSummary]) -> None:

@@ -5,10 +5,10 @@ import datetime as dt
 import msgspec
 
 from models.evidence import Edge, Kind, Pair, Reason, Verdict
-from models.history import is_given_by_verdict
+from models.history import is_unseen
 from models.identifiers import NodeId, namespace_of
 
-__all__ = ["ToldLink", "named", "told_link", "utc"]
+__all__ = ["ToldLink", "named", "seen_at", "told_link", "utc"]
 
 
 class ToldLink(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,16 +33,21 @@ class ToldLink(msgspec.Struct, frozen=True, kw_only=True):
 
 def told_link(pair: Pair, edge: Edge, reason: Reason | None) -> ToldLink:
     """A link from what is known of its pair."""
-    is_seen = not is_given_by_verdict(edge)
+    seen = seen_at(edge.evidence.time_ms)
     return ToldLink(
         a=pair[0],
         b=pair[1],
-        kind=edge.evidence.kind if is_seen else None,
-        confidence=edge.evidence.confidence if is_seen else None,
-        seen=utc(edge.evidence.time_ms) if is_seen else None,
+        kind=None if seen is None else edge.evidence.kind,
+        confidence=None if seen is None else edge.evidence.confidence,
+        seen=seen,
         reason=reason,
         verdict=edge.verdict,
     )
+
+
+def seen_at(time_ms: int) -> str | None:
+    """The time of evidence as people read it; None where nothing was seen."""
+    return None if is_unseen(time_ms) else utc(time_ms)
 
 
 def utc(time_ms: int) -> str:

@@ -28,7 +28,7 @@ from models.evidence import (
 from models.identifiers import NodeId
 from models.link_records import VerdictRecord
 
-__all__ = ["MOST_REPLAYED", "Moment", "Note", "What", "history", "is_given_by_verdict"]
+__all__ = ["MOST_REPLAYED", "UNSEEN", "Moment", "Note", "What", "history", "is_unseen"]
 
 MOST_REPLAYED: Final = 500
 """Links that are replayed at the most; beyond that only those of the person's own identifiers."""
@@ -36,7 +36,8 @@ MOST_REPLAYED: Final = 500
 What = Literal["seen", "refused", "accepted", "approved", "rejected"]
 
 _WHAT_OF: Final[dict[Verdict, What]] = {"approved": "approved", "rejected": "rejected"}
-_UNSEEN: Final = Evidence("call_session", MAX_TIME_MS)
+UNSEEN: Final = Evidence("call_session", MAX_TIME_MS)
+"""Stands for the evidence of a pair of which nothing was seen: somebody's word is all."""
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -84,9 +85,9 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 1
 
 
-def is_given_by_verdict(edge: Edge) -> bool:
-    """Whether nothing was seen of a pair: only somebody's word is known of it."""
-    return edge.evidence.time_ms == MAX_TIME_MS
+def is_unseen(time_ms: int) -> bool:
+    """Whether evidence of this time is none: nothing was seen of its pair."""
+    return time_ms == UNSEEN.time_ms
 
 
 def history(
@@ -135,7 +136,7 @@ def _told_beforehand(
     """Verdicts that are carried out and of which no record is left: they hold from the start."""
     told = {(one.a, one.b) for one in verdicts}
     return {
-        pair: Edge(_UNSEEN, edge.verdict)
+        pair: Edge(UNSEEN, edge.verdict)
         for pair, edge in edges.items()
         if edge.verdict is not None and pair not in told
     }
@@ -151,7 +152,7 @@ def _moments(
             confidence=edge.evidence.confidence,
         )
         for pair, edge in sorted(edges.items())
-        if not is_given_by_verdict(edge)
+        if not is_unseen(edge.evidence.time_ms)
     ]  # fmt: skip
     done = _carried_out(edges, verdicts)
     decided = [
@@ -227,7 +228,7 @@ class _Replay:
         )
 
     def _after(self, moment: Moment) -> Edge:
-        known = self._edges.get(moment.pair, Edge(_UNSEEN))
+        known = self._edges.get(moment.pair, Edge(UNSEEN))
         if moment.kind is not None and moment.confidence is not None:
             evidence = Evidence(moment.kind, moment.time_ms, moment.confidence)
             return Edge(evidence, known.verdict)

@@ -1,12 +1,12 @@
 """All links of a person's identifiers, those included that connect nobody any more."""
 
 from models.commands import Steps, fields_of
-from models.evidence import Canonical, Limits, canonical, pair_of
+from models.evidence import Limits, Pair, pair_of
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.splits import Survey, survey
 
-__all__ = ["canonical_of", "survey_links"]
+__all__ = ["survey_links", "survey_pair"]
 
 
 def survey_links(keys: Keys, node: NodeId, limits: Limits) -> Steps[Survey]:
@@ -30,9 +30,12 @@ def survey_links(keys: Keys, node: NodeId, limits: Limits) -> Steps[Survey]:
     return found
 
 
-def canonical_of(found: Survey, limits: Limits) -> Canonical:
-    """The persons that all evidence of a survey makes, and which links are refused."""
-    return canonical(found.nodes, found.edges, overloaded=found.overloaded, limits=limits)
+def survey_pair(keys: Keys, pair: Pair, limits: Limits) -> Steps[Survey]:
+    """The same for the persons of two identifiers, which need not be linked."""
+    a, b = pair
+    one = yield from survey_links(keys, a, limits)
+    other = yield from survey_links(keys, b, limits)
+    return _together(one, other)
 
 
 def _together(one: Survey, other: Survey) -> Survey:

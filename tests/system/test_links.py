@@ -76,8 +76,10 @@ class Family:
     def summary(self, identifier: str) -> dict[tuple[NodeId, ...], tuple[int, int]]:
         report = kinbid(self.client, "person", identifier, result=True)
         orders = sum(one["order_count"] for one in report["orders"].values())
-        members = {one["node"] for one in report["identifiers"]}
-        return {self.known(members): (orders, report["impressions"])}
+        return {self.known(_members(report)): (orders, report["impressions"])}
+
+    def members(self, identifier: str) -> set[str]:
+        return _members(kinbid(self.client, "person", identifier, result=True))
 
     def known(self, members: set[str]) -> tuple[NodeId, ...]:
         mine = (
@@ -92,6 +94,10 @@ class Family:
             self.known(set(one["identifiers"])): (sum(one["orders"].values()), one["impressions"])
             for one in report["after"]
         }
+
+
+def _members(report: dict[str, Any]) -> set[str]:
+    return {one["node"] for one in report["identifiers"]}
 
 
 @pytest.fixture
@@ -132,11 +138,18 @@ def test_an_unlinked_tablet_and_its_former_owner_each_have_their_own_back(
 ) -> None:
     client = family.client
     family.share_with_anna()
+    foreseen = kinbid(client, "unlink", family.tablet, family.anna, "--dry-run", result=True)
+    assert not foreseen["carried_out"]
+    assert len(family.known(family.members(family.tablet))) == 3, "a dry run changed somebody"
+    assert "They would be two persons." in kinbid(
+        client, "unlink", family.tablet, family.anna, "--dry-run"
+    )
     report = kinbid(
         client, "unlink", family.tablet, family.anna, "--by", "olga", "--why", "wrong tablet",
         result=True,
     )  # fmt: skip
     assert report["carried_out"]
+    assert report["after"] == foreseen["after"]
     assert not report["is_one"]
     assert family.after(report) == {
         (family.tablet_node,): (1, 3), (family.anna_node, family.anna_card): (2, 4)
@@ -144,7 +157,7 @@ def test_an_unlinked_tablet_and_its_former_owner_each_have_their_own_back(
     assert family.summary(family.tablet) == {(family.tablet_node,): (1, 3)}
     before = export(tmp_path / "before.jsonl")
     repeated = kinbid(client, "unlink", family.tablet, family.anna)
-    assert "It was withdrawn before." in repeated
+    assert "The same was decided before." in repeated
     assert export(tmp_path / "after.jsonl") == before
     # Evidence that comes now does not bring it back.
     client.produce(

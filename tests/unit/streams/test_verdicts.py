@@ -1,13 +1,13 @@
-"""A withdrawn link leaves nothing behind: persons are those of events that never told of it.
+"""Verdicts on random worlds: what they make of persons, and what they leave behind.
 
-The same random events are folded twice: once with the link, which somebody rejects at some time,
-and once by producers that never named the two together. Who signed in at a device is a fact of its
-own, of which presence is worked out, and stays.
+A withdrawn link leaves nothing behind: the same random events are folded twice, once with the
+link, which somebody rejects at some time, and once by producers that never named the two together.
+Who signed in at a device is a fact of its own, of which presence is worked out, and stays.
 """
 
 import itertools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -16,10 +16,13 @@ from hypothesis import strategies as st
 
 from bidder.lookup import fetch_person
 from models.events import Billing, Event, Order, PageView, SignIn
-from models.evidence import Pair, pair_of
+from models.evidence import DEFAULT_LIMITS, Pair, Verdict, pair_of
 from models.export import CanonicalPerson, canonical_person, export_of
-from models.forest import settle
+from models.foresight import foresee
+from models.forest import Settled, settle
 from models.identifiers import NodeId
+from models.link_records import pair_key
+from models.own_links import survey_pair
 from models.presence import PresenceRule
 from models.profile import publish_all
 from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId
@@ -94,15 +97,16 @@ class Run(World):
         self.keep([touched])
 
     def export(self) -> bytes:
+        """All persons without what was told of sign-ins."""
         persons = [
             msgspec.structs.replace(one, profile={**one.profile, "sign_ins": None})
-            for one in map(self._person_of, NODES)
-            if one is not None
+            for one in self.persons(*NODES)
         ]
-        return export_of({person.members: person for person in persons}.values()).body
+        return export_of(persons).body
 
-    def _person_of(self, node: NodeId) -> CanonicalPerson | None:
-        return canonical_person(run(self.redis.store, settle(KEYS, node)))
+    def persons(self, *nodes: NodeId) -> list[CanonicalPerson]:
+        """The persons of these nodes, each once; a node of which nothing is known has none."""
+        return distinct(run(self.redis.store, settle(KEYS, node)) for node in nodes)
 
     def bids(self) -> list[object]:
         """What a bidder reads of each identifier."""
@@ -115,6 +119,11 @@ class Run(World):
             ledger = msgspec.structs.replace(found.person.ledger, watermark=-1)
             seen.append((found.is_shared, header, ledger))
         return seen
+
+
+def distinct(persons: Iterable[Settled]) -> list[CanonicalPerson]:
+    found = [one for one in map(canonical_person, persons) if one is not None]
+    return [one for place, one in enumerate(found) if one not in found[:place]]
 
 
 def untold(one: Done, pair: Pair) -> Done:
@@ -148,3 +157,28 @@ def test_a_run_with_a_link_that_is_rejected_ends_like_one_that_never_heard_of_it
             without.fold(untold(one, pair))
     assert with_link.export() == without.export()
     assert with_link.bids() == without.bids()
+
+
+verdicts = st.sampled_from(["approved", "rejected"])
+
+
+@given(
+    told=st.lists(done, max_size=14), given=st.lists(st.tuples(pairs, verdicts), max_size=2),
+    pair=pairs, what=verdicts,
+)  # fmt: skip
+def test_a_verdict_makes_the_persons_that_were_foreseen_and_looking_ahead_changes_nobody(
+    told: list[Done], given: list[tuple[Pair, Verdict]], pair: Pair, what: Verdict
+) -> None:
+    world = Run()
+    for one in told:
+        world.fold(one)
+    for before, word in given:
+        world.judge(verdict(*before, word))
+    persons = world.persons(*NODES)
+    around = run(world.redis.store, survey_pair(KEYS, pair, DEFAULT_LIMITS))
+    foreseen = foresee(around, pair, what, DEFAULT_LIMITS)
+    assert world.persons(*NODES) == persons
+    world.judge(verdict(*pair, what))
+    assert distinct(foreseen.persons) == world.persons(*pair)
+    assert (len(foreseen.persons) == 1) == (world.person(pair[0]) == world.person(pair[1]))
+    assert foreseen.plan.refused.get(pair) == world.quarantine.get(pair_key(*pair))
