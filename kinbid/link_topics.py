@@ -8,7 +8,11 @@ from typing import Any, Final
 import msgspec
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+)
 
 from models.errors import EventError
 from models.evidence import Pair
@@ -132,12 +136,8 @@ async def _until_committed(settings: Settings, part: TopicPartition, next_offset
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
     try:
         await admin.start()
-        while True:
-            found = await admin.list_consumer_group_offsets(
-                f"{settings.owner}.streams", partitions=[part]
-            )
-            if found[part].offset >= next_offset:
-                return
+        group = f"{settings.owner}.streams"
+        while await _committed(admin, group, part) < next_offset:  # noqa: ASYNC110 - Kafka tells nobody
             await asyncio.sleep(LOOK_SECONDS)
     except KafkaError as error:
         raise KafkaDownError(
@@ -146,3 +146,12 @@ async def _until_committed(settings: Settings, part: TopicPartition, next_offset
         ) from error
     finally:
         await admin.close()
+
+
+async def _committed(admin: Any, group: str, part: TopicPartition) -> int:  # noqa: ANN401
+    """What a group has committed; -1 for nothing, and while the group has no coordinator."""
+    try:
+        found = await admin.list_consumer_group_offsets(group, partitions=[part])
+    except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError):
+        return -1  # the group was never heard of, or its broker has just gone
+    return found[part].offset if part in found else -1

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from rich.markup import escape
+
 from kinbid.decide_link import Decided
 from kinbid.link_history import LinkHistory, ToldMoment
 from kinbid.person_summary import PersonSummary
@@ -63,7 +65,7 @@ def show_names(names: Mapping[str, NodeId]) -> None:
     """Which nodes stand for identifiers that people gave: everything else tells of nodes."""
     for name, node in names.items():
         if name != node:
-            console.print(f"{name} is {named(node)}")
+            console.print(f"{escape(_plain(name))} is {named(node)}")
 
 
 def show_decided(decided: Decided, *, is_dry_run: bool) -> None:
@@ -166,4 +168,10 @@ def _between(a: NodeId, b: NodeId) -> str:
 
 
 def _by(by: str, why: str) -> str:
-    return (f" by {by}" if by else "") + (f": {why!r}" if why else "")
+    """Who and why, in their own words; nothing in them is an order to the terminal."""
+    told = (f" by {_plain(by)}" if by else "") + (f": '{_plain(why)}'" if why else "")
+    return escape(told)
+
+
+def _plain(text: str) -> str:
+    return text if text.isprintable() else ascii(text)[1:-1]

@@ -70,6 +70,21 @@ def test_a_history_reads_as_sentences_in_a_narrow_terminal(
     assert max(map(len, lines)) <= 80
 
 
+def test_what_people_write_is_shown_as_it_is_and_orders_the_terminal_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    why = "it's [/red] a \x1b[31m\nkiosk"
+    moment = Moment(time_ms=DAY, pair=(A, B), what="rejected", by="[b]olga", why=why)
+    show_history(
+        LinkHistory(
+            person=TABLET, identifier=TABLET, identifiers=(TABLET,), shared=(),
+            history=(told_moment(moment),), links=(), is_whole=True,
+        )
+    )  # fmt: skip
+    told = " ".join(capsys.readouterr().out.split())
+    assert r"by [b]olga: 'it's [/red] a \x1b[31m\nkiosk'" in told
+
+
 def test_a_link_that_nobody_saw_is_listed_without_a_time(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
