@@ -261,7 +261,9 @@ History = Annotated[bool, typer.Option("--history", help="Print which links made
 
 @app.command()
 def person(
-    identifier: Annotated[str, typer.Argument(help="cookie:, ifa:, email:, phone:, crm:VALUE ...")],
+    identifier: Annotated[
+        str, typer.Argument(help="cookie:, ifa:, email:, phone:, crm:VALUE ..., or a node.")
+    ],
     history: History = False,  # noqa: FBT002
     config: Config = None,
     json: Json = None,

@@ -26,7 +26,7 @@ from models.topics import Topics
 __all__ = ["links_app", "register"]
 
 WAIT_SECONDS: Final = 15.0
-"""A streams worker that has just started reads its first record within some 7 s."""
+"""Twice the usual session timeout: time for another worker to take over from one that died."""
 MOST_SHOWN: Final = 50
 
 links_app = typer.Typer(
