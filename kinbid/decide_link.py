@@ -1,6 +1,6 @@
 """A verdict on a link, from the word of a person to the persons that it makes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -67,7 +67,8 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
         is_one: whether the two are one person.
         through: the links that make them one, where their own does not.
         reason: why their own link is not made.
-        before, after: their persons.
+        before: their persons.
+        after: the persons of all who were in these.
     """
 
     a: NodeId
@@ -92,7 +93,7 @@ class _Look(msgspec.Struct, frozen=True):
         pair: the two.
         edges: what is known of each pair around.
         refused: which links are not made, and why.
-        persons: those of the two.
+        persons: those of the two, and afterwards of all who were one person with either.
     """
 
     pair: Pair
@@ -102,7 +103,7 @@ class _Look(msgspec.Struct, frozen=True):
 
     @property
     def is_one(self) -> bool:
-        return len(self.persons) == 1
+        return any(set(self.pair).issubset(one.members) for one in self.persons)
 
     @property
     def reason(self) -> Reason | None:
@@ -143,7 +144,8 @@ async def decide_link(settings: Settings, pair: Pair, decision: Decision) -> Dec
             after = _foreseen(around, pair, decision, settings)
         else:
             is_done = await give_verdict(settings, record, decision.wait_seconds)
-            after = (await _look(link, settings, pair))[1] if is_done else before
+            members = [node for one in before.persons for node in one.members]
+            after = (await _look(link, settings, pair, members))[1] if is_done else before
     finally:
         await link.close()
     return _decided(record, is_done, (before, after), catalog)
@@ -174,12 +176,14 @@ def _decided(
     )
 
 
-async def _look(link: Link, settings: Settings, pair: Pair) -> tuple[Survey, _Look]:
+async def _look(
+    link: Link, settings: Settings, pair: Pair, others: Iterable[NodeId] = ()
+) -> tuple[Survey, _Look]:
     keys = Keys(settings.owner)
 
     def look() -> Steps[tuple[Survey, _Look]]:
         around = yield from survey_pair(keys, pair, settings.limits)
-        persons = yield from settle_all(keys, pair)
+        persons = yield from settle_all(keys, [*pair, *others])
         return around, _Look(pair, around.edges, around.noted, tuple(persons.values()))
 
     return await link.run(look())

@@ -35,11 +35,12 @@ class PersonSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def settle_all(keys: Keys, nodes: Iterable[NodeId]) -> Steps[dict[NodeId, Settled]]:
-    """The persons of some nodes, by their roots."""
+    """The persons of some nodes, by their roots, in the order of the nodes."""
     found: dict[NodeId, Settled] = {}
     for node in nodes:
-        settled = yield from settle(keys, node)
-        found[settled.root] = settled
+        if not any(node in settled.members for settled in found.values()):
+            settled = yield from settle(keys, node)
+            found[settled.root] = settled
     return found
 
 

@@ -82,7 +82,8 @@ def show_decided(decided: Decided, *, is_dry_run: bool) -> None:
         return
     _show_persons("\nwhat would follow" if is_dry_run else "\nafter", decided.after)
     count = "one person" if decided.is_one else "two persons"
-    console.print(f"\nThey would be {count}." if is_dry_run else f"\nThey are {count} now.")
+    verb = "would belong" if is_dry_run else "belong"
+    console.print(f"\nThe two {verb} to {count}.")
     if decided.through:
         console.print("Other links still make them one; withdraw what is wrong of these:")
         for one in decided.through:

@@ -17,7 +17,8 @@ class Foreseen(msgspec.Struct, frozen=True):
     Attributes:
         edges: what would be known of each pair around.
         plan: the persons that this makes.
-        persons: those of the pair, one or two, with everything that is known of them now.
+        persons: those of everybody who is one person with either of the pair now, those of the pair
+            first, with everything that is known of them now.
     """
 
     edges: dict[Pair, Edge]
@@ -39,7 +40,9 @@ def foresee(around: Survey, pair: Pair, verdict: Verdict, limits: Limits) -> For
     # All links of the two are known: whether they have too many is counted anew.
     crowded = around.overloaded.difference(pair)
     plan = canonical(around.nodes, edges, overloaded=crowded, limits=limits)
-    parts = dict.fromkeys(part for node in pair for part in plan.persons if node in part)
+    here = [one.members for one in around.persons.values() if not set(pair).isdisjoint(one.members)]
+    home = {node: part for part in plan.persons for node in part}
+    parts = dict.fromkeys(home[node] for nodes in (pair, *here) for node in nodes)
     return Foreseen(edges, plan, tuple(_person(part, around, plan) for part in parts))
 
 

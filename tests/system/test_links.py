@@ -141,7 +141,7 @@ def test_an_unlinked_tablet_and_its_former_owner_each_have_their_own_back(
     foreseen = kinbid(client, "unlink", family.tablet, family.anna, "--dry-run", result=True)
     assert not foreseen["carried_out"]
     assert len(family.known(family.members(family.tablet))) == 3, "a dry run changed somebody"
-    assert "They would be two persons." in kinbid(
+    assert "The two would belong to two persons." in kinbid(
         client, "unlink", family.tablet, family.anna, "--dry-run"
     )
     report = kinbid(
@@ -213,7 +213,11 @@ def test_a_link_that_is_held_back_is_listed_and_made_when_somebody_approves_it(
         ("seen", anna, set()), ("seen", set(), anna), ("approved", boris, set())
     ]  # fmt: skip
     # Approved both, the tablet is whose sign-in came first, and nobody else's.
-    kinbid(client, "links", "approve", family.tablet, family.anna)
+    moved = kinbid(client, "links", "approve", family.tablet, family.anna, result=True)
+    assert family.after(moved) == {
+        (family.tablet_node, family.anna_node, family.anna_card): (3, 7),
+        (family.boris_node, family.boris_card): (0, 0),
+    }
     again = kinbid(client, "links", "approve", family.tablet, family.boris, result=True)
     assert not again["is_one"]
     assert again["reason"] == "two_crm_persons"
@@ -269,7 +273,7 @@ def test_unlinking_what_is_linked_by_others_names_the_links_that_remain(family: 
         lambda links: len(links) == 3,
     )
     told = kinbid(client, "unlink", family.tablet, family.anna)
-    assert "They are one person now." in told
+    assert "The two belong to one person." in told
     assert f"kinbid unlink {' '.join(pair_of(family.tablet_node, family.anna_card))}" in told
     stranger = kinbid(client, "unlink", family.tablet, "email:stranger@b.example", code=1)
     assert "nothing was seen of" in stranger

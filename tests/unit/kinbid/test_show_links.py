@@ -116,5 +116,5 @@ def test_an_approval_that_makes_no_link_says_why(capsys: pytest.CaptureFixture[s
     show_decided(decided, is_dry_run=False)
     told = capsys.readouterr().out
     assert "The same was decided before." in told
-    assert "They are two persons now." in told
+    assert "The two belong to two persons." in told
     assert f"The link itself is not made: {REASON_WORDS['two_crm_persons']}." in told

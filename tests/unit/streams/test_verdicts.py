@@ -126,6 +126,10 @@ def distinct(persons: Iterable[Settled]) -> list[CanonicalPerson]:
     return [one for place, one in enumerate(found) if one not in found[:place]]
 
 
+def by_members(persons: list[CanonicalPerson]) -> list[CanonicalPerson]:
+    return sorted(persons, key=lambda one: one.members)
+
+
 def untold(one: Done, pair: Pair) -> Done:
     """The same record of a producer that does not know that the two belong together."""
     if isinstance(one, Billing) or one.ids[0] not in pair:
@@ -178,7 +182,10 @@ def test_a_verdict_makes_the_persons_that_were_foreseen_and_looking_ahead_change
     around = run(world.redis.store, survey_pair(KEYS, pair, DEFAULT_LIMITS))
     foreseen = foresee(around, pair, what, DEFAULT_LIMITS)
     assert world.persons(*NODES) == persons
+    together = world.person(pair[0]) | world.person(pair[1])
     world.judge(verdict(*pair, what))
-    assert distinct(foreseen.persons) == world.persons(*pair)
-    assert (len(foreseen.persons) == 1) == (world.person(pair[0]) == world.person(pair[1]))
+    after = world.persons(*pair, *sorted(together))
+    assert by_members(distinct(foreseen.persons)) == by_members(after)
+    is_one = any(set(pair).issubset(one.members) for one in foreseen.persons)
+    assert is_one == (world.person(pair[0]) == world.person(pair[1]))
     assert foreseen.plan.refused.get(pair) == world.quarantine.get(pair_key(*pair))
