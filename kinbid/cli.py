@@ -12,15 +12,27 @@ import typer
 
 from bidder import supervisor
 from bidder.catalog_feed import load_catalog
-from kinbid import bench_quality, inspect, show, up
+from kinbid import bench_quality, inspect, links, show, up
 from kinbid.bench import bench_app
 from kinbid.catalog_file import changes, check_references, read_catalog_file
+from kinbid.command import (
+    Config,
+    Json,
+    check_json,
+    check_writable,
+    client_settings,
+    running_settings,
+    write_file,
+    write_json,
+)
 from kinbid.demo import DemoOptions, run_demo, violations
 from kinbid.erase import erase_person, held_of
 from kinbid.export import export_persons
+from kinbid.link_history import history_report
 from kinbid.publish import publish_catalog
 from kinbid.rebuild import rebuild
 from kinbid.scoreboard import Scoreboard
+from kinbid.show_links import show_history
 from kinbid.stack import Options
 from models.catalog_records import Segment, record_key
 from models.errors import InvalidFieldError, KinbidError, UnknownNameError
@@ -28,14 +40,7 @@ from models.units import parse_money
 from runtime import run_file
 from runtime.kafka import KafkaDownError
 from runtime.redis_link import RedisDownError
-from runtime.settings import (
-    Settings,
-    SettingsError,
-    Sourced,
-    load,
-    masked,
-    require_secrets,
-)
+from runtime.settings import SettingsError, load, masked, require_secrets
 from streams import app as streams_app
 
 __all__ = ["main"]
@@ -54,8 +59,6 @@ app.add_typer(segments_app, name="segments")
 bench_quality.register(bench_app)
 app.add_typer(bench_app, name="bench")
 
-Config = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.")]
-Json = Annotated[Path | None, typer.Option("--json", help="Also write the result to this file.")]
 ReadyFd = Annotated[int | None, typer.Option("--ready-fd", hidden=True)]
 
 
@@ -79,45 +82,6 @@ def main() -> None:
 def _fail(error: KinbidError, code: int) -> None:
     sys.stderr.write(f"kinbid: {error}\n")
     sys.exit(code)
-
-
-def _running(config: Path | None) -> Sourced:
-    """Settings of a command that talks to what runs: a stack on this machine is found by itself."""
-    found = run_file.read()
-    return load(config, running=found.settings if found else None)
-
-
-def _client(config: Path | None) -> Settings:
-    settings = _running(config).settings
-    if run_file.read() is None and not settings.identity_pepper:
-        raise SettingsError(
-            "nothing runs here that I know of: `kinbid up` starts it; to look into another "
-            "installation, give its KINBID_IDENTITY_PEPPER, KINBID_REDIS_URL and "
-            "KINBID_KAFKA_BOOTSTRAP"
-        )
-    return settings
-
-
-def _check_json(path: Path | None) -> None:
-    """Finds out before the work whether its result can be written after it."""
-    _check_writable("--json", path)
-
-
-def _check_writable(flag: str, path: Path | None) -> None:
-    if path is not None and not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise SettingsError(f"{flag} {path}: cannot be written")
-
-
-def _write_json(path: Path | None, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
-    if path is not None:
-        _write("--json", path, msgspec.json.format(msgspec.json.encode(value)) + b"\n")
-
-
-def _write(flag: str, path: Path, body: bytes) -> None:
-    try:
-        path.write_bytes(body)
-    except OSError as error:
-        raise SettingsError(f"{flag} {path}: cannot be written ({error.strerror})") from error
 
 
 def _tell(ready_fd: int | None) -> Any:  # noqa: ANN401 - a callback
@@ -172,7 +136,7 @@ def demo(
 ) -> None:
     """Run everything here with simulated customers and exchanges, and watch it live."""
     stack = Options(kafka=kafka, redis=redis, bidder_port=bidder_port)
-    _check_json(json)
+    check_json(json)
     options = DemoOptions(seconds=seconds, seed=seed, persons=persons, stack=stack)
     board = Scoreboard()
     up.interruptible()
@@ -183,7 +147,7 @@ def demo(
         sys.exit(130)
     finally:
         board.close()
-    _write_json(json, report)
+    write_json(json, report)
     wrong = violations(report)
     board.summary(report, wrong)
     if wrong:
@@ -200,11 +164,11 @@ def up_command(
     json: Json = None,
 ) -> None:
     """Run everything here until Ctrl-C, loaded with the demo's catalogue and flights."""
-    _check_json(json)
+    check_json(json)
     stack = Options(kafka=kafka, redis=redis, bidder_port=bidder_port)
 
     def ready(addresses: dict[str, Any]) -> None:
-        _write_json(json, addresses)
+        write_json(json, addresses)
         for name, value in addresses.items():
             show.console.print(
                 f"{name}: {masked('redis_url', value) if name == 'redis' else value}"
@@ -221,7 +185,7 @@ def up_command(
 @app.command("config")
 def config_command(config: Config = None) -> None:
     """Print every setting, where it came from, secrets masked."""
-    show.show_settings(_running(config))
+    show.show_settings(running_settings(config))
 
 
 @segments_app.callback()
@@ -229,7 +193,7 @@ def segments(context: typer.Context, config: Config = None) -> None:
     """List the segments: who is in them, what a conversion may cost, the frequency cap."""
     context.obj = config
     if context.invoked_subcommand is None:
-        catalog = asyncio.run(load_catalog(_running(config).settings))
+        catalog = asyncio.run(load_catalog(running_settings(config).settings))
         show.show_segments(list(catalog.segments.values()))
 
 
@@ -244,7 +208,7 @@ def segments_set(
     cap_window: Annotated[int | None, typer.Option(help="The cap's window, seconds.")] = None,
 ) -> None:
     """Change a segment; every running bidder follows within a second."""
-    settings = _running(context.obj).settings
+    settings = running_settings(context.obj).settings
     catalog = asyncio.run(load_catalog(settings))
     segment = _segment(name, catalog.segments)
     if target_cpa is None and cap is None and cap_window is None:
@@ -279,7 +243,7 @@ def apply(
 ) -> None:
     """Check a catalogue file, show what it changes, and publish that."""
     records = read_catalog_file(file)
-    settings = _running(config).settings
+    settings = running_settings(config).settings
     before = asyncio.run(load_catalog(settings)).records()
     check_references({**before, **{record_key(record): record for record in records}})
     changed = changes(before, records)
@@ -293,15 +257,27 @@ def apply(
         show.console.print(f"published {len(changed)} of {len(records)} records")
 
 
+History = Annotated[bool, typer.Option("--history", help="Print which links made them, and when.")]
+
+
 @app.command()
 def person(
-    identifier: Annotated[str, typer.Argument(help="cookie:, ifa:, email:, phone:, crm:VALUE ...")],
+    identifier: Annotated[
+        str, typer.Argument(help="cookie:, ifa:, email:, phone:, crm:VALUE ..., or a node.")
+    ],
+    history: History = False,  # noqa: FBT002
     config: Config = None,
     json: Json = None,
 ) -> None:
-    """Print a person: identifiers, what was seen, segments, caps."""
-    report = asyncio.run(inspect.person_report(_client(config), identifier))
-    _write_json(json, report)
+    """Print a person: identifiers, what was seen, segments, caps; or how they came to be."""
+    check_json(json)
+    if history:
+        told = asyncio.run(history_report(client_settings(config), identifier))
+        write_json(json, told)
+        show_history(told)
+        return
+    report = asyncio.run(inspect.person_report(client_settings(config), identifier))
+    write_json(json, report)
     show.show_person(report)
 
 
@@ -317,8 +293,8 @@ def explain(
         body = file.read_bytes()
     except OSError as error:
         raise SettingsError(f"{file}: cannot be read ({error.strerror})") from error
-    report = asyncio.run(inspect.explain_request(_client(config), body, exchange))
-    _write_json(json, report)
+    report = asyncio.run(inspect.explain_request(client_settings(config), body, exchange))
+    write_json(json, report)
     show.show_explanation(report)
 
 
@@ -328,13 +304,13 @@ def export(
     config: Config = None,
 ) -> None:
     """Write all persons in canonical form: equal systems give equal bytes."""
-    _check_writable("--out", out)
-    found = asyncio.run(export_persons(_running(config).settings))
+    check_writable("--out", out)
+    found = asyncio.run(export_persons(running_settings(config).settings))
     if out is None:
         sys.stdout.buffer.write(found.body)
         sys.stdout.flush()
     else:
-        _write("--out", out, found.body)
+        write_file("--out", out, found.body)
     # Beside the lines, the summary would spoil them.
     told = sys.stderr if out is None else sys.stdout
     told.write(
@@ -343,13 +319,16 @@ def export(
     )
 
 
+links.register(app)
+
+
 @app.command("rebuild")
 def rebuild_command(
     config: Config = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,  # noqa: FBT002
 ) -> None:
     """Remove this owner's keys from Redis and work them out again from Kafka."""
-    settings = _running(config).settings
+    settings = running_settings(config).settings
     where = f"owner {settings.owner!r} in {masked('redis_url', settings.redis_url)}"
     if not yes:
         raise SettingsError(
@@ -374,11 +353,11 @@ def erase(
     json: Json = None,
 ) -> None:
     """Forget a person for good, with all their identifiers, and print a certificate."""
-    settings = _running(config).settings
+    settings = client_settings(config)
     if not yes:
         show.show_erased(asyncio.run(held_of(settings, identifier)))
         raise SettingsError("this would be erased for good, in Redis and Kafka. Say --yes to do it")
-    _check_json(json)
+    check_json(json)
     done = asyncio.run(erase_person(settings, identifier))
-    _write_json(json, msgspec.to_builtins(done))
+    write_json(json, done)
     show.show_certificate(done)

@@ -12,20 +12,20 @@ from typing import Any, Final
 
 import msgspec
 
+from kinbid.nodes import node_named
 from kinbid.owned import number_books
 from models.commands import Steps
 from models.erasure import Holding, begin_erasure, finish_erasure, holding
 from models.erasure_records import ErasureRecord, encode_erasure
-from models.errors import InvalidFieldError, KinbidError
+from models.errors import KinbidError
 from models.events import AccountErased, encode
 from models.evidence import Pair
 from models.forest import settle
-from models.identifiers import NodeId, namespace_of, parse_identifier
+from models.identifiers import NodeId, namespace_of
 from models.keys import Keys
 from models.number_book import fields_about
 from models.topics import Topic, Topics
 from runtime import clock, kafka
-from runtime.pepper import pepper_of
 from runtime.redis_url import link_to
 from runtime.settings import Settings
 from streams.link_ledger import LinkLedger
@@ -88,7 +88,7 @@ async def held_of(settings: Settings, identifier: str) -> tuple[ErasedIdentifier
         KinbidError: the identifier cannot be read, or Redis or Kafka cannot be used.
     """
     async with _Eraser(settings) as eraser:
-        nodes = await eraser.nodes_of(_node(settings, identifier))
+        nodes = await eraser.nodes_of(node_named(settings, identifier))
         return tuple(map(_told_of, await eraser.holdings(nodes)))
 
 
@@ -100,15 +100,7 @@ async def erase_person(settings: Settings, identifier: str) -> Certificate:
             came back while it was done. The same command finishes what was begun.
     """
     async with _Eraser(settings) as eraser:
-        return await eraser.erase(await eraser.nodes_of(_node(settings, identifier)))
-
-
-def _node(settings: Settings, identifier: str) -> NodeId:
-    namespace, value = parse_identifier(identifier)
-    node = pepper_of(settings).node(namespace, value)
-    if node is None:
-        raise InvalidFieldError("identifier", identifier, "an identifier: it is a placeholder")
-    return node
+        return await eraser.erase(await eraser.nodes_of(node_named(settings, identifier)))
 
 
 class _Eraser:

@@ -15,13 +15,15 @@ from bidder.lookup import Found, fetch_person
 from bidder.openrtb import BidRequest, decode_request
 from bidder.path import presence_rule
 from bidder.privacy import personal_use_refused
+from kinbid.nodes import node_named
+from kinbid.person_summary import segments_of
 from models.call_tags import open_callbacks
 from models.catalog import Catalog
 from models.commands import Steps
-from models.errors import InvalidFieldError, UnknownNameError
+from models.errors import UnknownNameError
 from models.facets import attributes, decode_facet
 from models.forest import Settled, settle
-from models.identifiers import NodeId, namespace_of, parse_identifier
+from models.identifiers import NodeId, namespace_of
 from models.keys import Keys
 from models.profile import Header, Person, header_of, newest_fields, person_of, shared_devices
 from models.touches import CHANNEL_OF, timeline
@@ -43,15 +45,12 @@ async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
     Args:
         settings: where Redis and Kafka are.
         identifier: ``cookie:abc``, ``email:...``, ``phone:...``, ``crm:...``, ``ifa:...`` and
-            all others of ``docs/identifiers.md``.
+            all others of ``docs/identifiers.md``, or a node.
 
     Raises:
         KinbidError: the identifier cannot be read, or Redis or Kafka cannot be used.
     """
-    namespace, value = parse_identifier(identifier)
-    node = pepper_of(settings).node(namespace, value)
-    if node is None:
-        raise InvalidFieldError("identifier", identifier, "an identifier: it is a placeholder")
+    node = node_named(settings, identifier)
     catalog = await load_catalog(settings)
     settled, found = await _read(settings, node)
     facet, ledger = person_of(settled)
@@ -89,7 +88,7 @@ async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
             {"advertiser": owed.advertiser, "call": owed.call_id, "since": _time(owed.since_ms)}
             for owed in open_callbacks(header.calls, catalog.call_tags)
         ],
-        "segments": _segments(catalog, header),
+        "segments": segments_of(catalog, header),
         "caps": _caps(catalog, header, found.person),
         "impressions": ledger.billed_count,
         "spend": format_money(ledger.spend_micros),
@@ -129,18 +128,9 @@ def _time(ms: int) -> str:
     return dt.datetime.fromtimestamp(ms / 1000, tz=dt.UTC).isoformat(" ", "seconds")
 
 
-def _segments(catalog: Catalog, header: Header) -> list[str]:
-    found = []
-    for segment in catalog.segments.values():
-        buyer = header.buyers.get(segment.advertiser)
-        if segment.contains(buyer.order_count if buyer else 0):
-            found.append(segment.id)
-    return sorted(found)
-
-
 def _caps(catalog: Catalog, header: Header, person: Person) -> list[dict[str, Any]]:
     rows = []
-    mine = _segments(catalog, header)
+    mine = segments_of(catalog, header)
     for campaign in catalog.campaigns.values():
         segment = next((catalog.segments[s] for s in campaign.segments if s in mine), None)
         if segment is None:

@@ -146,9 +146,10 @@ class _Forest:
 
     def __init__(self, nodes: Iterable[NodeId]) -> None:
         self.members: dict[NodeId, set[NodeId]] = {node: {node} for node in nodes}
+        self._crm_ids = frozenset(filter(is_crm, self.members))
 
     def has_crm(self, node: NodeId) -> bool:
-        return any(map(is_crm, self.members[node]))
+        return not self.members[node].isdisjoint(self._crm_ids)  # walks the smaller of the two
 
     def join(self, a: NodeId, b: NodeId) -> None:
         larger, smaller = sorted((self.members[a], self.members[b]), key=len, reverse=True)

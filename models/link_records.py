@@ -23,6 +23,7 @@ __all__ = [
     "encode_link_record",
     "is_node",
     "pair_key",
+    "pair_named",
 ]
 
 _NODE: Final = re.compile(r"[a-z][A-Za-z0-9_-]{22}")
@@ -98,6 +99,18 @@ def is_node(text: str) -> bool:
 def pair_key(a: NodeId, b: NodeId) -> bytes:
     """The record key of a pair, in whichever order it is given."""
     return "|".join(pair_of(a, b)).encode()
+
+
+def pair_named(key: bytes | None) -> Pair:
+    """The pair of a record key, as :func:`pair_key` wrote it; a tombstone has nothing else.
+
+    Raises:
+        EventError: not such a key.
+    """
+    a, _, b = (key or b"").decode(errors="replace").partition("|")
+    if not (is_node(a) and is_node(b) and a < b):
+        raise EventError(f"key: {key!r} is not a pair of nodes a|b")
+    return NodeId(a), NodeId(b)
 
 
 def encode_link_record(record: LinkRecord) -> bytes:

@@ -66,12 +66,14 @@ class Resettled(msgspec.Struct, frozen=True):
         plan: who they are, by all evidence.
         changed: pairs whose refusal is new or has another reason, or is over (None).
         edges: the evidence that was looked at.
+        split_count: how many persons were split on the way.
     """
 
     persons: tuple[NodeId, ...]
     plan: Canonical
     changed: dict[Pair, Reason | None]
     edges: dict[Pair, Edge]
+    split_count: int = 0
 
 
 def survey(keys: Keys, start: NodeId, limits: Limits) -> Steps[Survey]:
@@ -160,6 +162,7 @@ def resettle(
         next_token: gives a token that was never used before.
     """
     mark, marked = next_token(), set[NodeId]()
+    split_count = 0
     while True:
         around = yield from survey(keys, start, limits)
         # Contested persons are joined by nobody but us. Whoever added evidence before they were
@@ -168,7 +171,9 @@ def resettle(
         if (yield from _contest(keys, around, mark, marked)):
             continue
         plan = canonical(around.nodes, around.edges, overloaded=around.overloaded, limits=limits)
-        if (yield from _apply(keys, around, plan, next_token)):
+        is_changed, splits = yield from _apply(keys, around, plan, next_token)
+        split_count += splits
+        if is_changed:
             continue
         yield from _note_shared(keys, around, plan)
         if not plan.is_contested:
@@ -180,7 +185,7 @@ def resettle(
             for pair in {**around.noted, **plan.refused}
             if around.noted.get(pair) != plan.refused.get(pair)
         }
-        return Resettled(tuple(around.persons), plan, changed, around.edges)
+        return Resettled(tuple(around.persons), plan, changed, around.edges, split_count)
 
 
 def _contest(keys: Keys, around: Survey, mark: str, marked: set[NodeId]) -> Steps[bool]:
@@ -205,15 +210,15 @@ def _contest(keys: Keys, around: Survey, mark: str, marked: set[NodeId]) -> Step
 
 def _apply(
     keys: Keys, around: Survey, plan: Canonical, next_token: Callable[[], str]
-) -> Steps[bool]:
-    """Splits and joins where persons differ from the plan; whether any did."""
-    changed = False
+) -> Steps[tuple[bool, int]]:
+    """Splits and joins where persons differ from the plan; whether any did, and how many splits."""
+    changed, split_count = False, 0
     home = {node: person for person in plan.persons for node in person}
     for settled in around.persons.values():
         parts = list(dict.fromkeys(home[node] for node in settled.members))
         if len(parts) > 1:
             changed = True
-            yield from split(keys, settled, parts, next_token)
+            split_count += yield from split(keys, settled, parts, next_token)
     root_of = {node: root for root, one in around.persons.items() for node in one.members}
     for a, b in plan.joins:
         if changed or root_of[a] != root_of[b]:
@@ -223,7 +228,7 @@ def _apply(
                 told_ms=evidence.time_ms, is_crm_merge=evidence.kind == "crm_merge", is_forced=True,
             )  # fmt: skip
             changed |= result != "known"
-    return changed
+    return changed, split_count
 
 
 def _note_shared(keys: Keys, around: Survey, plan: Canonical) -> Steps[None]:

@@ -72,6 +72,7 @@ class LinkLedger:
                 if link.resettled is not None:
                     changed |= link.resettled.changed
                     edges |= link.resettled.edges
+                    self._metrics.splits.inc(link.resettled.split_count)
         if pairs:
             known = await self._redis.run(known_evidence(self._keys, pairs))
             await self._send(self._evidence, {pair: _record(pair, known[pair]) for pair in known})
@@ -88,6 +89,7 @@ class LinkLedger:
             done = await self._redis.run(
                 judge(self._keys, one.a, one.b, one.verdict, self._next_token, limits=self._limits)
             )
+            self._metrics.splits.inc(done.split_count)
             await self._redis.run(publish_all(self._keys, done.persons))
             await self.tell(done.changed, done.edges)
             self._metrics.verdicts.labels(one.verdict).inc()

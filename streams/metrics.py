@@ -34,6 +34,7 @@ class Metrics:
             "streams_quarantined", "Links refused anew, or for another reason.", "reason"
         )
         self.verdicts = self._counter("streams_verdicts", "Verdicts carried out.", "verdict")
+        self.splits = self._counter("streams_splits", "Persons split.")
         self.age = Histogram(
             "streams_event_age_seconds",
             "Age of a record, from its production, when its person's bid view is written.",

@@ -35,6 +35,9 @@ def kinbid(environment: dict[str, str], *arguments: str) -> subprocess.Completed
         (["bidder", "--bidder-port", "70000"], "--bidder-port"),
         (["bidder", "--workers", "0"], "--workers"),
         (["apply"], "Missing argument"),
+        (["links", "--reason", "shard_device"], "'shared_device'"),
+        (["links", "approve", "cookie:a"], "Missing argument"),
+        (["links", "approv", "cookie:a", "cookie:b"], "approve"),
     ],
 )
 def test_a_command_or_flag_that_does_not_exist_is_named_with_the_nearest_one(
@@ -66,6 +69,13 @@ def test_a_command_or_flag_that_does_not_exist_is_named_with_the_nearest_one(
             {"KINBID_IDENTITY_PEPPER": "x" * 8, "KINBID_NOTICE_SECRET": "y" * 8},
             ["person", "abc"], "is not NAMESPACE:VALUE", 2,
         ),
+        (
+            {"KINBID_IDENTITY_PEPPER": "x" * 8}, ["unlink", "cookie:abc", "cookie: abc "],
+            "is not another identifier than 'cookie:abc'", 2,
+        ),
+        ({}, ["unlink", "cookie:a", "cookie:b"], "give its KINBID_IDENTITY_PEPPER", 2),
+        ({}, ["links", "--json", "/absent/x.json"], "--json /absent/x.json: cannot be written", 2),
+        ({"KINBID_IDENTITY_PEPPER": "x" * 8}, ["person", "abc", "--history"], "NAMESPACE:VALUE", 2),
         (
             {"KINBID_IDENTITY_PEPPER": "x" * 8, "KINBID_NOTICE_SECRET": "y" * 8},
             ["explain", "/absent.json"], "/absent.json: cannot be read", 2,

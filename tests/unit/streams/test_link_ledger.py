@@ -79,10 +79,10 @@ class World:
     """One worker's ledger over fakes."""
 
     def __init__(self) -> None:
-        self.redis, self.producer = FakeRedis(), FakeProducer()
+        self.redis, self.producer, self.metrics = FakeRedis(), FakeProducer(), Metrics()
         self.tokens = (f"t{n}" for n in itertools.count())
         self.ledger = LinkLedger(
-            Settings(owner="o"), self.producer, self.redis, Metrics(),  # type: ignore[arg-type]  # fake
+            Settings(owner="o"), self.producer, self.redis, self.metrics,  # type: ignore[arg-type]  # fake
             lambda: next(self.tokens),
         )  # fmt: skip
 
@@ -103,6 +103,10 @@ class World:
 
     def person(self, node: NodeId) -> set[NodeId]:
         return set(run(self.redis.store, settle(KEYS, node)).members)
+
+    @property
+    def splits(self) -> float:
+        return self.metrics.registry.get_sample_value("streams_splits_total") or 0.0
 
     @property
     def quarantine(self) -> dict[bytes, str | None]:
@@ -167,6 +171,15 @@ def test_a_rejected_link_leaves_two_persons_and_a_repeated_verdict_changes_nothi
     world.judge(verdict(DEVICE, ANNA, "rejected"))
     assert world.producer.sent == sent
     assert world.redis.store.canonical() == before
+
+
+def test_splits_are_counted_whoever_caused_them() -> None:
+    world = World()
+    world.keep([world.digest(*SHARED)])
+    assert world.splits == 1
+    world.keep([world.digest(signed_in(PHONE, ANNA, at=3))])
+    world.judge(verdict(PHONE, ANNA, "rejected"), verdict(PHONE, ANNA, "rejected"))
+    assert world.splits == 2
 
 
 def test_an_approval_takes_the_refusal_back() -> None:

@@ -1,0 +1,124 @@
+"""``kinbid person ID --history``: which links made a person, in the order of time."""
+
+from typing import Any
+
+import msgspec
+
+from kinbid.link_topics import read_quarantine, read_verdicts
+from kinbid.nodes import node_named
+from kinbid.told_link import ToldLink, told_link, utc
+from models.commands import Steps
+from models.evidence import Kind, Pair, Reason
+from models.forest import Settled, settle
+from models.history import MOST_REPLAYED, Moment, What, history
+from models.identifiers import NodeId
+from models.keys import Keys
+from models.own_links import survey_links
+from models.profile import shared_devices
+from models.splits import Survey
+from runtime.redis_url import link_to
+from runtime.settings import Settings
+
+__all__ = ["LinkHistory", "ToldMoment", "history_report", "told_moment"]
+
+
+class ToldMoment(msgspec.Struct, frozen=True, kw_only=True):
+    """A :class:`models.history.Moment` with its time as people read it."""
+
+    time: str
+    a: NodeId
+    b: NodeId
+    what: What
+    kind: Kind | None
+    confidence: int | None
+    reason: Reason | None
+    by: str
+    why: str
+    is_pending: bool
+    joined: tuple[NodeId, ...]
+    left: tuple[NodeId, ...]
+    size: int
+
+
+class LinkHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """How a person came to be.
+
+    Attributes:
+        person: the root.
+        identifier: whose person it is; what joined and left is seen from it.
+        identifiers: the person's, sorted.
+        shared: those that are devices of several CRM persons.
+        history: in the order of time.
+        links: all of the person's identifiers, as they stand.
+        is_whole: False where there are too many links around to replay those of others.
+    """
+
+    person: NodeId
+    identifier: NodeId
+    identifiers: tuple[NodeId, ...]
+    shared: tuple[NodeId, ...]
+    history: tuple[ToldMoment, ...]
+    links: tuple[ToldLink, ...]
+    is_whole: bool
+
+
+async def history_report(settings: Settings, identifier: str) -> LinkHistory:
+    """The history of the person of an identifier.
+
+    Args:
+        settings: where Redis and Kafka are.
+        identifier: as ``kinbid person`` takes it.
+
+    Raises:
+        KinbidError: the identifier cannot be read, or Redis or Kafka cannot be used.
+    """
+    node = node_named(settings, identifier)
+    keys = Keys(settings.owner)
+
+    def look() -> Steps[tuple[Settled, Survey]]:
+        around = yield from survey_links(keys, node, settings.limits)
+        settled = yield from settle(keys, node)
+        return settled, around
+
+    # Kafka first: a verdict that is given in between is not taken for one that waits.
+    verdicts, noted = await read_verdicts(settings), await read_quarantine(settings)
+    link = link_to(settings.redis_url, name="kinbid-history")
+    await link.connect()
+    try:
+        settled, around = await link.run(look())
+    finally:
+        await link.close()
+    members = set(settled.members)
+
+    def is_around(pair: Pair) -> bool:
+        return pair in around.edges or not members.isdisjoint(pair)
+
+    moments = history(
+        node,
+        members,
+        around.edges,
+        verdicts=[one for one in verdicts if is_around((one.a, one.b))],
+        notes=[one for one in noted.notes if is_around(one.pair)],
+        overloaded=around.overloaded,
+        limits=settings.limits,
+    )
+    return LinkHistory(
+        person=settled.root,
+        identifier=node,
+        identifiers=tuple(sorted(members)),
+        shared=shared_devices(settled),
+        history=tuple(map(told_moment, moments)),
+        links=tuple(
+            told_link(pair, edge, around.noted.get(pair))
+            for pair, edge in sorted(around.edges.items())
+            if not members.isdisjoint(pair)
+        ),
+        is_whole=len(around.edges) <= MOST_REPLAYED,
+    )
+
+
+def told_moment(moment: Moment) -> ToldMoment:
+    """A moment as commands tell of it."""
+    fields: dict[str, Any] = msgspec.structs.asdict(moment)
+    a, b = fields.pop("pair")
+    return ToldMoment(time=utc(fields.pop("time_ms")), a=a, b=b, **fields)

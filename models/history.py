@@ -1,0 +1,235 @@
+"""How a person came to be: what happened to their links, and what each made of the person. Pure.
+
+Persons are a function of the set of evidence, so who they were at a time is that function of what
+had happened by then: evidence at the time of its event, verdicts when they were given. Events that
+were told late stand where they belong, so this is the history of the customer rather than of the
+machine; only notes of refusals have the machine's time.
+
+Of each pair only the strongest and earliest evidence is kept: weaker that came before is not in it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from models.event_base import MAX_TIME_MS
+from models.evidence import (
+    DEFAULT_LIMITS,
+    Edge,
+    Evidence,
+    Kind,
+    Limits,
+    Pair,
+    Reason,
+    Verdict,
+    canonical,
+)
+from models.identifiers import NodeId
+from models.link_records import VerdictRecord
+
+__all__ = ["MOST_REPLAYED", "UNSEEN", "Moment", "Note", "What", "history", "is_unseen"]
+
+MOST_REPLAYED: Final = 500
+"""Links that are replayed at the most; beyond that only those of the person's own identifiers."""
+
+What = Literal["seen", "refused", "accepted", "approved", "rejected"]
+
+_WHAT_OF: Final[dict[Verdict, What]] = {"approved": "approved", "rejected": "rejected"}
+UNSEEN: Final = Evidence("call_session", MAX_TIME_MS)
+"""Stands for the evidence of a pair of which nothing was seen: somebody's word is all."""
+
+
+class Note(msgspec.Struct, frozen=True):
+    """Streams refused a link, or (without a reason) found an earlier refusal to be over.
+
+    Attributes:
+        pair: the link.
+        time_ms: when, Unix ms.
+        reason: why it is not made; None when it is again.
+    """
+
+    pair: Pair
+    time_ms: int
+    reason: Reason | None
+
+
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that happened to a link.
+
+    Attributes:
+        time_ms: Unix ms.
+        pair: the link.
+        what: ``seen`` when evidence came, ``refused`` and ``accepted`` when streams noted that the
+            link is not made or is again, else the verdict.
+        kind, confidence: of the evidence that was seen; confidence in percent.
+        reason: why the link was not made by what was seen, or why it is refused.
+        by, why: who gave the verdict, and their reason.
+        is_pending: the verdict has not been carried out yet, so it changed nothing.
+        joined: identifiers that this brought to the person.
+        left: identifiers that this took from the person.
+        size: how many identifiers the person had afterwards.
+    """
+
+    time_ms: int
+    pair: Pair
+    what: What
+    kind: Kind | None = None
+    confidence: int | None = None
+    reason: Reason | None = None
+    by: str = ""
+    why: str = ""
+    is_pending: bool = False
+    joined: tuple[NodeId, ...] = ()
+    left: tuple[NodeId, ...] = ()
+    size: int = 1
+
+
+def is_unseen(time_ms: int) -> bool:
+    """Whether evidence of this time is none: nothing was seen of its pair."""
+    return time_ms == UNSEEN.time_ms
+
+
+def history(
+    node: NodeId,
+    members: Iterable[NodeId],
+    edges: Mapping[Pair, Edge],
+    *,
+    verdicts: Sequence[VerdictRecord] = (),
+    notes: Iterable[Note] = (),
+    overloaded: frozenset[NodeId] = frozenset(),
+    limits: Limits = DEFAULT_LIMITS,
+) -> tuple[Moment, ...]:
+    """What happened to the links of a person, in the order of time.
+
+    Args:
+        node: the identifier whose person it is about: ``joined`` and ``left`` are seen from it.
+        members: the person's identifiers now.
+        edges: what is known of each pair around, verdicts that have been carried out included.
+        verdicts: what was decided about these pairs, in the order of its telling. Those after the
+            last one that ``edges`` has wait to be carried out.
+        notes: what streams noted about them.
+        overloaded: identifiers that have too many links now; they count as such all the time.
+        limits: the blast radius, as it is now.
+
+    Returns:
+        What happened to the members' own links, and whatever else changed the person of ``node``.
+    """
+    own = frozenset(members)
+    replayed = {
+        pair: edge
+        for pair, edge in edges.items()
+        if len(edges) <= MOST_REPLAYED or not own.isdisjoint(pair)
+    }
+    replay = _Replay(node, overloaded, limits, _told_beforehand(replayed, verdicts))
+    moments = [
+        replay.play(moment)
+        for moment in sorted(_moments(replayed, verdicts, notes), key=lambda one: one.time_ms)
+        if replay.is_news(moment)
+    ]
+    return tuple(one for one in moments if own.intersection(one.pair) or one.joined or one.left)
+
+
+def _told_beforehand(
+    edges: Mapping[Pair, Edge], verdicts: Sequence[VerdictRecord]
+) -> dict[Pair, Edge]:
+    """Verdicts that are carried out and of which no record is left: they hold from the start."""
+    told = {(one.a, one.b) for one in verdicts}
+    return {
+        pair: Edge(UNSEEN, edge.verdict)
+        for pair, edge in edges.items()
+        if edge.verdict is not None and pair not in told
+    }
+
+
+def _moments(
+    edges: Mapping[Pair, Edge], verdicts: Sequence[VerdictRecord], notes: Iterable[Note]
+) -> list[Moment]:
+    """All that happened, without what it came to; evidence before what followed from it."""
+    seen = [
+        Moment(
+            time_ms=edge.evidence.time_ms, pair=pair, what="seen", kind=edge.evidence.kind,
+            confidence=edge.evidence.confidence,
+        )
+        for pair, edge in sorted(edges.items())
+        if not is_unseen(edge.evidence.time_ms)
+    ]  # fmt: skip
+    done = _carried_out(edges, verdicts)
+    decided = [
+        Moment(
+            time_ms=one.at_ms, pair=(one.a, one.b), what=_WHAT_OF[one.verdict], by=one.by,
+            why=one.reason, is_pending=number > done.get((one.a, one.b), -1),
+        )
+        for number, one in enumerate(verdicts)
+    ]  # fmt: skip
+    noted = [
+        Moment(
+            time_ms=one.time_ms, pair=one.pair, what="refused" if one.reason else "accepted",
+            reason=one.reason,
+        )
+        for one in notes
+        if one.pair in edges and one.reason != "rejected"  # a verdict's, which is told itself
+    ]  # fmt: skip
+    return [*seen, *decided, *noted]
+
+
+def _carried_out(edges: Mapping[Pair, Edge], verdicts: Sequence[VerdictRecord]) -> dict[Pair, int]:
+    """Of each pair, the place of the last verdict that is as ``edges`` has it."""
+    done: dict[Pair, int] = {}
+    for number, one in enumerate(verdicts):
+        edge = edges.get((one.a, one.b))
+        if edge is not None and edge.verdict == one.verdict:
+            done[one.a, one.b] = number
+    return done
+
+
+class _Replay:
+    """Evidence and verdicts up to a time, and the person of one identifier that they make."""
+
+    def __init__(
+        self,
+        node: NodeId,
+        overloaded: frozenset[NodeId],
+        limits: Limits,
+        edges: dict[Pair, Edge],
+    ) -> None:
+        self._node = node
+        self._overloaded = overloaded
+        self._limits = limits
+        self._edges = edges
+        self._person = frozenset([node])
+        self._told: dict[Pair, Reason | None] = {}
+
+    def is_news(self, moment: Moment) -> bool:
+        """Whether it says something new: notes follow from what was told, at once or much later."""
+        if moment.what not in {"refused", "accepted"}:
+            return True
+        return moment.pair not in self._told or self._told[moment.pair] != moment.reason
+
+    def play(self, moment: Moment) -> Moment:
+        """Lets one thing happen; the moment with what it came to."""
+        if moment.what in {"refused", "accepted"}:
+            self._told[moment.pair] = moment.reason
+            return msgspec.structs.replace(moment, size=len(self._person))
+        if moment.is_pending:
+            return msgspec.structs.replace(moment, size=len(self._person))
+        self._edges[moment.pair] = self._after(moment)
+        around = {node for pair in self._edges for node in pair} | {self._node}
+        plan = canonical(around, self._edges, overloaded=self._overloaded, limits=self._limits)
+        before, reason = self._person, plan.refused.get(moment.pair)
+        self._told[moment.pair] = reason
+        self._person = next(person for person in plan.persons if self._node in person)
+        return msgspec.structs.replace(
+            moment,
+            reason=reason,
+            joined=tuple(sorted(self._person - before)),
+            left=tuple(sorted(before - self._person)),
+            size=len(self._person),
+        )
+
+    def _after(self, moment: Moment) -> Edge:
+        known = self._edges.get(moment.pair, Edge(UNSEEN))
+        if moment.kind is not None and moment.confidence is not None:
+            evidence = Evidence(moment.kind, moment.time_ms, moment.confidence)
+            return Edge(evidence, known.verdict)
+        return Edge(known.evidence, "rejected" if moment.what == "rejected" else "approved")

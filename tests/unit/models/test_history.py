@@ -1,0 +1,207 @@
+"""A person's history: what happened to their links, and what each made of the person."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.event_base import MAX_TIME_MS
+from models.evidence import DEFAULT_LIMITS, Edge, Evidence, Kind, Limits, Pair, canonical, pair_of
+from models.evidence import Verdict as VerdictWord
+from models.history import MOST_REPLAYED, Moment, Note, history
+from models.identifiers import NodeId
+from models.link_path import path_between
+from models.link_records import VerdictRecord
+
+TABLET, LAPTOP = NodeId("k" + "t" * 22), NodeId("k" + "l" * 22)
+EMAIL, OTHER = NodeId("e" + "a" * 22), NodeId("e" + "b" * 22)
+ANNA, BORIS = NodeId("c" + "a" * 22), NodeId("c" + "b" * 22)
+NODES = (TABLET, LAPTOP, EMAIL, OTHER, ANNA, BORIS)
+
+
+def seen(a: NodeId, b: NodeId, at: int, kind: Kind = "sign_in") -> tuple[Pair, Edge]:
+    return pair_of(a, b), Edge(Evidence(kind, at))
+
+
+def verdict(a: NodeId, b: NodeId, what: VerdictWord, at: int, by: str = "") -> VerdictRecord:
+    low, high = pair_of(a, b)
+    return VerdictRecord(a=low, b=high, verdict=what, at_ms=at, by=by, reason="because")
+
+
+def carried_out(edges: dict[Pair, Edge], *verdicts: VerdictRecord) -> dict[Pair, Edge]:
+    for one in verdicts:
+        pair = (one.a, one.b)
+        edges[pair] = Edge(edges[pair].evidence, one.verdict)
+    return edges
+
+
+def changes(moments: tuple[Moment, ...]) -> list[tuple[int, str, set[NodeId], set[NodeId]]]:
+    return [(one.time_ms, one.what, set(one.joined), set(one.left)) for one in moments]
+
+
+def test_links_are_told_in_the_order_of_time_with_whom_they_brought() -> None:
+    edges = dict([seen(TABLET, EMAIL, 2), seen(EMAIL, ANNA, 1, "crm_card")])
+    assert changes(history(TABLET, [TABLET, EMAIL, ANNA], edges)) == [
+        (1, "seen", set(), set()), (2, "seen", {EMAIL, ANNA}, set())
+    ]  # fmt: skip
+    assert changes(history(ANNA, [TABLET, EMAIL, ANNA], edges)) == [
+        (1, "seen", {EMAIL}, set()), (2, "seen", {TABLET}, set())
+    ]  # fmt: skip
+
+
+def test_a_withdrawal_says_who_left_and_by_whom_it_was_decided() -> None:
+    word = verdict(TABLET, EMAIL, "rejected", 9, by="olga")
+    edges = carried_out(dict([seen(TABLET, EMAIL, 2), seen(EMAIL, ANNA, 1, "crm_card")]), word)
+    *_, last = history(TABLET, [TABLET], edges, verdicts=[word])
+    assert (last.what, last.by, last.why, last.size) == ("rejected", "olga", "because", 1)
+    assert set(last.left) == {EMAIL, ANNA}
+
+
+def test_an_approval_brings_them_back() -> None:
+    words = [verdict(TABLET, EMAIL, "rejected", 5), verdict(TABLET, EMAIL, "approved", 6)]
+    edges = carried_out(dict([seen(TABLET, EMAIL, 2)]), words[-1])
+    assert changes(history(TABLET, [TABLET, EMAIL], edges, verdicts=words)) == [
+        (2, "seen", {EMAIL}, set()), (5, "rejected", set(), {EMAIL}),
+        (6, "approved", {EMAIL}, set()),
+    ]  # fmt: skip
+
+
+def test_a_verdict_that_waits_changes_nothing_and_says_that_it_waits() -> None:
+    word = verdict(TABLET, EMAIL, "rejected", 5)
+    first, last = history(TABLET, [TABLET, EMAIL], dict([seen(TABLET, EMAIL, 2)]), verdicts=[word])
+    assert (first.is_pending, last.is_pending) == (False, True)
+    assert (last.left, last.size) == ((), 2)
+
+
+def test_of_several_verdicts_those_after_the_one_that_stands_wait() -> None:
+    words = [
+        verdict(TABLET, EMAIL, "rejected", 5), verdict(TABLET, EMAIL, "approved", 6),
+        verdict(TABLET, EMAIL, "rejected", 7), verdict(TABLET, EMAIL, "rejected", 8),
+    ]  # fmt: skip
+    edges = carried_out(dict([seen(TABLET, EMAIL, 2)]), words[1])
+    moments = history(TABLET, [TABLET, EMAIL], edges, verdicts=words)
+    assert [one.time_ms for one in moments if one.is_pending] == [7, 8]
+    assert moments[-1].size == 2
+    unheard = dict([seen(TABLET, EMAIL, 2)])
+    moments = history(TABLET, [TABLET, EMAIL], unheard, verdicts=words[:1] * 2)
+    assert [one.is_pending for one in moments] == [False, True, True]
+
+
+def test_a_second_customer_at_the_tablet_splits_it_off_and_each_refusal_is_told_once() -> None:
+    edges = dict(
+        [
+            seen(EMAIL, ANNA, 1, "crm_card"), seen(TABLET, EMAIL, 2),
+            seen(OTHER, BORIS, 3, "crm_card"), seen(TABLET, OTHER, 4),
+        ]
+    )  # fmt: skip
+    notes = [
+        Note(pair_of(TABLET, EMAIL), 5, "shared_device"),
+        Note(pair_of(TABLET, OTHER), 5, "shared_device"),
+    ]
+    moments = history(TABLET, [TABLET], edges, notes=notes)
+    assert changes(moments) == [
+        (2, "seen", {EMAIL, ANNA}, set()), (4, "seen", set(), {EMAIL, ANNA}),
+        (5, "refused", set(), set()),
+    ]  # fmt: skip
+    assert moments[1].reason == "shared_device"
+    assert moments[2].pair == pair_of(TABLET, EMAIL)
+
+
+def test_a_refusal_that_ends_without_a_verdict_is_told() -> None:
+    pair = pair_of(TABLET, EMAIL)
+    notes = [Note(pair, 5, "too_many_links"), Note(pair, 6, None)]
+    moments = history(TABLET, [TABLET, EMAIL], dict([seen(*pair, 2)]), notes=notes)
+    assert [one.what for one in moments] == ["seen", "refused", "accepted"]
+
+
+def test_a_link_of_others_is_told_where_it_brought_somebody() -> None:
+    edges = dict([seen(TABLET, EMAIL, 1), seen(EMAIL, OTHER, 2), seen(LAPTOP, OTHER, 3)])
+    word = verdict(EMAIL, OTHER, "rejected", 4)
+    moments = history(TABLET, [TABLET, EMAIL], carried_out(edges, word), verdicts=[word])
+    assert changes(moments) == [
+        (1, "seen", {EMAIL}, set()), (2, "seen", {OTHER}, set()), (3, "seen", {LAPTOP}, set()),
+        (4, "rejected", set(), {OTHER, LAPTOP}),
+    ]  # fmt: skip
+
+
+def test_a_verdict_whose_record_is_gone_holds_from_the_start() -> None:
+    pair, edge = seen(TABLET, EMAIL, 2)
+    (moment,) = history(TABLET, [TABLET], {pair: Edge(edge.evidence, "rejected")})
+    assert (moment.reason, moment.joined) == ("rejected", ())
+
+
+def test_a_link_that_is_somebody_s_word_alone_has_no_time_of_its_own() -> None:
+    pair = pair_of(TABLET, EMAIL)
+    word = verdict(*pair, "approved", 7)
+    edges = {pair: Edge(Evidence("call_session", MAX_TIME_MS), "approved")}
+    assert changes(history(TABLET, [TABLET, EMAIL], edges, verdicts=[word])) == [
+        (7, "approved", {EMAIL}, set())
+    ]
+
+
+def test_beyond_the_most_that_is_replayed_the_own_links_remain() -> None:
+    far = [NodeId(f"k{number:022d}") for number in range(MOST_REPLAYED + 1)]
+    edges = dict(seen(a, b, 5) for a, b in itertools.pairwise(far))
+    edges |= dict([seen(TABLET, EMAIL, 1)])
+    limits = Limits(person_ids=10**6)
+    assert changes(history(TABLET, [TABLET, EMAIL], edges, limits=limits)) == [
+        (1, "seen", {EMAIL}, set())
+    ]
+
+
+nodes = st.sampled_from(NODES)
+evidence = st.builds(
+    Evidence, st.sampled_from(["crm_card", "sign_in", "seen_with"]), st.integers(1, 50)
+)
+known = st.dictionaries(
+    st.lists(nodes, min_size=2, max_size=2, unique=True).map(lambda two: pair_of(*two)),
+    st.builds(Edge, evidence), max_size=9,
+)  # fmt: skip
+
+
+@given(
+    edges=known, node=nodes,
+    words=st.lists(st.tuples(st.integers(0, 8), st.sampled_from(["approved", "rejected"]))),
+)  # fmt: skip
+def test_the_history_ends_with_the_person_that_all_evidence_makes(
+    edges: dict[Pair, Edge], node: NodeId, words: list[tuple[int, VerdictWord]]
+) -> None:
+    ordered = sorted(edges)
+    verdicts = [
+        verdict(*ordered[place], what, 10 * number)
+        for number, (place, what) in enumerate(words)
+        if place < len(ordered)
+    ]
+    carried_out(edges, *verdicts)
+    plan = canonical(NODES, edges, limits=DEFAULT_LIMITS)
+    person = next(one for one in plan.persons if node in one)
+    moments = history(node, person, edges, verdicts=verdicts)
+    found = {node}
+    for one in moments:
+        assert found.isdisjoint(one.joined)
+        assert found.issuperset(one.left)
+        found = found.union(one.joined).difference(one.left)
+        assert one.size == len(found)
+    assert found == person
+    assert [one.time_ms for one in moments] == sorted(one.time_ms for one in moments)
+
+
+@given(edges=known, a=nodes, b=nodes)
+def test_a_path_joins_two_identifiers_of_one_person_and_nobody_else(
+    edges: dict[Pair, Edge], a: NodeId, b: NodeId
+) -> None:
+    plan = canonical(NODES, edges)
+    path = path_between(a, b, edges.keys() - plan.refused.keys())
+    is_one = any(person.issuperset({a, b}) for person in plan.persons)
+    assert bool(path) == (is_one and a != b)
+    at = a
+    for one, other in path:
+        assert at in {one, other}
+        at = other if at == one else one
+    assert at == b or not path
+
+
+def test_the_path_is_the_shortest() -> None:
+    made = [pair_of(*two) for two in [(TABLET, EMAIL), (EMAIL, ANNA), (TABLET, ANNA)]]
+    assert path_between(TABLET, ANNA, made) == (pair_of(TABLET, ANNA),)
+    assert path_between(TABLET, ANNA, made[:2]) == (pair_of(TABLET, EMAIL), pair_of(EMAIL, ANNA))

@@ -1,0 +1,195 @@
+"""The firehose when Kafka refuses: nothing is committed, told twice or lost."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaConnectionError
+
+from models.commands import Steps
+from models.events import Order, SignIn, encode
+from models.evidence import pair_of
+from models.forest import settle
+from models.identifiers import NodeId
+from models.keys import Keys
+from models.link_records import VerdictRecord, encode_link_record, pair_key
+from models.profile import person_of
+from models.purchases import totals
+from models.topics import Topics
+from models.units import AdvertiserId
+from runtime.settings import Settings
+from streams import firehose as firehose_module
+from streams.firehose import Firehose
+from streams.metrics import Metrics
+from tests.fakes.memory_store import MemoryStore, run
+
+SETTINGS = Settings(owner="o")
+KEYS = Keys("o")
+EVENTS = TopicPartition(Topics.EVENTS.name("o"), 0)
+VERDICTS = TopicPartition(Topics.VERDICTS.name("o"), 0)
+SHOP = AdvertiserId("shop")
+DEVICE, ANNA, BORIS = NodeId("k" + "d" * 22), NodeId("c" + "a" * 22), NodeId("c" + "b" * 22)
+
+
+class Record(msgspec.Struct):
+    key: bytes
+    value: bytes
+    offset: int
+    timestamp: int = 0
+
+
+class MemoryLink:
+    """As much of a Redis link as the firehose uses."""
+
+    losses = 0
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+
+    async def run(self, steps: Steps[Any]) -> Any:  # noqa: ANN401 - any result
+        return run(self.store, steps)
+
+    async def run_all(self, algorithms: Iterable[Steps[Any]]) -> list[Any]:
+        return [run(self.store, steps) for steps in algorithms]
+
+
+class Broker:
+    """Consumer and producer of a broker that refuses some records before it takes them."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = refusals
+        self.committed: dict[TopicPartition, int] = {}
+        self.committed_while_refusing = False
+        self.taken: dict[str, list[tuple[bytes | None, bytes | None]]] = {}
+        self.waiting: list[dict[TopicPartition, list[Record]]] = []
+        self.idle = asyncio.Event()
+
+    async def getmany(self, **_: object) -> dict[TopicPartition, list[Record]]:
+        if self.waiting:
+            return self.waiting.pop(0)
+        self.idle.set()
+        await asyncio.sleep(0.01)
+        return {}
+
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        took_over = all(offset == 0 for offset in offsets.values())
+        self.committed_while_refusing |= self.refusals > 0 and not took_over
+        self.committed |= offsets
+
+    def highwater(self, partition: TopicPartition) -> int:
+        return 0
+
+    async def send(self, topic: str, *, key: bytes | None, value: bytes | None) -> Any:  # noqa: ANN401
+        if self.refusals:
+            self.refusals -= 1
+            raise KafkaConnectionError("no broker")
+        self.taken.setdefault(topic, []).append((key, value))
+        return asyncio.sleep(0)
+
+    async def send_and_wait(self, topic: str, **record: Any) -> None:  # noqa: ANN401 - a record
+        await (await self.send(topic, key=record["key"], value=record["value"]))
+
+
+class Worker:
+    """A firehose over fakes, from batches to the end of their work."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(firehose_module, "RETRY_SECONDS", 0.001)
+        self.redis, self.metrics = MemoryLink(), Metrics()
+
+    def work(self, *batches: dict[TopicPartition, list[Record]], refusals: int = 0) -> Broker:
+        async def until_idle() -> Broker:
+            broker = Broker(refusals)
+            broker.waiting += batches
+            worker = Firehose(SETTINGS, broker, broker, self.redis, self.metrics)  # type: ignore[arg-type]  # fakes
+            running = asyncio.create_task(worker.run())
+            await asyncio.wait_for(broker.idle.wait(), 10)
+            running.cancel()
+            await asyncio.wait({running})
+            await worker.stop()
+            return broker
+
+        return asyncio.run(until_idle())
+
+    def person(self, node: NodeId) -> set[NodeId]:
+        return set(run(self.redis.store, settle(KEYS, node)).members)
+
+    def orders(self, node: NodeId) -> int:
+        facet, _ = person_of(run(self.redis.store, settle(KEYS, node)))
+        return totals(facet.purchases[SHOP]).order_count
+
+    def count(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(f"streams_{name}_total", labels) or 0.0
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Worker:
+    return Worker(monkeypatch)
+
+
+def sign_in(at: int, account: NodeId) -> SignIn:
+    return SignIn(event_id=str(at), ids=(DEVICE, account), event_time_ms=at, advertiser=SHOP)
+
+
+ORDER = Order(
+    event_id="o", ids=(DEVICE,), event_time_ms=3, advertiser=SHOP, order_id="o", revenue_micros=1,
+    margin_micros=0,
+)  # fmt: skip
+
+
+def events(*told: SignIn | Order) -> dict[TopicPartition, list[Record]]:
+    return {
+        EVENTS: [
+            Record(one.ids[0].encode(), encode(one), offset) for offset, one in enumerate(told)
+        ]
+    }
+
+
+def verdicts(*values: bytes) -> dict[TopicPartition, list[Record]]:
+    key = pair_key(DEVICE, ANNA)
+    return {VERDICTS: [Record(key, value, offset) for offset, value in enumerate(values)]}
+
+
+LOW, HIGH = pair_of(DEVICE, ANNA)
+REJECTED = encode_link_record(VerdictRecord(a=LOW, b=HIGH, verdict="rejected", at_ms=9))
+
+
+def keys_of(records: Sequence[tuple[bytes | None, bytes | None]]) -> list[bytes | None]:
+    return sorted((key for key, _ in records), key=str)
+
+
+@pytest.mark.parametrize("refusals", [1, 2, 3, 5])
+def test_a_batch_whose_evidence_kafka_refuses_is_done_again_and_counts_once(
+    worker: Worker, refusals: int
+) -> None:
+    broker = worker.work(events(sign_in(1, ANNA), sign_in(2, BORIS), ORDER), refusals=refusals)
+    assert worker.count("batch_retries", dependency="kafka") == refusals
+    assert not broker.committed_while_refusing
+    assert broker.committed[EVENTS] == 3
+    assert worker.person(DEVICE) == {DEVICE}
+    assert worker.orders(DEVICE) == 1
+    pairs = sorted([pair_key(DEVICE, ANNA), pair_key(DEVICE, BORIS)])
+    assert set(keys_of(broker.taken[Topics.EVIDENCE.name("o")])) == set(pairs)
+    assert set(keys_of(broker.taken[Topics.QUARANTINE.name("o")])) == set(pairs)
+
+
+def test_a_verdict_whose_consequences_kafka_refuses_is_carried_out_again(worker: Worker) -> None:
+    worker.work(events(sign_in(1, ANNA), ORDER))
+    broker = worker.work(verdicts(REJECTED), refusals=2)
+    assert not broker.committed_while_refusing
+    assert broker.committed[VERDICTS] == 1
+    assert worker.person(DEVICE) == {DEVICE}
+    assert keys_of(broker.taken[Topics.QUARANTINE.name("o")]) == [pair_key(DEVICE, ANNA)]
+    assert worker.count("splits") == 1
+
+
+def test_a_bad_verdict_is_buried_and_the_next_one_carried_out(worker: Worker) -> None:
+    worker.work(events(sign_in(1, ANNA)))
+    broker = worker.work(verdicts(b'{"verdict": "perhaps"}', b"", REJECTED))
+    assert len(broker.taken[Topics.DEAD_LETTERS.name("o")]) == 2
+    assert worker.count("dead_letters", topic="verdicts") == 2
+    assert worker.person(DEVICE) == {DEVICE}
+    assert broker.committed[VERDICTS] == 3
