@@ -37,6 +37,8 @@ from models.person_events import (
     CardContact,
     Consent,
     Contact,
+    CrmMerge,
+    CrmSplit,
     FormAnswers,
     Gender,
     LoyaltyStatus,
@@ -66,6 +68,8 @@ __all__ = [
     "Contact",
     "CouponUsed",
     "CrmCard",
+    "CrmMerge",
+    "CrmSplit",
     "DeviceType",
     "Event",
     "FlightSearch",
@@ -210,7 +214,7 @@ Event: TypeAlias = (
     PageView | ProductView | FlightSearch | CartAdd | SignIn | CrmCard | Order | Call
     | ProductSearch | CartRemove | BookingStep | Refund | Refusal | OrderStatus | CouponUsed
     | PriceWatch | Contact | CardContact | Registration | FormAnswers | LoyaltyStatus | Consent
-    | TraitTold | NumberLease
+    | TraitTold | NumberLease | CrmMerge | CrmSplit
 )  # fmt: skip
 
 

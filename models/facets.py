@@ -137,9 +137,11 @@ def fold_event(facet: Facet, event: Event, offset: int) -> Facet:
         event: the event at ``offset``.
         offset: the record's offset in its partition.
     """
+    kind = kind_of(type(event))
+    if kind is None:
+        return _replace(facet, watermark=offset)
     now_s = event.event_time_ms // SECOND_MS
     letter = LETTER_OF[event.channel]
-    kind = kind_of(type(event))
     channels, counts, touches, visits = (
         facet.channels, facet.counts, facet.touches, facet.half_hours
     )  # fmt: skip

@@ -173,8 +173,9 @@ local function publish(keys, args)
 end
 
 -- KEYS w:{x}  ARGV other, evidence, most links
--- Keeps the strongest and earliest evidence for a pair. Returns how many links the identifier has
--- at the most, or -1 where a person has rejected this one; no more are kept than one too many.
+-- Keeps the strongest and earliest evidence for a pair; no more are kept than one too many. Returns
+-- how many links the identifier has at the most, -1 where a person has rejected this one, -2 where
+-- it was refused before, so that somebody has to look whether it still is.
 local function witness(keys, args)
   local verdict = redis.call('HGET', keys[1], 'x:' .. args[1])
   if verdict and string.sub(verdict, 1, 9) == 'rejected@' then
@@ -195,6 +196,7 @@ local function witness(keys, args)
   if known and args[2] < known or not known and links <= most + 1 then
     redis.call('HSET', keys[1], field, args[2])
   end
+  if redis.call('HEXISTS', keys[1], 's:' .. args[1]) == 1 then return -2 end
   return links
 end
 
@@ -210,6 +212,15 @@ local function judge(keys, args)
   else
     redis.call('HSET', keys[1], mark, args[2], field, known or args[3])
   end
+  return 1
+end
+
+-- KEYS w:{x}  ARGV other, word
+-- Keeps the CRM's newest word on a pair of its cards: the greater text. 0: as new a one stands.
+local function declare(keys, args)
+  local known = redis.call('HGET', keys[1], 'c:' .. args[1])
+  if known and known >= args[2] then return 0 end
+  redis.call('HSET', keys[1], 'c:' .. args[1], args[2])
   return 1
 end
 
@@ -275,6 +286,7 @@ redis.register_function('kinbid_v1_born', born)
 redis.register_function('kinbid_v1_repoint', repoint)
 redis.register_function('kinbid_v1_witness', witness)
 redis.register_function('kinbid_v1_judge', judge)
+redis.register_function('kinbid_v1_declare', declare)
 redis.register_function('kinbid_v1_shorten', shorten)
 redis.register_function('kinbid_v1_publish', publish)
 redis.register_function('kinbid_v1_reserve', reserve)

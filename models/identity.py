@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from models.card_words import merge_of
 from models.commands import Command, Steps
 from models.forest import Settled, find, forget, parent_in, rank, settle
 from models.identifiers import NodeId, is_crm
@@ -57,7 +58,7 @@ def join(
 
     Returns:
         What became of it, and the person where they are one now. ``withdrawn``: the link was
-        rejected meanwhile.
+        rejected meanwhile, or the cards have been split.
     """
     while True:
         root_a = yield from find(keys, a)
@@ -79,8 +80,7 @@ def join(
             return "contested", None
         if not marked:
             continue
-        (verdict,) = yield [("HGET", keys.evidence(a), f"x:{b}")]
-        if verdict is not None and verdict.startswith(b"rejected"):
+        if (yield from _is_withdrawn(keys, a, b, is_crm_merge=is_crm_merge)):
             yield from forget(keys, root, token.encode(), still_read=False)
             return "withdrawn", None
         drained = yield from _drain(keys, child, (root, token, child, below, int(is_forced)))
@@ -89,6 +89,17 @@ def join(
         yield from forget(keys, root, token.encode(), still_read=False)
         if drained < 0:
             return "contested", None
+
+
+def _is_withdrawn(keys: Keys, a: NodeId, b: NodeId, *, is_crm_merge: bool) -> Steps[bool]:
+    """Whether somebody has taken the link back; who does so later finds the mark."""
+    (verdict,) = yield [("HGET", keys.evidence(a), f"x:{b}")]
+    if verdict is not None and verdict.startswith(b"rejected"):
+        return True
+    if not is_crm_merge:
+        return False
+    (word,) = yield [("HGET", keys.evidence(a), f"c:{b}")]
+    return merge_of(word) is None
 
 
 def _mark(keys: Keys, root: NodeId, arguments: Command) -> Steps[int]:

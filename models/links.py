@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from models.card_words import CardWord, encode_word
 from models.commands import Steps
 from models.event_base import MAX_TIME_MS
 from models.evidence import DEFAULT_LIMITS, Evidence, Limits, Pair, Verdict, encode_evidence
@@ -14,9 +15,13 @@ from models.identity import join
 from models.keys import Keys
 from models.splits import Resettled, resettle
 
-__all__ = ["LinkResult", "Linked", "judge", "link"]
+__all__ = ["LinkResult", "Linked", "declare", "judge", "link"]
 
-LinkResult = Literal["linked", "known", "refused", "rejected"]
+LinkResult = Literal["linked", "known", "refused", "rejected", "split"]
+
+REJECTED: Final = -1
+REFUSED_BEFORE: Final = -2
+"""What ``witness`` replies instead of the number of links."""
 
 
 class Linked(msgspec.Struct, frozen=True):
@@ -25,7 +30,8 @@ class Linked(msgspec.Struct, frozen=True):
     Attributes:
         result: ``linked`` when two persons became one, ``known`` when they were one already,
             ``refused`` when all evidence around speaks against it or it is quarantined,
-            ``rejected`` when somebody has decided that it is wrong.
+            ``rejected`` when somebody has decided that it is wrong, ``split`` when the CRM says
+            of two cards that they are two customers'.
         resettled: what changed around it, where it was contested.
     """
 
@@ -57,19 +63,47 @@ def link(
         ("FCALL", "kinbid_v1_witness", 1, keys.evidence(one), other, encoded, limits.links(one))
         for one, other in ((a, b), (b, a))
     ]
-    if min(links) < 0:
+    if REJECTED in links:
         return Linked("rejected")
     is_heavy = links[0] > limits.links(a) or links[1] > limits.links(b)
-    if is_heavy or evidence.confidence < limits.min_confidence:
+    if is_heavy or REFUSED_BEFORE in links or evidence.confidence < limits.min_confidence:
         return (yield from _resettled(keys, (a, b), limits, next_token))
-    result, settled = yield from join(
-        keys, a, b, next_token, is_crm_merge=evidence.kind == "crm_merge"
-    )
+    result, settled = yield from join(keys, a, b, next_token)
     if result == "withdrawn":
         return Linked("rejected")
     if settled is None or _needs_a_look(settled, limits):
         return (yield from _resettled(keys, (a, b), limits, next_token))
     return Linked("linked" if result == "joined" else "known")
+
+
+def declare(
+    keys: Keys,
+    a: NodeId,
+    b: NodeId,
+    word: CardWord,
+    next_token: Callable[[], str],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Steps[Linked]:
+    """Has the CRM's word on two of its cards stand, unless a newer one does, and follows it.
+
+    Args:
+        keys: the owner's key names.
+        a: the card whose event told of it.
+        b: the other card.
+        word: what the CRM says.
+        next_token: gives a token that was never used before.
+        limits: the blast radius.
+    """
+    encoded = encode_word(word)
+    yield [
+        ("FCALL", "kinbid_v1_declare", 1, keys.evidence(one), other, encoded)
+        for one, other in ((a, b), (b, a))
+    ]
+    linked = yield from _resettled(keys, (a, b), limits, next_token)
+    if word.survivor is not None:
+        return linked
+    return Linked("known" if linked.result == "linked" else "split", linked.resettled)
 
 
 def judge(

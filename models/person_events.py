@@ -6,6 +6,7 @@ from msgspec import Meta
 
 from models.errors import EventError
 from models.event_base import Advertiser, Channel, EventRecord, Label, Name, Text, check_date
+from models.identifiers import NodeId, is_crm
 
 __all__ = [
     "ACTIONS",
@@ -14,6 +15,8 @@ __all__ = [
     "CardContact",
     "Consent",
     "Contact",
+    "CrmMerge",
+    "CrmSplit",
     "FormAnswers",
     "Gender",
     "LoyaltyStatus",
@@ -124,3 +127,37 @@ class TraitTold(EventRecord, frozen=True, kw_only=True, tag="trait"):
     name: Name
     value: Text
     trust: Annotated[int, Meta(ge=0, le=100)] = 30
+
+
+class CrmMerge(EventRecord, frozen=True, kw_only=True, tag="crm_merge"):
+    """The CRM has merged cards: ``ids`` are the one that survives, then those that it took in.
+
+    Nothing that the customer did: it leaves no touch.
+    """
+
+    channel: Channel = "crm"
+
+    def check(self) -> None:
+        """Raises EventError unless these are two or more different cards."""
+        _check_cards(self.ids)
+
+
+class CrmSplit(EventRecord, frozen=True, kw_only=True, tag="crm_split"):
+    """Cards are customers of their own again: ``ids`` are one, then those that it is not.
+
+    It speaks of the pairs that were merged. Nothing that the customer did: it leaves no touch.
+    """
+
+    channel: Channel = "crm"
+
+    def check(self) -> None:
+        """Raises EventError unless these are two or more different cards."""
+        _check_cards(self.ids)
+
+
+def _check_cards(ids: tuple[NodeId, ...]) -> None:
+    if len(set(ids)) != len(ids) or len(ids) < 2:
+        raise EventError(f"ids: {len(set(ids))} different of {len(ids)}; name each card once")
+    for node in ids:
+        if not is_crm(node):
+            raise EventError(f"ids: {node!r} is not a CRM id; only cards are merged and split")

@@ -7,55 +7,23 @@ depend on what came first. Any number of workers may do so at once: each looks a
 last change.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
 
-from models.commands import Command, Steps, fields_of
-from models.evidence import (
-    Canonical,
-    Edge,
-    Limits,
-    Pair,
-    Reason,
-    canonical,
-    decode_evidence,
-    pair_of,
-)
+from models.commands import Command, Steps
+from models.evidence import Canonical, Edge, Limits, Pair, Reason, canonical
 from models.forest import Settled, find, forget, rank, settle
 from models.identifiers import NodeId
 from models.identity import join
 from models.keys import Keys
+from models.survey import Survey, survey
 
-__all__ = ["Resettled", "Survey", "note", "resettle", "split", "survey"]
+__all__ = ["Resettled", "note", "resettle", "split"]
 
 SPLIT_SECONDS: Final = 7 * 86_400
 """How long the frozen copy of a split person stays for whoever takes a part of it in."""
-
-MOST_NODES: Final = 5_000
-"""A survey stops here: what lies further away is left as it is."""
-
-
-class Survey(msgspec.Struct, frozen=True):
-    """All that is known around an identifier.
-
-    Attributes:
-        persons: the persons there, by their roots.
-        edges: the evidence between their identifiers.
-        noted: why links were not made, as it was noted before.
-        overloaded: identifiers with more links than they may have.
-    """
-
-    persons: dict[NodeId, Settled]
-    edges: dict[Pair, Edge]
-    noted: dict[Pair, Reason]
-    overloaded: frozenset[NodeId]
-
-    @property
-    def nodes(self) -> list[NodeId]:
-        """Every identifier of the persons."""
-        return [node for settled in self.persons.values() for node in settled.members]
 
 
 class Resettled(msgspec.Struct, frozen=True):
@@ -66,80 +34,23 @@ class Resettled(msgspec.Struct, frozen=True):
         plan: who they are, by all evidence.
         changed: pairs whose refusal is new or has another reason, or is over (None).
         edges: the evidence that was looked at.
+        mark: under which the persons are contested until :func:`note`.
     """
 
     persons: tuple[NodeId, ...]
     plan: Canonical
     changed: dict[Pair, Reason | None]
     edges: dict[Pair, Edge]
-
-
-def survey(keys: Keys, start: NodeId, limits: Limits) -> Steps[Survey]:
-    """Reads the persons, and the evidence between them, that ``start`` is connected with.
-
-    Refused evidence connects too. An identifier with too many links is not looked beyond.
-    """
-    persons: dict[NodeId, Settled] = {}
-    edges: dict[Pair, Edge] = {}
-    noted: dict[Pair, Reason] = {}
-    overloaded: set[NodeId] = set()
-    seen: set[NodeId] = set()
-    fresh = [start]
-    while fresh and len(seen) < MOST_NODES:
-        seen.update(fresh)
-        todo: list[NodeId] = []
-        for node in fresh:
-            if not any(node in settled.members for settled in persons.values()):
-                settled = yield from settle(keys, node)
-                persons[settled.root] = settled
-                todo += settled.members
-        replies = yield [("HGETALL", keys.evidence(node)) for node in fresh]
-        for node, reply in zip(fresh, replies, strict=True):
-            known = _edges_of(node, fields_of(reply), noted)
-            standing = {pair for pair, edge in known.items() if edge.verdict != "rejected"}
-            if len(standing) > limits.links(node):
-                overloaded.add(node)
-            edges |= known
-            todo += [
-                other
-                for pair, edge in known.items()
-                for other in pair
-                if node == start or _connects(edge, node in overloaded, limits)
-            ]
-        fresh = [node for node in dict.fromkeys(todo) if node not in seen]
-    nodes = {node for settled in persons.values() for node in settled.members}
-    within = {pair: edge for pair, edge in edges.items() if nodes.issuperset(pair)}
-    noted = {pair: reason for pair, reason in noted.items() if pair in within}
-    return Survey(persons, within, noted, frozenset(overloaded))
-
-
-def _connects(edge: Edge, is_overloaded: bool, limits: Limits) -> bool:  # noqa: FBT001
-    """Whether what lies beyond an edge can make a difference to who is one person here."""
-    if edge.verdict is not None:
-        return edge.verdict == "approved"
-    return not is_overloaded and edge.evidence.confidence >= limits.min_confidence
-
-
-def _edges_of(
-    node: NodeId, fields: dict[bytes, bytes], noted: dict[Pair, Reason]
-) -> dict[Pair, Edge]:
-    edges: dict[Pair, Edge] = {}
-    for name, value in fields.items():
-        pair = pair_of(node, NodeId(name[2:].decode()))
-        if name.startswith(b"e:"):
-            approved = b"x:" + name[2:] in fields
-            edges[pair] = Edge(decode_evidence(value), "approved" if approved else None)
-        elif name.startswith(b"x:") and value.startswith(b"rejected@"):
-            edges[pair] = Edge(decode_evidence(value.partition(b"@")[2]), "rejected")
-        elif name.startswith(b"s:"):
-            noted[pair] = value.decode()  # type: ignore[assignment]  # written by us
-    return edges
+    mark: str
 
 
 def resettle(
     keys: Keys, start: NodeId, limits: Limits, next_token: Callable[[], str]
 ) -> Steps[Resettled]:
     """Makes the persons around ``start`` those of all evidence about them.
+
+    They stay contested until what has changed is noted (:func:`note`): whoever does this again
+    after a crash finds the same changes.
 
     Args:
         keys: the owner's key names.
@@ -159,16 +70,12 @@ def resettle(
         if (yield from _apply(keys, around, plan, next_token)):
             continue
         yield from _note_shared(keys, around, plan)
-        if not plan.is_contested:
-            yield [
-                ("FCALL", "kinbid_v1_calm", 1, keys.person(root), mark) for root in around.persons
-            ]
         changed: dict[Pair, Reason | None] = {
             pair: plan.refused.get(pair)
             for pair in {**around.noted, **plan.refused}
             if around.noted.get(pair) != plan.refused.get(pair)
         }
-        return Resettled(tuple(around.persons), plan, changed, around.edges)
+        return Resettled(tuple(around.persons), plan, changed, around.edges, mark)
 
 
 def _contest(keys: Keys, around: Survey, mark: str, marked: set[NodeId]) -> Steps[bool]:
@@ -267,11 +174,17 @@ def _kill_intents(keys: Keys, root: NodeId) -> Steps[None]:
             yield from forget(keys, root, name[2:], still_read=False)
 
 
-def note(keys: Keys, changed: Mapping[Pair, Reason | None]) -> Steps[None]:
-    """Notes under both identifiers why a link is not made, once others have been told."""
+def note(keys: Keys, looked: Resettled) -> Steps[bool]:
+    """Notes under both identifiers why a link is not made, once others have been told.
+
+    Only then, and only where nothing depends on the order of evidence, may links be followed
+    without a look again.
+
+    Returns:
+        False where somebody has looked since: what was told may be out of date.
+    """
     commands: list[Command] = []
-    for a, b in changed:
-        reason = changed[a, b]
+    for (a, b), reason in looked.changed.items():
         for one, other in ((a, b), (b, a)):
             field = f"s:{other}"
             commands.append(
@@ -281,3 +194,11 @@ def note(keys: Keys, changed: Mapping[Pair, Reason | None]) -> Steps[None]:
             )
     if commands:
         yield commands
+    if not looked.plan.is_contested:
+        persons = [keys.person(root) for root in looked.persons]
+        calmed = yield [("FCALL", "kinbid_v1_calm", 1, person, looked.mark) for person in persons]
+        return all(calmed)
+    if not commands:
+        return True
+    marks = yield [("HGET", keys.person(root), "!") for root in looked.persons]
+    return all(mark == looked.mark.encode() for mark in marks)

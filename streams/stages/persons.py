@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias, cast
 import msgspec
 
 from models.caps import CapLedger, decode_ledger, encode_ledger, fold_outcome
+from models.card_words import word_of
 from models.commands import Steps
 from models.errors import EventError
 from models.events import Billing, Event, Outcome, decode_event, decode_outcome
@@ -28,7 +29,7 @@ from models.forest import find
 from models.identifiers import NodeId
 from models.identity import fold
 from models.keys import Keys
-from models.links import Linked, link
+from models.links import Linked, declare, link
 from models.profile import is_seen_alike
 
 __all__ = [
@@ -172,15 +173,21 @@ def digest_events(
     pairs: list[Pair] = []
     for _, event in entries:
         for other in event.ids[1:]:
-            evidence = Evidence(
-                kind_of(cast("str", event.__struct_config__.tag)), event.event_time_ms
-            )
-            encoded = encode_evidence(evidence)
-            if other == node or known.holds((node, other), encoded):
-                continue
-            links.append((yield from link(keys, node, other, evidence, next_token, limits=limits)))
+            word = word_of(event)
+            if word is not None:
+                # Of these the newest stands, not the first, and they are rare: none is skipped.
+                done = yield from declare(keys, node, other, word, next_token, limits=limits)
+            else:
+                evidence = Evidence(
+                    kind_of(cast("str", event.__struct_config__.tag)), event.event_time_ms
+                )
+                encoded = encode_evidence(evidence)
+                if other == node or known.holds((node, other), encoded):
+                    continue
+                done = yield from link(keys, node, other, evidence, next_token, limits=limits)
+                known.add((node, other), encoded)
+            links.append(done)
             pairs.append(pair_of(node, other))
-            known.add((node, other), encoded)
     if links:
         root = yield from find(keys, node)
     return Touched(node, root, tuple(links), tuple(pairs), is_view_new or bool(links))

@@ -368,7 +368,7 @@ def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     links += known is None
     if (known is not None and evidence < known) or (known is None and links <= most + 1):
         store.set_fields(keys[0], {b"e:" + other: evidence})
-    return links
+    return -2 if b"s:" + other in fields else links
 
 
 def _shorten(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
@@ -390,6 +390,14 @@ def _judge(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
         store.delete_fields(keys[0], [b"e:" + other])
     else:
         store.set_fields(keys[0], {b"x:" + other: verdict, b"e:" + other: known or evidence})
+    return 1
+
+
+def _declare(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    other, word = args
+    if store.hash(keys[0]).get(b"c:" + other, b"") >= word:
+        return 0
+    store.set_fields(keys[0], {b"c:" + other: word})
     return 1
 
 
@@ -451,6 +459,7 @@ FUNCTIONS: dict[str, Function] = {
     "kinbid_v1_repoint": _repoint,
     "kinbid_v1_witness": _witness,
     "kinbid_v1_judge": _judge,
+    "kinbid_v1_declare": _declare,
     "kinbid_v1_shorten": _shorten,
     "kinbid_v1_publish": _publish,
     "kinbid_v1_reserve": _reserve,

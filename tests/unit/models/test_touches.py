@@ -19,7 +19,7 @@ SHOP = AdvertiserId("shop")
 def test_every_kind_of_event_and_every_channel_has_a_letter_of_its_own() -> None:
     assert typing.get_args(Channel) == CHANNELS
     assert [CHANNEL_OF[LETTER_OF[name]] for name in CHANNELS] == list(CHANNELS)
-    kinds = [kind_of(record) for record in typing.get_args(Event)]
+    kinds = [kind for record in typing.get_args(Event) if (kind := kind_of(record)) is not None]
     assert {(kind.letter, kind.name) for kind in kinds} == {
         (k.letter, k.name) for k in KINDS.values()
     }

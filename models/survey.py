@@ -1,0 +1,130 @@
+"""Reading all that is known around an identifier: its persons, and the evidence between them."""
+
+from typing import Final, TypeAlias
+
+import msgspec
+
+from models.card_words import laid_over
+from models.commands import Steps, fields_of
+from models.evidence import Edge, Limits, Pair, Reason, decode_evidence, pair_of
+from models.forest import Settled, settle
+from models.identifiers import NodeId
+from models.keys import Keys
+
+__all__ = ["Survey", "survey"]
+
+Ids: TypeAlias = list[NodeId]
+
+MOST_NODES: Final = 5_000
+"""A survey stops here: what lies further away is left as it is."""
+
+
+class Survey(msgspec.Struct, frozen=True):
+    """All that is known around an identifier.
+
+    Attributes:
+        persons: the persons there, by their roots.
+        edges: the evidence between their identifiers.
+        noted: why links were not made, as it was noted before.
+        overloaded: identifiers with more links than they may have.
+    """
+
+    persons: dict[NodeId, Settled]
+    edges: dict[Pair, Edge]
+    noted: dict[Pair, Reason]
+    overloaded: frozenset[NodeId]
+
+    @property
+    def nodes(self) -> list[NodeId]:
+        """Every identifier of the persons."""
+        return [node for settled in self.persons.values() for node in settled.members]
+
+
+class _Told(msgspec.Struct):
+    """What the evidence keys say that were read so far."""
+
+    edges: dict[Pair, Edge] = {}
+    words: dict[Pair, bytes] = {}
+    noted: dict[Pair, Reason] = {}
+    overloaded: set[NodeId] = set()
+
+    def add(self, start: NodeId, node: NodeId, fields: dict[bytes, bytes], limits: Limits) -> Ids:
+        """Takes in one identifier's evidence; returns which others to look at."""
+        known, said = _edges_of(node, fields, self.noted), _words_of(node, fields)
+        standing = {pair for pair, edge in known.items() if edge.verdict != "rejected"}
+        if len(standing) > limits.links(node):
+            self.overloaded.add(node)
+        self.edges |= known
+        # Where a worker was cut off between the two identifiers of a pair, the newer word stands.
+        self.words |= {pair: max(word, self.words.get(pair, b"")) for pair, word in said.items()}
+        if node == start:
+            return [other for pair in {**known, **said} for other in pair]
+        return [
+            other
+            for pair, edge in laid_over(known, said).items()
+            if _connects(edge, node in self.overloaded, limits)
+            for other in pair
+        ]
+
+
+def survey(keys: Keys, start: NodeId, limits: Limits) -> Steps[Survey]:
+    """Reads the persons, and the evidence between them, that ``start`` is connected with.
+
+    Refused evidence connects too, and so does all that was ever said about ``start``. An identifier
+    with too many links is not looked beyond.
+    """
+    persons: dict[NodeId, Settled] = {}
+    told = _Told()
+    seen: set[NodeId] = set()
+    fresh = [start]
+    while fresh and len(seen) < MOST_NODES:
+        seen.update(fresh)
+        todo: list[NodeId] = []
+        for node in fresh:
+            if not any(node in settled.members for settled in persons.values()):
+                settled = yield from settle(keys, node)
+                persons[settled.root] = settled
+                todo += settled.members
+        replies = yield [("HGETALL", keys.evidence(node)) for node in fresh]
+        for node, reply in zip(fresh, replies, strict=True):
+            todo += told.add(start, node, fields_of(reply), limits)
+        fresh = [node for node in dict.fromkeys(todo) if node not in seen]
+    nodes = {node for settled in persons.values() for node in settled.members}
+    edges = laid_over(told.edges, told.words)
+    return Survey(
+        persons,
+        {pair: edge for pair, edge in edges.items() if nodes.issuperset(pair)},
+        {pair: reason for pair, reason in told.noted.items() if seen.issuperset(pair)},
+        frozenset(told.overloaded),
+    )
+
+
+def _connects(edge: Edge, is_overloaded: bool, limits: Limits) -> bool:  # noqa: FBT001
+    """Whether what lies beyond an edge can make a difference to who is one person here."""
+    if edge.verdict is not None:
+        return edge.verdict == "approved"
+    return not is_overloaded and edge.evidence.confidence >= limits.min_confidence
+
+
+def _edges_of(
+    node: NodeId, fields: dict[bytes, bytes], noted: dict[Pair, Reason]
+) -> dict[Pair, Edge]:
+    edges: dict[Pair, Edge] = {}
+    for name, value in fields.items():
+        pair = pair_of(node, NodeId(name[2:].decode()))
+        if name.startswith(b"e:"):
+            approved = b"x:" + name[2:] in fields
+            edges[pair] = Edge(decode_evidence(value), "approved" if approved else None)
+        elif name.startswith(b"x:") and value.startswith(b"rejected@"):
+            edges[pair] = Edge(decode_evidence(value.partition(b"@")[2]), "rejected")
+        elif name.startswith(b"s:"):
+            noted[pair] = value.decode()  # type: ignore[assignment]  # written by us
+    return edges
+
+
+def _words_of(node: NodeId, fields: dict[bytes, bytes]) -> dict[Pair, bytes]:
+    return {
+        pair_of(node, NodeId(name[2:].decode())): word
+        for name, word in fields.items()
+        if name.startswith(b"c:")
+    }
