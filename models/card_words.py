@@ -83,7 +83,7 @@ def fetch_survivors(keys: Keys, nodes: Iterable[NodeId]) -> Steps[dict[NodeId, N
     pairs = [pair_of(a, b) for a in cards for b in cards if a < b]
     if not pairs:
         return {}
-    replies = yield [("HGET", keys.evidence(a), f"c:{b}") for a, b in pairs]
+    replies = yield [("HGET", keys.evidence(a), f"w:{b}") for a, b in pairs]
     survivors: dict[NodeId, NodeId] = {}
     for (a, b), encoded in zip(pairs, replies, strict=True):
         survivor = None if encoded is None else decode_word(encoded).survivor

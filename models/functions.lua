@@ -218,9 +218,9 @@ end
 -- KEYS w:{x}  ARGV other, word
 -- Keeps the CRM's newest word on a pair of its cards: the greater text. 0: as new a one stands.
 local function declare(keys, args)
-  local known = redis.call('HGET', keys[1], 'c:' .. args[1])
+  local known = redis.call('HGET', keys[1], 'w:' .. args[1])
   if known and known >= args[2] then return 0 end
-  redis.call('HSET', keys[1], 'c:' .. args[1], args[2])
+  redis.call('HSET', keys[1], 'w:' .. args[1], args[2])
   return 1
 end
 

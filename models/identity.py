@@ -98,7 +98,7 @@ def _is_withdrawn(keys: Keys, a: NodeId, b: NodeId, *, is_crm_merge: bool) -> St
         return True
     if not is_crm_merge:
         return False
-    (word,) = yield [("HGET", keys.evidence(a), f"c:{b}")]
+    (word,) = yield [("HGET", keys.evidence(a), f"w:{b}")]
     return merge_of(word) is None
 
 

@@ -126,5 +126,5 @@ def _words_of(node: NodeId, fields: dict[bytes, bytes]) -> dict[Pair, bytes]:
     return {
         pair_of(node, NodeId(name[2:].decode())): word
         for name, word in fields.items()
-        if name.startswith(b"c:")
+        if name.startswith(b"w:")
     }

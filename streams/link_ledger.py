@@ -144,7 +144,7 @@ def known_evidence(keys: Keys, pairs: Collection[Pair]) -> Steps[dict[Pair, Evid
     cards = [pair for pair in pairs if all(map(is_crm, pair))]
     replies = yield [
         *(("HGET", keys.evidence(a), f"e:{b}") for a, b in pairs),
-        *(("HGET", keys.evidence(a), f"c:{b}") for a, b in cards),
+        *(("HGET", keys.evidence(a), f"w:{b}") for a, b in cards),
     ]
     known: dict[Pair, Evidence | None] = {
         pair: decode_evidence(encoded)

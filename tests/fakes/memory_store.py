@@ -395,9 +395,9 @@ def _judge(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
 
 def _declare(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     other, word = args
-    if store.hash(keys[0]).get(b"c:" + other, b"") >= word:
+    if store.hash(keys[0]).get(b"w:" + other, b"") >= word:
         return 0
-    store.set_fields(keys[0], {b"c:" + other: word})
+    store.set_fields(keys[0], {b"w:" + other: word})
     return 1
 
 
