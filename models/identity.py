@@ -57,8 +57,9 @@ def join(
         is_forced: join contested persons too; for whoever has looked at all evidence.
 
     Returns:
-        What became of it, and the person where they are one now. ``withdrawn``: the link was
-        rejected meanwhile, or the cards have been split.
+        What became of it, and the person where they are one now. ``contested``: somebody has to
+        look at all evidence, for the first time or, where the link is forced and others have
+        moved, again. ``withdrawn``: the link was rejected meanwhile, or the cards have been split.
     """
     while True:
         root_a = yield from find(keys, a)
@@ -76,7 +77,7 @@ def join(
         below, above = (seen or b"0" for seen in splits)
         token = next_token()
         marked = yield from _mark(keys, root, (token, child, above, int(is_forced)))
-        if marked < 0:
+        if marked < 0 or (is_forced and not marked):
             return "contested", None
         if not marked:
             continue
@@ -87,7 +88,7 @@ def join(
         if drained > 0:
             return "joined", (yield from settle(keys, child))
         yield from forget(keys, root, token.encode(), still_read=False)
-        if drained < 0:
+        if drained < 0 or is_forced:
             return "contested", None
 
 

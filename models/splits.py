@@ -7,8 +7,8 @@ depend on what came first. Any number of workers may do so at once: each looks a
 last change.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -22,6 +22,8 @@ from models.survey import Survey, survey
 
 __all__ = ["Resettled", "note", "resettle", "split"]
 
+Person: TypeAlias = frozenset[NodeId]
+
 SPLIT_SECONDS: Final = 7 * 86_400
 """How long the frozen copy of a split person stays for whoever takes a part of it in."""
 
@@ -30,7 +32,8 @@ class Resettled(msgspec.Struct, frozen=True):
     """What :func:`resettle` came to.
 
     Attributes:
-        persons: roots of the persons around, whose bid views are to be published.
+        persons: roots of the persons around, at the last look.
+        parted: who was seen before and is connected with none of them any more.
         plan: who they are, by all evidence.
         changed: pairs whose refusal is new or has another reason, or is over (None).
         edges: the evidence that was looked at.
@@ -38,10 +41,16 @@ class Resettled(msgspec.Struct, frozen=True):
     """
 
     persons: tuple[NodeId, ...]
+    parted: tuple[NodeId, ...]
     plan: Canonical
     changed: dict[Pair, Reason | None]
     edges: dict[Pair, Edge]
     mark: str
+
+    @property
+    def to_publish(self) -> tuple[NodeId, ...]:
+        """Identifiers of everybody whose bid view is to be written anew."""
+        return self.persons + self.parted
 
 
 def resettle(
@@ -58,16 +67,20 @@ def resettle(
         limits: the blast radius.
         next_token: gives a token that was never used before.
     """
-    mark, marked = next_token(), set[NodeId]()
+    mark, marked, seen = next_token(), set[NodeId](), set[NodeId]()
     while True:
         around = yield from survey(keys, start, limits)
+        seen.update(around.nodes)
         # Contested persons are joined by nobody but us. Whoever added evidence before they were
         # marked is seen by the next look, whoever adds it after that sees the mark. Another may
         # come to another end and take away marks, but not those that we set after theirs.
         if (yield from _contest(keys, around, mark, marked)):
             continue
         plan = canonical(around.nodes, around.edges, overloaded=around.overloaded, limits=limits)
-        if (yield from _apply(keys, around, plan, next_token)):
+        home = {node: person for person in plan.persons for node in person}
+        if (yield from _take_back(keys, around, home)):
+            continue
+        if (yield from _apply(keys, around, plan, home, next_token)):
             continue
         yield from _note_shared(keys, around, plan)
         changed: dict[Pair, Reason | None] = {
@@ -75,11 +88,12 @@ def resettle(
             for pair in {**around.noted, **plan.refused}
             if around.noted.get(pair) != plan.refused.get(pair)
         }
-        return Resettled(tuple(around.persons), plan, changed, around.edges, mark)
+        parted = tuple(sorted(seen.difference(around.nodes)))
+        return Resettled(tuple(around.persons), parted, plan, changed, around.edges, mark)
 
 
 def _contest(keys: Keys, around: Survey, mark: str, marked: set[NodeId]) -> Steps[bool]:
-    """Marks persons as contested and takes announced merges back; whether there was any to do."""
+    """Marks persons as contested; whether there was any to mark."""
     fresh = [
         root
         for root, settled in around.persons.items()
@@ -88,22 +102,34 @@ def _contest(keys: Keys, around: Survey, mark: str, marked: set[NodeId]) -> Step
     if fresh:
         marked.update(fresh)
         yield [("HSET", keys.person(root), "!", mark) for root in fresh]
+    return bool(fresh)
+
+
+def _take_back(keys: Keys, around: Survey, home: Mapping[NodeId, Person]) -> Steps[bool]:
+    """Takes back announced merges that the plan does not want; whether there were any.
+
+    What it does want is left alone: two who look at once would take back each other's for ever.
+    """
     merging = [
         root
         for root, settled in around.persons.items()
-        if any(name.startswith(b"m:") for name in settled.fields)
+        for name, child in settled.fields.items()
+        if name.startswith(b"m:") and NodeId(child.decode()) not in home[root]
     ]
-    for root in merging:
+    for root in dict.fromkeys(merging):
         yield from _kill_intents(keys, root)
-    return bool(fresh or merging)
+    return bool(merging)
 
 
 def _apply(
-    keys: Keys, around: Survey, plan: Canonical, next_token: Callable[[], str]
+    keys: Keys,
+    around: Survey,
+    plan: Canonical,
+    home: Mapping[NodeId, Person],
+    next_token: Callable[[], str],
 ) -> Steps[bool]:
     """Splits and joins where persons differ from the plan; whether any did."""
     changed = False
-    home = {node: person for person in plan.persons for node in person}
     for settled in around.persons.values():
         parts = list(dict.fromkeys(home[node] for node in settled.members))
         if len(parts) > 1:

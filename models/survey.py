@@ -73,27 +73,41 @@ def survey(keys: Keys, start: NodeId, limits: Limits) -> Steps[Survey]:
     Refused evidence connects too, and so does all that was ever said about ``start``. An identifier
     with too many links is not looked beyond.
     """
+    while True:
+        found = yield from _walk(keys, start, limits)
+        if found is not None:
+            return found
+
+
+def _walk(keys: Keys, start: NodeId, limits: Limits) -> Steps[Survey | None]:
+    """The survey; None where persons were joined or split on the way, so that some may be missed.
+
+    What is left out of sight by them would be nobody's.
+    """
     persons: dict[NodeId, Settled] = {}
     told = _Told()
+    members: set[NodeId] = set()
     seen: set[NodeId] = set()
     fresh = [start]
     while fresh and len(seen) < MOST_NODES:
         seen.update(fresh)
         todo: list[NodeId] = []
         for node in fresh:
-            if not any(node in settled.members for settled in persons.values()):
+            if node not in members:
                 settled = yield from settle(keys, node)
+                if not members.isdisjoint(settled.members):
+                    return None
                 persons[settled.root] = settled
+                members.update(settled.members)
                 todo += settled.members
         replies = yield [("HGETALL", keys.evidence(node)) for node in fresh]
         for node, reply in zip(fresh, replies, strict=True):
             todo += told.add(start, node, fields_of(reply), limits)
         fresh = [node for node in dict.fromkeys(todo) if node not in seen]
-    nodes = {node for settled in persons.values() for node in settled.members}
     edges = laid_over(told.edges, told.words)
     return Survey(
         persons,
-        {pair: edge for pair, edge in edges.items() if nodes.issuperset(pair)},
+        {pair: edge for pair, edge in edges.items() if members.issuperset(pair)},
         {pair: reason for pair, reason in told.noted.items() if seen.issuperset(pair)},
         frozenset(told.overloaded),
     )

@@ -81,7 +81,7 @@ class LinkLedger:
             done = await self._redis.run(
                 judge(self._keys, one.a, one.b, one.verdict, self._next_token, limits=self._limits)
             )
-            await self._redis.run(publish_all(self._keys, done.persons))
+            await self._redis.run(publish_all(self._keys, done.to_publish))
             await self._tell([done])
             self._metrics.verdicts.labels(one.verdict).inc()
 
@@ -121,7 +121,7 @@ class LinkLedger:
     async def _look_again(self, passed: Resettled) -> Resettled:
         steps = resettle(self._keys, passed.persons[0], self._limits, self._next_token)
         look = await self._redis.run(steps)
-        await self._redis.run(publish_all(self._keys, look.persons))
+        await self._redis.run(publish_all(self._keys, look.to_publish))
         return look
 
     async def _send(self, topic: str, records: Mapping[Pair, LinkRecord | None]) -> None:

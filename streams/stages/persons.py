@@ -87,7 +87,7 @@ class Touched(msgspec.Struct, frozen=True):
     @property
     def others(self) -> set[NodeId]:
         """Everybody else whose bid view is to be written, too."""
-        changed = (one.resettled.persons for one in self.links if one.resettled is not None)
+        changed = (one.resettled.to_publish for one in self.links if one.resettled is not None)
         return set().union(*changed)
 
 

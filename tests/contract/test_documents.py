@@ -381,7 +381,7 @@ def split_and_noted(
     """Somebody rejects a link and approves it again, and what follows is noted and published."""
     for verdict in ("rejected", "approved"):
         done = yield from judge(keys, one, other, verdict, next_token)
-        yield from publish_all(keys, done.persons)
+        yield from publish_all(keys, done.to_publish)
         yield from note(keys, done)
 
 

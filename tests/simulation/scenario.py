@@ -137,8 +137,7 @@ def declaring(name: str, *words: tuple[Pair, CardWord], published: bool = True) 
 def _told(looked: Resettled, *, published: bool = True) -> Steps[None]:
     """What streams does after a look: bid views, then Kafka, then the notes."""
     if published:
-        for person in looked.persons:
-            yield from publish(KEYS, person)
+        yield from publish_all(KEYS, looked.to_publish)
     yield from note(KEYS, looked)
 
 

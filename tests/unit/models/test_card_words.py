@@ -130,7 +130,7 @@ class World:
 
     def judge(self, a: NodeId, b: NodeId, verdict: Any) -> None:  # noqa: ANN401 - a literal
         done = run(self.store, judge(KEYS, a, b, verdict, lambda: next(self._tokens)))
-        run(self.store, publish_all(KEYS, done.persons))
+        run(self.store, publish_all(KEYS, done.to_publish))
         run(self.store, note(KEYS, done))
 
     def _work(self, node: NodeId, log: Sequence[tuple[int, Event]]) -> Steps[None]:
