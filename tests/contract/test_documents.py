@@ -353,6 +353,7 @@ def write_everything(watched: Watched) -> None:
     watched.run(split_and_noted(keys, middle, low, lambda: next(tokens)))
     word = CardWord(1, crms[0])
     watched.run(declare(keys, crms[0], crms[1], word, lambda: next(tokens)))
+    watched.run(publish(keys, crms[0]))
     watched.run(killed(keys, crms[1]))
     write_calls(watched)
 

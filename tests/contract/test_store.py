@@ -235,6 +235,21 @@ def witness(other: str, evidence: str, most: int = 2) -> Command:
     return call("witness", [EVIDENCE], other, evidence, most)
 
 
+def test_witness_tells_of_a_link_that_was_refused_before(store: Store) -> None:
+    ask(store, ("HSET", EVIDENCE, "s:a", "weak"))
+    assert ask(store, witness("a", "5"), witness("b", "5", most=9)) == [-2, 3]
+    assert fields(store, EVIDENCE)[b"e:a"] == b"5"
+    ask(store, ("HDEL", EVIDENCE, "s:a"))
+    assert ask(store, witness("a", "5")) == [2]
+
+
+def test_declare_keeps_the_greater_word(store: Store) -> None:
+    told = [call("declare", [EVIDENCE], "a", word) for word in ("2@split", "1@c", "2@c", "3@c")]
+    assert ask(store, *told) == [1, 0, 0, 1]
+    assert ask(store, told[-1]) == [0]
+    assert fields(store, EVIDENCE) == {b"w:a": b"3@c"}
+
+
 def test_witness_keeps_the_smallest_and_counts_links(store: Store) -> None:
     assert ask(store, witness("a", "5"), witness("a", "7"), witness("a", "3")) == [1, 1, 1]
     assert ask(store, witness("b", "1")) == [2]

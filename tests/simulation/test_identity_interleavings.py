@@ -317,7 +317,8 @@ CASES: dict[str, Case] = {
     ),
     "cards X-Y split after merge | a-Y": Case(
         counts={a: 1, X: 1, Y: 1}, persons=[{a, Y}, {X}], is_contested=True, merged=(XY,),
-        programs=[declaring("1", (XY, SPLIT)), linking("2", (a, Y))], states=2_009_383, is_long=True,
+        programs=[declaring("1", (XY, SPLIT)), linking("2", (a, Y))],
+        states=2_009_383, is_long=True,
     ),
     "fold x2 a | a-b": Case(
         **one_more(a, 3, b), readers={0: nonces(a, 3)},

@@ -19,7 +19,7 @@ import random
 import msgspec
 import pytest
 
-from models.card_words import encode_word, laid_over, word_of
+from models.card_words import CardWord, encode_word, laid_over, word_of
 from models.commands import Steps
 from models.events import CrmMerge, CrmSplit, Event
 from models.evidence import Edge, Evidence, Pair, canonical, encode_evidence, pair_of
@@ -39,6 +39,7 @@ from tests.simulation.scenario import (
     clusters,
     counts_enough,
     d,
+    declaring,
     events_batch,
     linking,
     named,
@@ -243,3 +244,19 @@ def test_a_link_that_is_given_up_leaves_nothing_that_closes_caps() -> None:
         run(store, publish(KEYS, a))
         check_settled(store, {a: 1, X: 1, Y: 1})
         assert len(clusters(store, (a, X, Y))) == 3
+
+
+def test_a_zombie_that_heard_of_a_merge_undoes_no_split_that_came_since() -> None:
+    """It is stopped at any command, another hears of both, and it wakes up for so many more."""
+    words = ((X, Y), CardWord(1, X)), ((X, Y), CardWord(2))
+    for slept, awake in itertools.product(range(1, 45), range(20)):
+        store = seeded(X, Y)
+        zombie = Runner(store, declaring("zombie", words[0])())
+        for _ in range(slept):
+            if not zombie.done:
+                zombie.step()
+        run(store, declaring("owner", *words)())
+        for _ in range(awake):
+            if not zombie.done:
+                zombie.step()
+        assert clusters(store, (X, Y)) == {frozenset({X}), frozenset({Y})}, (slept, awake)
