@@ -19,7 +19,7 @@ from models.keys import Keys
 from models.link_path import path_between
 from models.link_records import VerdictRecord
 from models.own_links import survey_pair
-from models.splits import Survey
+from models.survey import Survey
 from runtime import clock
 from runtime.link import Link
 from runtime.redis_url import link_to

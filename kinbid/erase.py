@@ -157,8 +157,7 @@ class _Eraser:
         resettled = await self._redis.run(
             finish_erasure(keys, nodes, pairs, erased_ms, self._next_token, limits=limits)
         )
-        for one in resettled:
-            await ledger.tell(one.changed, one.edges)
+        await ledger.tell(resettled)
         await self._write(nodes, erased_ms, "")
         self._check(await self.holdings(nodes))
         return Certificate(

@@ -18,6 +18,7 @@ from bidder.privacy import personal_use_refused
 from kinbid.nodes import node_named
 from kinbid.person_summary import segments_of
 from models.call_tags import open_callbacks
+from models.card_words import fetch_survivors
 from models.catalog import Catalog
 from models.commands import Steps
 from models.errors import UnknownNameError
@@ -52,7 +53,7 @@ async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
     """
     node = node_named(settings, identifier)
     catalog = await load_catalog(settings)
-    settled, found = await _read(settings, node)
+    settled, found, survivors = await _read(settings, node)
     facet, ledger = person_of(settled)
     header = header_of(facet, shared_devices(settled))
     facets = newest_fields(settled, b"f")
@@ -64,6 +65,7 @@ async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
                 "node": one,
                 "namespace": namespace_of(one).name.lower(),
                 "shared": one in header.shared,
+                "survivor": survivors.get(one),
             }
             for one in sorted({*settled.members, *facets})
         ],
@@ -95,18 +97,19 @@ async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
     }
 
 
-async def _read(settings: Settings, node: NodeId) -> tuple[Settled, Found]:
+async def _read(settings: Settings, node: NodeId) -> tuple[Settled, Found, dict[NodeId, NodeId]]:
     link = link_to(settings.redis_url, name="kinbid-person")
     await link.connect()
     keys = Keys(settings.owner)
 
-    def both() -> Steps[tuple[Settled, Found]]:
+    def whole() -> Steps[tuple[Settled, Found, dict[NodeId, NodeId]]]:
         settled = yield from settle(keys, node)
         found = yield from fetch_person(keys, [node], clock.now_ms(), NO_FIELD)
-        return settled, found
+        survivors = yield from fetch_survivors(keys, settled.members)
+        return settled, found, survivors
 
     try:
-        return await link.run(both())
+        return await link.run(whole())
     finally:
         await link.close()
 

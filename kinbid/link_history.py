@@ -15,7 +15,7 @@ from models.identifiers import NodeId
 from models.keys import Keys
 from models.own_links import survey_links
 from models.profile import shared_devices
-from models.splits import Survey
+from models.survey import Survey
 from runtime.redis_url import link_to
 from runtime.settings import Settings
 

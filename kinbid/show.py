@@ -69,8 +69,9 @@ def show_person(report: dict[str, Any]) -> None:
     for one in report["identifiers"]:
         facet = report["facets"].get(one["node"], {})
         shared = " (shared device)" if one["shared"] else ""
+        merged = " (merged)" if one["survivor"] else ""
         rows.add_row(
-            one["namespace"] + shared,
+            one["namespace"] + shared + merged,
             one["node"],
             str(facet.get("watermark", "")),
             ", ".join(facet.get("channels", {})),

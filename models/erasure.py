@@ -90,7 +90,7 @@ def _linked(links: dict[bytes, bytes]) -> Iterator[NodeId]:
     return (NodeId(name[2:].decode()) for name in links if name[:2] in LINK_KINDS)
 
 
-LINK_KINDS: Final = (b"e:", b"x:", b"s:")
+LINK_KINDS: Final = (b"e:", b"x:", b"s:", b"w:")
 
 
 def _times_ms(facet: Facet, ledger: CapLedger, links: dict[bytes, bytes]) -> Iterator[int]:
@@ -153,7 +153,7 @@ def finish_erasure(
     # A link that is about to happen is announced at one of the two only: each is looked at.
     for node in (*nodes, *around):
         done = yield from resettle(keys, node, limits, next_token)
-        yield from publish_all(keys, done.persons)
+        yield from publish_all(keys, done.to_publish)
         resettled.append(done)
     return tuple(resettled)
 

@@ -38,6 +38,8 @@ from models.person_events import (
     CardContact,
     Consent,
     Contact,
+    CrmMerge,
+    CrmSplit,
     FormAnswers,
     Gender,
     LoyaltyStatus,
@@ -68,6 +70,8 @@ __all__ = [
     "Contact",
     "CouponUsed",
     "CrmCard",
+    "CrmMerge",
+    "CrmSplit",
     "DeviceType",
     "Event",
     "FlightSearch",
@@ -212,7 +216,7 @@ Event: TypeAlias = (
     PageView | ProductView | FlightSearch | CartAdd | SignIn | CrmCard | Order | Call
     | ProductSearch | CartRemove | BookingStep | Refund | Refusal | OrderStatus | CouponUsed
     | PriceWatch | Contact | CardContact | Registration | FormAnswers | LoyaltyStatus | Consent
-    | TraitTold | NumberLease | AccountErased
+    | TraitTold | NumberLease | CrmMerge | CrmSplit | AccountErased
 )  # fmt: skip
 
 

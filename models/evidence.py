@@ -119,7 +119,7 @@ class Canonical(msgspec.Struct, frozen=True):
 
 def kind_of(event_type: str) -> Kind:
     """The kind of evidence that an event of this type gives for the identifiers in it."""
-    if event_type in {"crm_merge", "crm_card", "sign_in"}:
+    if event_type in {"crm_card", "sign_in"}:
         return event_type  # type: ignore[return-value]  # just compared with them
     return "seen_with"
 
@@ -200,8 +200,10 @@ def canonical(
 def _overloaded(edges: Mapping[Pair, Edge], limits: Limits) -> frozenset[NodeId]:
     links: defaultdict[NodeId, int] = defaultdict(int)
     for pair, edge in edges.items():
+        # The CRM's word on its cards is no link that a producer could send too many of.
+        counts = edge.verdict != "rejected" and edge.evidence.kind != "crm_merge"
         for node in pair:
-            links[node] += edge.verdict != "rejected"
+            links[node] += counts
     return frozenset(node for node, count in links.items() if count > limits.links(node))
 
 

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
+from models.caps import CapLedger
+from models.facets import Facet
 from models.forest import Settled
 from models.identifiers import NodeId
 from models.profile import person_of, shared_devices
@@ -72,7 +74,8 @@ def canonical_person(settled: Settled) -> CanonicalPerson | None:
         profile=_without_watermark(facet),
         ledger=_without_watermark(ledger),
     )
-    is_empty = facet.watermark < 0 and ledger.watermark < 0
+    # A merge or split of cards raises the watermark, and is nothing that is known of anybody.
+    is_empty = (person.profile, person.ledger) == _NOTHING
     return None if is_empty and len(person.members) == 1 and not person.shared else person
 
 
@@ -103,3 +106,4 @@ def _named(value: object) -> object:
 
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
+_NOTHING: Final = _without_watermark(Facet()), _without_watermark(CapLedger())

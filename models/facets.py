@@ -141,11 +141,13 @@ def fold_event(facet: Facet, event: Event, offset: int) -> Facet:
         event: the event at ``offset``.
         offset: the record's offset in its partition.
     """
-    if event.__class__ is AccountErased:
-        return _without_account(facet, event, offset)
+    kind = kind_of(type(event))
+    if kind is None:
+        if isinstance(event, AccountErased):
+            return _without_account(facet, event, offset)
+        return _replace(facet, watermark=offset)
     now_s = event.event_time_ms // SECOND_MS
     letter = LETTER_OF[event.channel]
-    kind = kind_of(type(event))
     channels, counts, touches, visits = (
         facet.channels, facet.counts, facet.touches, facet.half_hours
     )  # fmt: skip

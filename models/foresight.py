@@ -6,7 +6,7 @@ from models.evidence import Canonical, Edge, Limits, Pair, Verdict, canonical
 from models.forest import Settled, rank
 from models.history import UNSEEN
 from models.identifiers import NodeId
-from models.splits import Survey
+from models.survey import Survey
 
 __all__ = ["Foreseen", "foresee"]
 

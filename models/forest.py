@@ -109,13 +109,24 @@ def find(keys: Keys, node: NodeId) -> Steps[NodeId]:
             continue
         path.append((at, entry))
         at = NodeId(entry[1:NODE_END].decode())
-    stale = path[:-1]
-    if stale:
-        yield [
-            ("FCALL", "kinbid_v1_shorten", 1, keys.parent(below), entry, _entry(at, entry))
-            for below, entry in stale
-        ]
+    if len(path) > 1:
+        yield from _shorten(keys, path, at)
     return at
+
+
+def _shorten(keys: Keys, path: list[tuple[NodeId, bytes]], root: NodeId) -> Steps[None]:
+    """Has every node of a path lead to its root, if the path stood when the root was read.
+
+    A split may have led the lower nodes elsewhere already, and not yet the upper ones.
+    """
+    above = path[1:]
+    entries = yield [("GET", keys.parent(node)) for node, _ in above]
+    if entries != [entry for _, entry in above]:
+        return
+    yield [
+        ("FCALL", "kinbid_v1_shorten", 1, keys.parent(below), entry, _entry(root, entry))
+        for below, entry in path[:-1]
+    ]
 
 
 def _entry(root: NodeId, before: bytes) -> bytes:

@@ -201,12 +201,13 @@ local function time_of(evidence)
 end
 
 -- KEYS w:{x} n:{x}  ARGV other, evidence, most links, when the other was erased
--- Keeps the strongest and earliest evidence for a pair, since either was erased. Returns how many
--- links the identifier has at the most, -1 where a person has rejected this one, -2 where it was
--- erased meanwhile; no more are kept than one too many.
+-- Keeps the strongest and earliest evidence for a pair, since either was erased; no more are kept
+-- than one too many. Returns how many links the identifier has at the most, -1 where a person has
+-- rejected this one, -2 where it was refused before, so that somebody has to look whether it still
+-- is, -3 where the identifier was erased meanwhile.
 local function witness(keys, args)
   local erased = erased_ms(redis.call('GET', keys[2]))
-  if erased > 0 and time_of(args[2]) <= erased then return -2 end
+  if erased > 0 and time_of(args[2]) <= erased then return -3 end
   local verdict = redis.call('HGET', keys[1], 'x:' .. args[1])
   if verdict and string.sub(verdict, 1, 9) == 'rejected@' then
     if args[2] < string.sub(verdict, 10) then
@@ -227,16 +228,24 @@ local function witness(keys, args)
   if void or known and args[2] < known or not known and links <= most + 1 then
     redis.call('HSET', keys[1], field, args[2])
   end
+  if redis.call('HEXISTS', keys[1], 's:' .. args[1]) == 1 then return -2 end
   return links
 end
 
 -- KEYS w:{x}  ARGV other, erased_ms
--- Forgets what was known about a pair until one of it was erased, and every verdict on it.
+-- Forgets what was known about a pair until one of it was erased.
 local function disown(keys, args)
-  local field = 'e:' .. args[1]
-  local known = redis.call('HGET', keys[1], field)
-  if known and time_of(known) <= tonumber(args[2]) then redis.call('HDEL', keys[1], field) end
-  return redis.call('HDEL', keys[1], 'x:' .. args[1], 's:' .. args[1])
+  local other, erased = args[1], tonumber(args[2])
+  local verdict = redis.call('HGET', keys[1], 'x:' .. other) or ''
+  local known = redis.call('HGET', keys[1], 'e:' .. other) or string.match(verdict, '^rejected@(.*)')
+  if not known or time_of(known) <= erased then
+    redis.call('HDEL', keys[1], 'e:' .. other, 'x:' .. other, 's:' .. other)
+  end
+  local word = redis.call('HGET', keys[1], 'w:' .. other)
+  if word and tonumber(string.sub(word, 1, 13)) <= erased then
+    redis.call('HDEL', keys[1], 'w:' .. other)
+  end
+  return 1
 end
 
 -- KEYS w:{x}  ARGV other, verdict, evidence where none is known
@@ -251,6 +260,15 @@ local function judge(keys, args)
   else
     redis.call('HSET', keys[1], mark, args[2], field, known or args[3])
   end
+  return 1
+end
+
+-- KEYS w:{x}  ARGV other, word
+-- Keeps the CRM's newest word on a pair of its cards: the greater text. 0: as new a one stands.
+local function declare(keys, args)
+  local known = redis.call('HGET', keys[1], 'w:' .. args[1])
+  if known and known >= args[2] then return 0 end
+  redis.call('HSET', keys[1], 'w:' .. args[1], args[2])
   return 1
 end
 
@@ -318,6 +336,7 @@ redis.register_function('kinbid_v1_erase', erase)
 redis.register_function('kinbid_v1_witness', witness)
 redis.register_function('kinbid_v1_disown', disown)
 redis.register_function('kinbid_v1_judge', judge)
+redis.register_function('kinbid_v1_declare', declare)
 redis.register_function('kinbid_v1_shorten', shorten)
 redis.register_function('kinbid_v1_publish', publish)
 redis.register_function('kinbid_v1_reserve', reserve)

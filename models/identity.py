@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from models.card_words import merge_of
 from models.commands import Command, Steps
 from models.forest import Settled, erased_in, find, forget, parent_in, rank, settle
 from models.identifiers import NodeId, is_crm
@@ -89,8 +90,10 @@ def join(
         is_forced: join contested persons too; for whoever has looked at all evidence.
 
     Returns:
-        What became of it, and the person where they are one now. ``withdrawn``: the link was
-        rejected meanwhile, or one of the nodes erased.
+        What became of it, and the person where they are one now. ``contested``: somebody has to
+        look at all evidence, for the first time or, where the link is forced and others have
+        moved, again. ``withdrawn``: the link was rejected meanwhile, the cards have been split, or
+        one of the nodes erased.
     """
     while True:
         root_a = yield from find(keys, a)
@@ -108,25 +111,38 @@ def join(
         below, above = (seen or b"0" for seen in splits)
         token = next_token()
         marked = yield from _mark(keys, root, (token, child, above, int(is_forced)))
-        if marked < 0:
+        if marked < 0 or (is_forced and not marked):
             return "contested", None
         if not marked:
             continue
-        verdict, *entries = yield [
-            ("HGET", keys.evidence(a), f"x:{b}"),
-            ("GET", keys.parent(a)),
-            ("GET", keys.parent(b)),
-        ]
-        is_rejected = verdict is not None and verdict.startswith(b"rejected")
-        if is_rejected or told_ms <= max(map(erased_in, entries)):
+        if (yield from _is_withdrawn(keys, a, b, told_ms, is_crm_merge=is_crm_merge)):
             yield from forget(keys, root, token.encode(), still_read=False)
             return "withdrawn", None
         drained = yield from _drain(keys, child, (root, token, child, below, int(is_forced)))
         if drained > 0:
             return "joined", (yield from settle(keys, child))
         yield from forget(keys, root, token.encode(), still_read=False)
-        if drained < 0:
+        if drained < 0 or is_forced:
             return "contested", None
+
+
+def _is_withdrawn(
+    keys: Keys, a: NodeId, b: NodeId, told_ms: int, *, is_crm_merge: bool
+) -> Steps[bool]:
+    """Whether somebody has taken the link back; who does so later finds the mark."""
+    verdict, *entries = yield [
+        ("HGET", keys.evidence(a), f"x:{b}"),
+        ("GET", keys.parent(a)),
+        ("GET", keys.parent(b)),
+    ]
+    if verdict is not None and verdict.startswith(b"rejected"):
+        return True
+    if told_ms <= max(map(erased_in, entries)):
+        return True
+    if not is_crm_merge:
+        return False
+    (word,) = yield [("HGET", keys.evidence(a), f"w:{b}")]
+    return merge_of(word) is None
 
 
 def _mark(keys: Keys, root: NodeId, arguments: Command) -> Steps[int]:

@@ -5,18 +5,24 @@ from typing import Final, Literal
 
 import msgspec
 
+from models.card_words import CardWord, encode_word
 from models.commands import Steps
 from models.event_base import MAX_TIME_MS
-from models.evidence import DEFAULT_LIMITS, Evidence, Limits, Verdict, encode_evidence
+from models.evidence import DEFAULT_LIMITS, Evidence, Limits, Pair, Verdict, encode_evidence
 from models.forest import Settled, erased_in
 from models.identifiers import NodeId
 from models.identity import join
 from models.keys import Keys
 from models.splits import Resettled, resettle
 
-__all__ = ["LinkResult", "Linked", "judge", "link"]
+__all__ = ["LinkResult", "Linked", "declare", "judge", "link"]
 
-LinkResult = Literal["linked", "known", "refused", "rejected", "erased"]
+LinkResult = Literal["linked", "known", "refused", "rejected", "split", "erased"]
+
+REJECTED: Final = -1
+REFUSED_BEFORE: Final = -2
+ERASED_MEANWHILE: Final = -3
+"""What ``witness`` replies instead of the number of links."""
 
 
 class Linked(msgspec.Struct, frozen=True):
@@ -25,8 +31,9 @@ class Linked(msgspec.Struct, frozen=True):
     Attributes:
         result: ``linked`` when two persons became one, ``known`` when they were one already,
             ``refused`` when all evidence around speaks against it or it is quarantined,
-            ``rejected`` when somebody has decided that it is wrong, ``erased`` when the evidence
-            is not newer than the erasure of one of the two.
+            ``rejected`` when somebody has decided that it is wrong, ``split`` when the CRM says
+            of two cards that they are two customers', ``erased`` when what was told is not newer
+            than the erasure of one of the two.
         resettled: what changed around it, where it was contested.
     """
 
@@ -59,47 +66,40 @@ def link(
         if isinstance(witnessed, str):
             return Linked(witnessed)
         if not witnessed and not is_soft:
-            result, settled = yield from join(
-                keys, a, b, next_token,
-                told_ms=evidence.time_ms, is_crm_merge=evidence.kind == "crm_merge",
-            )  # fmt: skip
+            result, settled = yield from join(keys, a, b, next_token, told_ms=evidence.time_ms)
             if result == "withdrawn":
                 continue
             if settled is not None and not _needs_a_look(settled, limits):
                 return Linked("linked" if result == "joined" else "known")
-        done = yield from resettle(keys, a, limits, next_token)
-        if any(person.issuperset((a, b)) for person in done.plan.persons):
-            return Linked("linked", done)
+        linked = yield from _resettled(keys, (a, b), limits, next_token)
         # Erased meanwhile, what was just kept has to go again.
         erased_ms = yield from _erased_ms(keys, a, b)
-        if evidence.time_ms > erased_ms:
-            return Linked("refused", done)
+        if linked.result == "linked" or evidence.time_ms > erased_ms:
+            return linked
 
 
 def _witness(
     keys: Keys, a: NodeId, b: NodeId, evidence: Evidence, limits: Limits
 ) -> Steps[Literal["rejected", "erased"] | bool]:
-    """Keeps evidence under both nodes; whether one has too many links now, or why not kept."""
-    encoded, both = encode_evidence(evidence), ((a, b), (b, a))
+    """Keeps evidence under both nodes; whether somebody has to look, or why it is not kept."""
+    encoded = encode_evidence(evidence)
     while True:
         erased_ms = yield from _erased_ms(keys, a, b)
         if evidence.time_ms <= erased_ms:
             # Somebody may have kept it at one of the two, an instant before the other was erased.
-            yield [
-                ("FCALL", "kinbid_v1_disown", 1, keys.evidence(one), other, erased_ms)
-                for one, other in both
-            ]
+            yield from _disown(keys, a, b, erased_ms)
             return "erased"
         links = yield [
             ("FCALL", "kinbid_v1_witness", 2, keys.evidence(one), keys.parent(one),
              other, encoded, limits.links(one), erased_ms)
-            for one, other in both
+            for one, other in ((a, b), (b, a))
         ]  # fmt: skip
         if ERASED_MEANWHILE in links:
             continue
         if REJECTED in links:
             return "rejected"
-        return bool(links[0] > limits.links(a) or links[1] > limits.links(b))
+        is_heavy = links[0] > limits.links(a) or links[1] > limits.links(b)
+        return is_heavy or REFUSED_BEFORE in links
 
 
 def _erased_ms(keys: Keys, a: NodeId, b: NodeId) -> Steps[int]:
@@ -108,8 +108,45 @@ def _erased_ms(keys: Keys, a: NodeId, b: NodeId) -> Steps[int]:
     return max(map(erased_in, entries))
 
 
-REJECTED: Final = -1
-ERASED_MEANWHILE: Final = -2
+def _disown(keys: Keys, a: NodeId, b: NodeId, erased_ms: int) -> Steps[None]:
+    yield [
+        ("FCALL", "kinbid_v1_disown", 1, keys.evidence(one), other, erased_ms)
+        for one, other in ((a, b), (b, a))
+    ]
+
+
+def declare(
+    keys: Keys,
+    a: NodeId,
+    b: NodeId,
+    word: CardWord,
+    next_token: Callable[[], str],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Steps[Linked]:
+    """Has the CRM's word on two of its cards stand, unless a newer one does, and follows it.
+
+    Args:
+        keys: the owner's key names.
+        a: the card whose event told of it.
+        b: the other card.
+        word: what the CRM says.
+        next_token: gives a token that was never used before.
+        limits: the blast radius.
+    """
+    encoded = encode_word(word)
+    erased_ms = yield from _erased_ms(keys, a, b)
+    if word.time_ms <= erased_ms:
+        yield from _disown(keys, a, b, erased_ms)
+        return Linked("erased")
+    yield [
+        ("FCALL", "kinbid_v1_declare", 1, keys.evidence(one), other, encoded)
+        for one, other in ((a, b), (b, a))
+    ]
+    linked = yield from _resettled(keys, (a, b), limits, next_token)
+    if word.survivor is not None:
+        return linked
+    return Linked("known" if linked.result == "linked" else "split", linked.resettled)
 
 
 def judge(
@@ -139,3 +176,11 @@ WEAKEST: Final = encode_evidence(Evidence("call_session", MAX_TIME_MS))
 
 def _needs_a_look(settled: Settled, limits: Limits) -> bool:
     return settled.is_contested or len(settled.members) > limits.person_ids
+
+
+def _resettled(
+    keys: Keys, pair: Pair, limits: Limits, next_token: Callable[[], str]
+) -> Steps[Linked]:
+    done = yield from resettle(keys, pair[0], limits, next_token)
+    is_one = any(person.issuperset(pair) for person in done.plan.persons)
+    return Linked("linked" if is_one else "refused", done)

@@ -4,7 +4,7 @@ from models.commands import Steps, fields_of
 from models.evidence import Limits, Pair, pair_of
 from models.identifiers import NodeId
 from models.keys import Keys
-from models.splits import Survey, survey
+from models.survey import Survey, survey
 
 __all__ = ["survey_links", "survey_pair"]
 

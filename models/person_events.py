@@ -15,7 +15,7 @@ from models.event_base import (
     check_date,
     check_node,
 )
-from models.identifiers import NodeId
+from models.identifiers import NodeId, is_crm
 
 __all__ = [
     "ACTIONS",
@@ -25,6 +25,8 @@ __all__ = [
     "CardContact",
     "Consent",
     "Contact",
+    "CrmMerge",
+    "CrmSplit",
     "FormAnswers",
     "Gender",
     "LoyaltyStatus",
@@ -149,3 +151,37 @@ class AccountErased(EventRecord, frozen=True, kw_only=True, tag="account_erased"
     def check(self) -> None:
         """Raises EventError where the account is not a hashed identifier."""
         check_node("account", self.account)
+
+
+class CrmMerge(EventRecord, frozen=True, kw_only=True, tag="crm_merge"):
+    """The CRM has merged cards: ``ids`` are the one that survives, then those that it took in.
+
+    Nothing that the customer did: it leaves no touch.
+    """
+
+    channel: Channel = "crm"
+
+    def check(self) -> None:
+        """Raises EventError unless these are two or more different cards."""
+        _check_cards(self.ids)
+
+
+class CrmSplit(EventRecord, frozen=True, kw_only=True, tag="crm_split"):
+    """Cards are customers of their own again: ``ids`` are one, then those that it is not.
+
+    It speaks of the pairs that were merged. Nothing that the customer did: it leaves no touch.
+    """
+
+    channel: Channel = "crm"
+
+    def check(self) -> None:
+        """Raises EventError unless these are two or more different cards."""
+        _check_cards(self.ids)
+
+
+def _check_cards(ids: tuple[NodeId, ...]) -> None:
+    if len(set(ids)) != len(ids) or len(ids) < 2:
+        raise EventError(f"ids: {len(set(ids))} different of {len(ids)}; name each card once")
+    for node in ids:
+        if not is_crm(node):
+            raise EventError(f"ids: {node!r} is not a CRM id; only cards are merged and split")

@@ -15,6 +15,7 @@ import msgspec
 
 from models.event_base import CHANNELS, Cabin, Channel
 from models.events import (
+    AccountErased,
     BookingStep,
     Call,
     CardContact,
@@ -24,6 +25,8 @@ from models.events import (
     Contact,
     CouponUsed,
     CrmCard,
+    CrmMerge,
+    CrmSplit,
     Event,
     FlightSearch,
     FormAnswers,
@@ -127,7 +130,7 @@ def _listing(event: ProductSearch) -> str:
     return f"{event.advertiser}/{event.query};{criteria}"
 
 
-_KINDS: Final[dict[type[Event], Kind]] = {
+_KINDS: Final[dict[type[Event], Kind | None]] = {
     PageView: Kind("p", "page_view", 4, lambda e: f"{e.advertiser}/{e.page[:PAGE_LENGTH]}"),
     ProductView: Kind("v", "product_view", 24, _item),
     FlightSearch: Kind("s", "flight_search", 12, _trip),
@@ -154,12 +157,15 @@ _KINDS: Final[dict[type[Event], Kind]] = {
     CrmCard: Kind("k", "crm_card", 1, lambda _: ""),
     Consent: Kind("a", "consent", 1, lambda _: ""),
     TraitTold: Kind("n", "trait", 1, lambda _: ""),
+    CrmMerge: None,
+    CrmSplit: None,
+    AccountErased: None,
 }
 
-KINDS: Final = {kind.letter: kind for kind in _KINDS.values()}
+KINDS: Final = {kind.letter: kind for kind in _KINDS.values() if kind is not None}
 
 kind_of: Final = _KINDS.__getitem__
-"""The kind of touch that events of a class are."""
+"""The kind of touch that events of a class are; None: nothing that a person did."""
 
 
 def join_touches(a: Touches, b: Touches) -> Touches:

@@ -8,8 +8,10 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from models.card_words import merge_of
 from models.commands import Steps
 from models.evidence import Edge, Evidence, Pair, Reason, decode_evidence
+from models.identifiers import is_crm
 from models.keys import Keys
 from models.link_records import (
     EvidenceRecord,
@@ -21,7 +23,7 @@ from models.link_records import (
 )
 from models.links import judge
 from models.profile import publish_all
-from models.splits import note
+from models.splits import Resettled, note, resettle
 from models.topics import Topics
 from runtime import clock
 from runtime.link import Link
@@ -46,7 +48,6 @@ class LinkLedger:
         metrics: Metrics,
         next_token: Callable[[], str],
     ) -> None:
-        self._settings = settings
         self._keys = Keys(settings.owner)
         self._limits = settings.limits
         self._evidence = Topics.EVIDENCE.name(settings.owner)
@@ -64,19 +65,13 @@ class LinkLedger:
             RedisDownError: the same of Redis.
         """
         pairs: dict[Pair, None] = {}
-        changed: dict[Pair, Reason | None] = {}
-        edges: dict[Pair, Edge] = {}
+        looks: list[Resettled] = []
         for one in touched:
             pairs |= dict.fromkeys(one.pairs)
-            for link in one.links:
-                if link.resettled is not None:
-                    changed |= link.resettled.changed
-                    edges |= link.resettled.edges
-                    self._metrics.splits.inc(link.resettled.split_count)
+            looks += [link.resettled for link in one.links if link.resettled is not None]
         if pairs:
-            known = await self._redis.run(known_evidence(self._keys, pairs))
-            await self._send(self._evidence, {pair: _record(pair, known[pair]) for pair in known})
-        await self.tell(changed, edges)
+            await self._keep_evidence(pairs)
+        await self.tell(looks)
 
     async def judge(self, verdicts: Sequence[VerdictRecord]) -> None:
         """Carries verdicts out in their order, each to its end.
@@ -89,10 +84,18 @@ class LinkLedger:
             done = await self._redis.run(
                 judge(self._keys, one.a, one.b, one.verdict, self._next_token, limits=self._limits)
             )
-            self._metrics.splits.inc(done.split_count)
-            await self._redis.run(publish_all(self._keys, done.persons))
-            await self.tell(done.changed, done.edges)
+            await self._redis.run(publish_all(self._keys, done.to_publish))
+            await self.tell([done])
             self._metrics.verdicts.labels(one.verdict).inc()
+
+    async def _keep_evidence(self, pairs: Collection[Pair]) -> None:
+        known = await self._redis.run(known_evidence(self._keys, pairs))
+        while known:
+            await self._send(self._evidence, {pair: _record(pair, known[pair]) for pair in known})
+            # Another worker may have sent a newer word on these cards before our older one.
+            cards = [pair for pair in known if all(map(is_crm, pair))]
+            again = await self._redis.run(known_evidence(self._keys, cards)) if cards else {}
+            known = {pair: again[pair] for pair in again if again[pair] != known[pair]}
 
     async def forget(self, pairs: Collection[Pair]) -> None:
         """Removes what Kafka keeps of pairs of which one is erased.
@@ -100,31 +103,44 @@ class LinkLedger:
         Raises:
             KafkaError: Kafka does not take it.
         """
-        owner = self._settings.owner
         for topic in self.TOPICS:
-            await self._send(topic.name(owner), dict.fromkeys(pairs))
+            await self._send(topic.name(self._keys.owner), dict.fromkeys(pairs))
 
-    async def tell(self, changed: Mapping[Pair, Reason | None], edges: Mapping[Pair, Edge]) -> None:
-        """Tells Kafka of refusals that are new or over, and notes that it has been told.
+    async def tell(self, looks: Sequence[Resettled]) -> None:
+        """Tells of what has changed, then looks again where others have looked meanwhile.
 
         Raises:
-            KafkaError: Kafka does not take them.
+            KafkaError: Kafka does not take it; the looks are to be had again.
             RedisDownError: the same of Redis.
         """
-        if not changed:
-            return
-        now_ms = clock.now_ms()
-        await self._send(
-            self._quarantine,
-            {
-                pair: None if reason is None else _refusal(pair, reason, edges[pair], now_ms)
-                for pair, reason in changed.items()
-            },
-        )
-        await self._redis.run(note(self._keys, changed))
-        for reason in changed.values():
-            if reason is not None:
-                self._metrics.quarantined.labels(reason).inc()
+        while looks:
+            changed: dict[Pair, Reason | None] = {}
+            edges: dict[Pair, Edge] = {}
+            for look in looks:
+                self._metrics.splits.inc(look.split_count)
+                changed |= look.changed
+                edges |= look.edges
+            now_ms = clock.now_ms()
+            await self._send(
+                self._quarantine,
+                {
+                    pair: None if reason is None else _refusal(pair, reason, edges[pair], now_ms)
+                    for pair, reason in changed.items()
+                },
+            )
+            standing = await self._redis.run_all(note(self._keys, look) for look in looks)
+            for reason in changed.values():
+                if reason is not None:
+                    self._metrics.quarantined.labels(reason).inc()
+            told = zip(looks, standing, strict=True)
+            passed = [look for look, stands in told if look.changed and not stands]
+            looks = [await self._look_again(look) for look in passed]
+
+    async def _look_again(self, passed: Resettled) -> Resettled:
+        steps = resettle(self._keys, passed.persons[0], self._limits, self._next_token)
+        look = await self._redis.run(steps)
+        await self._redis.run(publish_all(self._keys, look.to_publish))
+        return look
 
     async def _send(self, topic: str, records: Mapping[Pair, LinkRecord | None]) -> None:
         sent = [
@@ -138,17 +154,30 @@ class LinkLedger:
         await asyncio.gather(*sent)
 
 
-def known_evidence(keys: Keys, pairs: Collection[Pair]) -> Steps[dict[Pair, Evidence]]:
-    """The strongest and earliest evidence of each pair that has any and is not rejected."""
-    replies = yield [("HGET", keys.evidence(a), f"e:{b}") for a, b in pairs]
-    return {
+def known_evidence(keys: Keys, pairs: Collection[Pair]) -> Steps[dict[Pair, Evidence | None]]:
+    """The strongest and earliest evidence of each pair that has any and is not rejected.
+
+    None stands for a merge of cards that the CRM has taken back, where nothing else is known.
+    """
+    cards = [pair for pair in pairs if all(map(is_crm, pair))]
+    replies = yield [
+        *(("HGET", keys.evidence(a), f"e:{b}") for a, b in pairs),
+        *(("HGET", keys.evidence(a), f"w:{b}") for a, b in cards),
+    ]
+    known: dict[Pair, Evidence | None] = {
         pair: decode_evidence(encoded)
-        for pair, encoded in zip(pairs, replies, strict=True)
+        for pair, encoded in zip(pairs, replies[: len(pairs)], strict=True)
         if encoded is not None
     }
+    for pair, word in zip(cards, replies[len(pairs) :], strict=True):
+        if word is not None:
+            known[pair] = merge_of(word) or known.get(pair)
+    return known
 
 
-def _record(pair: Pair, evidence: Evidence) -> EvidenceRecord:
+def _record(pair: Pair, evidence: Evidence | None) -> EvidenceRecord | None:
+    if evidence is None:
+        return None
     return EvidenceRecord(
         a=pair[0], b=pair[1], kind=evidence.kind, event_time_ms=evidence.time_ms,
         confidence=evidence.confidence,

@@ -17,6 +17,7 @@ from models.events import Event, encode
 from models.forest import find
 from models.identifiers import NodeId
 from models.keys import Keys
+from models.splits import note
 from runtime.redis_link import RedisLink
 from streams.stages.persons import KnownLinks, Touched, digest_events, read_batch
 
@@ -66,10 +67,19 @@ class Digesting:
         if batch.refused:
             raise ValueError(f"a record of the world is refused: {batch.refused[0].reason}")
         for node, entries in batch.events.items():
-            yield digest_events(
-                self._keys, node, FIRST_EPOCH, entries,
-                known=self._known, next_token=self._tokens.__next__,
-            )  # fmt: skip
+            yield self._digest_and_note(node, entries)
+
+    def _digest_and_note(
+        self, node: NodeId, entries: Sequence[tuple[int, Event]]
+    ) -> Steps[Touched]:
+        touched = yield from digest_events(
+            self._keys, node, FIRST_EPOCH, entries,
+            known=self._known, next_token=self._tokens.__next__,
+        )  # fmt: skip
+        for link in touched.links:
+            if link.resettled is not None:
+                yield from note(self._keys, link.resettled)
+        return touched
 
 
 def share_out(keys: Keys, events: Sequence[Event], workers: int) -> list[Digesting]:

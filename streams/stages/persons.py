@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias, cast
 import msgspec
 
 from models.caps import CapLedger, decode_ledger, encode_ledger, fold_outcome
+from models.card_words import word_of
 from models.commands import Steps
 from models.errors import EventError
 from models.events import (
@@ -34,7 +35,7 @@ from models.facets import Facet, decode_facet, encode_facet, fold_event
 from models.identifiers import NodeId
 from models.identity import fold
 from models.keys import Keys
-from models.links import Linked, link
+from models.links import Linked, declare, link
 from models.profile import is_seen_alike
 
 __all__ = [
@@ -92,7 +93,7 @@ class Touched(msgspec.Struct, frozen=True):
     @property
     def others(self) -> set[NodeId]:
         """Everybody else whose bid view is to be written, too."""
-        changed = (one.resettled.persons for one in self.links if one.resettled is not None)
+        changed = (one.resettled.to_publish for one in self.links if one.resettled is not None)
         return set().union(*changed)
 
 
@@ -167,28 +168,11 @@ def digest_events(
 
     Links come first: what an event says of somebody who was erased since is not to be folded.
     """
-    links: list[Linked] = []
-    pairs: list[Pair] = []
-    erased: defaultdict[int, set[NodeId]] = defaultdict(set)
-    for offset, event in entries:
-        if isinstance(event, AccountErased):
-            known.forget((node, event.account))
-        for other in event.ids[1:]:
-            evidence = Evidence(
-                kind_of(cast("str", event.__struct_config__.tag)), event.event_time_ms
-            )
-            encoded = encode_evidence(evidence)
-            if other == node or known.holds((node, other), encoded):
-                continue
-            made = yield from link(keys, node, other, evidence, next_token, limits=limits)
-            if made.result == "erased":
-                erased[offset].add(other)
-            else:
-                known.add((node, other), encoded)
-            links.append(made)
-            pairs.append(pair_of(node, other))
-    if erased:
-        entries = _without_erased(entries, erased)
+    made = yield from _follow(
+        keys, node, entries, known=known, next_token=next_token, limits=limits
+    )
+    if made.erased:
+        entries = _without_erased(entries, made.erased)
     is_view_new = True
 
     def apply(encoded: bytes | None, erased_ms: int) -> bytes | None:
@@ -207,7 +191,52 @@ def digest_events(
         return None if facet.watermark == before.watermark else encode_facet(facet)
 
     root = yield from fold(keys, node, "f", epoch, apply)
-    return Touched(node, root, tuple(links), tuple(pairs), is_view_new or bool(links))
+    links = tuple(made.links)
+    return Touched(node, root, links, tuple(made.pairs), is_view_new or bool(links))
+
+
+class _Made(msgspec.Struct):
+    """Links, their pairs, and whom an event at an offset names who has been erased since."""
+
+    links: list[Linked] = []
+    pairs: list[Pair] = []
+    erased: dict[int, set[NodeId]] = {}
+
+
+def _follow(
+    keys: Keys,
+    node: NodeId,
+    entries: Sequence[Entry],
+    *,
+    known: KnownLinks,
+    next_token: Callable[[], str],
+    limits: Limits,
+) -> Steps[_Made]:
+    """Follows what events say about who is one person."""
+    made = _Made()
+    for offset, event in entries:
+        if isinstance(event, AccountErased):
+            known.forget((node, event.account))
+        for other in event.ids[1:]:
+            word = word_of(event)
+            if word is not None:
+                # Of these the newest stands, not the first, and they are rare: none is skipped.
+                done = yield from declare(keys, node, other, word, next_token, limits=limits)
+            else:
+                evidence = Evidence(
+                    kind_of(cast("str", event.__struct_config__.tag)), event.event_time_ms
+                )
+                encoded = encode_evidence(evidence)
+                if other == node or known.holds((node, other), encoded):
+                    continue
+                done = yield from link(keys, node, other, evidence, next_token, limits=limits)
+                if done.result != "erased":
+                    known.add((node, other), encoded)
+            if done.result == "erased":
+                made.erased.setdefault(offset, set()).add(other)
+            made.links.append(done)
+            made.pairs.append(pair_of(node, other))
+    return made
 
 
 def _without_erased(entries: Sequence[Entry], erased: Mapping[int, set[NodeId]]) -> list[Entry]:

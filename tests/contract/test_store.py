@@ -235,8 +235,23 @@ def told(time_ms: int) -> bytes:
     return encode_evidence(Evidence("sign_in", time_ms))
 
 
-def witness(other: str, time_ms: int, erased_ms: int = 0) -> Command:
-    return call("witness", [EVIDENCE, PARENT], other, told(time_ms), 2, erased_ms)
+def witness(other: str, time_ms: int, most: int = 2, erased_ms: int = 0) -> Command:
+    return call("witness", [EVIDENCE, PARENT], other, told(time_ms), most, erased_ms)
+
+
+def test_witness_tells_of_a_link_that_was_refused_before(store: Store) -> None:
+    ask(store, ("HSET", EVIDENCE, "s:a", "weak"))
+    assert ask(store, witness("a", 5), witness("b", 5, most=9)) == [-2, 3]
+    assert fields(store, EVIDENCE)[b"e:a"] == told(5)
+    ask(store, ("HDEL", EVIDENCE, "s:a"))
+    assert ask(store, witness("a", 5)) == [2]
+
+
+def test_declare_keeps_the_greater_word(store: Store) -> None:
+    words = [call("declare", [EVIDENCE], "a", word) for word in ("2@split", "1@c", "2@c", "3@c")]
+    assert ask(store, *words) == [1, 0, 0, 1]
+    assert ask(store, words[-1]) == [0]
+    assert fields(store, EVIDENCE) == {b"w:a": b"3@c"}
 
 
 def test_witness_keeps_the_smallest_and_counts_links(store: Store) -> None:
@@ -264,7 +279,7 @@ def test_a_rejected_link_stays_so_and_comes_back_with_its_earliest_evidence(stor
 
 def test_an_erased_identifier_keeps_no_evidence_that_is_not_newer(store: Store) -> None:
     ask(store, witness("a", 5), call("erase", [PARENT], 5))
-    assert ask(store, witness("a", 3), witness("a", 5), witness("a", 7)) == [-2, -2, 1]
+    assert ask(store, witness("a", 3), witness("a", 5), witness("a", 7)) == [-3, -3, 1]
     assert fields(store, EVIDENCE) == {b"e:a": told(7)}
 
 
@@ -278,8 +293,19 @@ def test_disown_forgets_old_evidence_verdicts_and_notes(store: Store) -> None:
     without = encode_evidence(Evidence("call_session", MAX_TIME_MS))
     ask(store, witness("a", 5), ("HSET", EVIDENCE, "s:a", "weak", "x:a", "approved"))
     ask(store, witness("b", 7), call("judge", [EVIDENCE], "c", "approved", without))
+    words = {b"w:a": b"%013d@c" % 5, b"w:b": b"%013d@c" % 7}
+    ask(store, *(call("declare", [EVIDENCE], name[2:], word) for name, word in words.items()))
     ask(store, *(call("disown", [EVIDENCE], name, 6) for name in "abc"))
-    assert fields(store, EVIDENCE) == {b"e:b": told(7)}
+    assert fields(store, EVIDENCE) == {b"e:b": told(7), b"w:b": words[b"w:b"]}
+
+
+def test_disown_leaves_what_was_decided_about_newer_evidence(store: Store) -> None:
+    ask(store, witness("a", 7), call("judge", [EVIDENCE], "a", "rejected", told(9)))
+    before = fields(store, EVIDENCE)
+    ask(store, call("disown", [EVIDENCE], "a", 6))
+    assert fields(store, EVIDENCE) == before
+    ask(store, call("disown", [EVIDENCE], "a", 7))
+    assert not fields(store, EVIDENCE)
 
 
 @pytest.mark.parametrize("entry", [None, ",3", f">{THIRD}", f">{THIRD},3", "!3@t1"])

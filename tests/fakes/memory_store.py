@@ -382,7 +382,7 @@ def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     other, evidence, most = args[0], args[1], int(args[2])
     erased_ms = _erased_ms(store.string(keys[1]))
     if erased_ms > 0 and _time_of(evidence) <= erased_ms:
-        return -2
+        return -3
     fields = store.hash(keys[0])
     verdict = fields.get(b"x:" + other, b"")
     if verdict.startswith(b"rejected@"):
@@ -398,15 +398,21 @@ def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     is_better = known is not None and evidence < known
     if is_void or is_better or (known is None and links <= most + 1):
         store.set_fields(keys[0], {b"e:" + other: evidence})
-    return links
+    return -2 if b"s:" + other in fields else links
 
 
 def _disown(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
-    field = b"e:" + args[0]
-    known = store.hash(keys[0]).get(field)
-    if known is not None and _time_of(known) <= int(args[1]):
-        store.delete_fields(keys[0], [field])
-    return store.delete_fields(keys[0], [b"x:" + args[0], b"s:" + args[0]])
+    other, erased_ms = args[0], int(args[1])
+    fields = store.hash(keys[0])
+    verdict = fields.get(b"x:" + other, b"")
+    rejected = verdict[9:] if verdict.startswith(b"rejected@") else None
+    known = fields.get(b"e:" + other, rejected)
+    if known is None or _time_of(known) <= erased_ms:
+        store.delete_fields(keys[0], [b"e:" + other, b"x:" + other, b"s:" + other])
+    word = fields.get(b"w:" + other)
+    if word is not None and int(word[:13]) <= erased_ms:
+        store.delete_fields(keys[0], [b"w:" + other])
+    return 1
 
 
 def _shorten(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
@@ -428,6 +434,14 @@ def _judge(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
         store.delete_fields(keys[0], [b"e:" + other])
     else:
         store.set_fields(keys[0], {b"x:" + other: verdict, b"e:" + other: known or evidence})
+    return 1
+
+
+def _declare(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    other, word = args
+    if store.hash(keys[0]).get(b"w:" + other, b"") >= word:
+        return 0
+    store.set_fields(keys[0], {b"w:" + other: word})
     return 1
 
 
@@ -491,6 +505,7 @@ FUNCTIONS: dict[str, Function] = {
     "kinbid_v1_witness": _witness,
     "kinbid_v1_disown": _disown,
     "kinbid_v1_judge": _judge,
+    "kinbid_v1_declare": _declare,
     "kinbid_v1_shorten": _shorten,
     "kinbid_v1_publish": _publish,
     "kinbid_v1_reserve": _reserve,

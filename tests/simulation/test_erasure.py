@@ -22,7 +22,8 @@ from models.forest import settle
 from models.identifiers import NodeId
 from models.identity import EPOCH_BITS
 from models.links import link
-from models.profile import person_of, publish
+from models.profile import person_of, publish, publish_all
+from models.splits import note
 from tests.fakes.memory_store import MemoryStore, Runner, run
 from tests.simulation.explore import Program, Search, explore
 from tests.simulation.scenario import (
@@ -56,7 +57,11 @@ def erasing(name: str, *nodes: NodeId) -> Program:
     def program() -> Steps[None]:
         tokens = itertools.count()
         pairs = yield from begin_erasure(KEYS, nodes, ERASED_MS)
-        yield from finish_erasure(KEYS, nodes, pairs, ERASED_MS, lambda: f"{name}{next(tokens)}")
+        looks = yield from finish_erasure(
+            KEYS, nodes, pairs, ERASED_MS, lambda: f"{name}{next(tokens)}"
+        )
+        for look in looks:
+            yield from note(KEYS, look)
 
     return program
 
@@ -69,8 +74,9 @@ def linking_anew(name: str, pair: Pair) -> Program:
         evidence = Evidence("sign_in", ERASED_MS + 1)
         done = yield from link(KEYS, *pair, evidence, lambda: f"{name}{next(tokens)}")
         yield from publish(KEYS, pair[0])
-        for person in done.resettled.persons if done.resettled else ():
-            yield from publish(KEYS, person)
+        if done.resettled is not None:
+            yield from publish_all(KEYS, done.resettled.to_publish)
+            yield from note(KEYS, done.resettled)
 
     return program
 

@@ -26,6 +26,7 @@ from bidder.lookup import fetch_person, reserve
 from bidder.reservations import OwnReservations
 from models import identity
 from models.caps import Reservation
+from models.card_words import CardWord
 from models.commands import Steps
 from models.identifiers import NodeId, is_crm
 from models.profile import publish
@@ -48,6 +49,7 @@ from tests.simulation.scenario import (
     clusters,
     counts_enough,
     d,
+    declaring,
     is_expiry,
     is_unread,
     judging,
@@ -72,6 +74,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         optional: who of them may stop for ever.
         readers: per program that ends with a read, what it must see at the least.
         linked: links that were made before.
+        merged: cards that were merged before.
         split: links that were rejected then, a moment ago.
         unpublished: nobody publishes, which leaves fewer states; it is done before the check.
         is_contested: evidence speaks for two CRM ids, so that somebody reads it.
@@ -86,6 +89,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     optional: frozenset[int] = frozenset()
     readers: dict[int, set[str]] = {}
     linked: tuple[Pair, ...] = ()
+    merged: tuple[Pair, ...] = ()
     split: tuple[Pair, ...] = ()
     unpublished: bool = False
     is_contested: bool = False
@@ -94,6 +98,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     def begin(self) -> MemoryStore:
         """The store before anybody moves."""
         store = seeded(*self.counts, linked=self.linked)
+        for pair in self.merged:
+            run(store, declaring("merged", (pair, MERGED))())
+            store.expire_now()
         for pair in self.split:
             run(store, judging("split", pair)())
         return store
@@ -157,6 +164,8 @@ def one_more(node: NodeId, count: int, *others: NodeId) -> dict[str, Any]:
 
 
 LAST = frozenset
+XY = X, Y
+MERGED, SPLIT, MERGED_AGAIN = CardWord(1, X), CardWord(2), CardWord(3, Y)
 
 CASES: dict[str, Case] = {
     "a-b | b-a": Case(
@@ -256,6 +265,60 @@ CASES: dict[str, Case] = {
         **one_more(a, 2, b), is_contested=True, linked=((a, b),), split=((a, b),),
         programs=[judging("1", (a, b), "approved"), billing(a, 1, range(1, 2))],
         readers={1: nonces(a, 2)}, states=3_754,
+    ),
+    "cards X-Y merge | split": Case(
+        **alone(X, Y), is_contested=True,
+        programs=[declaring("1", (XY, MERGED)), declaring("2", (XY, SPLIT))], states=314_870,
+    ),
+    "cards X-Y merge | read X | read Y": Case(
+        **all_in_one(X, Y), is_contested=True,
+        programs=[declaring("1", (XY, MERGED)), reading(X), reading(Y)],
+        readers={1: nonces(X, 1), 2: nonces(Y, 1)}, states=1_013,
+    ),
+    "cards X-Y split after merge | read X | read Y": Case(
+        **alone(X, Y), is_contested=True, merged=(XY,),
+        programs=[declaring("1", (XY, SPLIT)), reading(X), reading(Y)],
+        readers={1: nonces(X, 1), 2: nonces(Y, 1)}, states=10_597,
+    ),
+    "cards X-Y split after merge | fold x2 X": Case(
+        counts={X: 3, Y: 1}, persons=[{X}, {Y}], is_contested=True, merged=(XY,),
+        programs=[declaring("1", (XY, SPLIT)), billing(X, 1, range(1, 2), range(2, 3))],
+        readers={1: nonces(X, 3)}, states=50_093,
+    ),
+    "cards X-Y split after merge | fold x2 Y": Case(
+        counts={X: 1, Y: 3}, persons=[{X}, {Y}], is_contested=True, merged=(XY,),
+        programs=[declaring("1", (XY, SPLIT)), billing(Y, 1, range(1, 2), range(2, 3))],
+        readers={1: nonces(Y, 3)}, states=45_890,
+    ),
+    "cards X-Y split after merge | merge again": Case(
+        **all_in_one(X, Y), is_contested=True, merged=(XY,),
+        programs=[declaring("1", (XY, SPLIT)), declaring("2", (XY, MERGED_AGAIN))], states=10**6,
+    ),
+    "cards X-Y merge, T": Case(
+        **all_in_one(X, Y), is_contested=True,
+        programs=[declaring("1", (XY, MERGED)), declaring("2", (XY, MERGED))],
+        optional=LAST({1}), states=136_899,
+    ),
+    "cards X-Y split after merge, T": Case(
+        **alone(X, Y), is_contested=True, merged=(XY,),
+        programs=[declaring("1", (XY, SPLIT)), declaring("2", (XY, SPLIT))],
+        optional=LAST({1}), states=163_391,
+    ),
+    "cards X-Y merge | reject X-Y": Case(
+        **alone(X, Y), is_contested=True,
+        programs=[declaring("1", (XY, MERGED)), judging("2", XY)], states=355_168,
+    ),
+    "cards X-Y merge | a-Y": Case(
+        **all_in_one(a, X, Y), is_contested=True, unpublished=True,
+        programs=[
+            declaring("1", (XY, MERGED), published=False), linking("2", (a, Y), published=False),
+        ],
+        states=10**6,
+    ),
+    "cards X-Y split after merge | a-Y": Case(
+        counts={a: 1, X: 1, Y: 1}, persons=[{a, Y}, {X}], is_contested=True, merged=(XY,),
+        programs=[declaring("1", (XY, SPLIT)), linking("2", (a, Y))],
+        states=2_009_383, is_long=True,
     ),
     "fold x2 a | a-b": Case(
         **one_more(a, 3, b), readers={0: nonces(a, 3)},

@@ -1,10 +1,11 @@
 """Larger worlds under random schedules: crashes, redeliveries, zombies and readers.
 
-Six identifiers, two of them CRM ids in half of the worlds, each with 2 to 5 records: impressions
-and sign-ins that link it to others. Every identifier's log is worked off by its owner, all owners
-at once, one command at a time. At any step an owner may be taken over: the new one begins at a
-batch that was committed before, under a higher epoch, and the old one goes on beside it for as
-long as the schedule likes, or never moves again. Readers come and go.
+Six identifiers, two of them CRM ids in half of the worlds, each with 2 to 5 records: impressions,
+sign-ins that link it to others, and what the CRM says of its two cards. Every identifier's log is
+worked off by its owner, all owners at once, one command at a time. At any step an owner may be
+taken over: the new one begins at a batch that was committed before, under a higher epoch, and the
+old one goes on beside it for as long as the schedule likes, or never moves again. Readers come and
+go.
 
 Checked: what :mod:`tests.simulation.test_identity_interleavings` checks. A reader is held to what
 it would have counted at its begin, of the impressions that owners had committed by then: what
@@ -18,7 +19,9 @@ import random
 import msgspec
 import pytest
 
+from models.card_words import CardWord, encode_word, laid_over, word_of
 from models.commands import Steps
+from models.events import CrmMerge, CrmSplit, Event
 from models.evidence import Edge, Evidence, Pair, canonical, encode_evidence, pair_of
 from models.identifiers import NodeId
 from models.profile import publish
@@ -36,6 +39,7 @@ from tests.simulation.scenario import (
     clusters,
     counts_enough,
     d,
+    declaring,
     events_batch,
     linking,
     named,
@@ -87,10 +91,19 @@ class World:
                 batches.append(range(billed, billed + more))
                 billed += more
             else:
-                others = [other for other in self.nodes if other != node]
-                batches.append(signed_in(node, offset, *self.random.sample(others, 1)))
+                batches.append((offset, self._event(node, offset)))
                 offset += 1
         return Log(node, batches)
+
+    def _event(self, node: NodeId, offset: int) -> Event:
+        if node in (X, Y) and self.random.random() < 0.5:
+            cards, at_ms = (node, X if node == Y else Y), self.random.randint(1, 4)
+            if self.random.random() < 0.5:
+                return CrmMerge(event_id="m", ids=cards, event_time_ms=at_ms)
+            return CrmSplit(event_id="s", ids=cards, event_time_ms=at_ms)
+        (other,) = self.random.sample([other for other in self.nodes if other != node], 1)
+        _, event = signed_in(node, offset, other)
+        return event
 
     def _work(self, log: Log, epoch: int) -> Steps[None]:
         known = KnownLinks()
@@ -167,14 +180,17 @@ class World:
     def persons(self) -> set[frozenset[NodeId]]:
         """What all evidence makes, whatever the order in which it was worked off."""
         edges: dict[Pair, Edge] = {}
-        for log in self.logs:
-            for batch in log.batches:
-                if isinstance(batch, tuple):
-                    one, other = batch[1].ids
-                    evidence = Evidence("sign_in", batch[1].event_time_ms)
-                    known = edges.get(pair_of(one, other), Edge(evidence)).evidence
-                    edges[pair_of(one, other)] = Edge(min(evidence, known, key=encode_evidence))
-        return set(canonical(self.nodes, edges).persons)
+        words: dict[Pair, bytes] = {}
+        told = [batch[1] for log in self.logs for batch in log.batches if isinstance(batch, tuple)]
+        for event in told:
+            pair, word = pair_of(*event.ids), word_of(event)
+            if word is not None:
+                words[pair] = max(words.get(pair, b""), encode_word(word))
+                continue
+            evidence = Evidence("sign_in", event.event_time_ms)
+            known = edges.get(pair, Edge(evidence)).evidence
+            edges[pair] = Edge(min(evidence, known, key=encode_evidence))
+        return set(canonical(self.nodes, laid_over(edges, words)).persons)
 
 
 @pytest.mark.parametrize("start", range(0, SCHEDULES, 50))
@@ -228,3 +244,19 @@ def test_a_link_that_is_given_up_leaves_nothing_that_closes_caps() -> None:
         run(store, publish(KEYS, a))
         check_settled(store, {a: 1, X: 1, Y: 1})
         assert len(clusters(store, (a, X, Y))) == 3
+
+
+def test_a_zombie_that_heard_of_a_merge_undoes_no_split_that_came_since() -> None:
+    """It is stopped at any command, another hears of both, and it wakes up for so many more."""
+    words = ((X, Y), CardWord(1, X)), ((X, Y), CardWord(2))
+    for slept, awake in itertools.product(range(1, 45), range(20)):
+        store = seeded(X, Y)
+        zombie = Runner(store, declaring("zombie", words[0])())
+        for _ in range(slept):
+            if not zombie.done:
+                zombie.step()
+        run(store, declaring("owner", *words)())
+        for _ in range(awake):
+            if not zombie.done:
+                zombie.step()
+        assert clusters(store, (X, Y)) == {frozenset({X}), frozenset({Y})}, (slept, awake)

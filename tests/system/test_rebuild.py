@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from models.events import CrmCard, encode
+from models.events import CrmCard, CrmMerge, CrmSplit, encode
 from models.identifiers import Namespace
 from models.topics import Topics
 from tests.system.client import Client
@@ -29,7 +29,7 @@ def kinbid(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess
 
 
 def tell_a_story(client: Client) -> None:
-    """Merges, orders, impressions, and two CRM persons who share a device."""
+    """Merges, orders, impressions, and two CRM persons who share a device; each has two cards."""
     owner = client.settings.owner
     events, outcomes = make_story(client, random.Random(9))
     client.produce_raw(Topics.EVENTS.name(owner), [(e.ids[0].encode(), encode(e)) for e in events])
@@ -44,6 +44,11 @@ def tell_a_story(client: Client) -> None:
             tier="gold",
         )  # fmt: skip
         client.produce(linked, client.sign_in(tablet, email))
+        twin = client.node(Namespace.CRM, f"{name} again")
+        at_ms = client.now_ms()
+        client.produce(CrmMerge(event_id="m", ids=(card, twin), event_time_ms=at_ms))
+        if name == "boris":
+            client.produce(CrmSplit(event_id="s", ids=(twin, card), event_time_ms=at_ms + 1))
     check(client, events, outcomes)
 
 

@@ -14,7 +14,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from kinbid.monitor import read_metrics
-from models.events import Order
+from models.events import CrmMerge, CrmSplit, Order
 from models.identifiers import Namespace
 from models.topics import Topics
 from runtime import kafka
@@ -241,3 +241,28 @@ def test_explain_prints_every_factor_and_every_loser(client: Client, tmp_path: P
     assert {loser["campaign"] for loser in told["lost"]} == {"shop-items", "air-brand"}
     assert all(loser["reason"] for loser in told["lost"])
     assert "seat_pressure" in done.stdout
+
+
+def test_cards_that_the_crm_merges_are_one_person_until_it_splits_them(
+    client: Client, tmp_path: Path
+) -> None:
+    old, new = fresh("old"), fresh("new")
+    cards = client.node(Namespace.CRM, new), client.node(Namespace.CRM, old)
+
+    def identifiers() -> tuple[dict[str, str | None], str]:
+        path = tmp_path / "person.json"
+        done = kinbid(client, "person", f"crm:{old}", "--json", str(path))
+        assert done.returncode == 0, done.stderr
+        report = json.loads(path.read_text())
+        return {one["node"]: one["survivor"] for one in report["identifiers"]}, done.stdout
+
+    client.produce(CrmMerge(event_id=fresh("m"), ids=cards, event_time_ms=1_000))
+    _, shown = client.until(
+        identifiers, lambda told: told[0] == {cards[0]: None, cards[1]: cards[0]}
+    )
+    assert shown.count("crm (merged)") == 1
+    client.produce(
+        CrmSplit(event_id=fresh("s"), ids=cards, event_time_ms=2_000),
+        CrmMerge(event_id=fresh("m"), ids=cards[::-1], event_time_ms=1_500),
+    )
+    client.until(identifiers, lambda told: told[0] == {cards[1]: None})

@@ -63,8 +63,8 @@ def test_the_encoded_form_sorts_by_strength_then_time() -> None:
 
 
 def test_what_an_event_type_is_evidence_of() -> None:
-    assert [kind_of(name) for name in ("sign_in", "crm_card", "crm_merge", "order")] == [
-        "sign_in", "crm_card", "crm_merge", "seen_with"
+    assert [kind_of(name) for name in ("sign_in", "crm_card", "order")] == [
+        "sign_in", "crm_card", "seen_with"
     ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from models.identifiers import NodeId
 from models.identity import Apply, fold
 from models.keys import Keys
 from models.links import Linked, LinkResult, link
-from tests.fakes.memory_store import MemoryStore, run
+from tests.fakes.memory_store import MemoryStore, Runner, run
 
 KEYS = Keys("o")
 A, B, C, D = (NodeId("k" + letter * 22) for letter in "abcd")
@@ -145,6 +145,20 @@ def test_a_long_path_is_shortened_by_whoever_walks_it(world: World) -> None:
     assert world.find(A) == D
     assert world.store.string(KEYS.parent(A).encode()) == f">{D}".encode()
     assert world.store.string(KEYS.parent(B).encode()) == f">{D}".encode()
+
+
+def test_a_path_that_a_split_changes_on_the_way_is_not_shortened(world: World) -> None:
+    """A leads to B already, and B not yet away from C: that path never stood as a whole."""
+    world.store.execute(("SET", KEYS.parent(A), f">{B},1"))
+    world.store.execute(("SET", KEYS.parent(B), f">{C}"))
+    walk = Runner(world.store, find(KEYS, A))
+    for _ in range(2):
+        walk.step()
+    for node in (B, C):
+        world.store.execute(("SET", KEYS.parent(node), ",1"))
+    while not walk.done:
+        walk.step()
+    assert world.find(A) == B
 
 
 def test_a_known_identifier_costs_three_commands(world: World) -> None:

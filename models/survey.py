@@ -1,0 +1,159 @@
+"""Reading all that is known around an identifier: its persons, and the evidence between them."""
+
+from typing import Final, TypeAlias
+
+import msgspec
+
+from models.card_words import decode_word, laid_over
+from models.commands import Steps, fields_of
+from models.evidence import Edge, Limits, Pair, Reason, decode_evidence, pair_of
+from models.forest import Settled, erased_in, settle
+from models.identifiers import NodeId
+from models.keys import Keys
+
+__all__ = ["Survey", "survey"]
+
+Ids: TypeAlias = list[NodeId]
+
+MOST_NODES: Final = 5_000
+"""A survey stops here: what lies further away is left as it is."""
+
+
+class Survey(msgspec.Struct, frozen=True):
+    """All that is known around an identifier.
+
+    Attributes:
+        persons: the persons there, by their roots.
+        edges: the evidence between their identifiers.
+        noted: why links were not made, as it was noted before.
+        overloaded: identifiers with more links than they may have.
+    """
+
+    persons: dict[NodeId, Settled]
+    edges: dict[Pair, Edge]
+    noted: dict[Pair, Reason]
+    overloaded: frozenset[NodeId]
+
+    @property
+    def nodes(self) -> list[NodeId]:
+        """Every identifier of the persons."""
+        return [node for settled in self.persons.values() for node in settled.members]
+
+
+class _Told(msgspec.Struct):
+    """What the evidence keys say that were read so far."""
+
+    edges: dict[Pair, Edge] = {}
+    words: dict[Pair, bytes] = {}
+    erased_ms: dict[NodeId, int] = {}
+    noted: dict[Pair, Reason] = {}
+    overloaded: set[NodeId] = set()
+
+    def add(self, start: NodeId, node: NodeId, fields: dict[bytes, bytes], limits: Limits) -> Ids:
+        """Takes in one identifier's evidence; returns which others to look at."""
+        known, said = _edges_of(node, fields, self.noted), _words_of(node, fields)
+        standing = {pair for pair, edge in known.items() if edge.verdict != "rejected"}
+        if len(standing) > limits.links(node):
+            self.overloaded.add(node)
+        self.edges |= known
+        # Where a worker was cut off between the two identifiers of a pair, the newer word stands.
+        self.words |= {pair: max(word, self.words.get(pair, b"")) for pair, word in said.items()}
+        if node == start:
+            return [other for pair in {**known, **said} for other in pair]
+        return [
+            other
+            for pair, edge in laid_over(known, said).items()
+            if _connects(edge, node in self.overloaded, limits)
+            for other in pair
+        ]
+
+    def standing(self) -> dict[Pair, Edge]:
+        """All of it, without what is not newer than the erasure of one of a pair: it never was."""
+        edges = {p: e for p, e in self.edges.items() if e.evidence.time_ms > self._erased_ms(p)}
+        words = {p: w for p, w in self.words.items() if decode_word(w).time_ms > self._erased_ms(p)}
+        return laid_over(edges, words)
+
+    def _erased_ms(self, pair: Pair) -> int:
+        return max(self.erased_ms.get(node, 0) for node in pair)
+
+
+def survey(keys: Keys, start: NodeId, limits: Limits) -> Steps[Survey]:
+    """Reads the persons, and the evidence between them, that ``start`` is connected with.
+
+    Refused evidence connects too, and so does all that was ever said about ``start``. An identifier
+    with too many links is not looked beyond.
+    """
+    while True:
+        found = yield from _walk(keys, start, limits)
+        if found is not None:
+            return found
+
+
+def _walk(keys: Keys, start: NodeId, limits: Limits) -> Steps[Survey | None]:
+    """The survey; None where persons were joined or split on the way, so that some may be missed.
+
+    What is left out of sight by them would be nobody's.
+    """
+    persons: dict[NodeId, Settled] = {}
+    told = _Told()
+    members: set[NodeId] = set()
+    seen: set[NodeId] = set()
+    fresh = [start]
+    while fresh and len(seen) < MOST_NODES:
+        seen.update(fresh)
+        todo: list[NodeId] = []
+        for node in fresh:
+            if node not in members:
+                settled = yield from settle(keys, node)
+                if not members.isdisjoint(settled.members):
+                    return None
+                persons[settled.root] = settled
+                members.update(settled.members)
+                todo += settled.members
+        replies = yield [
+            *(("HGETALL", keys.evidence(node)) for node in fresh),
+            *(("GET", keys.parent(node)) for node in fresh),
+        ]
+        held, entries = replies[: len(fresh)], replies[len(fresh) :]
+        for node, reply, entry in zip(fresh, held, entries, strict=True):
+            told.erased_ms[node] = erased_in(entry)
+            todo += told.add(start, node, fields_of(reply), limits)
+        fresh = [node for node in dict.fromkeys(todo) if node not in seen]
+    edges = told.standing()
+    return Survey(
+        persons,
+        {pair: edge for pair, edge in edges.items() if members.issuperset(pair)},
+        {pair: reason for pair, reason in told.noted.items() if seen.issuperset(pair)},
+        frozenset(told.overloaded),
+    )
+
+
+def _connects(edge: Edge, is_overloaded: bool, limits: Limits) -> bool:  # noqa: FBT001
+    """Whether what lies beyond an edge can make a difference to who is one person here."""
+    if edge.verdict is not None:
+        return edge.verdict == "approved"
+    return not is_overloaded and edge.evidence.confidence >= limits.min_confidence
+
+
+def _edges_of(
+    node: NodeId, fields: dict[bytes, bytes], noted: dict[Pair, Reason]
+) -> dict[Pair, Edge]:
+    edges: dict[Pair, Edge] = {}
+    for name, value in fields.items():
+        pair = pair_of(node, NodeId(name[2:].decode()))
+        if name.startswith(b"e:"):
+            approved = b"x:" + name[2:] in fields
+            edges[pair] = Edge(decode_evidence(value), "approved" if approved else None)
+        elif name.startswith(b"x:") and value.startswith(b"rejected@"):
+            edges[pair] = Edge(decode_evidence(value.partition(b"@")[2]), "rejected")
+        elif name.startswith(b"s:"):
+            noted[pair] = value.decode()  # type: ignore[assignment]  # written by us
+    return edges
+
+
+def _words_of(node: NodeId, fields: dict[bytes, bytes]) -> dict[Pair, bytes]:
+    return {
+        pair_of(node, NodeId(name[2:].decode())): word
+        for name, word in fields.items()
+        if name.startswith(b"w:")
+    }
