@@ -62,6 +62,7 @@ from models.units import SECOND_MS
 from models.visits import HALF_HOUR_S, HalfHours, add_half_hour, join_half_hours
 
 __all__ = [
+    "KEPT_SIGN_INS",
     "MAX_FACET_BYTES",
     "Facet",
     "attributes",
@@ -69,6 +70,7 @@ __all__ = [
     "encode_facet",
     "export_facet",
     "fold_event",
+    "join_shops",
     "merge",
 ]
 
@@ -236,7 +238,7 @@ def _merge_said(a: Facet, b: Facet) -> Facet:
     return _replace(
         a,
         sign_ins=join_newest(a.sign_ins, b.sign_ins, KEPT_SIGN_INS),
-        purchases=_join_shops(a.purchases, b.purchases),
+        purchases=join_shops(a.purchases, b.purchases),
         deals=join_newest(a.deals, b.deals, KEPT_DEALS),
         contacts=_join_contacts(a.contacts, b.contacts),
         traits=join_newest(a.traits, b.traits, KEPT_TRAITS),
@@ -247,7 +249,8 @@ def _merge_said(a: Facet, b: Facet) -> Facet:
     )
 
 
-def _join_shops(a: dict[str, Purchases], b: dict[str, Purchases]) -> dict[str, Purchases]:
+def join_shops(a: dict[str, Purchases], b: dict[str, Purchases]) -> dict[str, Purchases]:
+    """The orders of both, by advertiser."""
     if not b:
         return a
     joined = dict(a)

@@ -5,19 +5,25 @@ from typing import Any, Final
 
 import msgspec
 
-from models.calls import ToldCall
-from models.caps import CapLedger, Reservation, decode_ledger, merge_ledgers
+from models.caps import CapLedger, Reservation, decode_ledger, encode_ledger, merge_ledgers
 from models.commands import Command, Steps, fields_of
-from models.consents import is_withdrawn
 from models.facets import Facet, decode_facet, merge
 from models.forest import FROZEN_SECONDS, Settled, members_of, settle
+from models.header import (
+    BuyerStats,
+    Header,
+    Intent,
+    decode_header,
+    decode_shown,
+    encode_header,
+    header_from,
+    header_of,
+    is_seen_alike,
+    merge_shown,
+)
 from models.identifiers import NodeId
 from models.identity import decode_watermark
-from models.interests import NEVER, cart_items, owned_items
 from models.keys import Keys
-from models.purchases import Totals, totals
-from models.touches import DAY_DIGITS, SEARCH_HEAD, Touches
-from models.units import SECOND_MS, date_of
 
 __all__ = [
     "BuyerStats",
@@ -26,72 +32,13 @@ __all__ = [
     "Person",
     "decode_header",
     "encode_header",
+    "header_of",
     "is_seen_alike",
     "newest_fields",
     "person_of",
     "publish",
     "publish_all",
 ]
-
-
-class Intent(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Something a person looked at: a flight search, a product, a cart.
-
-    Attributes:
-        advertiser: whose.
-        key: ``ORIGIN-DESTINATION/DATE`` of a search, the item of a product.
-        seen_ms: the latest time, Unix ms.
-        day: the departure's epoch day for a search, else 0.
-        in_cart: it went into the cart.
-    """
-
-    advertiser: str
-    key: str
-    seen_ms: int
-    day: int = 0
-    in_cart: bool = False
-
-
-class BuyerStats(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Orders with one advertiser, as the purchase and spend models want them.
-
-    Attributes:
-        order_count: orders in all.
-        repeat_count: days with an order, less the first (BTYD frequency).
-        first_order_ms, last_order_ms: Unix ms.
-        repeat_mean_micros: mean revenue of the repeat days; 0 without any.
-    """
-
-    order_count: int
-    repeat_count: int
-    first_order_ms: int
-    last_order_ms: int
-    repeat_mean_micros: int
-
-
-class Header(msgspec.Struct, frozen=True, array_like=True):
-    """The ``h`` field of a bid view.
-
-    Attributes:
-        searches: flight searches, newest last.
-        products: products viewed or put into a cart, newest last.
-        buyers: per advertiser, only where there was an order.
-        bought: ``ADVERTISER/ITEM`` of what was bought; never advertised again.
-        shared: devices on which several CRM persons signed in.
-        sign_ins: accounts and their latest sign-in (Unix ms) on a device of the person, newest
-            first.
-        personal_ok: False where the person's newest word on personal ads is a withdrawal.
-        calls: the newest phone calls, for what their tags do to ads.
-    """
-
-    searches: tuple[Intent, ...] = ()
-    products: tuple[Intent, ...] = ()
-    buyers: dict[str, BuyerStats] = {}
-    bought: tuple[str, ...] = ()
-    shared: tuple[NodeId, ...] = ()
-    sign_ins: tuple[tuple[NodeId, int], ...] = ()
-    personal_ok: bool = True
-    calls: tuple[ToldCall, ...] = ()
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -109,13 +56,6 @@ class Person(msgspec.Struct, frozen=True):
     ledger: CapLedger = CapLedger()
     reservations: tuple[Reservation, ...] = ()
     presence_ratio: float = 1.0
-
-
-encode_header: Final = msgspec.msgpack.Encoder().encode
-decode_header: Final = msgspec.msgpack.Decoder(Header).decode
-
-SEEN_KINDS: Final = ("s", "v", "c")
-"""Kinds of touches that a header shows: flight searches, product views, carts."""
 
 
 def newest_fields(settled: Settled, kind: bytes) -> dict[NodeId, bytes]:
@@ -145,93 +85,6 @@ def person_of(settled: Settled) -> tuple[Facet, CapLedger]:
 def shared_devices(settled: Settled) -> tuple[NodeId, ...]:
     """The person's devices that other CRM persons use too."""
     return tuple(sorted(NodeId(n[2:].decode()) for n in settled.fields if n.startswith(b"x:")))
-
-
-def header_of(facet: Facet, shared: tuple[NodeId, ...]) -> Header:
-    """Computes what the bidder needs from a person's merged facet."""
-    bought = facet.purchases
-    buyers = {name: _buyer(totals(purchases)) for name, purchases in bought.items()}
-    return Header(
-        searches=_searches(facet.touches),
-        products=_products(facet),
-        buyers={name: buyer for name, buyer in buyers.items() if buyer.order_count},
-        bought=tuple(
-            f"{advertiser}/{item}"
-            for advertiser in sorted(bought)
-            for item in owned_items(bought[advertiser])
-        ),
-        shared=shared,
-        sign_ins=tuple(
-            sorted(facet.sign_ins.items(), key=lambda entry: (entry[1], entry[0]), reverse=True)
-        ),
-        personal_ok=not is_withdrawn(facet.consents, "personal_ads"),
-        calls=facet.phone.calls,
-    )
-
-
-def _buyer(orders: Totals) -> BuyerStats:
-    repeat_count = max(0, orders.day_count - 1)
-    return BuyerStats(
-        order_count=orders.order_count,
-        repeat_count=repeat_count,
-        first_order_ms=orders.first_order_ms,
-        last_order_ms=orders.last_order_ms,
-        repeat_mean_micros=(orders.net_micros - orders.first_day_micros) // max(1, repeat_count),
-    )
-
-
-# The two below run for every person of every batch: they read keys in place instead of going by
-# :mod:`models.interests`, with which a test compares them: half the time for a usual person.
-
-
-def _searches(touches: Touches) -> tuple[Intent, ...]:
-    newest: dict[str, int] = {}
-    for key, seen_s in touches.get("s", {}).items():
-        trip = key[1 : 1 + DAY_DIGITS] + key[1 + SEARCH_HEAD :].partition(";")[0]
-        if seen_s > newest.get(trip, NEVER):
-            newest[trip] = seen_s
-    found = []
-    for trip, seen_s in newest.items():
-        day = int(trip[:DAY_DIGITS], 16)
-        advertiser, _, route = trip[DAY_DIGITS:].partition("/")
-        found.append((seen_s, f"{route}/{date_of(day)}", advertiser, day))
-    found.sort()
-    return tuple(
-        Intent(advertiser, trip, seen_s * SECOND_MS, day) for seen_s, trip, advertiser, day in found
-    )
-
-
-def _products(facet: Facet) -> tuple[Intent, ...]:
-    seen: dict[str, int] = {}
-    for key, seen_s in facet.touches.get("v", {}).items():
-        if seen_s > seen.get(key[2:], NEVER):
-            seen[key[2:]] = seen_s
-    carts = {f"{one.advertiser}/{one.item}": one for one in cart_items(facet)}
-    for name, one in carts.items():
-        seen[name] = max(seen.get(name, NEVER), one.added_ms // SECOND_MS)
-    found = []
-    for name, seen_s in seen.items():
-        advertiser, _, item = name.partition("/")
-        found.append((seen_s, item, advertiser, name in carts and carts[name].is_open))
-    found.sort()
-    return tuple(
-        Intent(advertiser, item, seen_s * SECOND_MS, 0, in_cart)
-        for seen_s, item, advertiser, in_cart in found
-    )
-
-
-def is_seen_alike(before: Facet, after: Facet) -> bool:
-    """Whether one identifier's facet makes the same header before and after, whoever it joins.
-
-    Compares what :func:`header_of` reads by identity: folding an event shares what it leaves.
-    """
-    return (
-        after.purchases is before.purchases
-        and after.sign_ins is before.sign_ins
-        and after.consents is before.consents
-        and after.phone is before.phone
-        and all(after.touches.get(kind) is before.touches.get(kind) for kind in SEEN_KINDS)
-    )
 
 
 def publish_all(keys: Keys, nodes: Iterable[NodeId], root: NodeId | None = None) -> Steps[None]:
@@ -285,11 +138,11 @@ def _standing(keys: Keys, root: NodeId, nodes: Iterable[NodeId]) -> Steps[Settle
 
 def _write(keys: Keys, settled: Settled) -> Steps[bool]:
     """Writes a person's bid view; False where they have been merged or split since."""
-    facet, ledger = person_of(settled)
-    shared = shared_devices(settled)
-    records = facet.watermark + ledger.watermark + 2 + settled.remarks
+    shown = merge_shown(map(decode_shown, newest_fields(settled, b"f").values()))
+    ledger = merge_ledgers(map(decode_ledger, newest_fields(settled, b"c").values()))
+    records = shown.watermark + ledger.watermark + 2 + settled.remarks
     view: list[Any] = [(settled.splits << SPLITS_SHIFT) + records]
-    view += [encode_header(header_of(facet, shared)), _encode_ledger(ledger)]
+    view += [encode_header(header_from(shown, shared_devices(settled))), encode_ledger(ledger)]
     brought = {name[2:]: value for name, value in settled.fields.items() if name[:2] == b"j:"}
     root = settled.root
     target = (keys.parent(root), keys.person(root), keys.bid_view(root))
@@ -314,5 +167,3 @@ def _let_expire(keys: Keys, brought: dict[bytes, bytes]) -> Steps[None]:
 
 SPLITS_SHIFT: Final = 32
 """Versions are below 2^53, where Redis' numbers are exact: two million splits of 2^32 records."""
-
-_encode_ledger: Final = msgspec.msgpack.Encoder().encode
