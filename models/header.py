@@ -256,9 +256,9 @@ def _trip_of(key: str) -> tuple[str, str, int]:
 
 
 @lru_cache(maxsize=KEPT_NAMES)
-def _item_of(name: str) -> tuple[str, str]:
-    """The item and advertiser of ``ADVERTISER/ITEM``."""
-    advertiser, _, item = name.partition("/")
+def _item_of(key: str) -> tuple[str, str]:
+    """The item and advertiser of a product view's key, or of a cart's."""
+    advertiser, _, item = key[2:].partition("/")
     return item, advertiser
 
 
@@ -278,21 +278,19 @@ def _searches(searches: dict[str, int]) -> tuple[Intent, ...]:
 
 
 def _products(shown: Shown) -> tuple[Intent, ...]:
-    seen: dict[str, int] = {}
+    newest: dict[tuple[str, str], int] = {}
     for key, seen_s in shown.touches.v.items():
-        name = key[2:]
-        if seen_s > seen.get(name, NEVER):
-            seen[name] = seen_s
-    in_cart: set[str] = set()
-    if shown.touches.c:
-        for name, (added_s, is_open) in cart_states(shown.touches.c, shown.purchases).items():
-            seen[name] = max(seen.get(name, NEVER), added_s)
-            if is_open:
-                in_cart.add(name)
-    found = sorted([(seen_s, _item_of(name), name) for name, seen_s in seen.items()])
+        product = _item_of(key)
+        if seen_s > newest.get(product, NEVER):
+            newest[product] = seen_s
+    carts = cart_states(shown.touches.c, shown.purchases) if shown.touches.c else {}
+    for product, (added_s, _) in carts.items():
+        newest[product] = max(newest.get(product, NEVER), added_s)
+    open_carts = {product for product, (_, is_open) in carts.items() if is_open}
+    found = sorted(zip(newest.values(), newest, strict=True))
     return tuple(
         [
-            Intent(advertiser, item, seen_s * SECOND_MS, 0, name in in_cart)
-            for seen_s, (item, advertiser), name in found
+            Intent(product[1], product[0], seen_s * SECOND_MS, 0, product in open_carts)
+            for seen_s, product in found
         ]
     )

@@ -123,19 +123,18 @@ def interests(facet: Facet) -> list[Interest]:
 
 def cart_items(facet: Facet) -> list[CartItem]:
     """Items that were ever put into the cart, newest last."""
-    found = []
-    for name, (added_s, is_open) in cart_states(
-        facet.touches.get("c", {}), facet.purchases
-    ).items():
-        advertiser, _, item = name.partition("/")
-        found.append(CartItem(advertiser, item, added_s * SECOND_MS, is_open))
+    states = cart_states(facet.touches.get("c", {}), facet.purchases)
+    found = [
+        CartItem(advertiser, item, added_s * SECOND_MS, is_open)
+        for (item, advertiser), (added_s, is_open) in states.items()
+    ]
     return sorted(found, key=lambda one: (one.added_ms, one.item))
 
 
 def cart_states(
     touches: Mapping[str, int], purchases: Mapping[str, Purchases]
-) -> dict[str, tuple[int, bool]]:
-    """``ADVERTISER/ITEM`` to when it was last put into the cart, Unix seconds, and is it there.
+) -> dict[tuple[str, str], tuple[int, bool]]:
+    """Item and advertiser to when it was last put into the cart (Unix seconds) and is it there.
 
     Args:
         touches: a facet's touches of carts.
@@ -144,13 +143,13 @@ def cart_states(
     added: dict[str, int] = {}
     closed: dict[str, int] = {}
     for key, seen_s in touches.items():
-        times = added if key[1] == "+" else closed
-        times[key[2:]] = max(seen_s, times.get(key[2:], NEVER))
+        name, times = key[2:], added if key[1] == "+" else closed
+        times[name] = max(seen_s, times.get(name, NEVER))
     states = {}
     for name, added_s in added.items():
         advertiser, _, item = name.partition("/")
         ended_s = max(closed.get(name, NEVER), _bought_s(purchases, advertiser, item))
-        states[name] = (added_s, added_s > ended_s)
+        states[item, advertiser] = (added_s, added_s > ended_s)
     return states
 
 

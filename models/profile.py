@@ -1,14 +1,14 @@
 """What the bidder knows of a person: computed by streams on write, read whole at a bid."""
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 import msgspec
 
 from models.caps import CapLedger, Reservation, decode_ledger, encode_ledger, merge_ledgers
 from models.commands import Command, Steps, fields_of
 from models.facets import Facet, decode_facet, merge
-from models.forest import FROZEN_SECONDS, Settled, members_of, settle
+from models.forest import FROZEN_SECONDS, Settled, settle
 from models.header import (
     BuyerStats,
     Header,
@@ -58,21 +58,58 @@ class Person(msgspec.Struct, frozen=True):
     presence_ratio: float = 1.0
 
 
+class _Held(msgspec.Struct, gc=False):
+    """A person's fields, sorted in one pass: they are read for every view that is written.
+
+    Attributes:
+        members: their nodes.
+        newest: kind, colon and node to the field of the highest watermark; of anybody.
+        shared: devices that other CRM persons use too.
+        brought: tokens of merges and splits that no view holds yet, with what they name.
+        is_merging: a merge or a split is under way.
+    """
+
+    members: set[bytes]
+    newest: dict[bytes, bytes]
+    shared: list[NodeId]
+    brought: dict[bytes, bytes]
+    is_merging: bool = False
+
+    def of(self, kind: bytes) -> Iterator[bytes]:
+        """The members' newest fields of a kind: ``f:`` facets, ``c:`` cap ledgers."""
+        for owner, value in self.newest.items():
+            if owner[:2] == kind and owner[2:] in self.members:
+                yield value
+
+
+def _sort(settled: Settled) -> _Held:
+    held = _Held({settled.root.encode()}, {}, [], {})
+    for name, value in settled.fields.items():
+        kind = name[:2]
+        if kind in FOLDED:
+            owner = name[:OWNER_END]
+            known = held.newest.setdefault(owner, value)
+            if known is not value and decode_watermark(value) > decode_watermark(known):
+                held.newest[owner] = value
+        elif kind == b"k:":
+            held.members.add(name[2:])
+        elif kind == b"x:":
+            held.shared.append(NodeId(name[2:].decode()))
+        elif kind == b"j:":
+            held.brought[name[2:]] = value
+        elif kind == b"m:":
+            held.is_merging = True
+    return held
+
+
 def newest_fields(settled: Settled, kind: bytes) -> dict[NodeId, bytes]:
     """Per member the field with the highest watermark: ``kind`` is ``f`` or ``c``."""
-    members = members_of(settled.root, settled.fields)
-    newest: dict[NodeId, bytes] = {}
-    prefix = kind + b":"
-    for name, value in settled.fields.items():
-        if not name.startswith(prefix):
-            continue
-        node = NodeId(name[2 : name.rindex(b"@")].decode())
-        if node not in members:
-            continue
-        known = newest.setdefault(node, value)
-        if known is not value and decode_watermark(value) > decode_watermark(known):
-            newest[node] = value
-    return newest
+    held = _sort(settled)
+    return {
+        NodeId(owner[2:].decode()): value
+        for owner, value in held.newest.items()
+        if owner[:1] == kind and owner[2:] in held.members
+    }
 
 
 def person_of(settled: Settled) -> tuple[Facet, CapLedger]:
@@ -84,7 +121,7 @@ def person_of(settled: Settled) -> tuple[Facet, CapLedger]:
 
 def shared_devices(settled: Settled) -> tuple[NodeId, ...]:
     """The person's devices that other CRM persons use too."""
-    return tuple(sorted(NodeId(n[2:].decode()) for n in settled.fields if n.startswith(b"x:")))
+    return tuple(sorted(_sort(settled).shared))
 
 
 def publish_all(keys: Keys, nodes: Iterable[NodeId], root: NodeId | None = None) -> Steps[None]:
@@ -96,9 +133,12 @@ def publish_all(keys: Keys, nodes: Iterable[NodeId], root: NodeId | None = None)
         root: who was the root of all of them a moment ago; mostly that saves the search for it.
     """
     left = list(nodes)
-    standing = None if root is None else (yield from _standing(keys, root, left))
-    if standing is not None and (yield from _write(keys, standing)):
-        return
+    if root is not None:
+        (reply,) = yield [("HGETALL", keys.person(root))]
+        standing = Settled(root, fields_of(reply))
+        held = _sort(standing)
+        if _stands(standing, held, left) and (yield from _write(keys, standing, held)):
+            return
     while left:
         settled = yield from publish(keys, left[0])
         done = set(settled.members)
@@ -118,38 +158,36 @@ def publish(keys: Keys, node: NodeId) -> Steps[Settled]:
     """
     while True:
         settled = yield from settle(keys, node)
-        if (yield from _write(keys, settled)):
+        if (yield from _write(keys, settled, _sort(settled))):
             return settled
 
 
-def _standing(keys: Keys, root: NodeId, nodes: Iterable[NodeId]) -> Steps[Settled | None]:
-    """Reads the person of a node that was a root a moment ago; None if that takes more.
+def _stands(person: Settled, held: _Held, nodes: Iterable[NodeId]) -> bool:
+    """Whether the root of a moment ago has all of ``nodes`` still, and nothing is under way.
 
     Without a tombstone it is a root still, without markers no merge or split is under way, and
     with all of ``nodes`` among its members none has been split off: one command instead of a
     search for the root. Whether it stays so is checked when the view is written.
     """
-    (reply,) = yield [("HGETALL", keys.person(root))]
-    fields = fields_of(reply)
-    if not fields or b">" in fields or any(name.startswith(b"m:") for name in fields):
-        return None
-    return Settled(root, fields) if members_of(root, fields).issuperset(nodes) else None
+    if not person.fields or b">" in person.fields or held.is_merging:
+        return False
+    return held.members.issuperset([node.encode() for node in nodes])
 
 
-def _write(keys: Keys, settled: Settled) -> Steps[bool]:
+def _write(keys: Keys, settled: Settled, held: _Held) -> Steps[bool]:
     """Writes a person's bid view; False where they have been merged or split since."""
-    shown = merge_shown(map(decode_shown, newest_fields(settled, b"f").values()))
-    ledger = merge_ledgers(map(decode_ledger, newest_fields(settled, b"c").values()))
+    shown = merge_shown(map(decode_shown, held.of(b"f:")))
+    ledger = merge_ledgers(map(decode_ledger, held.of(b"c:")))
+    header = header_from(shown, tuple(sorted(held.shared)))
     records = shown.watermark + ledger.watermark + 2 + settled.remarks
-    view: list[Any] = [(settled.splits << SPLITS_SHIFT) + records]
-    view += [encode_header(header_from(shown, shared_devices(settled))), encode_ledger(ledger)]
-    brought = {name[2:]: value for name, value in settled.fields.items() if name[:2] == b"j:"}
+    version = (settled.splits << SPLITS_SHIFT) + records
+    view: Command = (version, encode_header(header), encode_ledger(ledger), *held.brought)
     root = settled.root
     target = (keys.parent(root), keys.person(root), keys.bid_view(root))
-    (written,) = yield [("FCALL", "kinbid_v1_publish", 3, *target, settled.splits, *view, *brought)]
+    (written,) = yield [("FCALL", "kinbid_v1_publish", 3, *target, settled.splits, *view)]
     if not written:
         return False
-    yield from _let_expire(keys, brought)
+    yield from _let_expire(keys, held.brought)
     return True
 
 
@@ -164,6 +202,10 @@ def _let_expire(keys: Keys, brought: dict[bytes, bytes]) -> Steps[None]:
     if read:
         yield read
 
+
+FOLDED: Final = (b"f:", b"c:")
+OWNER_END: Final = 25
+"""Where the node ends in a field such as ``f:NODE@EPOCH``."""
 
 SPLITS_SHIFT: Final = 32
 """Versions are below 2^53, where Redis' numbers are exact: two million splits of 2^32 records."""
