@@ -113,6 +113,8 @@ def fold(
     kind: Literal["f", "c"],
     epoch: int,
     apply: Callable[[bytes | None], bytes | None],
+    *,
+    last_root: NodeId | None = None,
 ) -> Steps[NodeId]:
     """Folds one identifier's new records into its field; exact under merges, splits, takeovers.
 
@@ -125,21 +127,26 @@ def fold(
         epoch: the partition's ownership epoch; higher than that of any owner before.
         apply: given the encoded field, or None, returns it with the new records folded in, or
             None when all of them are in it already.
+        last_root: the root that an earlier call returned, however long ago. A field of this epoch
+            that stands there is the latest as well, so the search for the root is saved.
 
     Returns:
         The root at which the field now stands.
     """
     field = f"{kind}:{node}@{epoch}".encode()
-    (entry,) = yield [("GET", keys.parent(node))]
-    root = NodeId(entry[1:24].decode()) if entry and entry[:1] == b">" else node
-    person = keys.person(root)
-    (mine,) = yield [("HGET", person, field)]
+    root, mine = last_root or node, None
+    if last_root is not None:
+        (mine,) = yield [("HGET", keys.person(root), field)]
+    if mine is None:
+        (entry,) = yield [("GET", keys.parent(node))]
+        root = parent_in(entry) or node
+        (mine,) = yield [("HGET", keys.person(root), field)]
     if mine is not None:
         # A field of this epoch is the latest, and its person has not been merged away or split.
         changed = apply(mine)
         if changed is None:
             return root
-        (added,) = yield [("HSET", person, field, changed)]
+        (added,) = yield [("HSET", keys.person(root), field, changed)]
         if not added:
             return root  # replaced in place: nobody froze the person in between
         yield [_drop(keys, root, node, field)]  # written beside a tombstone: once more, at the root

@@ -176,19 +176,23 @@ def _stands(person: Settled, held: _Held, nodes: Iterable[NodeId]) -> bool:
 
 def _write(keys: Keys, settled: Settled, held: _Held) -> Steps[bool]:
     """Writes a person's bid view; False where they have been merged or split since."""
-    shown = merge_shown(map(decode_shown, held.of(b"f:")))
-    ledger = merge_ledgers(map(decode_ledger, held.of(b"c:")))
-    header = header_from(shown, tuple(sorted(held.shared)))
-    records = shown.watermark + ledger.watermark + 2 + settled.remarks
-    version = (settled.splits << SPLITS_SHIFT) + records
-    view: Command = (version, encode_header(header), encode_ledger(ledger), *held.brought)
-    root = settled.root
+    root, view = settled.root, _view_of(settled, held)
     target = (keys.parent(root), keys.person(root), keys.bid_view(root))
     (written,) = yield [("FCALL", "kinbid_v1_publish", 3, *target, settled.splits, *view)]
     if not written:
         return False
     yield from _let_expire(keys, held.brought)
     return True
+
+
+def _view_of(settled: Settled, held: _Held) -> Command:
+    """Version, header, cap ledger, and the tokens of what is in a view for the first time."""
+    shown = merge_shown(map(decode_shown, held.of(b"f:")))
+    ledger = merge_ledgers(map(decode_ledger, held.of(b"c:")))
+    header = header_from(shown, tuple(sorted(held.shared)))
+    records = shown.watermark + ledger.watermark + 2 + settled.remarks
+    version = (settled.splits << SPLITS_SHIFT) + records
+    return version, encode_header(header), encode_ledger(ledger), *held.brought
 
 
 def _let_expire(keys: Keys, brought: dict[bytes, bytes]) -> Steps[None]:

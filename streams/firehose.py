@@ -34,6 +34,7 @@ from streams.stage_clock import StageClock
 from streams.stages.persons import (
     Batch,
     KnownLinks,
+    LastRoots,
     Refused,
     Touched,
     digest_events,
@@ -79,6 +80,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         self._epochs: dict[TopicPartition, int] = {}
         self._done: dict[TopicPartition, int] = {}
         self._known = KnownLinks()
+        self._roots = LastRoots()
         self._losses_seen = 0
         self._tokens = itertools.count()
         self._incarnation = f"{os.getpid():x}.{clock.now_ms():x}"
@@ -213,6 +215,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             batches.append(batch)
         self._stages.charge("decode")
         touched = await self._redis.run_all(work)
+        self._roots.learn(touched)
         touched += await self._calls.follow(
             event for batch in batches for entries in batch.events.values() for _, event in entries
         )
@@ -225,17 +228,18 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         self._stages.charge("account")
 
     def _digest(self, batch: Batch, epoch: int) -> list[Steps[Touched]]:
-        keys, known = self._keys, self._known
+        keys, known, root_of = self._keys, self._known, self._roots.of
         work = [
             digest_events(
                 keys, node, epoch, entries,
                 known=known, next_token=self._next_token, limits=self._limits,
+                last_root=root_of(node),
             )
             for node, entries in batch.events.items()
         ]  # fmt: skip
         # A contextual impression names no identifier: there is nobody to count it for.
         work += [
-            digest_outcomes(keys, node, epoch, entries)
+            digest_outcomes(keys, node, epoch, entries, last_root=root_of(node))
             for node, entries in batch.outcomes.items()
             if node
         ]

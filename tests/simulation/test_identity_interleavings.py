@@ -257,6 +257,21 @@ CASES: dict[str, Case] = {
         programs=[judging("1", (a, b), "approved"), billing(a, 1, range(1, 2))],
         readers={1: nonces(a, 2)}, states=3_754,
     ),
+    "approve a-b | fold x2 a after unlink, remembered": Case(
+        **one_more(a, 3, b), is_contested=True, linked=((a, b),), split=((a, b),),
+        programs=[
+            judging("1", (a, b), "approved"),
+            billing(a, 1, range(1, 2), range(2, 3), remembered=b),
+        ],
+        readers={1: nonces(a, 3)}, states=3_754,
+    ),
+    "fold a | a-b | b-c, remembered": Case(
+        **one_more(a, 2, b, c), readers={0: nonces(a, 2)}, linked=((a, b),),
+        programs=[
+            billing(a, 1, range(1, 2), remembered=a), linking("1", (b, c)), linking("2", (c, a)),
+        ],
+        states=1_000_000,
+    ),
     "fold x2 a | a-b": Case(
         **one_more(a, 3, b), readers={0: nonces(a, 3)},
         programs=[billing(a, 1, range(1, 2), range(2, 3)), linking("1", (a, b))], states=3_226,
