@@ -123,18 +123,19 @@ def interests(facet: Facet) -> list[Interest]:
 
 def cart_items(facet: Facet) -> list[CartItem]:
     """Items that were ever put into the cart, newest last."""
-    states = cart_states(facet.touches.get("c", {}), facet.purchases)
-    found = [
-        CartItem(advertiser, item, added_s * SECOND_MS, is_open)
-        for (item, advertiser), (added_s, is_open) in states.items()
-    ]
+    found = []
+    for name, (added_s, is_open) in cart_states(
+        facet.touches.get("c", {}), facet.purchases
+    ).items():
+        advertiser, _, item = name.partition("/")
+        found.append(CartItem(advertiser, item, added_s * SECOND_MS, is_open))
     return sorted(found, key=lambda one: (one.added_ms, one.item))
 
 
 def cart_states(
     touches: Mapping[str, int], purchases: Mapping[str, Purchases]
-) -> dict[tuple[str, str], tuple[int, bool]]:
-    """Item and advertiser to when it was last put into the cart (Unix seconds) and is it there.
+) -> dict[str, tuple[int, bool]]:
+    """``ADVERTISER/ITEM`` to when it was last put into the cart, Unix seconds, and is it there.
 
     Args:
         touches: a facet's touches of carts.
@@ -149,7 +150,7 @@ def cart_states(
     for name, added_s in added.items():
         advertiser, _, item = name.partition("/")
         ended_s = max(closed.get(name, NEVER), _bought_s(purchases, advertiser, item))
-        states[item, advertiser] = (added_s, added_s > ended_s)
+        states[name] = (added_s, added_s > ended_s)
     return states
 
 
