@@ -270,7 +270,7 @@ CASES: dict[str, Case] = {
         programs=[
             billing(a, 1, range(1, 2), remembered=a), linking("1", (b, c)), linking("2", (c, a)),
         ],
-        states=1_000_000,
+        states=431_821,
     ),
     "fold x2 a | a-b": Case(
         **one_more(a, 3, b), readers={0: nonces(a, 3)},
@@ -286,17 +286,17 @@ CASES: dict[str, Case] = {
             billing(a, 2, range(1, 3)), linking("1", (a, b)),
             billing(a, 1, range(1, 2), range(2, 3)),
         ],
-        optional=LAST({2}), states=857_387,
+        optional=LAST({2}), states=892_336,
     ),
     "fold a | a-b, T linker": Case(
         **one_more(a, 2, b), readers={0: nonces(a, 2)},
         programs=[billing(a, 1, range(1, 2)), linking("1", (a, b)), linking("0", (a, b))],
-        optional=LAST({2}), states=547_369,
+        optional=LAST({2}), states=548_471,
     ),
     "fold a | a-b | b-c": Case(
         **one_more(a, 2, b, c), readers={0: nonces(a, 2)},
         programs=[billing(a, 1, range(1, 2)), linking("1", (a, b)), linking("2", (b, c))],
-        states=1_381_278,
+        states=1_384_686,
     ),
     "fold x2 a, T owner that is ahead": Case(
         **one_more(a, 5), readers={0: nonces(a, 5)},
