@@ -2,8 +2,7 @@
 
 It is made for every person of every batch, so a header is not made from facets but from
 :class:`Shown`, the part of a facet that shows in it, and keys are read in place instead of by
-:mod:`models.interests`, with which a test compares them. For a person of three identifiers and 50
-events the view takes 24 us that way, against 63 from whole facets.
+:mod:`models.interests`, with which a test compares them: 0.6 of the CPU of publishing.
 """
 
 from collections.abc import Iterable
@@ -139,7 +138,7 @@ class Shown(msgspec.Struct, frozen=True, array_like=True):
 encode_header: Final = msgspec.msgpack.Encoder().encode
 decode_header: Final = msgspec.msgpack.Decoder(Header).decode
 decode_shown: Final = msgspec.msgpack.Decoder(Shown).decode
-"""Reads an encoded ``Facet``: 2.6 us for three of them, against 5.8 of whole facets."""
+"""Reads an encoded ``Facet``."""
 
 MOST_SEARCHES, MOST_VIEWS, MOST_CARTS = (
     KINDS[kind].kept for kind in ShownTouches.__struct_fields__

@@ -185,16 +185,21 @@ class _Cohort:
             self._walking.append((place, steps, len(commands)))
 
     def _ask(self) -> None:
-        for _ in range(MOST_FAILURES):
+        for attempt in range(MOST_FAILURES):
             if not self._walking:
                 return
             error = self._link.ask(self, self._commands)
             if error is None:
                 return
-            self._throw(error)
+            if attempt == MOST_FAILURES - 1:
+                self._give_up(error)
+            else:
+                self._throw(error)
+
+    def _give_up(self, error: RedisDownError) -> None:
         for place, steps, _ in self._walking:
             steps.close()
-            self._gathered.failed(place, RedisDownError("asked on although Redis is down"))
+            self._gathered.failed(place, error)
 
 
 class Link(ABC):
