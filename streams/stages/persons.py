@@ -94,9 +94,10 @@ class Touched(msgspec.Struct, frozen=True):
 
 
 class LastRoots:
-    """Where this worker's identifiers stood last, so that a fold need not search (0.84 of its CPU).
+    """Where this worker's identifiers stood last, so that a fold need not search.
 
-    A root that is none any more costs one command; so nothing here ever has to be forgotten.
+    That takes 0.97 of an event's CPU, and 0.92 of Redis'. A root that is none any more costs one
+    command, so nothing here ever has to be forgotten.
     """
 
     def __init__(self) -> None:
