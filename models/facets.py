@@ -66,6 +66,7 @@ from models.units import SECOND_MS
 from models.visits import HALF_HOUR_S, HalfHours, add_half_hour, join_half_hours
 
 __all__ = [
+    "KEPT_SIGN_INS",
     "MAX_FACET_BYTES",
     "Facet",
     "attributes",
@@ -73,6 +74,7 @@ __all__ = [
     "encode_facet",
     "export_facet",
     "fold_event",
+    "join_shops",
     "merge",
 ]
 
@@ -131,6 +133,9 @@ export_facet: Final = msgspec.msgpack.Encoder(order="deterministic").encode
 """The one encoding of equal facets, to compare by; sorting costs a third more than encoding."""
 
 _replace: Final = msgspec.structs.replace
+_astuple: Final = msgspec.structs.astuple
+SEEN_FIELDS: Final = 5
+"""The first fields of a facet, which every event changes."""
 
 
 def fold_event(facet: Facet, event: Event, offset: int) -> Facet:
@@ -157,13 +162,14 @@ def fold_event(facet: Facet, event: Event, offset: int) -> Facet:
         channels = {**channels, letter: now_s}
     if event.channel in OWN_PAGES:
         visits = add_half_hour(visits, now_s // HALF_HOUR_S)
-    seen = _replace(
-        facet,
-        watermark=offset,
-        channels=channels,
-        counts={**counts, kind.letter: counts.get(kind.letter, 0) + 1},
-        touches=touches if touched is entries else {**touches, kind.letter: touched},
-        half_hours=visits,
+    # Built by places, in 0.6 of the time that ``replace`` takes: this runs for every event.
+    seen = Facet(
+        offset,
+        channels,
+        {**counts, kind.letter: counts.get(kind.letter, 0) + 1},
+        touches if touched is entries else {**touches, kind.letter: touched},
+        visits,
+        *_astuple(facet)[SEEN_FIELDS:],
     )
     say = _SAID.get(type(event))
     return seen if say is None else _merge_said(seen, say(event))
@@ -253,7 +259,7 @@ def _merge_said(a: Facet, b: Facet) -> Facet:
     return _replace(
         a,
         sign_ins=join_newest(a.sign_ins, b.sign_ins, KEPT_SIGN_INS),
-        purchases=_join_shops(a.purchases, b.purchases),
+        purchases=join_shops(a.purchases, b.purchases),
         deals=join_newest(a.deals, b.deals, KEPT_DEALS),
         contacts=_join_contacts(a.contacts, b.contacts),
         traits=join_newest(a.traits, b.traits, KEPT_TRAITS),
@@ -264,7 +270,8 @@ def _merge_said(a: Facet, b: Facet) -> Facet:
     )
 
 
-def _join_shops(a: dict[str, Purchases], b: dict[str, Purchases]) -> dict[str, Purchases]:
+def join_shops(a: dict[str, Purchases], b: dict[str, Purchases]) -> dict[str, Purchases]:
+    """The orders of both, by advertiser."""
     if not b:
         return a
     joined = dict(a)

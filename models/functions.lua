@@ -43,8 +43,9 @@ end
 -- The root announces a merge that is about to happen. 0: the root has been merged or split since
 -- it was found, -1: the person is contested, and the link is not forced.
 local function mark(keys, args)
-  if not is_root(keys[1]) or not is_same(keys[2], args[3]) then return 0 end
-  if args[4] == '0' and redis.call('HEXISTS', keys[2], '!') == 1 then return -1 end
+  local person = redis.call('HMGET', keys[2], 'g', '!')
+  if not is_root(keys[1]) or (person[1] or '0') ~= args[3] then return 0 end
+  if args[4] == '0' and person[2] then return -1 end
   redis.call('HSET', keys[2], 'm:' .. args[1], args[2])
   redis.call('HSET', keys[3], 'm:' .. args[1], args[2])
   return 1
@@ -54,10 +55,15 @@ end
 -- Links the child and freezes what it holds, in one instant. 0: it has been merged or split since,
 -- or somebody has taken the announcement back; -1: as in mark.
 local function drain(keys, args)
-  if redis.call('HDEL', keys[2], 'd:' .. args[2]) == 1 then return 0 end
-  if not is_root(keys[1]) or not is_same(keys[2], args[4]) then return 0 end
-  if args[5] == '0' and redis.call('HEXISTS', keys[2], '!') == 1 then return -1 end
-  redis.call('SET', keys[1], '>' .. args[1] .. (redis.call('GET', keys[1]) or ''))
+  local person, entry = redis.call('HMGET', keys[2], 'd:' .. args[2], 'g', '!'),
+    redis.call('GET', keys[1]) or ''
+  if person[1] then
+    redis.call('HDEL', keys[2], 'd:' .. args[2])
+    return 0
+  end
+  if string.find(entry, '^[^,]') or (person[2] or '0') ~= args[4] then return 0 end
+  if args[5] == '0' and person[3] then return -1 end
+  redis.call('SET', keys[1], '>' .. args[1] .. entry)
   rename(keys[2], keys[3])
   redis.call('HSET', keys[3], '>', args[2], 'k:' .. args[3], '1')
   redis.call('HSET', keys[2], '>', args[1])
@@ -83,15 +89,21 @@ local function absorb(keys, args)
   if not is_root(keys[1]) then return 0 end
   if redis.call('HDEL', keys[2], 'm:' .. args[1]) == 0 then return 0 end
   local splits = tonumber(redis.call('HGET', keys[2], 'g') or '0')
-  local last = 3 + 2 * tonumber(args[3])
+  local last, fields = 3 + 2 * tonumber(args[3]), {'j:' .. args[1], args[2]}
   for i = 4, last, 2 do
     local name, value = args[i], args[i + 1]
     if name == 'g' then splits = math.max(splits, tonumber(value))
-    elseif string.find(name, '^[fc]:') then redis.call('HSET', keys[2], name, value)
+    -- What says '1' everywhere may be set again.
+    elseif string.find(name, '^[fckx]:') then
+      fields[#fields + 1], fields[#fields + 2] = name, value
     else redis.call('HSETNX', keys[2], name, value) end
+    if #fields > 1000 then  -- unpack takes less than 8000
+      redis.call('HSET', keys[2], unpack(fields))
+      fields = {'j:' .. args[1], args[2]}
+    end
   end
-  redis.call('HSET', keys[2], 'j:' .. args[1], args[2])
-  if splits > 0 then redis.call('HSET', keys[2], 'g', splits) end
+  if splits > 0 then fields[#fields + 1], fields[#fields + 2] = 'g', splits end
+  redis.call('HSET', keys[2], unpack(fields))
   for i = last + 1, #args, 2 do redis.call('HSETNX', keys[3], args[i], args[i + 1]) end
   return 1
 end

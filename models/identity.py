@@ -161,7 +161,15 @@ def _drain(keys: Keys, child: NodeId, arguments: Command) -> Steps[int]:
     return int(drained)
 
 
-def fold(keys: Keys, node: NodeId, kind: FieldKind, epoch: int, apply: Apply) -> Steps[NodeId]:
+def fold(
+    keys: Keys,
+    node: NodeId,
+    kind: FieldKind,
+    epoch: int,
+    apply: Apply,
+    *,
+    last_root: NodeId | None = None,
+) -> Steps[NodeId]:
     """Folds one identifier's new records into its field; exact under merges, splits, takeovers.
 
     Only the owner of the node's partition runs this, one call at a time per node.
@@ -172,22 +180,28 @@ def fold(keys: Keys, node: NodeId, kind: FieldKind, epoch: int, apply: Apply) ->
         kind: ``f`` for the facet, ``c`` for the cap ledger.
         epoch: the partition's ownership epoch; higher than that of any owner before.
         apply: folds the records in.
+        last_root: the root that an earlier call returned, however long ago. A field of this epoch
+            that stands there is the latest as well, so the search for the root is saved.
 
     Returns:
         The root at which the field now stands.
     """
-    own = _Own(kind, node, epoch)
-    (entry,) = yield [("GET", keys.parent(node))]
-    root = NodeId(entry[1:24].decode()) if entry and entry[:1] == b">" else node
-    person, erased_ms = keys.person(root), erased_in(entry)
-    field = own.field(erased_ms)
-    (mine,) = yield [("HGET", person, field)]
+    own, erased_ms = _Own(kind, node, epoch), 0
+    field = own.field(0)
+    root, mine = last_root or node, None
+    if last_root is not None:
+        (mine,) = yield [("HGET", keys.person(root), field)]
+    if mine is None:
+        (entry,) = yield [("GET", keys.parent(node))]
+        root, erased_ms = parent_in(entry) or node, erased_in(entry)
+        field = own.field(erased_ms)
+        (mine,) = yield [("HGET", keys.person(root), field)]
     if mine is not None:
         # A field of this epoch is the latest, and its person has not been merged away or split.
         changed = apply(mine, erased_ms)
         if changed is None:
             return root
-        (added,) = yield [("HSET", person, field, changed)]
+        (added,) = yield [("HSET", keys.person(root), field, changed)]
         if not added:
             return root  # replaced in place: nobody froze the person in between
         yield [_drop(keys, root, node, field)]  # written beside a tombstone: once more, at the root

@@ -1,5 +1,6 @@
 """What a person wants and where they stand with us, worked out from their facet."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -22,6 +23,7 @@ __all__ = [
     "TripSearch",
     "booking_steps",
     "cart_items",
+    "cart_states",
     "contacts",
     "deal_stage",
     "interests",
@@ -121,18 +123,35 @@ def interests(facet: Facet) -> list[Interest]:
 
 def cart_items(facet: Facet) -> list[CartItem]:
     """Items that were ever put into the cart, newest last."""
-    if "c" not in facet.touches:
-        return []
+    found = []
+    for name, (added_s, is_open) in cart_states(
+        facet.touches.get("c", {}), facet.purchases
+    ).items():
+        advertiser, _, item = name.partition("/")
+        found.append(CartItem(advertiser, item, added_s * SECOND_MS, is_open))
+    return sorted(found, key=lambda one: (one.added_ms, one.item))
+
+
+def cart_states(
+    touches: Mapping[str, int], purchases: Mapping[str, Purchases]
+) -> dict[str, tuple[int, bool]]:
+    """``ADVERTISER/ITEM`` to when it was last put into the cart, Unix seconds, and is it there.
+
+    Args:
+        touches: a facet's touches of carts.
+        purchases: its orders.
+    """
     added: dict[str, int] = {}
     closed: dict[str, int] = {}
-    for seen_s, key in _by_time(facet, "c"):
-        (added if key[1] == "+" else closed)[key[2:]] = seen_s
-    found = []
-    for key, added_s in added.items():
-        advertiser, _, item = key.partition("/")
-        ended_s = max(closed.get(key, NEVER), _bought_s(facet, advertiser, item))
-        found.append(CartItem(advertiser, item, added_s * SECOND_MS, added_s > ended_s))
-    return sorted(found, key=lambda one: (one.added_ms, one.item))
+    for key, seen_s in touches.items():
+        name, times = key[2:], added if key[1] == "+" else closed
+        times[name] = max(seen_s, times.get(name, NEVER))
+    states = {}
+    for name, added_s in added.items():
+        advertiser, _, item = name.partition("/")
+        ended_s = max(closed.get(name, NEVER), _bought_s(purchases, advertiser, item))
+        states[name] = (added_s, added_s > ended_s)
+    return states
 
 
 def booking_steps(facet: Facet) -> list[Step]:
@@ -144,7 +163,7 @@ def booking_steps(facet: Facet) -> list[Step]:
     steps = []
     for key, (seen_s, step) in sorted(found.items(), key=lambda entry: (entry[1], entry[0])):
         advertiser, _, item = key.partition("/")
-        is_open = seen_s > _bought_s(facet, advertiser, item)
+        is_open = seen_s > _bought_s(facet.purchases, advertiser, item)
         steps.append(Step(advertiser, item, step, seen_s * SECOND_MS, is_open))
     return steps
 
@@ -160,8 +179,8 @@ def visited_ms(facet: Facet) -> int:
     return max(facet.channels.get(letter, 0) for letter in VISIT_LETTERS) * SECOND_MS
 
 
-def _bought_s(facet: Facet, advertiser: str, item: str) -> int:
-    purchases = facet.purchases.get(advertiser)
+def _bought_s(shops: Mapping[str, Purchases], advertiser: str, item: str) -> int:
+    purchases = shops.get(advertiser)
     return NEVER if purchases is None else purchases.items.get(item, NEVER)
 
 

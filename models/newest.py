@@ -6,7 +6,6 @@ key is dropped only where ``kept`` other keys are newer, and those only become n
 result does not depend on the order in which entries came, nor on how they were split.
 """
 
-from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 __all__ = ["add_newest", "join_newest"]
@@ -28,8 +27,12 @@ def add_newest(entries: dict[K, int], key: K, time: int, kept: int) -> dict[K, i
     return added
 
 
-def join_newest(a: dict[K, V], b: Mapping[K, V], kept: int) -> dict[K, V]:
+def join_newest(a: dict[K, V], b: dict[K, V], kept: int) -> dict[K, V]:
     """The newest ``kept`` entries of both, each key at its greatest value; ``a`` if that is all."""
+    if not b and len(a) <= kept:
+        return a
+    if len(a) < len(b):
+        a, b = b, a
     if not b and len(a) <= kept:
         return a
     joined = dict(a)

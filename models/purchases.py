@@ -277,16 +277,22 @@ def totals(purchases: Purchases) -> Totals:
     days: dict[int, int] = {}
     first_s, last_s = older.first_s, older.last_s
     for told in purchases.orders.values():
-        net += told.net_micros
-        margin += told.net_margin_micros
         refunded += told.refunded_micros
-        refused_count += told.refused == WHOLLY
-        if told.is_bought:
+        if told.refused == WHOLLY:
+            refused_count += 1
+            continue
+        # As its properties say, spelled out: this runs for every view that is written.
+        paid = told.revenue_micros - told.refunded_micros - told.refused_micros
+        net += paid
+        margin += told.margin_micros - told.refunded_margin_micros
+        ordered_s = told.ordered_s
+        if ordered_s > 0:
             order_count += 1
-            day = told.ordered_s // DAY_S
-            days[day] = days.get(day, 0) + told.net_micros
-            last_s = max(last_s, told.ordered_s)
-            first_s = min(first_s or told.ordered_s, told.ordered_s)
+            day = ordered_s // DAY_S
+            days[day] = days.get(day, 0) + paid
+            last_s = max(last_s, ordered_s)
+            if not first_s or ordered_s < first_s:
+                first_s = ordered_s
     return Totals(
         order_count=order_count,
         refused_count=refused_count,

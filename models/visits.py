@@ -26,6 +26,8 @@ def add_half_hour(kept: HalfHours, half_hour: int) -> HalfHours:
     """``kept`` with one more half hour in which there was an event."""
     if kept and kept[0] == half_hour:
         return kept
+    if kept and half_hour > kept[0]:  # events mostly come in order
+        return (half_hour, half_hour - kept[0], *kept[1 : KEPT_HALF_HOURS - 1])
     return join_half_hours(kept, (half_hour,))
 
 

@@ -9,7 +9,6 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 import hiredis
@@ -100,10 +99,10 @@ class _Gathered:
 
     __slots__ = ("ended", "errors", "left", "results")
 
-    def __init__(self, ended: asyncio.Future[None]) -> None:
+    def __init__(self, ended: asyncio.Future[None], count: int) -> None:
         self.ended = ended
-        self.left = 0
-        self.results: list[Any] = []
+        self.left = count
+        self.results: list[Any] = [None] * count
         self.errors: dict[int, Exception] = {}
 
     def done(self, place: int, result: object) -> None:
@@ -119,6 +118,88 @@ class _Gathered:
         # Not before all have ended: whoever tries again must not meet one that is still at work.
         if not self.left and not self.ended.done():
             self.ended.set_result(None)
+
+
+class _Cohort:
+    """Generators that walk in step: all their commands of a round are asked for at once.
+
+    One waiter for all, instead of one for each, takes 0.75 of a fold's CPU. Several smaller cohorts
+    side by side would keep Redis busy meanwhile, but cost 1.1 times the worker's CPU and 1.15
+    times Redis'.
+    """
+
+    __slots__ = ("_commands", "_gathered", "_link", "_walking")
+
+    def __init__(
+        self, link: "Link", gathered: _Gathered, algorithms: Iterable[tuple[int, Steps[Any]]]
+    ) -> None:
+        self._link = link
+        self._gathered = gathered
+        self._commands: list[Command] = []
+        self._walking: list[tuple[int, Steps[Any], int]] = []
+        for place, steps in algorithms:
+            self._move(place, steps, None, None)
+        self._ask()
+
+    def answered(self, replies: list[Any]) -> None:
+        """Resumes each generator with its part, or with an error if Redis refused any of it."""
+        walking, self._walking, self._commands = self._walking, [], []
+        first = 0
+        for place, steps, count in walking:
+            own = replies[first : first + count]
+            first += count
+            error = None
+            for reply in own:
+                if isinstance(reply, hiredis.HiredisError):
+                    error = RedisReplyError(str(reply))
+                    break
+            self._move(place, steps, own, error)
+        self._ask()
+
+    def lost(self, error: RedisDownError) -> None:
+        """Throws the loss into every generator, so they can do without."""
+        self._throw(error)
+        self._ask()
+
+    def _throw(self, error: RedisDownError) -> None:
+        walking, self._walking, self._commands = self._walking, [], []
+        for place, steps, _ in walking:
+            self._move(place, steps, None, error)
+
+    def _move(
+        self, place: int, steps: Steps[Any], replies: list[Any] | None, error: Exception | None
+    ) -> None:
+        """Runs a generator to its next step."""
+        try:
+            commands = (
+                steps.send(replies)  # type: ignore[arg-type]  # None starts it
+                if error is None
+                else steps.throw(error)
+            )
+        except StopIteration as stop:
+            self._gathered.done(place, stop.value)
+        except Exception as raised:  # noqa: BLE001 - the algorithm's own; its caller decides
+            self._gathered.failed(place, raised)
+        else:
+            self._commands += commands
+            self._walking.append((place, steps, len(commands)))
+
+    def _ask(self) -> None:
+        for attempt in range(MOST_FAILURES):
+            if not self._walking:
+                return
+            error = self._link.ask(self, self._commands)
+            if error is None:
+                return
+            if attempt == MOST_FAILURES - 1:
+                self._give_up(error)
+            else:
+                self._throw(error)
+
+    def _give_up(self, error: RedisDownError) -> None:
+        for place, steps, _ in self._walking:
+            steps.close()
+            self._gathered.failed(place, error)
 
 
 class Link(ABC):
@@ -198,14 +279,11 @@ class Link(ABC):
         Raises:
             RedisDownError, RedisReplyError: as for :meth:`start`, the first one's; when all ended.
         """
-        gathered = _Gathered(self._loop.create_future())
-        # Held back until all have begun: one that fails at once must not end the others' wait.
-        gathered.left = 1
-        for place, steps in enumerate(algorithms):
-            gathered.results.append(None)
-            gathered.left += 1
-            self.start(steps, partial(gathered.done, place), partial(gathered.failed, place))
-        gathered.end_one()
+        numbered = list(enumerate(algorithms))
+        if not numbered:
+            return []
+        gathered = _Gathered(self._loop.create_future(), len(numbered))
+        _Cohort(self, gathered, numbered)
         await gathered.ended
         if gathered.errors:
             raise gathered.errors[min(gathered.errors)]

@@ -34,6 +34,7 @@ from streams.stage_clock import StageClock
 from streams.stages.persons import (
     Batch,
     KnownLinks,
+    LastRoots,
     Refused,
     Touched,
     digest_events,
@@ -51,6 +52,11 @@ logger = logging.getLogger(__name__)
 COMMIT_SECONDS: Final = 0.2
 POLL_MS: Final = 200
 RETRY_SECONDS: Final = 0.2
+PACE_SECONDS: Final = 0.01
+"""A batch that is not full begins so long after the one before: what trickles in is done together.
+
+At a quarter of its capacity, records coming one by one, that takes 0.72 of the CPU an event.
+"""
 
 
 class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped library
@@ -79,6 +85,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         self._epochs: dict[TopicPartition, int] = {}
         self._done: dict[TopicPartition, int] = {}
         self._known = KnownLinks()
+        self._roots = LastRoots()
         self._losses_seen = 0
         self._tokens = itertools.count()
         self._incarnation = f"{os.getpid():x}.{clock.now_ms():x}"
@@ -130,7 +137,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
     async def run(self) -> None:
         """Reads until cancelled."""
         while True:
-            self.beat = time.monotonic()
+            began = self.beat = time.monotonic()
             fetched = await self._consumer.getmany(
                 timeout_ms=POLL_MS, max_records=self._settings.streams_batch_records
             )
@@ -141,6 +148,8 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
                 if time.monotonic() - self._last_commit >= COMMIT_SECONDS:
                     await self._commit()
                 self._stages.charge("commit")
+            if sum(map(len, fetched.values())) < self._settings.streams_batch_records:
+                await asyncio.sleep(max(0.0, PACE_SECONDS - (time.monotonic() - began)))
 
     async def stop(self) -> None:
         """Commits what is done."""
@@ -213,6 +222,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             batches.append(batch)
         self._stages.charge("decode")
         touched = await self._redis.run_all(work)
+        self._roots.learn(touched)
         touched += await self._calls.follow(
             event for batch in batches for entries in batch.events.values() for _, event in entries
         )
@@ -225,17 +235,18 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         self._stages.charge("account")
 
     def _digest(self, batch: Batch, epoch: int) -> list[Steps[Touched]]:
-        keys, known = self._keys, self._known
+        keys, known, root_of = self._keys, self._known, self._roots.of
         work = [
             digest_events(
                 keys, node, epoch, entries,
                 known=known, next_token=self._next_token, limits=self._limits,
+                last_root=root_of(node),
             )
             for node, entries in batch.events.items()
         ]  # fmt: skip
         # A contextual impression names no identifier: there is nobody to count it for.
         work += [
-            digest_outcomes(keys, node, epoch, entries)
+            digest_outcomes(keys, node, epoch, entries, last_root=root_of(node))
             for node, entries in batch.outcomes.items()
             if node
         ]
@@ -274,10 +285,9 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         now_ms = clock.now_ms()
         for partition, records in fetched.items():
             self._done[partition] = records[-1].offset + 1
-            self._metrics.events.labels(self._kinds[partition.topic]).inc(len(records))
-            age = self._metrics.age.labels(self._kinds[partition.topic])
-            for record in records:
-                age.observe(max(0, now_ms - record.timestamp) / 1000)
+            kind = self._kinds[partition.topic]
+            self._metrics.events.labels(kind).inc(len(records))
+            self._metrics.age.observe(kind, [max(0, now_ms - one.timestamp) for one in records])
             self._set_lag(partition, records[-1].offset + 1, records[-1].timestamp)
         self._metrics.batch.observe(time.monotonic() - started)
 

@@ -7,11 +7,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from models.events import MissedReason
 from models.evidence import Reason, Verdict
 from models.links import LinkResult
+from streams.age_histogram import AgeHistogram
 from streams.stage_clock import STAGES
 from streams.stages.calls import JoinResult
 
 __all__ = ["Metrics"]
 
+TOPICS = ("events", "outcomes", "verdicts")
 AGE_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 
 
@@ -35,11 +37,12 @@ class Metrics:
         )
         self.verdicts = self._counter("streams_verdicts", "Verdicts carried out.", "verdict")
         self.splits = self._counter("streams_splits", "Persons split.")
-        self.age = Histogram(
+        self.age = AgeHistogram(
             "streams_event_age_seconds",
             "Age of a record, from its production, when its person's bid view is written.",
-            ["topic"], buckets=AGE_BUCKETS, registry=self.registry,
+            AGE_BUCKETS, TOPICS,
         )  # fmt: skip
+        self.registry.register(self.age)
         self.lag = Gauge(
             "streams_lag_records", "Records not read yet.", ["topic", "partition"],
             registry=self.registry,
@@ -60,7 +63,7 @@ class Metrics:
 
     def _begin_at_zero(self) -> None:
         """Makes every series that can be named now: a rate misses a counter that begins at 1."""
-        for topic in ("events", "outcomes", "verdicts"):
+        for topic in TOPICS:
             self.events.labels(topic)
             self.takeovers.labels(topic)
         for topic in ("events", "outcomes", "inventory", "verdicts"):

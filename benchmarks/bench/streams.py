@@ -321,9 +321,10 @@ async def workers(site: Site, people: People, plan: Plan, seed: int) -> dict[str
 
 
 PARTS: Final[dict[str, Callable[[Site, People, Plan, int], Awaitable[dict[str, Any]]]]] = {
-    "growth": growth, "merges": merges, "stages": stages, "memory": memory, "load": load,
+    "memory": memory, "growth": growth, "merges": merges, "stages": stages, "load": load,
     "workers": workers,
 }  # fmt: skip
+"""Memory comes first: frozen copies that others leave expire, which would be taken off."""
 
 
 async def run_streams(

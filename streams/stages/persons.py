@@ -41,6 +41,7 @@ from models.profile import is_seen_alike
 __all__ = [
     "Batch",
     "KnownLinks",
+    "LastRoots",
     "Refused",
     "Touched",
     "digest_events",
@@ -52,6 +53,8 @@ Entry: TypeAlias = tuple[int, Event]
 Notice: TypeAlias = tuple[int, Outcome]
 
 KNOWN_LINKS: Final = 200_000
+LAST_ROOTS: Final = 200_000
+"""Takes some 50 MB."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -95,6 +98,24 @@ class Touched(msgspec.Struct, frozen=True):
         """Everybody else whose bid view is to be written, too."""
         changed = (one.resettled.to_publish for one in self.links if one.resettled is not None)
         return set().union(*changed)
+
+
+class LastRoots:
+    """Where this worker's identifiers stood last, so that a fold need not search.
+
+    That takes 0.97 of an event's CPU, and 0.92 of Redis'. A root that is none any more costs one
+    command, so nothing here ever has to be forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._roots: dict[NodeId, NodeId] = {}
+        self.of: Final = self._roots.get
+
+    def learn(self, touched: Iterable[Touched]) -> None:
+        """Remembers the roots of what was folded; begins anew when there are too many."""
+        if len(self._roots) >= LAST_ROOTS:
+            self._roots.clear()
+        self._roots.update({one.node: one.root for one in touched})
 
 
 class KnownLinks:
@@ -163,6 +184,7 @@ def digest_events(
     known: KnownLinks,
     next_token: Callable[[], str],
     limits: Limits = DEFAULT_LIMITS,
+    last_root: NodeId | None = None,
 ) -> Steps[Touched]:
     """Makes the links that one identifier's events are evidence of, and folds them.
 
@@ -190,7 +212,7 @@ def digest_events(
         is_view_new = not (is_all_new and is_seen_alike(before, facet))
         return None if facet.watermark == before.watermark else encode_facet(facet)
 
-    root = yield from fold(keys, node, "f", epoch, apply)
+    root = yield from fold(keys, node, "f", epoch, apply, last_root=last_root)
     links = tuple(made.links)
     return Touched(node, root, links, tuple(made.pairs), is_view_new or bool(links))
 
@@ -251,7 +273,12 @@ def _others(ids: tuple[NodeId, ...], erased: set[NodeId]) -> tuple[NodeId, ...]:
 
 
 def digest_outcomes(
-    keys: Keys, node: NodeId, epoch: int, entries: Sequence[Notice]
+    keys: Keys,
+    node: NodeId,
+    epoch: int,
+    entries: Sequence[Notice],
+    *,
+    last_root: NodeId | None = None,
 ) -> Steps[Touched]:
     """Folds one identifier's notices into its cap ledger."""
     is_view_new = True
@@ -271,5 +298,5 @@ def digest_outcomes(
         is_view_new = entries[0][0] <= before or any(isinstance(o, Billing) for _, o in entries)
         return None if ledger.watermark == before else encode_ledger(ledger)
 
-    root = yield from fold(keys, node, "c", epoch, apply)
+    root = yield from fold(keys, node, "c", epoch, apply, last_root=last_root)
     return Touched(node, root, is_view_new=is_view_new)

@@ -141,22 +141,30 @@ def _told(looked: Resettled, *, published: bool = True) -> Steps[None]:
     yield from note(KEYS, looked)
 
 
-def billing(node: NodeId, epoch: int, *batches: range) -> Program:
-    """An owner that folds batches of impressions, given by their offsets, and publishes each."""
+def billing(node: NodeId, epoch: int, *batches: range, remembered: NodeId | None = None) -> Program:
+    """An owner that folds batches of impressions, given by their offsets, and publishes each.
+
+    ``remembered``: where the node stood when the owner folded it last.
+    """
 
     def program() -> Steps[set[str]]:
+        last_root = remembered
         for batch in batches:
-            yield from outcomes_batch(node, epoch, batch)
+            last_root = yield from outcomes_batch(node, epoch, batch, last_root)
         seen: set[str] = yield from reading(node)()
         return seen
 
     return program
 
 
-def outcomes_batch(node: NodeId, epoch: int, offsets: Iterable[int]) -> Steps[None]:
-    """One batch of an identifier's notices, as the firehose runs it."""
-    touched = yield from digest_outcomes(KEYS, node, epoch, [billed(node, o) for o in offsets])
+def outcomes_batch(
+    node: NodeId, epoch: int, offsets: Iterable[int], last_root: NodeId | None = None
+) -> Steps[NodeId]:
+    """One batch of an identifier's notices, as the firehose runs it; returns its root then."""
+    entries = [billed(node, offset) for offset in offsets]
+    touched = yield from digest_outcomes(KEYS, node, epoch, entries, last_root=last_root)
     yield from _published(touched)
+    return touched.root
 
 
 def events_batch(
@@ -165,12 +173,14 @@ def events_batch(
     entries: Sequence[tuple[int, Event]],
     known: KnownLinks,
     next_token: Callable[[], str],
-) -> Steps[None]:
-    """One batch of an identifier's events, as the firehose runs it."""
+    last_root: NodeId | None = None,
+) -> Steps[NodeId]:
+    """One batch of an identifier's events, as the firehose runs it; returns its root then."""
     touched = yield from digest_events(
-        KEYS, node, epoch, entries, known=known, next_token=next_token
+        KEYS, node, epoch, entries, known=known, next_token=next_token, last_root=last_root
     )
     yield from _published(touched)
+    return touched.root
 
 
 def _published(touched: Touched) -> Steps[None]:

@@ -233,12 +233,12 @@ CASES: dict[str, Case] = {
     "fold x2 a | unlink a-b after a-b": Case(
         counts={a: 3, b: 1}, persons=[{a}, {b}], is_contested=True, linked=((a, b),),
         programs=[billing(a, 1, range(1, 2), range(2, 3)), judging("1", (a, b))],
-        readers={0: nonces(a, 3)}, states=49_932,
+        readers={0: nonces(a, 3)}, states=58_035,
     ),
     "fold x2 b | unlink a-b after a-b": Case(
         counts={a: 1, b: 3}, persons=[{a}, {b}], is_contested=True, linked=((a, b),),
         programs=[billing(b, 1, range(1, 2), range(2, 3)), judging("1", (a, b))],
-        readers={0: nonces(b, 3)}, states=45_854,
+        readers={0: nonces(b, 3)}, states=47_490,
     ),
     "unlink a-b after a-b, T": Case(
         **alone(a, b), is_contested=True, linked=((a, b),),
@@ -320,13 +320,28 @@ CASES: dict[str, Case] = {
         programs=[declaring("1", (XY, SPLIT)), linking("2", (a, Y))],
         states=2_009_383, is_long=True,
     ),
+    "approve a-b | fold x2 a after unlink, remembered": Case(
+        **one_more(a, 3, b), is_contested=True, linked=((a, b),), split=((a, b),),
+        programs=[
+            judging("1", (a, b), "approved"),
+            billing(a, 1, range(1, 2), range(2, 3), remembered=b),
+        ],
+        readers={1: nonces(a, 3)}, states=8_490,
+    ),
+    "fold a | a-b | b-c, remembered": Case(
+        **one_more(a, 2, b, c), readers={0: nonces(a, 2)}, linked=((a, b),),
+        programs=[
+            billing(a, 1, range(1, 2), remembered=a), linking("1", (b, c)), linking("2", (c, a)),
+        ],
+        states=431_821,
+    ),
     "fold x2 a | a-b": Case(
         **one_more(a, 3, b), readers={0: nonces(a, 3)},
-        programs=[billing(a, 1, range(1, 2), range(2, 3)), linking("1", (a, b))], states=3_226,
+        programs=[billing(a, 1, range(1, 2), range(2, 3)), linking("1", (a, b))], states=2_984,
     ),
     "fold x2 b | a-b": Case(
         **one_more(b, 3, a), readers={0: nonces(b, 3)},
-        programs=[billing(b, 1, range(1, 2), range(2, 3)), linking("1", (a, b))], states=1_389,
+        programs=[billing(b, 1, range(1, 2), range(2, 3)), linking("1", (a, b))], states=1_338,
     ),
     "fold x2 a | a-b, T owner": Case(
         **one_more(a, 3, b), readers={0: nonces(a, 3)},
@@ -334,22 +349,22 @@ CASES: dict[str, Case] = {
             billing(a, 2, range(1, 3)), linking("1", (a, b)),
             billing(a, 1, range(1, 2), range(2, 3)),
         ],
-        optional=LAST({2}), states=857_387,
+        optional=LAST({2}), states=892_336,
     ),
     "fold a | a-b, T linker": Case(
         **one_more(a, 2, b), readers={0: nonces(a, 2)},
         programs=[billing(a, 1, range(1, 2)), linking("1", (a, b)), linking("0", (a, b))],
-        optional=LAST({2}), states=547_369,
+        optional=LAST({2}), states=548_471,
     ),
     "fold a | a-b | b-c": Case(
         **one_more(a, 2, b, c), readers={0: nonces(a, 2)},
         programs=[billing(a, 1, range(1, 2)), linking("1", (a, b)), linking("2", (b, c))],
-        states=1_381_278,
+        states=1_384_686,
     ),
     "fold x2 a, T owner that is ahead": Case(
         **one_more(a, 5), readers={0: nonces(a, 5)},
         programs=[billing(a, 2, range(1, 2), range(2, 5)), billing(a, 1, range(1, 4))],
-        optional=LAST({1}), states=399,
+        optional=LAST({1}), states=366,
     ),
     "fold a, T owner twice": Case(
         **one_more(a, 3), readers={0: nonces(a, 3)},
@@ -357,7 +372,7 @@ CASES: dict[str, Case] = {
             billing(a, 3, range(1, 3)), billing(a, 2, range(1, 2), range(2, 3)),
             billing(a, 1, range(1, 3)),
         ],
-        optional=LAST({1, 2}), states=22_039,
+        optional=LAST({1, 2}), states=21_167,
     ),
     "read a | read b | a-b": Case(
         **all_in_one(a, b), readers={0: nonces(a, 1), 1: nonces(b, 1)},

@@ -107,12 +107,15 @@ class World:
 
     def _work(self, log: Log, epoch: int) -> Steps[None]:
         known = KnownLinks()
+        last_root: NodeId | None = None
         for number in range(log.committed, len(log.batches)):
             batch = log.batches[number]
             if isinstance(batch, range):
-                yield from outcomes_batch(log.node, epoch, batch)
+                last_root = yield from outcomes_batch(log.node, epoch, batch, last_root)
             else:
-                yield from events_batch(log.node, epoch, [batch], known, self._token)
+                last_root = yield from events_batch(
+                    log.node, epoch, [batch], known, self._token, last_root
+                )
             if log.epoch == epoch and self.random.random() < 0.5:
                 log.committed = number + 1
 

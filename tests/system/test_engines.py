@@ -162,7 +162,8 @@ def test_redis_sets_and_gets(tmp_path: Path, origin: Literal["installed", "embed
     assert not is_running(engine.pid)
     assert (settings["save"], settings["appendonly"]) == ("", "no")
     assert settings["maxmemory-policy"] == "noeviction"
-    assert settings["hash-max-listpack-value"] == settings["hash-max-listpack-entries"] == "512"
+    assert settings["hash-max-listpack-value"] == "2048"
+    assert settings["hash-max-listpack-entries"] == "128"
 
 
 def test_a_redis_cluster_node_serves_once_it_owns_the_slots(tmp_path: Path) -> None:

@@ -39,8 +39,11 @@ def bidder_metrics() -> dict[str, Exposed]:
 
 def streams_metrics() -> dict[str, Exposed]:
     """The streams worker's metrics by the name under which they are exposed."""
-    found: dict[str, Exposed] = {}
-    for metric in vars(Metrics()).values():
+    metrics, found = Metrics(), dict[str, Exposed]()
+    for family in metrics.age.collect():
+        labels = {name for sample in family.samples for name in sample.labels} - {"le"}
+        found[family.name] = Exposed(family.type, tuple(sorted(labels)))
+    for metric in vars(metrics).values():
         if isinstance(metric, Counter | Gauge | Histogram):
             name = _exposed_name(metric._name, metric._type)
             found[name] = Exposed(metric._type, tuple(sorted(metric._labelnames)))

@@ -17,8 +17,9 @@ from models.events import (
     SignIn,
 )
 from models.evidence import Evidence
-from models.facets import Facet, encode_facet
+from models.facets import Facet, encode_facet, merge
 from models.forest import Settled
+from models.header import Shown, decode_shown, header_from, merge_shown
 from models.identifiers import NodeId
 from models.interests import cart_items, interests, trip_searches
 from models.keys import Keys
@@ -134,6 +135,21 @@ def test_a_header_survives_its_encoding(history: list[Event], shared: list[NodeI
     header = header_of(folded(history), tuple(shared))
     assert decode_header(encode_header(header)) == header
     assert list(header.searches) == sorted(header.searches, key=lambda one: (one.seen_ms, one.key))
+
+
+def test_what_shows_stands_where_it_stands_in_a_facet() -> None:
+    assert Shown.__struct_fields__ == Facet.__struct_fields__
+
+
+@given(st.lists(st.lists(events, max_size=25), max_size=3))
+def test_a_header_from_what_shows_is_that_of_the_merged_facets(
+    histories: list[list[Event]],
+) -> None:
+    facets = [*map(folded, histories)]
+    shown = merge_shown(decode_shown(encode_facet(facet)) for facet in facets)
+    merged = merge(facets)
+    assert shown.watermark == merged.watermark
+    assert header_from(shown, ()) == header_of(merged, ())
 
 
 @given(st.lists(events, max_size=40))

@@ -17,8 +17,10 @@ from models.profile import header_of, is_seen_alike
 from models.units import AdvertiserId
 from streams.stages.persons import (
     KNOWN_LINKS,
+    LAST_ROOTS,
     Batch,
     KnownLinks,
+    LastRoots,
     Touched,
     digest_events,
     digest_outcomes,
@@ -272,6 +274,50 @@ def test_only_billing_shows_in_a_view(worker: Worker) -> None:
     assert not digest((0, notice(Win)))
     assert digest((1, notice(Win)), (2, notice(Billing)))
     assert digest((2, notice(Billing)), (3, notice(Win))), "it may not have been published"
+
+
+# -- where an identifier stood last ------------------------------------------------------------
+
+
+def commands_of(worker: Worker, offset: int, last_root: NodeId | None) -> list[str]:
+    """Folds one view of A; the commands that took."""
+    steps = digest_events(
+        KEYS, A, 1, [(offset, seen(A))],
+        known=worker.known, next_token=worker.token, last_root=last_root,
+    )  # fmt: skip
+    names: list[str] = []
+    wanted = next(steps)
+    while True:
+        names += [str(command[0]) for command in wanted]
+        try:
+            wanted = steps.send([worker.store.execute(command) for command in wanted])
+        except StopIteration:
+            return names
+
+
+def test_a_fold_at_the_root_of_the_last_one_needs_no_search(worker: Worker) -> None:
+    root = worker.digest(A, (0, signed_in(A, X))).root
+    assert root == X
+    assert commands_of(worker, 1, root) == ["HGET", "HSET"]
+    assert commands_of(worker, 2, None) == ["GET", "HGET", "HSET"]
+    assert worker.facet(A).watermark == 2
+
+
+def test_a_root_that_is_none_any_more_costs_one_command(worker: Worker) -> None:
+    worker.digest(A, (0, signed_in(A, X)))
+    assert commands_of(worker, 1, A) == ["HGET", "GET", "HGET", "HSET"]
+    assert worker.facet(A).watermark == 1
+
+
+def test_last_roots_are_the_newest_and_bounded() -> None:
+    roots = LastRoots()
+    assert roots.of(A) is None
+    roots.learn([Touched(A, A), Touched(B, X)])
+    roots.learn([Touched(A, X)])
+    assert (roots.of(A), roots.of(B)) == (X, X)
+    roots.learn(Touched(NodeId(f"k{number:022}"), A) for number in range(LAST_ROOTS))
+    roots.learn([Touched(C, C)])
+    assert (roots.of(A), roots.of(C)) == (None, C)
 
 
 @given(st.lists(events, min_size=1, max_size=12), st.lists(events, max_size=5))
