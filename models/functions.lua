@@ -275,6 +275,14 @@ local function judge(keys, args)
   return 1
 end
 
+-- KEYS w:{x}  ARGV other, how the evidence begins
+-- Takes evidence back that turned out wrong, unless other evidence for the pair stands. 0: it does.
+local function withdraw(keys, args)
+  local known = redis.call('HGET', keys[1], 'e:' .. args[1])
+  if not known or string.sub(known, 1, #args[2]) ~= args[2] then return 0 end
+  return redis.call('HDEL', keys[1], 'e:' .. args[1])
+end
+
 -- KEYS w:{x}  ARGV other, word
 -- Keeps the CRM's newest word on a pair of its cards: the greater text. 0: as new a one stands.
 local function declare(keys, args)
@@ -348,6 +356,7 @@ redis.register_function('kinbid_v1_erase', erase)
 redis.register_function('kinbid_v1_witness', witness)
 redis.register_function('kinbid_v1_disown', disown)
 redis.register_function('kinbid_v1_judge', judge)
+redis.register_function('kinbid_v1_withdraw', withdraw)
 redis.register_function('kinbid_v1_declare', declare)
 redis.register_function('kinbid_v1_shorten', shorten)
 redis.register_function('kinbid_v1_publish', publish)

@@ -15,9 +15,9 @@ from models.identity import join
 from models.keys import Keys
 from models.splits import Resettled, resettle
 
-__all__ = ["LinkResult", "Linked", "declare", "judge", "link"]
+__all__ = ["LinkResult", "Linked", "declare", "judge", "link", "withdraw"]
 
-LinkResult = Literal["linked", "known", "refused", "rejected", "split", "erased"]
+LinkResult = Literal["linked", "known", "refused", "rejected", "split", "erased", "withdrawn"]
 
 REJECTED: Final = -1
 REFUSED_BEFORE: Final = -2
@@ -33,7 +33,7 @@ class Linked(msgspec.Struct, frozen=True):
             ``refused`` when all evidence around speaks against it or it is quarantined,
             ``rejected`` when somebody has decided that it is wrong, ``split`` when the CRM says
             of two cards that they are two customers', ``erased`` when what was told is not newer
-            than the erasure of one of the two.
+            than the erasure of one of the two, ``withdrawn`` when its evidence was taken back.
         resettled: what changed around it, where it was contested.
     """
 
@@ -147,6 +147,36 @@ def declare(
     if word.survivor is not None:
         return linked
     return Linked("known" if linked.result == "linked" else "split", linked.resettled)
+
+
+def withdraw(
+    keys: Keys,
+    a: NodeId,
+    b: NodeId,
+    evidence: Evidence,
+    next_token: Callable[[], str],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Steps[Linked]:
+    """Takes evidence back that turned out wrong, whatever its confidence was.
+
+    Unlike a rejected link, it may be found right again. Of a pair only the strongest and earliest
+    evidence is kept, so weaker evidence for it has to be told again by whoever knows it.
+
+    Args:
+        keys: the owner's key names.
+        a: a node.
+        b: the other node.
+        evidence: its kind and time say which.
+        next_token: gives a token that was never used before.
+        limits: the blast radius.
+    """
+    begins = encode_evidence(evidence).rpartition(b"@")[0] + b"@"
+    yield [
+        ("FCALL", "kinbid_v1_withdraw", 1, keys.evidence(one), other, begins)
+        for one, other in ((a, b), (b, a))
+    ]
+    return Linked("withdrawn", (yield from resettle(keys, a, limits, next_token)))
 
 
 def judge(

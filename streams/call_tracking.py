@@ -7,6 +7,7 @@ from typing import Any
 from models.catalog_records import encode_record, record_key
 from models.commands import Steps
 from models.events import Event
+from models.evidence import pair_of
 from models.keys import Keys
 from models.topics import Topics
 from models.units import SECOND_MS
@@ -52,6 +53,7 @@ class CallTracking:
         next_token: Callable[[], str],
     ) -> None:
         self._keys = Keys(settings.owner)
+        self._limits = settings.limits
         self._lines_topic = Topics.OFFERS.name(settings.owner)
         self._grace_ms = settings.call_grace_seconds * SECOND_MS
         self._producer = producer
@@ -78,7 +80,9 @@ class CallTracking:
                 missed = call.missed_reason or "unknown" if call.missed else "answered"
                 self._metrics.calls.labels(missed).inc()
         return [
-            Touched(one.soft.caller, one.root, () if one.made is None else (one.made,))
+            Touched(
+                one.soft.caller, one.root, (one.made,), (pair_of(one.soft.caller, one.soft.other),)
+            )
             for one in linked
         ]
 
@@ -105,7 +109,7 @@ class CallTracking:
         return [one for joins in found for one in joins.linked]
 
     def _apply(self, soft: SoftLink) -> Steps[Linked]:
-        return apply_soft_link(self._keys, soft, self._next_token)
+        return apply_soft_link(self._keys, soft, self._next_token, limits=self._limits)
 
     async def _publish_lines(self, news: CallNews) -> None:
         now_ms = clock.now_ms()

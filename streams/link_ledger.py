@@ -21,7 +21,7 @@ from models.link_records import (
     encode_link_record,
     pair_key,
 )
-from models.links import judge
+from models.links import LinkResult, judge
 from models.profile import publish_all
 from models.splits import Resettled, note, resettle
 from models.topics import Topics
@@ -64,13 +64,13 @@ class LinkLedger:
             KafkaError: Kafka does not take them; the batch is to be tried again.
             RedisDownError: the same of Redis.
         """
-        pairs: dict[Pair, None] = {}
+        results: dict[Pair, LinkResult] = {}
         looks: list[Resettled] = []
         for one in touched:
-            pairs |= dict.fromkeys(one.pairs)
+            results |= {p: link.result for p, link in zip(one.pairs, one.links, strict=True)}
             looks += [link.resettled for link in one.links if link.resettled is not None]
-        if pairs:
-            await self._keep_evidence(pairs)
+        if results:
+            await self._keep_evidence(results)
         await self.tell(looks)
 
     async def judge(self, verdicts: Sequence[VerdictRecord]) -> None:
@@ -88,8 +88,10 @@ class LinkLedger:
             await self.tell([done])
             self._metrics.verdicts.labels(one.verdict).inc()
 
-    async def _keep_evidence(self, pairs: Collection[Pair]) -> None:
-        known = await self._redis.run(known_evidence(self._keys, pairs))
+    async def _keep_evidence(self, results: Mapping[Pair, LinkResult]) -> None:
+        known = await self._redis.run(known_evidence(self._keys, results))
+        gone = {pair: None for pair, result in results.items() if result in TAKEN_BACK}
+        known = {**gone, **known}
         while known:
             await self._send(self._evidence, {pair: _record(pair, known[pair]) for pair in known})
             # Another worker may have sent a newer word on these cards before our older one.
@@ -152,6 +154,10 @@ class LinkLedger:
             for pair, record in records.items()
         ]
         await asyncio.gather(*sent)
+
+
+TAKEN_BACK: Final = frozenset({"withdrawn", "erased"})
+"""Results of links after which nothing may be known of a pair that was known before."""
 
 
 def known_evidence(keys: Keys, pairs: Collection[Pair]) -> Steps[dict[Pair, Evidence | None]]:

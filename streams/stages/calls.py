@@ -19,13 +19,13 @@ from models.calls import lease_of
 from models.catalog_records import LineState
 from models.commands import Command, Steps, fields_of
 from models.events import Call, Event, NumberLease
-from models.evidence import FULL_CONFIDENCE, Evidence
+from models.evidence import DEFAULT_LIMITS, FULL_CONFIDENCE, Evidence, Limits
 from models.forest import find
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.lines import LINE_SECONDS, line_entry, read_lines
 from models.links import Linked as MadeLink
-from models.links import LinkResult, link
+from models.links import LinkResult, link, withdraw
 from models.number_book import BOOK_SECONDS, NumberBook, entry_of, link_mark, read_book
 from models.units import AdvertiserId
 
@@ -80,18 +80,17 @@ class Linked(msgspec.Struct, frozen=True):
 
     Attributes:
         root: the caller's person.
-        made: what identity made of it, with what changed around it where it was contested; None
-            for a link that was withdrawn.
+        made: what identity made of it, with what changed around it where it was contested.
     """
 
     soft: SoftLink
     root: NodeId
-    made: MadeLink | None
+    made: MadeLink
 
     @property
-    def result(self) -> LinkResult | None:
-        """The link's result; None for a link that was withdrawn."""
-        return None if self.made is None else self.made.result
+    def result(self) -> LinkResult:
+        """The link's result."""
+        return self.made.result
 
 
 class NumberJoins(msgspec.Struct, frozen=True):
@@ -155,17 +154,21 @@ def told_links(call: Call) -> list[SoftLink]:
     ]
 
 
-def apply_soft_link(keys: Keys, soft: SoftLink, next_token: Callable[[], str]) -> Steps[Linked]:
-    """Makes a soft link; the only place where calls touch identity.
+def apply_soft_link(
+    keys: Keys,
+    soft: SoftLink,
+    next_token: Callable[[], str],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Steps[Linked]:
+    """Makes a soft link, or takes it back; the only place where calls touch identity.
 
     The link is the weakest kind of evidence, and below the least confidence of
-    :class:`models.evidence.Limits` it waits for somebody's approval. A withdrawn one is handed on
-    to be counted; its evidence stays until somebody rejects it.
+    :class:`models.evidence.Limits` it waits for somebody's approval.
     """
-    if soft.is_withdrawn:
-        return Linked(soft, (yield from find(keys, soft.caller)), None)
     evidence = Evidence("call_session", soft.time_ms, round(soft.confidence * FULL_CONFIDENCE))
-    made = yield from link(keys, soft.caller, soft.other, evidence, next_token)
+    follow = withdraw if soft.is_withdrawn else link
+    made = yield from follow(keys, soft.caller, soft.other, evidence, next_token, limits=limits)
     return Linked(soft, (yield from find(keys, soft.caller)), made)
 
 

@@ -247,6 +247,15 @@ def test_witness_tells_of_a_link_that_was_refused_before(store: Store) -> None:
     assert ask(store, witness("a", 5)) == [2]
 
 
+def test_withdraw_takes_only_that_evidence_back(store: Store) -> None:
+    ask(store, witness("a", 5))
+    begins = told(5).rpartition(b"@")[0]
+    assert ask(store, call("withdraw", [EVIDENCE], "a", told(6)[:-3])) == [0]
+    assert ask(store, call("withdraw", [EVIDENCE], "b", begins)) == [0]
+    assert ask(store, call("withdraw", [EVIDENCE], "a", begins)) == [1]
+    assert not fields(store, EVIDENCE)
+
+
 def test_declare_keeps_the_greater_word(store: Store) -> None:
     words = [call("declare", [EVIDENCE], "a", word) for word in ("2@split", "1@c", "2@c", "3@c")]
     assert ask(store, *words) == [1, 0, 0, 1]

@@ -437,6 +437,13 @@ def _judge(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     return 1
 
 
+def _withdraw(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    field = b"e:" + args[0]
+    if not store.hash(keys[0]).get(field, b"").startswith(args[1]):
+        return 0
+    return store.delete_fields(keys[0], [field])
+
+
 def _declare(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     other, word = args
     if store.hash(keys[0]).get(b"w:" + other, b"") >= word:
@@ -505,6 +512,7 @@ FUNCTIONS: dict[str, Function] = {
     "kinbid_v1_witness": _witness,
     "kinbid_v1_disown": _disown,
     "kinbid_v1_judge": _judge,
+    "kinbid_v1_withdraw": _withdraw,
     "kinbid_v1_declare": _declare,
     "kinbid_v1_shorten": _shorten,
     "kinbid_v1_publish": _publish,

@@ -92,12 +92,12 @@ def test_a_call_names_another_phone_and_that_is_linked_too(tracking: Tracking) -
     assert tracking.count("call_joins", "unmatched") == 1
 
 
-def test_a_link_that_was_wrong_is_counted_and_logged(
+def test_a_link_that_was_wrong_is_taken_back_counted_and_logged(
     tracking: Tracking, caplog: pytest.LogCaptureFixture
 ) -> None:
     tracking.follow(a_lease("l", 0, 10, "a"), a_call("c", 20))
     touched = tracking.follow(a_lease("m", 15, 30, "b"))
-    assert [results_of(one) for one in touched] == [[], ["linked"]]
+    assert [results_of(one) for one in touched] == [["withdrawn"], ["linked"]]
     assert tracking.count("call_joins", "withdrawn") == 1
     assert [record.message for record in caplog.records] == ["soft_link_withdrawn"]
 

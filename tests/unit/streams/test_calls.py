@@ -3,6 +3,7 @@
 import itertools
 import random
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,9 +12,11 @@ from models.calls import join_leases, lease_of
 from models.commands import Steps
 from models.events import Call, NumberLease
 from models.evidence import Evidence, encode_evidence
+from models.forest import settle
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.lines import LINE_SECONDS
+from models.links import Linked as MadeLink
 from models.number_book import BOOK_SECONDS
 from models.units import DAY_MS
 from streams.stages.calls import (
@@ -48,7 +51,7 @@ def keep(soft: SoftLink) -> Steps[Linked]:
     """An identity that only remembers which calls speak for which links."""
     field = f"{soft.call_id}/{soft.other}"
     yield [("HDEL", "links", field)] if soft.is_withdrawn else [("HSET", "links", field, b"1")]
-    return Linked(soft, soft.caller, None)
+    return Linked(soft, soft.caller, MadeLink("withdrawn" if soft.is_withdrawn else "linked"))
 
 
 def told(*news: Told) -> Steps[NumberJoins]:
@@ -210,11 +213,37 @@ def test_a_soft_link_is_evidence_with_its_kind_and_time() -> None:
     }
 
 
-def test_a_withdrawn_link_is_handed_on_and_links_nobody() -> None:
+def test_a_link_that_is_taken_back_leaves_the_evidence_of_others() -> None:
     store = MemoryStore()
-    soft = a_soft_link(phone("a"), phone("b"), is_withdrawn=True)
-    assert identity(store, soft) == Linked(soft, phone("a"), None)
-    assert not store.data
+    wrong = a_soft_link(phone("a"), phone("b"))
+    identity(store, wrong)
+    other = a_soft_link(phone("a"), phone("b"), time_ms=START_MS + 1, is_withdrawn=True)
+    assert identity(store, other).result == "withdrawn"
+    assert run(store, settle(KEYS, phone("a"))).members == [phone("b"), phone("a")]
+    done = identity(store, msgspec.structs.replace(wrong, is_withdrawn=True, confidence=0.0))
+    assert done.root == phone("a")
+    assert run(store, settle(KEYS, phone("a"))).members == [phone("a")]
+    assert not store.hash(KEYS.evidence(phone("b")).encode())
+
+
+def test_a_lease_that_is_heard_of_late_gives_the_caller_to_the_right_session() -> None:
+    """The number went from b to a, and b's lease, which the caller saw, comes after the call."""
+    store = MemoryStore()
+    tokens = (f"t{number}" for number in itertools.count())
+
+    def apply(soft: SoftLink) -> Steps[Linked]:
+        return apply_soft_link(KEYS, soft, lambda: next(tokens))
+
+    def tell(*news: Told) -> None:
+        run(store, join_number(KEYS, NUMBER, news, now_ms=LATER_MS, apply=apply))
+
+    tell(a_lease("l0", 0, 30, "a"), a_call("c", 40, caller="x"))
+    together = run(store, settle(KEYS, phone("x"))).members
+    assert set(together) == {phone("x"), cookie("a")}
+    tell(a_lease("l1", 31, 60, "b"))
+    together = run(store, settle(KEYS, phone("x"))).members
+    assert set(together) == {phone("x"), cookie("b")}
+    assert run(store, settle(KEYS, cookie("a"))).members == [cookie("a")]
 
 
 def test_a_call_tells_of_the_form_and_of_the_call_that_it_repeats() -> None:
