@@ -191,7 +191,7 @@ CASES: dict[str, Case] = {
             linking("1", (a, b), published=False), linking("2", (b, c), published=False),
             linking("3", (a, c), published=False),
         ],
-        unpublished=True, states=2_476_551,
+        unpublished=True, states=2_528_222,
     ),
     "a-b | c-d | b-c": Case(
         **all_in_one(a, b, c, d),
@@ -199,7 +199,7 @@ CASES: dict[str, Case] = {
             linking("1", (a, b), published=False), linking("2", (c, d), published=False),
             linking("3", (b, c), published=False),
         ],
-        unpublished=True, states=2_275_680, is_long=True,
+        unpublished=True, states=2_649_143, is_long=True,
     ),
     "a-X | a-Y": Case(
         **alone(a, X, Y), is_contested=True, unpublished=True,
@@ -223,26 +223,26 @@ CASES: dict[str, Case] = {
     ),
     "unlink a-b | a-b": Case(
         **alone(a, b), is_contested=True,
-        programs=[judging("1", (a, b)), linking("2", (a, b))], states=207_280,
+        programs=[judging("1", (a, b)), linking("2", (a, b))], states=213_777,
     ),
     "unlink a-b after a-b": Case(
         **alone(a, b), is_contested=True, linked=((a, b),),
         programs=[judging("1", (a, b)), reading(a), reading(b)],
-        readers={1: nonces(a, 1), 2: nonces(b, 1)}, states=10_009,
+        readers={1: nonces(a, 1), 2: nonces(b, 1)}, states=11_641,
     ),
     "fold x2 a | unlink a-b after a-b": Case(
         counts={a: 3, b: 1}, persons=[{a}, {b}], is_contested=True, linked=((a, b),),
         programs=[billing(a, 1, range(1, 2), range(2, 3)), judging("1", (a, b))],
-        readers={0: nonces(a, 3)}, states=49_932,
+        readers={0: nonces(a, 3)}, states=51_473,
     ),
     "fold x2 b | unlink a-b after a-b": Case(
         counts={a: 1, b: 3}, persons=[{a}, {b}], is_contested=True, linked=((a, b),),
         programs=[billing(b, 1, range(1, 2), range(2, 3)), judging("1", (a, b))],
-        readers={0: nonces(b, 3)}, states=45_854,
+        readers={0: nonces(b, 3)}, states=47_164,
     ),
     "unlink a-b after a-b, T": Case(
         **alone(a, b), is_contested=True, linked=((a, b),),
-        programs=[judging("1", (a, b)), judging("2", (a, b))], optional=LAST({1}), states=161_856,
+        programs=[judging("1", (a, b)), judging("2", (a, b))], optional=LAST({1}), states=190_394,
     ),
     "unlink a-b | b-c after a-b": Case(
         counts={a: 1, b: 1, c: 1}, persons=[{a}, {b, c}], is_contested=True, linked=((a, b),),
@@ -255,7 +255,7 @@ CASES: dict[str, Case] = {
     "unlink a-b after a-b-c": Case(
         counts={a: 1, b: 1, c: 1}, persons=[{a}, {b, c}], is_contested=True,
         linked=((a, b), (b, c)), programs=[judging("1", (a, b)), reading(a), reading(b)],
-        readers={1: nonces(a, 1), 2: nonces(b, 1) | nonces(c, 1)}, states=12_779,
+        readers={1: nonces(a, 1), 2: nonces(b, 1) | nonces(c, 1)}, states=14_437,
     ),
     "unlink a-b | unlink b-c after a-b-c": Case(
         **alone(a, b, c), is_contested=True, linked=((a, b), (b, c)),
@@ -264,7 +264,7 @@ CASES: dict[str, Case] = {
     "approve a-b | fold a after unlink": Case(
         **one_more(a, 2, b), is_contested=True, linked=((a, b),), split=((a, b),),
         programs=[judging("1", (a, b), "approved"), billing(a, 1, range(1, 2))],
-        readers={1: nonces(a, 2)}, states=3_754,
+        readers={1: nonces(a, 2)}, states=3_949,
     ),
     "cards X-Y merge | split": Case(
         **alone(X, Y), is_contested=True,
@@ -344,7 +344,7 @@ CASES: dict[str, Case] = {
     "fold a | a-b | b-c": Case(
         **one_more(a, 2, b, c), readers={0: nonces(a, 2)},
         programs=[billing(a, 1, range(1, 2)), linking("1", (a, b)), linking("2", (b, c))],
-        states=1_381_278,
+        states=1_518_954,
     ),
     "fold x2 a, T owner that is ahead": Case(
         **one_more(a, 5), readers={0: nonces(a, 5)},
@@ -370,11 +370,11 @@ CASES: dict[str, Case] = {
     ),
     "read a | a-b | b-c": Case(
         **all_in_one(a, b, c), readers={0: nonces(a, 1)},
-        programs=[reading(a), linking("1", (a, b)), linking("2", (b, c))], states=64_353,
+        programs=[reading(a), linking("1", (a, b)), linking("2", (b, c))], states=66_946,
     ),
     "read a after a-b | b-c": Case(
         **all_in_one(a, b, c), readers={0: nonces(a, 1) | nonces(b, 1)}, linked=((a, b),),
-        programs=[reading(a), linking("1", (b, c)), linking("2", (c, a))], states=22_175,
+        programs=[reading(a), linking("1", (b, c)), linking("2", (c, a))], states=22_670,
     ),
 }  # fmt: skip
 
