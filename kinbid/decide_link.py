@@ -98,7 +98,7 @@ class _Look(msgspec.Struct, frozen=True):
 
     pair: Pair
     edges: Mapping[Pair, Edge]
-    refused: Mapping[Pair, Reason]
+    refused: Mapping[Pair, Reason | None]
     persons: tuple[Settled, ...]
 
     @property

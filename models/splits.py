@@ -91,7 +91,8 @@ def resettle(
         changed: dict[Pair, Reason | None] = {
             pair: plan.refused.get(pair)
             for pair in {**around.noted, **plan.refused}
-            if around.noted.get(pair) != plan.refused.get(pair)
+            if (pair in around.noted, around.noted.get(pair))
+            != (pair in plan.refused, plan.refused.get(pair))
         }
         parted = tuple(sorted(seen.difference(around.nodes)))
         persons = tuple(around.persons)

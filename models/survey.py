@@ -25,13 +25,14 @@ class Survey(msgspec.Struct, frozen=True):
     Attributes:
         persons: the persons there, by their roots.
         edges: the evidence between their identifiers.
-        noted: why links were not made, as it was noted before.
+        noted: why links were not made, as it was noted before; None where only one of the two
+            identifiers says so, since whoever noted it was cut off.
         overloaded: identifiers with more links than they may have.
     """
 
     persons: dict[NodeId, Settled]
     edges: dict[Pair, Edge]
-    noted: dict[Pair, Reason]
+    noted: dict[Pair, Reason | None]
     overloaded: frozenset[NodeId]
 
     @property
@@ -46,7 +47,7 @@ class _Told(msgspec.Struct):
     edges: dict[Pair, Edge] = {}
     words: dict[Pair, bytes] = {}
     erased_ms: dict[NodeId, int] = {}
-    noted: dict[Pair, Reason] = {}
+    noted: dict[Pair, list[Reason]] = {}
     overloaded: set[NodeId] = set()
 
     def add(self, start: NodeId, node: NodeId, fields: dict[bytes, bytes], limits: Limits) -> Ids:
@@ -123,9 +124,13 @@ def _walk(keys: Keys, start: NodeId, limits: Limits) -> Steps[Survey | None]:
     return Survey(
         persons,
         {pair: edge for pair, edge in edges.items() if members.issuperset(pair)},
-        {pair: reason for pair, reason in told.noted.items() if seen.issuperset(pair)},
+        {pair: _agreed(said) for pair, said in told.noted.items() if seen.issuperset(pair)},
         frozenset(told.overloaded),
     )
+
+
+def _agreed(said: list[Reason]) -> Reason | None:
+    return said[0] if len(said) == 2 and said[0] == said[1] else None
 
 
 def _connects(edge: Edge, is_overloaded: bool, limits: Limits) -> bool:  # noqa: FBT001
@@ -136,7 +141,7 @@ def _connects(edge: Edge, is_overloaded: bool, limits: Limits) -> bool:  # noqa:
 
 
 def _edges_of(
-    node: NodeId, fields: dict[bytes, bytes], noted: dict[Pair, Reason]
+    node: NodeId, fields: dict[bytes, bytes], noted: dict[Pair, list[Reason]]
 ) -> dict[Pair, Edge]:
     edges: dict[Pair, Edge] = {}
     for name, value in fields.items():
@@ -147,7 +152,8 @@ def _edges_of(
         elif name.startswith(b"x:") and value.startswith(b"rejected@"):
             edges[pair] = Edge(decode_evidence(value.partition(b"@")[2]), "rejected")
         elif name.startswith(b"s:"):
-            noted[pair] = value.decode()  # type: ignore[assignment]  # written by us
+            reasons = noted.setdefault(pair, [])
+            reasons.append(value.decode())  # type: ignore[arg-type]  # written by us
     return edges
 
 

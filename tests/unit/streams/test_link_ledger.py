@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -134,15 +135,17 @@ class World:
     @property
     def notes(self) -> dict[bytes, str]:
         """Why pairs are not joined, as Redis has it under both of their identifiers."""
-        noted: dict[bytes, str] = {}
+        noted: defaultdict[bytes, list[str]] = defaultdict(list)
         for key, fields in self.redis.store.data.items():
             if not key.startswith(b"o:w:") or isinstance(fields, bytes):
                 continue
             for name, reason in fields.items():
                 if name.startswith(b"s:"):
                     pair = pair_key(NodeId(key[5:-1].decode()), NodeId(name[2:].decode()))
-                    assert noted.setdefault(pair, reason.decode()) == reason.decode()
-        return noted
+                    noted[pair].append(reason.decode())
+        for one, other in noted.values():
+            assert one == other
+        return {pair: one for pair, (one, _) in noted.items()}
 
     @property
     def evidence(self) -> dict[bytes, bytes]:
