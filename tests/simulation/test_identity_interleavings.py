@@ -174,7 +174,7 @@ CASES: dict[str, Case] = {
             linking("1", (a, b), published=False), linking("2", (b, c), published=False),
             linking("0", (a, b), published=False),
         ],
-        optional=LAST({2}), unpublished=True, states=3_739_729, is_long=True,
+        optional=LAST({2}), unpublished=True, states=4_588_815, is_long=True,
     ),
     "triangle": Case(
         **all_in_one(a, b, c),
