@@ -15,7 +15,7 @@ import msgspec
 from kinbid.nodes import node_named
 from kinbid.owned import number_books
 from models.commands import Steps
-from models.erasure import Holding, begin_erasure, finish_erasure, holding
+from models.erasure import Holding, begin_erasure, finish_erasure, holding, to_tell
 from models.erasure_records import ErasureRecord, encode_erasure
 from models.errors import KinbidError
 from models.events import AccountErased, encode
@@ -185,18 +185,16 @@ class _Eraser:
     async def _tell(
         self, nodes: Collection[NodeId], pairs: Collection[Pair], erased_ms: int
     ) -> int:
-        """Has the others' profiles forget who signed in there; returns how many others."""
+        """Has whoever folds their records forget them; returns how many other identifiers do."""
         told = [
             AccountErased(
                 event_id=f"{self._request}/{one}/{other}", ids=(other,), event_time_ms=erased_ms,
                 account=one,
             )
-            for pair in pairs
-            for one, other in (pair, pair[::-1])
-            if one in nodes and other not in nodes
+            for one, other in to_tell(nodes, pairs)
         ]  # fmt: skip
         await self._send(Topics.EVENTS, ((one.ids[0].encode(), encode(one)) for one in told))
-        return len({one.ids[0] for one in told})
+        return len({one.ids[0] for one in told}.difference(nodes))
 
     async def _send(self, topic: Topic, records: Iterable[tuple[bytes, bytes]]) -> None:
         name = topic.name(self._settings.owner)

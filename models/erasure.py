@@ -32,7 +32,7 @@ from models.purchases import totals
 from models.splits import Resettled, resettle
 from models.units import SECOND_MS
 
-__all__ = ["Holding", "begin_erasure", "finish_erasure", "holding"]
+__all__ = ["Holding", "begin_erasure", "finish_erasure", "holding", "to_tell"]
 
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +122,20 @@ def begin_erasure(keys: Keys, nodes: Sequence[NodeId], erased_ms: int) -> Steps[
         for node, reply in zip(nodes, replies, strict=True)
         for other in _linked(fields_of(reply))
     )
+
+
+def to_tell(nodes: Collection[NodeId], pairs: Collection[Pair]) -> list[Pair]:
+    """Who is to be forgotten by whom: each of ``nodes`` by itself, and by those it was seen with.
+
+    Among themselves they know nothing of each other any more.
+    """
+    others = [
+        (one, other)
+        for pair in sorted(pairs)
+        for one, other in (pair, pair[::-1])
+        if one in nodes and other not in nodes
+    ]
+    return [(node, node) for node in sorted(nodes)] + others
 
 
 def finish_erasure(

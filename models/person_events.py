@@ -140,9 +140,9 @@ class TraitTold(EventRecord, frozen=True, kw_only=True, tag="trait"):
 
 
 class AccountErased(EventRecord, frozen=True, kw_only=True, tag="account_erased"):
-    """``account`` was erased, and nothing about it counts up to the event's time.
+    """``account``, an identifier, was erased, and nothing about it counts up to the event's time.
 
-    ``kinbid erase`` tells it to every identifier that the account was seen with.
+    ``kinbid erase`` tells it to the identifier itself and to every one that it was seen with.
     """
 
     channel: Channel = "crm"

@@ -135,9 +135,11 @@ class KnownLinks:
             self._pairs.clear()
         self._pairs[pair] = evidence
 
-    def forget(self, pair: tuple[NodeId, NodeId]) -> None:
-        """Forgets a pair of which one was erased."""
-        self._pairs.pop(pair, None)
+    def forget(self, node: NodeId, erased: NodeId) -> None:
+        """Forgets a pair of which one was erased, or all of ``node`` where that is it."""
+        if node == erased:
+            self._pairs = {pair: known for pair, known in self._pairs.items() if pair[0] != node}
+        self._pairs.pop((node, erased), None)
 
     def clear(self) -> None:
         """Forgets all, for a Redis that may have forgotten too."""
@@ -238,7 +240,7 @@ def _follow(
     made = _Made()
     for offset, event in entries:
         if isinstance(event, AccountErased):
-            known.forget((node, event.account))
+            known.forget(node, event.account)
         for other in event.ids[1:]:
             word = word_of(event)
             if word is not None:

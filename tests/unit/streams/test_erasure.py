@@ -1,0 +1,100 @@
+"""An erasure among random events: a replay of everything brings back what was there, and no more.
+
+The same log is folded twice: as it came, with the erasure in the middle, and again from the
+beginning, as after a rebuild, when Redis knows from the start who was erased.
+"""
+
+import asyncio
+import itertools
+import random
+from collections import defaultdict, deque
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.erasure import begin_erasure, finish_erasure, holding, to_tell
+from models.events import AccountErased, Billing, SignIn
+from models.forest import settle
+from models.identifiers import NodeId
+from tests.fakes.memory_store import run
+from tests.unit.streams.test_link_ledger import KEYS
+from tests.unit.streams.test_verdicts import NODES, Done, Run, billing, event, groups, nodes, times
+
+ERASED_MS = 40
+"""No time of before is greater."""
+
+later = st.integers(1, 2 * ERASED_MS)
+done = st.one_of(st.builds(event, st.just(SignIn), groups, times), st.builds(billing, nodes, times))
+done_later = st.one_of(
+    st.builds(event, st.just(SignIn), groups, later), st.builds(billing, nodes, later)
+)
+
+
+def erase(live: Run, nodes: Sequence[NodeId]) -> list[AccountErased]:
+    """What ``kinbid erase`` does; returns what it tells the others."""
+    store = live.redis.store
+    pairs = run(store, begin_erasure(KEYS, nodes, ERASED_MS))
+    told = [
+        AccountErased(event_id=f"{one}/{other}", ids=(other,), event_time_ms=ERASED_MS, account=one)
+        for one, other in to_tell(nodes, pairs)
+    ]
+    steps = finish_erasure(KEYS, nodes, pairs, ERASED_MS, lambda: f"e{next(live.tokens)}")
+    asyncio.run(live.ledger.tell(run(store, steps)))
+    return told
+
+
+def replayed(log: Sequence[Done], erased: Sequence[NodeId], seed: int) -> Run:
+    """A rebuild: each identifier's records in their order, all identifiers at once."""
+    rebuilt = Run()
+    for node in erased:
+        rebuilt.redis.store.execute(("FCALL", "kinbid_v1_erase", 1, KEYS.parent(node), ERASED_MS))
+    queues: defaultdict[tuple[NodeId, str], deque[Done]] = defaultdict(deque)
+    for one in log:
+        key = (one.node, "c") if isinstance(one, Billing) else (one.ids[0], "f")
+        queues[key].append(one)
+    chance = random.Random(seed)
+    while queues:
+        key = chance.choice(list(queues))
+        rebuilt.fold(queues[key].popleft())
+        if not queues[key]:
+            del queues[key]
+    return rebuilt
+
+
+@given(st.lists(done, max_size=12), st.lists(done_later, max_size=8), nodes, st.integers(0, 99))
+def test_a_replay_comes_to_what_stood_there(
+    before: list[Done], after: list[Done], node: NodeId, seed: int
+) -> None:
+    live = Run()
+    for one in before:
+        live.fold(one)
+    erased = run(live.redis.store, settle(KEYS, node)).members
+    told = erase(live, erased)
+    assert all(run(live.redis.store, holding(KEYS, one)).is_empty for one in erased)
+    for one in itertools.chain(told, after):
+        live.fold(one)
+    rebuilt = replayed([*before, *told, *after], erased, seed)
+    assert live.persons(*NODES) == rebuilt.persons(*NODES)
+
+
+@given(st.lists(done, max_size=12), nodes)
+def test_what_is_left_is_what_others_did_and_the_same_for_an_erasure_again(
+    before: list[Done], node: NodeId
+) -> None:
+    live = Run()
+    for one in before:
+        live.fold(one)
+    erased = run(live.redis.store, settle(KEYS, node)).members
+    for one in erase(live, erased):
+        live.fold(one)
+    left = live.persons(*NODES)
+    for person in left:
+        assert not set(person.profile["sign_ins"]).intersection(erased)
+        if not set(person.members).isdisjoint(erased):
+            assert len(person.members) == 1
+            assert not person.profile["counts"]
+            assert not person.ledger["campaigns"]
+    for one in [*before, *erase(live, erased)]:
+        live.fold(one)
+    assert [one.members for one in live.persons(*NODES)] == [one.members for one in left]
