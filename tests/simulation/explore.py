@@ -11,6 +11,7 @@ out; ``test_explore.py`` compares with a search that keeps full histories apart.
 """
 
 import itertools
+import random
 from collections.abc import Callable, Sequence
 from types import FrameType, FunctionType, GeneratorType
 from typing import Any, TypeAlias, cast
@@ -21,9 +22,9 @@ from bidder.reservations import OwnReservations
 from models.commands import Command, Steps
 from models.keys import Keys
 from streams.stages.persons import KnownLinks
-from tests.fakes.memory_store import MemoryStore
+from tests.fakes.memory_store import MOST_STEPS, MemoryStore, Runner
 
-__all__ = ["Program", "Search", "Statistics", "TooManyStatesError", "explore"]
+__all__ = ["Program", "Search", "Statistics", "TooManyStatesError", "explore", "play"]
 
 Program: TypeAlias = Callable[[], Steps[Any]]
 State: TypeAlias = tuple[int, ...]
@@ -253,6 +254,37 @@ def explore(search: Search) -> Statistics:
         error.add_note(_schedule(explorer, came_from, state, place))
         raise
     return Statistics(len(came_from), transitions, ends)
+
+
+def play(search: Search, seed: int) -> None:
+    """One random schedule instead of all of them, for what has too many states; the same checks.
+
+    Those who may stop for ever do so in half of the schedules, somewhere.
+    """
+    chance, store = random.Random(seed), search.store.copy()
+    runners = [Runner(store, program()) for program in search.programs]
+    patience = {
+        place: chance.choice([chance.randrange(80), MOST_STEPS]) for place in search.optional
+    }
+    try:
+        search.on_store(store)
+        for _ in range(MOST_STEPS):
+            waiting = [place for place, runner in enumerate(runners) if not runner.done]
+            if search.optional.issuperset(waiting):
+                break
+            place = chance.choice([p for p in waiting if patience.get(p, 1) > 0])
+            patience[place] = patience.get(place, MOST_STEPS) - 1
+            before = store.copy()
+            runners[place].step()
+            search.on_store(store)
+            search.on_change(before, store.copy())
+            if runners[place].done:
+                search.on_result(place, runners[place].result, store)
+        assert search.optional.issuperset(p for p, runner in enumerate(runners) if not runner.done)
+        search.on_end(store)
+    except AssertionError as error:
+        error.add_note(f"seed {seed}")
+        raise
 
 
 def _schedule(

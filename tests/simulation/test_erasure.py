@@ -9,7 +9,6 @@ and persons are those of the evidence that is left.
 
 import itertools
 import os
-import random
 
 import msgspec
 import pytest
@@ -24,8 +23,8 @@ from models.identity import EPOCH_BITS
 from models.links import link
 from models.profile import person_of, publish, publish_all
 from models.splits import note
-from tests.fakes.memory_store import MemoryStore, Runner, run
-from tests.simulation.explore import Program, Search, explore
+from tests.fakes.memory_store import MemoryStore, run
+from tests.simulation.explore import Program, Search, explore, play
 from tests.simulation.scenario import (
     KEYS,
     SHARED,
@@ -121,6 +120,14 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
             for node in self.erased:
                 store.execute(("FCALL", "kinbid_v1_erase", 1, KEYS.parent(node), ERASED_MS))
         return store
+
+    def search(self) -> Search:
+        """What is looked for in the case."""
+        return Search(
+            store=self.begin(), programs=self.programs, optional=self.optional, unseen=is_expiry,
+            on_store=check_ledgers, on_end=lambda store: check_erased(store, self),
+            limit=(self.states or 0) * 11 // 10,
+        )  # fmt: skip
 
 
 def ledgers(store: MemoryStore) -> list[tuple[NodeId, int, set[str], int]]:
@@ -250,37 +257,12 @@ def test_nothing_erased_comes_back_in_any_interleaving(name: str) -> None:
     assert case.states is not None
     if case.is_long and os.environ.get("HYPOTHESIS_PROFILE") != "nightly":
         pytest.skip("long: set HYPOTHESIS_PROFILE=nightly")
-    statistics = explore(
-        Search(
-            store=case.begin(), programs=case.programs, optional=case.optional,
-            unseen=is_expiry, on_store=check_ledgers,
-            on_end=lambda store: check_erased(store, case), limit=case.states * 11 // 10,
-        )
-    )  # fmt: skip
+    statistics = explore(case.search())
     assert statistics.states > case.states * 9 // 10
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_erased_comes_back_under_random_schedules(name: str) -> None:
-    case = CASES[name]
+    wanted = CASES[name].search()
     for seed in range(SCHEDULES):
-        chance = random.Random(seed)
-        store = case.begin()
-        runners = [Runner(store, program()) for program in case.programs]
-        gone = {place for place in case.optional if chance.random() < 0.5}
-        steps = chance.randrange(200)
-        while not all(runner.done for place, runner in enumerate(runners) if place not in gone):
-            # Whoever is to vanish does so after some steps of all.
-            steps -= 1
-            moving = [
-                place
-                for place, runner in enumerate(runners)
-                if not runner.done and (place not in gone or steps > 0)
-            ]
-            runners[chance.choice(moving)].step()
-            check_ledgers(store)
-        try:
-            check_erased(store, case)
-        except AssertionError as error:
-            error.add_note(f"seed {seed}")
-            raise
+        play(wanted, seed)
