@@ -18,8 +18,10 @@ from models.errors import EventError
 from models.evidence import Pair
 from models.history import Note
 from models.link_records import (
+    EvidenceRecord,
     QuarantineRecord,
     VerdictRecord,
+    decode_evidence_record,
     decode_quarantine,
     decode_verdict,
     encode_link_record,
@@ -31,7 +33,7 @@ from runtime import kafka
 from runtime.kafka import KafkaDownError
 from runtime.settings import Settings
 
-__all__ = ["Noted", "give_verdict", "read_quarantine", "read_verdicts"]
+__all__ = ["Noted", "give_verdict", "read_evidence", "read_quarantine", "read_verdicts"]
 
 LOOK_SECONDS: Final = 0.1
 
@@ -46,6 +48,25 @@ class Noted(msgspec.Struct, frozen=True):
 
     links: dict[Pair, QuarantineRecord]
     notes: list[Note]
+
+
+async def read_evidence(settings: Settings) -> list[EvidenceRecord]:
+    """Everything in the evidence topic.
+
+    Raises:
+        KafkaDownError: no broker answers.
+        EventError: a record that streams cannot have written.
+    """
+    known: dict[Pair, EvidenceRecord] = {}
+
+    def apply(record: Any) -> None:  # noqa: ANN401 - untyped library
+        known.pop(pair_named(record.key), None)
+        if record.value is not None:
+            one = decode_evidence_record(record.key, record.value)
+            known[one.a, one.b] = one
+
+    await _replay(settings, Topics.EVIDENCE, apply)
+    return list(known.values())
 
 
 async def read_quarantine(settings: Settings) -> Noted:

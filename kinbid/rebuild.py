@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 from aiokafka import TopicPartition
 
+from kinbid.link_topics import read_evidence
 from kinbid.owned import remove_all
 from models.errors import KinbidError
 from models.keys import Keys
@@ -61,13 +62,14 @@ async def rebuild(settings: Settings, progress: Progress) -> Rebuilt:
         cleanup.push_async_callback(producer.stop)
         consumer = await kafka.consumer(settings, group=f"{settings.owner}.streams")
         cleanup.push_async_callback(consumer.stop)
-        firehose = Firehose(settings, consumer, producer, redis, Metrics())
+        firehose = Firehose(settings, consumer, producer, redis, Metrics(), is_replay=True)
         partitions = await _own_all(consumer, firehose)
         starts: Positions = await consumer.beginning_offsets(partitions)
         ends: Positions = await consumer.end_offsets(partitions)
         await consumer.commit(starts)
         removed = await remove_all(redis, Keys(settings.owner))
         await suppress(settings, redis)  # before any record of somebody erased is read
+        await firehose.follow_calls(await read_evidence(settings))
         await consumer.seek_to_beginning(*partitions)
         await _fold(firehose, consumer, (starts, ends), progress)
     return Rebuilt(removed, _between(starts, ends))

@@ -8,9 +8,10 @@ step may be the last before a crash, and doing all of them again is harmless:
 1. *erase*: the time is written into every identifier's entry. Old records change nothing from
    here on, and new ones go to fields under an epoch above all of before;
 2. *begin anew*: the fields of before are removed, and the bid view is written without them;
-3. *disown*: evidence is removed, first at the identifiers that it led to;
-4. *resettle*: the person falls into its identifiers, and others come together that only this
-   person kept apart.
+3. *resettle*: old evidence is void, so the person falls into its identifiers, and others come
+   together that only this person kept apart;
+4. *disown*: evidence is removed, first at the identifiers that it led to. It comes last, as it is
+   how whoever finishes what broke off finds them.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -161,15 +162,16 @@ def finish_erasure(
         What became of the persons around: refusals that are over are to be told to Kafka.
     """
     around = sorted({node for pair in pairs for node in pair}.difference(nodes))
+    # What was told of them is void already, and still leads to whoever it kept apart. A link that
+    # is about to happen is announced at one of the two only: each is looked at.
+    looks = [(yield from resettle(keys, [*nodes, *around], limits, next_token))]
+    yield from publish_all(keys, looks[0].to_publish)
     yield from _disown(keys, around, pairs, erased_ms)
     yield from _disown(keys, nodes, pairs, erased_ms)
-    resettled: list[Resettled] = []
-    # A link that is about to happen is announced at one of the two only: each is looked at.
-    for node in (*nodes, *around):
-        done = yield from resettle(keys, node, limits, next_token)
-        yield from publish_all(keys, done.to_publish)
-        resettled.append(done)
-    return tuple(resettled)
+    # A verdict on a link of which nothing was told stood until now.
+    looks.append((yield from resettle(keys, nodes, limits, next_token)))
+    yield from publish_all(keys, looks[1].to_publish)
+    return tuple(looks)
 
 
 def _publish_each(keys: Keys, nodes: Sequence[NodeId]) -> Steps[None]:

@@ -236,7 +236,9 @@ local function witness(keys, args)
   end
   local known = redis.call('HGET', keys[1], field)
   if not known then links = links + 1 end
-  local void = known and time_of(known) <= math.max(erased, tonumber(args[4]))
+  -- Of one call, what was found out last about its confidence.
+  local void = known and (time_of(known) <= math.max(erased, tonumber(args[4]))
+    or string.match(known, '^.*@') == string.match(args[2], '^.*@'))
   if void or known and args[2] < known or not known and links <= most + 1 then
     redis.call('HSET', keys[1], field, args[2])
   end

@@ -18,6 +18,7 @@ __all__ = [
     "LinkRecord",
     "QuarantineRecord",
     "VerdictRecord",
+    "decode_evidence_record",
     "decode_quarantine",
     "decode_verdict",
     "encode_link_record",
@@ -85,7 +86,8 @@ class VerdictRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 LinkRecord = EvidenceRecord | QuarantineRecord | VerdictRecord
 
-_Checked = TypeVar("_Checked", QuarantineRecord, VerdictRecord)
+_Checked = TypeVar("_Checked", EvidenceRecord, QuarantineRecord, VerdictRecord)
+_evidence: Final = msgspec.json.Decoder(EvidenceRecord)
 _quarantine: Final = msgspec.json.Decoder(QuarantineRecord)
 _verdict: Final = msgspec.json.Decoder(VerdictRecord)
 _encode: Final = msgspec.json.Encoder().encode
@@ -116,6 +118,15 @@ def pair_named(key: bytes | None) -> Pair:
 def encode_link_record(record: LinkRecord) -> bytes:
     """A record as it stands in Kafka, JSON."""
     return _encode(record)
+
+
+def decode_evidence_record(key: bytes | None, value: bytes) -> EvidenceRecord:
+    """Reads a record of the evidence topic.
+
+    Raises:
+        EventError: not such a record; the text names the field.
+    """
+    return _decoded(_evidence, key, value)
 
 
 def decode_quarantine(key: bytes | None, value: bytes) -> QuarantineRecord:

@@ -176,7 +176,8 @@ def withdraw(
         ("FCALL", "kinbid_v1_withdraw", 1, keys.evidence(one), other, begins)
         for one, other in ((a, b), (b, a))
     ]
-    return Linked("withdrawn", (yield from resettle(keys, a, limits, next_token)))
+    # No evidence leads from one to the other any more, and each may have kept others apart.
+    return Linked("withdrawn", (yield from resettle(keys, [a, b], limits, next_token)))
 
 
 def judge(
@@ -197,7 +198,7 @@ def judge(
         ("FCALL", "kinbid_v1_judge", 1, keys.evidence(one), other, verdict, WEAKEST)
         for one, other in ((a, b), (b, a))
     ]
-    return (yield from resettle(keys, a, limits, next_token))
+    return (yield from resettle(keys, [a], limits, next_token))
 
 
 WEAKEST: Final = encode_evidence(Evidence("call_session", MAX_TIME_MS))
@@ -211,6 +212,6 @@ def _needs_a_look(settled: Settled, limits: Limits) -> bool:
 def _resettled(
     keys: Keys, pair: Pair, limits: Limits, next_token: Callable[[], str]
 ) -> Steps[Linked]:
-    done = yield from resettle(keys, pair[0], limits, next_token)
+    done = yield from resettle(keys, pair[:1], limits, next_token)
     is_one = any(person.issuperset(pair) for person in done.plan.persons)
     return Linked("linked" if is_one else "refused", done)

@@ -20,13 +20,13 @@ def survey_links(keys: Keys, node: NodeId, limits: Limits) -> Steps[Survey]:
         node: any identifier of the person.
         limits: the blast radius.
     """
-    found = yield from survey(keys, node, limits)
+    found = yield from survey(keys, [node], limits)
     members = next((one.members for one in found.persons.values() if node in one.members), [node])
     replies = yield [("HGETALL", keys.evidence(one)) for one in members]
     for one, reply in zip(members, replies, strict=True):
         linked = {pair_of(one, NodeId(name[2:].decode())) for name in fields_of(reply)}
         if not linked.issubset(found.edges):
-            found = _together(found, (yield from survey(keys, one, limits)))
+            found = _together(found, (yield from survey(keys, [one], limits)))
     return found
 
 

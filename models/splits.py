@@ -7,7 +7,7 @@ depend on what came first. Any number of workers may do so at once: each looks a
 last change.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, TypeAlias
 
 import msgspec
@@ -56,23 +56,23 @@ class Resettled(msgspec.Struct, frozen=True):
 
 
 def resettle(
-    keys: Keys, start: NodeId, limits: Limits, next_token: Callable[[], str]
+    keys: Keys, starts: Collection[NodeId], limits: Limits, next_token: Callable[[], str]
 ) -> Steps[Resettled]:
-    """Makes the persons around ``start`` those of all evidence about them.
+    """Makes the persons around ``starts`` those of all evidence about them.
 
     They stay contested until what has changed is noted (:func:`note`): whoever does this again
     after a crash finds the same changes.
 
     Args:
         keys: the owner's key names.
-        start: an identifier with evidence that could not simply be followed.
+        starts: identifiers with evidence that could not simply be followed.
         limits: the blast radius.
         next_token: gives a token that was never used before.
     """
     mark, marked, seen = next_token(), set[NodeId](), set[NodeId]()
     split_count = 0
     while True:
-        around = yield from survey(keys, start, limits)
+        around = yield from survey(keys, starts, limits)
         seen.update(around.nodes)
         # Contested persons are joined by nobody but us. Whoever added evidence before they were
         # marked is seen by the next look, whoever adds it after that sees the mark. Another may

@@ -1,5 +1,6 @@
 """Reading all that is known around an identifier: its persons, and the evidence between them."""
 
+from collections.abc import Collection
 from typing import Final, TypeAlias
 
 import msgspec
@@ -50,8 +51,8 @@ class _Told(msgspec.Struct):
     noted: dict[Pair, list[Reason]] = {}
     overloaded: set[NodeId] = set()
 
-    def add(self, start: NodeId, node: NodeId, fields: dict[bytes, bytes], limits: Limits) -> Ids:
-        """Takes in one identifier's evidence; returns which others to look at."""
+    def add(self, node: NodeId, fields: dict[bytes, bytes], limits: Limits, *, all_of: bool) -> Ids:
+        """Takes in one identifier's evidence; returns which others to look at, or all of them."""
         known, said = _edges_of(node, fields, self.noted), _words_of(node, fields)
         standing = {pair for pair, edge in known.items() if edge.verdict != "rejected"}
         if len(standing) > limits.links(node):
@@ -59,7 +60,7 @@ class _Told(msgspec.Struct):
         self.edges |= known
         # Where a worker was cut off between the two identifiers of a pair, the newer word stands.
         self.words |= {pair: max(word, self.words.get(pair, b"")) for pair, word in said.items()}
-        if node == start:
+        if all_of:
             return [other for pair in {**known, **said} for other in pair]
         return [
             other
@@ -78,19 +79,19 @@ class _Told(msgspec.Struct):
         return max(self.erased_ms.get(node, 0) for node in pair)
 
 
-def survey(keys: Keys, start: NodeId, limits: Limits) -> Steps[Survey]:
-    """Reads the persons, and the evidence between them, that ``start`` is connected with.
+def survey(keys: Keys, starts: Collection[NodeId], limits: Limits) -> Steps[Survey]:
+    """Reads the persons, and the evidence between them, that ``starts`` are connected with.
 
-    Refused evidence connects too, and so does all that was ever said about ``start``. An identifier
-    with too many links is not looked beyond.
+    Refused evidence connects too, and so does all that was ever said about ``starts``. An
+    identifier with too many links is not looked beyond.
     """
     while True:
-        found = yield from _walk(keys, start, limits)
+        found = yield from _walk(keys, starts, limits)
         if found is not None:
             return found
 
 
-def _walk(keys: Keys, start: NodeId, limits: Limits) -> Steps[Survey | None]:
+def _walk(keys: Keys, starts: Collection[NodeId], limits: Limits) -> Steps[Survey | None]:
     """The survey; None where persons were joined or split on the way, so that some may be missed.
 
     What is left out of sight by them would be nobody's.
@@ -99,7 +100,7 @@ def _walk(keys: Keys, start: NodeId, limits: Limits) -> Steps[Survey | None]:
     told = _Told()
     members: set[NodeId] = set()
     seen: set[NodeId] = set()
-    fresh = [start]
+    fresh = list(dict.fromkeys(starts))
     while fresh and len(seen) < MOST_NODES:
         seen.update(fresh)
         todo: list[NodeId] = []
@@ -118,7 +119,7 @@ def _walk(keys: Keys, start: NodeId, limits: Limits) -> Steps[Survey | None]:
         held, entries = replies[: len(fresh)], replies[len(fresh) :]
         for node, reply, entry in zip(fresh, held, entries, strict=True):
             told.erased_ms[node] = erased_in(entry)
-            todo += told.add(start, node, fields_of(reply), limits)
+            todo += told.add(node, fields_of(reply), limits, all_of=node in starts)
         fresh = [node for node in dict.fromkeys(todo) if node not in seen]
     edges = told.standing()
     return Survey(

@@ -21,6 +21,7 @@ from streams.stages.calls import (
     SoftLink,
     apply_soft_link,
     join_number,
+    leave_soft_link,
     link_told,
     measure_lines,
     news_of,
@@ -42,6 +43,9 @@ class CallTracking:
         redis: where numbers and lines are kept.
         metrics: where results are counted.
         next_token: gives a token that was never used before.
+        is_replay: old records come again, all at once. Which call came from which session was
+            found out when they were new, and stands in the evidence topic: books of numbers keep
+            days, and would come to other joins.
     """
 
     def __init__(
@@ -51,7 +55,10 @@ class CallTracking:
         redis: Link,
         metrics: Metrics,
         next_token: Callable[[], str],
+        *,
+        is_replay: bool = False,
     ) -> None:
+        self._is_replay = is_replay
         self._keys = Keys(settings.owner)
         self._limits = settings.limits
         self._lines_topic = Topics.OFFERS.name(settings.owner)
@@ -109,6 +116,8 @@ class CallTracking:
         return [one for joins in found for one in joins.linked]
 
     def _apply(self, soft: SoftLink) -> Steps[Linked]:
+        if self._is_replay and soft.kind == "call_session":
+            return leave_soft_link(self._keys, soft)
         return apply_soft_link(self._keys, soft, self._next_token, limits=self._limits)
 
     async def _publish_lines(self, news: CallNews) -> None:

@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -20,7 +21,7 @@ from aiokafka.errors import CommitFailedError, KafkaError
 from models.commands import Steps
 from models.errors import EventError
 from models.keys import Keys
-from models.link_records import VerdictRecord, decode_verdict
+from models.link_records import EvidenceRecord, VerdictRecord, decode_verdict
 from models.profile import publish_all
 from models.topics import Topics
 from runtime import clock
@@ -28,7 +29,7 @@ from runtime.link import Link, RedisDownError, RedisReplyError
 from runtime.settings import Settings
 from streams.call_tracking import CallTracking
 from streams.dead_letters import DeadLetters
-from streams.link_ledger import LinkLedger
+from streams.link_ledger import LinkLedger, follow_record
 from streams.metrics import Metrics
 from streams.stage_clock import StageClock
 from streams.stages.persons import (
@@ -69,6 +70,8 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         producer: AIOKafkaProducer,
         redis: Link,
         metrics: Metrics,
+        *,
+        is_replay: bool = False,
     ) -> None:
         self._settings = settings
         self._keys = Keys(settings.owner)
@@ -89,7 +92,9 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         self._losses_seen = 0
         self._tokens = itertools.count()
         self._incarnation = f"{os.getpid():x}.{clock.now_ms():x}"
-        self._calls = CallTracking(settings, producer, redis, metrics, self._next_token)
+        self._calls = CallTracking(
+            settings, producer, redis, metrics, self._next_token, is_replay=is_replay
+        )
         self._limits = settings.limits
         self._ledger = LinkLedger(settings, producer, redis, metrics, self._next_token)
         self._busy = asyncio.Lock()
@@ -266,6 +271,20 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
                 refused.append(Refused(record.offset, record.key, record.value, str(error)))
         await self._bury(partition, refused)
         return verdicts
+
+    async def follow_calls(self, records: Iterable[EvidenceRecord]) -> None:
+        """Makes the links that calls were found to speak for, when they were new.
+
+        Raises:
+            RedisDownError, KafkaError: to be done again.
+        """
+        touched = await self._redis.run_all(
+            follow_record(self._keys, one, self._next_token, self._limits)
+            for one in records
+            if one.kind == "call_session"
+        )
+        await self._publish(touched)
+        await self._ledger.keep(touched)
 
     async def _publish(self, touched: list[Touched]) -> None:
         persons: defaultdict[NodeId, set[NodeId]] = defaultdict(set)

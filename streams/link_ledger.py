@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from models.card_words import merge_of
 from models.commands import Steps
-from models.evidence import Edge, Evidence, Pair, Reason, decode_evidence
+from models.evidence import Edge, Evidence, Limits, Pair, Reason, decode_evidence
+from models.forest import find
 from models.identifiers import is_crm
 from models.keys import Keys
 from models.link_records import (
@@ -21,7 +22,7 @@ from models.link_records import (
     encode_link_record,
     pair_key,
 )
-from models.links import LinkResult, judge
+from models.links import LinkResult, judge, link
 from models.profile import publish_all
 from models.splits import Resettled, note, resettle
 from models.topics import Topics
@@ -31,7 +32,7 @@ from runtime.settings import Settings
 from streams.metrics import Metrics
 from streams.stages.persons import Touched
 
-__all__ = ["LinkLedger", "known_evidence"]
+__all__ = ["LinkLedger", "follow_record", "known_evidence"]
 
 
 class LinkLedger:
@@ -139,7 +140,7 @@ class LinkLedger:
             looks = [await self._look_again(look) for look in passed]
 
     async def _look_again(self, passed: Resettled) -> Resettled:
-        steps = resettle(self._keys, passed.persons[0], self._limits, self._next_token)
+        steps = resettle(self._keys, passed.persons, self._limits, self._next_token)
         look = await self._redis.run(steps)
         await self._redis.run(publish_all(self._keys, look.to_publish))
         return look
@@ -154,6 +155,15 @@ class LinkLedger:
             for pair, record in records.items()
         ]
         await asyncio.gather(*sent)
+
+
+def follow_record(
+    keys: Keys, record: EvidenceRecord, next_token: Callable[[], str], limits: Limits
+) -> Steps[Touched]:
+    """Follows evidence as Kafka has kept it."""
+    evidence = Evidence(record.kind, record.event_time_ms, record.confidence)
+    made = yield from link(keys, record.a, record.b, evidence, next_token, limits=limits)
+    return Touched(record.a, (yield from find(keys, record.a)), (made,), ((record.a, record.b),))
 
 
 TAKEN_BACK: Final = frozenset({"withdrawn", "erased"})

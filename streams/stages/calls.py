@@ -37,6 +37,7 @@ __all__ = [
     "SoftLink",
     "apply_soft_link",
     "join_number",
+    "leave_soft_link",
     "link_told",
     "measure_lines",
     "news_of",
@@ -172,6 +173,11 @@ def apply_soft_link(
     return Linked(soft, (yield from find(keys, soft.caller)), made)
 
 
+def leave_soft_link(keys: Keys, soft: SoftLink) -> Steps[Linked]:
+    """Makes no link: only the book of its number says who was joined to whom."""
+    return Linked(soft, (yield from find(keys, soft.caller)), MadeLink("known"))
+
+
 def link_told(soft: SoftLink, apply: Apply) -> Steps[NumberJoins]:
     """Makes a link that a call told of by itself."""
     return NumberJoins(((yield from apply(soft)),), {})
@@ -208,6 +214,7 @@ def join_number(
         concerned = (calls & book.calls.keys()) | book.calls_within(leases)
         wanted = {one: soft for one in sorted(concerned) if (soft := _soft_link(book, one))}
         withdrawn = [soft for one in sorted(concerned) for soft in _withdrawn(book, one, wanted)]
+        wanted |= _told_by_others(book, withdrawn)
         if wanted == applied and not (withdrawn and not linked):
             break
         marks = [
@@ -247,6 +254,20 @@ def _withdrawn(book: NumberBook, call_id: str, wanted: dict[str, SoftLink]) -> l
         for session in sorted(book.linked.get(call_id, ()))
         if right is None or session != right.other
     ]
+
+
+def _told_by_others(book: NumberBook, withdrawn: Iterable[SoftLink]) -> dict[str, SoftLink]:
+    """Other calls that speak for a link which one call does not: of a pair one evidence is kept."""
+    pairs = {(soft.caller, soft.other) for soft in withdrawn}
+    callers = {caller for caller, _ in pairs}
+    joined = {
+        one: _soft_link(book, one) for one, call in book.calls.items() if call.caller in callers
+    }
+    return {
+        one: soft
+        for one, soft in sorted(joined.items())
+        if soft is not None and (soft.caller, soft.other) in pairs
+    }
 
 
 def _result(book: NumberBook, call_id: str, wanted: dict[str, SoftLink]) -> JoinResult:

@@ -239,6 +239,13 @@ def witness(other: str, time_ms: int, most: int = 2, erased_ms: int = 0) -> Comm
     return call("witness", [EVIDENCE, PARENT], other, told(time_ms), most, erased_ms)
 
 
+def test_of_evidence_of_one_kind_and_time_the_latest_confidence_stands(store: Store) -> None:
+    found = [encode_evidence(Evidence("call_session", 5, percent)) for percent in (30, 70, 50)]
+    for evidence in found:
+        ask(store, call("witness", [EVIDENCE, PARENT], "a", evidence, 2, 0))
+        assert fields(store, EVIDENCE) == {b"e:a": evidence}
+
+
 def test_witness_tells_of_a_link_that_was_refused_before(store: Store) -> None:
     ask(store, ("HSET", EVIDENCE, "s:a", "weak"))
     assert ask(store, witness("a", 5), witness("b", 5, most=9)) == [-2, 3]

@@ -394,7 +394,10 @@ def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
         links = sum(name.startswith(b"e:") for name in fields)
     known = fields.get(b"e:" + other)
     links += known is None
-    is_void = known is not None and _time_of(known) <= max(erased_ms, int(args[3]))
+    is_void = known is not None and (
+        _time_of(known) <= max(erased_ms, int(args[3]))
+        or known.rpartition(b"@")[0] == evidence.rpartition(b"@")[0]
+    )
     is_better = known is not None and evidence < known
     if is_void or is_better or (known is None and links <= most + 1):
         store.set_fields(keys[0], {b"e:" + other: evidence})

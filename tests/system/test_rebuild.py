@@ -1,17 +1,21 @@
 """Redis is a read model: removed and rebuilt from Kafka, it says the same to the byte."""
 
+import asyncio
 import random
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import redis
 
-from models.events import CrmCard, CrmMerge, CrmSplit, encode
-from models.identifiers import Namespace
+from kinbid.inspect import person_report
+from models.events import Call, CrmCard, CrmMerge, CrmSplit, NumberLease, encode
+from models.identifiers import Namespace, NodeId
 from models.topics import Topics
-from tests.system.client import Client
+from models.units import DAY_MS
+from tests.system.client import AIRLINE, Client
 from tests.system.story import check, make_story
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -49,7 +53,32 @@ def tell_a_story(client: Client) -> None:
         client.produce(CrmMerge(event_id="m", ids=(card, twin), event_time_ms=at_ms))
         if name == "boris":
             client.produce(CrmSplit(event_id="s", ids=(twin, card), event_time_ms=at_ms + 1))
+    call_for_days(client)
     check(client, events, outcomes)
+
+
+def call_for_days(client: Client) -> None:
+    """One number, a visitor and a call each day, for longer than its book is kept."""
+    number, start_ms = "+12127365000", client.now_ms() - 20 * DAY_MS
+    callers = [client.node(Namespace.PHONE, f"+1212736{5001 + day}") for day in range(6)]
+    for day, caller in enumerate(callers):
+        visitor = client.node(Namespace.COOKIE, f"visitor-{day}")
+        at_ms = start_ms + day * DAY_MS
+        lease = NumberLease(
+            event_id=f"lease-{day}", lease_id=f"lease-{day}", ids=(visitor,), advertiser=AIRLINE,
+            event_time_ms=at_ms, expires_ms=at_ms + 600_000, number=number,
+        )  # fmt: skip
+        call = Call(
+            event_id=f"call-{day}", call_id=f"call-{day}", ids=(caller,), advertiser=AIRLINE,
+            event_time_ms=at_ms + 60_000, called_number=number, duration_seconds=9,
+        )  # fmt: skip
+        client.produce(lease, call)
+        client.until(partial(members_of, client, caller), lambda found: len(found) == 2)
+
+
+def members_of(client: Client, node: NodeId) -> list[str]:
+    report = asyncio.run(person_report(client.settings, node))
+    return [one["node"] for one in report["identifiers"]]
 
 
 def test_a_rebuilt_redis_gives_an_equal_export(client: Client, tmp_path: Path) -> None:

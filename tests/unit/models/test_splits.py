@@ -41,7 +41,7 @@ class World:
 def test_a_survey_loses_nobody_who_is_split_off_while_it_goes_on() -> None:
     for steps in itertools.count(1):
         world = World()
-        looking = Runner(world.store, survey(KEYS, X, DEFAULT_LIMITS))
+        looking = Runner(world.store, survey(KEYS, [X], DEFAULT_LIMITS))
         for _ in range(steps):
             if not looking.done:
                 looking.step()
@@ -60,14 +60,14 @@ def test_who_is_split_off_and_connected_no_more_is_published_all_the_same() -> N
     for one, other in ((X, Y), (Y, X)):
         word = encode_word(CardWord(2))
         world.store.execute(("FCALL", "kinbid_v1_declare", 1, KEYS.evidence(one), other, word))
-    done = run(world.store, resettle(KEYS, A, DEFAULT_LIMITS, world.token))
+    done = run(world.store, resettle(KEYS, [A], DEFAULT_LIMITS, world.token))
     assert (set(done.persons), done.parted) == ({Y}, (X,))
     assert set(done.to_publish) == {X, Y}
 
 
 def test_persons_stay_contested_until_what_became_of_them_is_noted() -> None:
     world = World()
-    done = run(world.store, resettle(KEYS, A, DEFAULT_LIMITS, world.token))
+    done = run(world.store, resettle(KEYS, [A], DEFAULT_LIMITS, world.token))
     assert world.is_contested(Y)
     assert run(world.store, note(KEYS, done))
     assert not world.is_contested(Y)
@@ -75,8 +75,8 @@ def test_persons_stay_contested_until_what_became_of_them_is_noted() -> None:
 
 def test_whoever_notes_late_is_told_that_another_has_looked() -> None:
     world = World()
-    first = run(world.store, resettle(KEYS, A, DEFAULT_LIMITS, world.token))
-    second = run(world.store, resettle(KEYS, A, DEFAULT_LIMITS, world.token))
+    first = run(world.store, resettle(KEYS, [A], DEFAULT_LIMITS, world.token))
+    second = run(world.store, resettle(KEYS, [A], DEFAULT_LIMITS, world.token))
     assert not run(world.store, note(KEYS, first))
     assert world.is_contested(Y)
     assert run(world.store, note(KEYS, second))
@@ -90,5 +90,5 @@ def test_a_look_that_finds_refusals_leaves_the_mark_for_good() -> None:
     assert set(done.changed.values()) == {"shared_device"}
     assert run(world.store, note(KEYS, done))
     assert world.is_contested(Y)
-    run(world.store, resettle(KEYS, A, DEFAULT_LIMITS, world.token))
+    run(world.store, resettle(KEYS, [A], DEFAULT_LIMITS, world.token))
     assert not run(world.store, note(KEYS, done))

@@ -4,6 +4,7 @@ import itertools
 import random
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,13 +12,16 @@ from models.call_join import Joined, join_call
 from models.calls import join_leases, lease_of
 from models.commands import Steps
 from models.events import Call, NumberLease
-from models.evidence import Evidence, encode_evidence
+from models.evidence import Evidence, decode_evidence, encode_evidence
 from models.forest import settle
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.lines import LINE_SECONDS
 from models.links import Linked as MadeLink
+from models.links import link
 from models.number_book import BOOK_SECONDS
+from models.profile import publish_all
+from models.splits import note
 from models.units import DAY_MS
 from streams.stages.calls import (
     Linked,
@@ -224,6 +228,104 @@ def test_a_link_that_is_taken_back_leaves_the_evidence_of_others() -> None:
     assert done.root == phone("a")
     assert run(store, settle(KEYS, phone("a"))).members == [phone("a")]
     assert not store.hash(KEYS.evidence(phone("b")).encode())
+
+
+class Book:
+    """Call tracking over identity itself, one record at a time."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self._tokens = itertools.count()
+
+    def apply(self, soft: SoftLink) -> Steps[Linked]:
+        return apply_soft_link(KEYS, soft, lambda: f"t{next(self._tokens)}")
+
+    def steps(self, news: Told) -> Steps[None]:
+        """What streams does with a record; as there, what was refused is noted at the end."""
+        done = yield from join_number(KEYS, NUMBER, [news], now_ms=LATER_MS, apply=self.apply)
+        for one in done.linked:
+            if one.made.resettled is not None:
+                yield from publish_all(KEYS, one.made.resettled.to_publish)
+                yield from note(KEYS, one.made.resettled)
+
+    def tell(self, *news: Told) -> None:
+        for one in news:
+            run(self.store, self.steps(one))
+
+    def link(self, one: NodeId, other: NodeId, evidence: Evidence) -> None:
+        done = run(self.store, link(KEYS, one, other, evidence, lambda: f"l{next(self._tokens)}"))
+        if done.resettled is not None:
+            run(self.store, note(KEYS, done.resettled))
+
+    def person(self, node: NodeId) -> set[NodeId]:
+        return set(run(self.store, settle(KEYS, node)).members)
+
+
+@pytest.mark.parametrize(
+    "news", [*itertools.permutations(["before", "lease", "renewed", "call"])], ids=" ".join
+)
+def test_what_is_found_out_last_about_a_call_is_its_confidence(news: tuple[str, ...]) -> None:
+    """A lease is renewed so that it covers the call, which without that would be a weak guess."""
+    told: dict[str, Told] = {
+        "before": a_lease("l0", -10, -5, "z"), "lease": a_lease("l1", 0, 10, "b"),
+        "renewed": a_lease("l1", 0, 20, "b"), "call": a_call("c", 15, caller="a"),
+    }  # fmt: skip
+    book = Book()
+    book.tell(*(told[name] for name in news))
+    assert book.person(phone("a")) == {phone("a"), cookie("b")}
+    (evidence,) = book.store.hash(KEYS.evidence(phone("a")).encode()).values()
+    assert decode_evidence(evidence).confidence == 70
+
+
+@pytest.mark.parametrize(
+    "news", [*itertools.permutations(["lease", "first", "second", "late"])], ids=" ".join
+)
+def test_another_call_of_the_same_pair_speaks_on(news: tuple[str, ...]) -> None:
+    """The late lease makes the first call nobody's; the second one is right all the same."""
+    told: dict[str, Told] = {
+        "lease": a_lease("l1", 0, 60, "b"), "first": a_call("c1", 5, caller="a"),
+        "second": a_call("c2", 40, caller="a"), "late": a_lease("l2", 4, 6, "d"),
+    }  # fmt: skip
+    book = Book()
+    book.tell(*(told[name] for name in news))
+    assert book.person(phone("a")) == {phone("a"), cookie("b")}
+
+
+CRM_1, CRM_2 = NodeId("c" + "1" * 22), NodeId("c" + "2" * 22)
+
+
+def contested() -> Book:
+    """A call has given b to the first customer, so that a weaker link to the second is refused."""
+    book = Book()
+    book.link(CRM_1, phone("a"), Evidence("crm_card", 1))
+    book.tell(a_lease("l1", 0, 30, "b"), a_call("c", 5, caller="a"))
+    book.link(CRM_2, phone("q"), Evidence("crm_card", 1))
+    book.link(cookie("b"), phone("q"), Evidence("call_session", START_MS + 10**9, 90))
+    assert CRM_1 in book.person(cookie("b"))
+    return book
+
+
+def check_given_back(book: Book) -> None:
+    assert book.person(cookie("b")) == {cookie("b"), phone("q"), CRM_2}
+    for node in (cookie("b"), phone("q")):
+        noted = [n for n in book.store.hash(KEYS.evidence(node).encode()) if n[:2] == b"s:"]
+        assert not noted
+    assert b"!" not in book.store.hash(KEYS.person(CRM_2).encode())
+
+
+def test_what_a_wrong_link_kept_apart_comes_together_wherever_a_worker_is_killed() -> None:
+    late = a_lease("l2", 4, 6, "d")
+    for count in itertools.count():
+        book = contested()
+        runner = Runner(book.store, book.steps(late))
+        for _ in range(count):
+            if not runner.done:
+                runner.step()
+        book.tell(late)
+        check_given_back(book)
+        if runner.done:
+            break
+    assert count > 50
 
 
 def test_a_lease_that_is_heard_of_late_gives_the_caller_to_the_right_session() -> None:
