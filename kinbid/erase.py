@@ -14,10 +14,12 @@ import msgspec
 
 from kinbid.nodes import node_named
 from kinbid.owned import number_books
+from kinbid.progress import records_behind
 from models.commands import Steps
-from models.erasure import Holding, begin_erasure, finish_erasure, holding, to_tell
+from models.erasure import Holding, begin_erasure, disown, holding, part_erased, to_tell
 from models.erasure_records import ErasureRecord, encode_erasure
 from models.errors import KinbidError
+from models.event_base import MAX_TIME_MS
 from models.events import AccountErased, encode
 from models.evidence import Pair
 from models.forest import settle
@@ -66,7 +68,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
         identifiers: of the person, with what was held before.
         told: identifiers that the person was seen with, which forget it.
         number_entries: entries removed from the books of call numbers.
-        records: per compacted topic, how many records were written or removed.
+        records: per compacted topic, how many records were written, or tombstones.
         stays: what is not removed, and why it does not matter.
     """
 
@@ -92,15 +94,31 @@ async def held_of(settings: Settings, identifier: str) -> tuple[ErasedIdentifier
         return tuple(map(_told_of, await eraser.holdings(nodes)))
 
 
-async def erase_person(settings: Settings, identifier: str) -> Certificate:
+async def erase_person(
+    settings: Settings, identifier: str, *, wait_seconds: float = 30.0
+) -> Certificate:
     """Erases the person of an identifier, with all identifiers of theirs.
 
+    Args:
+        settings: where Redis and Kafka are.
+        identifier: as :func:`kinbid.nodes.node_named` takes it.
+        wait_seconds: how long to wait for streams: what it has not read yet may name more
+            identifiers of the person.
+
     Raises:
-        KinbidError: the identifier cannot be read, Redis or Kafka cannot be used, or something
-            came back while it was done. The same command finishes what was begun.
+        KinbidError: the identifier cannot be read, Redis or Kafka cannot be used, streams is
+            behind, or something came back while it was done. The same command finishes what was
+            begun.
     """
+    node = node_named(settings, identifier)
+    behind = await records_behind(settings, wait_seconds)
+    if behind:
+        raise KinbidError(
+            f"streams has {behind:,} records left to read, which may name more identifiers of the "
+            "person: start it, or wait for it, and erase then; nothing was changed"
+        )
     async with _Eraser(settings) as eraser:
-        return await eraser.erase(await eraser.nodes_of(node_named(settings, identifier)))
+        return await eraser.erase(await eraser.nodes_of(node))
 
 
 class _Eraser:
@@ -145,7 +163,7 @@ class _Eraser:
         keys, limits = self._keys, self._settings.limits
         before = await self.holdings(nodes)
         newest_ms = max(held.newest_ms for held in before)
-        erased_ms = max(clock.now_ms() + AHEAD_MS, newest_ms)
+        erased_ms = min(max(clock.now_ms() + AHEAD_MS, newest_ms), MAX_TIME_MS - 1)
         await self._write(nodes, erased_ms, self._request)
         pairs = await self._redis.run(begin_erasure(keys, nodes, erased_ms))
         ledger = LinkLedger(
@@ -154,12 +172,13 @@ class _Eraser:
         await ledger.forget(pairs)
         told = await self._tell(nodes, pairs, erased_ms)
         entries = await self._clean_numbers(set(nodes))
-        resettled = await self._redis.run(
-            finish_erasure(keys, nodes, pairs, erased_ms, self._next_token, limits=limits)
-        )
-        await ledger.tell(resettled)
-        await self._write(nodes, erased_ms, "")
+        # The second time for verdicts on links of which nothing was told: they stood until then.
+        for _ in range(2):
+            parted = part_erased(keys, nodes, pairs, self._next_token, limits=limits)
+            await ledger.tell([await self._redis.run(parted)])
+            await self._redis.run(disown(keys, nodes, pairs, erased_ms))
         self._check(await self.holdings(nodes))
+        await self._write(nodes, erased_ms, "")
         return Certificate(
             id=self._request,
             owner=self._settings.owner,
@@ -211,10 +230,11 @@ class _Eraser:
         return removed
 
     def _check(self, after: list[Holding]) -> None:
-        left = [namespace_of(held.node).name.lower() for held in after if not held.is_empty]
+        left = [held.node for held in after if not held.is_empty]
         if left:
             raise KinbidError(
-                f"something came back of {', '.join(left)} while it was erased: erase it again"
+                f"something came back of {', '.join(left)} while it was erased: erase one of them "
+                "again, and all of the person are"
             )
 
     def _next_token(self) -> str:

@@ -1,19 +1,14 @@
 """What Kafka keeps about links: those that are not made, and what people decided."""
 
-import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import (
-    GroupCoordinatorNotAvailableError,
-    GroupLoadInProgressError,
-    KafkaError,
-)
+from aiokafka.errors import KafkaError
 
+from kinbid.progress import until_committed
 from models.errors import EventError
 from models.evidence import Pair
 from models.history import Note
@@ -34,8 +29,6 @@ from runtime.kafka import KafkaDownError
 from runtime.settings import Settings
 
 __all__ = ["Noted", "give_verdict", "read_evidence", "read_quarantine", "read_verdicts"]
-
-LOOK_SECONDS: Final = 0.1
 
 
 class Noted(msgspec.Struct, frozen=True):
@@ -150,35 +143,4 @@ async def give_verdict(settings: Settings, verdict: VerdictRecord, wait_seconds:
     finally:
         await producer.stop()
     part = TopicPartition(topic, written.partition)
-    try:
-        async with asyncio.timeout(wait_seconds):
-            await _until_committed(settings, part, written.offset + 1)
-    except TimeoutError:
-        return False
-    return True
-
-
-async def _until_committed(settings: Settings, part: TopicPartition, next_offset: int) -> None:
-    """Asks as a bystander: a consumer of the group would take partitions from its workers."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
-    try:
-        await admin.start()
-        group = f"{settings.owner}.streams"
-        while await _committed(admin, group, part) < next_offset:  # noqa: ASYNC110 - Kafka tells nobody
-            await asyncio.sleep(LOOK_SECONDS)
-    except KafkaError as error:
-        raise KafkaDownError(
-            f"the verdict is kept, but Kafka at {settings.kafka_bootstrap} does not say whether it "
-            f"has been carried out: {error}"
-        ) from error
-    finally:
-        await admin.close()
-
-
-async def _committed(admin: Any, group: str, part: TopicPartition) -> int:  # noqa: ANN401
-    """What a group has committed; -1 for nothing, and while the group has no coordinator."""
-    try:
-        found = await admin.list_consumer_group_offsets(group, partitions=[part])
-    except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError):
-        return -1  # the group was never heard of, or its broker has just gone
-    return found[part].offset if part in found else -1
+    return not await until_committed(settings, {part: written.offset + 1}, wait_seconds)

@@ -129,7 +129,7 @@ def show_certificate(done: Certificate) -> None:
     console.print(f"identifiers that were seen with them, told to forget it: {done.told}")
     console.print(f"entries removed from the books of call numbers: {done.number_entries}")
     for topic, count in done.records.items():
-        console.print(f"{topic}: {count} records {WRITTEN.get(topic, 'removed')}")
+        console.print(f"{topic}: {count} {WRITTEN.get(topic, 'tombstones')}")
     console.print(
         f"read again at {done.verified_at} UTC: nothing is left of it but that it was erased"
     )
@@ -138,7 +138,7 @@ def show_certificate(done: Certificate) -> None:
         console.print(f"- {line}")
 
 
-WRITTEN: Final = {"erasures.v1": "written, of a keyed hash and a time each"}
+WRITTEN: Final = {"erasures.v1": "records, of a keyed hash and a time each"}
 
 
 def show_explanation(report: dict[str, Any]) -> None:

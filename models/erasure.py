@@ -20,7 +20,8 @@ from typing import Final
 import msgspec
 
 from models.caps import CapLedger, decode_ledger
-from models.commands import Steps, fields_of
+from models.card_words import decode_word
+from models.commands import Command, Steps, fields_of
 from models.event_base import MAX_TIME_MS
 from models.evidence import DEFAULT_LIMITS, Limits, Pair, decode_evidence, pair_of
 from models.facets import Facet, decode_facet
@@ -33,7 +34,7 @@ from models.purchases import totals
 from models.splits import Resettled, resettle
 from models.units import SECOND_MS
 
-__all__ = ["Holding", "begin_erasure", "finish_erasure", "holding", "to_tell"]
+__all__ = ["Holding", "begin_erasure", "disown", "holding", "part_erased", "to_tell"]
 
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,8 +98,12 @@ LINK_KINDS: Final = (b"e:", b"x:", b"s:", b"w:")
 def _times_ms(facet: Facet, ledger: CapLedger, links: dict[bytes, bytes]) -> Iterator[int]:
     yield from ((last_s + 1) * SECOND_MS for last_s in facet.channels.values())
     yield from (billed_ms for one in ledger.campaigns.values() for billed_ms in one.values())
-    told = (decode_evidence(value).time_ms for name, value in links.items() if name[:2] == b"e:")
-    yield from (time_ms for time_ms in told if time_ms < MAX_TIME_MS)  # not by a verdict alone
+    for name, value in links.items():
+        if name[:2] == b"w:":
+            yield decode_word(value).time_ms
+        elif name[:2] == b"e:" or value.startswith(b"rejected@"):
+            told_ms = decode_evidence(value.removeprefix(b"rejected@")).time_ms
+            yield told_ms if told_ms < MAX_TIME_MS else 0  # by a verdict alone
 
 
 def begin_erasure(keys: Keys, nodes: Sequence[NodeId], erased_ms: int) -> Steps[frozenset[Pair]]:
@@ -139,39 +144,57 @@ def to_tell(nodes: Collection[NodeId], pairs: Collection[Pair]) -> list[Pair]:
     return [(node, node) for node in sorted(nodes)] + others
 
 
-def finish_erasure(
+def part_erased(
     keys: Keys,
-    nodes: Sequence[NodeId],
+    nodes: Collection[NodeId],
     pairs: Collection[Pair],
-    erased_ms: int,
     next_token: Callable[[], str],
     *,
     limits: Limits = DEFAULT_LIMITS,
-) -> Steps[tuple[Resettled, ...]]:
-    """The last two steps: evidence goes, and the persons around become what is left of it.
+) -> Steps[Resettled]:
+    """The third step: the persons around become what is left of the evidence.
+
+    What was told of the erased is void already, and still leads to whoever they kept apart. A link
+    that is about to happen is announced at one of the two only: each is looked at.
 
     Args:
         keys: the owner's key names.
         nodes: all identifiers of the person.
         pairs: what :func:`begin_erasure` returned.
-        erased_ms: nothing up to this time counts, Unix ms.
         next_token: gives a token that was never used before.
         limits: the blast radius.
 
     Returns:
         What became of the persons around: refusals that are over are to be told to Kafka.
     """
-    around = sorted({node for pair in pairs for node in pair}.difference(nodes))
-    # What was told of them is void already, and still leads to whoever it kept apart. A link that
-    # is about to happen is announced at one of the two only: each is looked at.
-    looks = [(yield from resettle(keys, [*nodes, *around], limits, next_token))]
-    yield from publish_all(keys, looks[0].to_publish)
-    yield from _disown(keys, around, pairs, erased_ms)
-    yield from _disown(keys, nodes, pairs, erased_ms)
-    # A verdict on a link of which nothing was told stood until now.
-    looks.append((yield from resettle(keys, nodes, limits, next_token)))
-    yield from publish_all(keys, looks[1].to_publish)
-    return tuple(looks)
+    around = {node for pair in pairs for node in pair}
+    done = yield from resettle(
+        keys, [*nodes, *sorted(around.difference(nodes))], limits, next_token
+    )
+    yield from publish_all(keys, done.to_publish)
+    return done
+
+
+def disown(
+    keys: Keys, nodes: Collection[NodeId], pairs: Collection[Pair], erased_ms: int
+) -> Steps[None]:
+    """The last step: evidence goes, at the others first, since it is how they are found.
+
+    Args:
+        keys: the owner's key names.
+        nodes: all identifiers of the person.
+        pairs: what :func:`begin_erasure` returned.
+        erased_ms: nothing up to this time counts, Unix ms.
+    """
+    both = [two for a, b in sorted(pairs) for two in ((a, b), (b, a))]
+    for is_theirs in (False, True):
+        commands: list[Command] = [
+            ("FCALL", "kinbid_v1_disown", 1, keys.evidence(one), other, erased_ms)
+            for one, other in both
+            if (one in nodes) == is_theirs
+        ]
+        if commands:
+            yield commands
 
 
 def _publish_each(keys: Keys, nodes: Sequence[NodeId]) -> Steps[None]:
@@ -182,17 +205,3 @@ def _publish_each(keys: Keys, nodes: Sequence[NodeId]) -> Steps[None]:
         root = yield from find(keys, node)
         yield [("HINCRBY", keys.person(root), "y", 1)]
         left.difference_update((yield from publish(keys, node)).members, {node})
-
-
-def _disown(
-    keys: Keys, nodes: Sequence[NodeId], pairs: Collection[Pair], erased_ms: int
-) -> Steps[None]:
-    known = set(nodes)
-    commands = [
-        ("FCALL", "kinbid_v1_disown", 1, keys.evidence(one), other, erased_ms)
-        for a, b in sorted(pairs)
-        for one, other in ((a, b), (b, a))
-        if one in known
-    ]
-    if commands:
-        yield list(commands)

@@ -187,17 +187,33 @@ def judge(
     verdict: Verdict,
     next_token: Callable[[], str],
     *,
+    at_ms: int = MAX_TIME_MS,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Steps[Resettled]:
     """Has somebody's verdict on a link stand, and makes the persons that follow from it.
 
     A rejected link is withdrawn as if its evidence had never been seen, and stays so whatever
     evidence comes. An approved one is exempt from the limits, not from the rule of one CRM id.
+    What was decided before one of the two was erased has gone with the rest.
+
+    Args:
+        keys: the owner's key names.
+        a: a node.
+        b: the other node.
+        verdict: what was decided.
+        next_token: gives a token that was never used before.
+        at_ms: when, Unix ms.
+        limits: the blast radius.
     """
-    yield [
-        ("FCALL", "kinbid_v1_judge", 1, keys.evidence(one), other, verdict, WEAKEST)
-        for one, other in ((a, b), (b, a))
-    ]
+    erased_ms = yield from _erased_ms(keys, a, b)
+    if at_ms > erased_ms:
+        yield [
+            ("FCALL", "kinbid_v1_judge", 1, keys.evidence(one), other, verdict, WEAKEST)
+            for one, other in ((a, b), (b, a))
+        ]
+        erased_ms = yield from _erased_ms(keys, a, b)  # perhaps meanwhile
+    if at_ms <= erased_ms:
+        yield from _disown(keys, a, b, erased_ms)
     return (yield from resettle(keys, [a], limits, next_token))
 
 

@@ -83,7 +83,15 @@ class LinkLedger:
         """
         for one in verdicts:
             done = await self._redis.run(
-                judge(self._keys, one.a, one.b, one.verdict, self._next_token, limits=self._limits)
+                judge(
+                    self._keys,
+                    one.a,
+                    one.b,
+                    one.verdict,
+                    self._next_token,
+                    at_ms=one.at_ms,
+                    limits=self._limits,
+                )
             )
             await self._redis.run(publish_all(self._keys, done.to_publish))
             await self.tell([done])

@@ -10,15 +10,19 @@ import random
 from collections import defaultdict, deque
 from collections.abc import Sequence
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.erasure import begin_erasure, finish_erasure, holding, to_tell
+from models.erasure import begin_erasure, disown, holding, part_erased, to_tell
 from models.events import AccountErased, Billing, SignIn
+from models.evidence import Verdict
 from models.forest import settle
 from models.identifiers import NodeId
+from models.link_records import VerdictRecord
 from tests.fakes.memory_store import run
-from tests.unit.streams.test_link_ledger import KEYS
+from tests.unit.streams.test_link_ledger import KEYS, verdict
 from tests.unit.streams.test_verdicts import NODES, Done, Run, billing, event, groups, nodes, times
 
 ERASED_MS = 40
@@ -39,8 +43,10 @@ def erase(live: Run, nodes: Sequence[NodeId]) -> list[AccountErased]:
         AccountErased(event_id=f"{one}/{other}", ids=(other,), event_time_ms=ERASED_MS, account=one)
         for one, other in to_tell(nodes, pairs)
     ]
-    steps = finish_erasure(KEYS, nodes, pairs, ERASED_MS, lambda: f"e{next(live.tokens)}")
-    asyncio.run(live.ledger.tell(run(store, steps)))
+    for _ in range(2):
+        steps = part_erased(KEYS, nodes, pairs, lambda: f"e{next(live.tokens)}")
+        asyncio.run(live.ledger.tell([run(store, steps)]))
+        run(store, disown(KEYS, nodes, pairs, ERASED_MS))
     return told
 
 
@@ -76,6 +82,36 @@ def test_a_replay_comes_to_what_stood_there(
         live.fold(one)
     rebuilt = replayed([*before, *told, *after], erased, seed)
     assert live.persons(*NODES) == rebuilt.persons(*NODES)
+
+
+def decided(a: NodeId, b: NodeId, word: Verdict, at_ms: int) -> VerdictRecord:
+    return msgspec.structs.replace(verdict(a, b, word), at_ms=at_ms)
+
+
+@pytest.mark.parametrize("is_seen", [True, False])
+@pytest.mark.parametrize("word", ["approved", "rejected"])
+def test_a_verdict_of_before_is_void_and_one_of_after_stands(
+    word: Verdict,
+    is_seen: bool,
+) -> None:
+    device, account = NODES[0], NODES[2]
+    live = Run()
+    if is_seen:
+        live.fold(event(SignIn, [device, account], 1))
+    live.judge(decided(device, account, word, 2))
+    erased = run(live.redis.store, settle(KEYS, account)).members
+    for told in erase(live, erased):
+        live.fold(told)
+    assert all(run(live.redis.store, holding(KEYS, one)).is_empty for one in erased)
+    live.judge(decided(device, account, word, 2))  # a replay
+    assert all(run(live.redis.store, holding(KEYS, one)).is_empty for one in erased)
+    live.fold(event(SignIn, [device, account], ERASED_MS + 1))
+    assert live.person(device) == {device, account}
+    live.judge(decided(device, account, "rejected", ERASED_MS + 2))
+    assert live.person(device) == {device}
+    live.fold(event(SignIn, [device, account], 1))
+    live.fold(event(SignIn, [device, account], ERASED_MS + 3))
+    assert live.person(device) == {device}
 
 
 @given(st.lists(done, max_size=12), nodes)

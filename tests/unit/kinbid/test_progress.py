@@ -1,4 +1,4 @@
-"""How far streams has come with verdicts, as its consumer group tells a bystander."""
+"""How far streams has come, as its consumer group tells a bystander."""
 
 import asyncio
 from typing import Any
@@ -13,7 +13,7 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
-from kinbid.link_topics import _committed
+from kinbid.progress import _committed
 
 PART = TopicPartition("o.verdicts.v1", 0)
 
@@ -32,18 +32,18 @@ class Admin:
     ("answer", "committed"),
     [
         ({PART: OffsetAndMetadata(7, "")}, 7),
-        ({PART: OffsetAndMetadata(-1, "")}, -1),
-        ({}, -1),  # as a broker that is no longer the group's coordinator is understood
-        (GroupCoordinatorNotAvailableError(), -1),
-        (GroupLoadInProgressError(), -1),
+        ({PART: OffsetAndMetadata(-1, "")}, 0),
+        ({}, 0),  # as a broker that is no longer the group's coordinator is understood
+        (GroupCoordinatorNotAvailableError(), 0),
+        (GroupLoadInProgressError(), 0),
     ],
 )
 def test_a_group_that_has_no_coordinator_for_now_has_committed_nothing_yet(
     answer: object, committed: int
 ) -> None:
-    assert asyncio.run(_committed(Admin(answer), "o.streams", PART)) == committed
+    assert asyncio.run(_committed(Admin(answer), "o.streams", [PART])) == {PART: committed}
 
 
 def test_a_refusal_is_told() -> None:
     with pytest.raises(GroupAuthorizationFailedError):
-        asyncio.run(_committed(Admin(GroupAuthorizationFailedError()), "o.streams", PART))
+        asyncio.run(_committed(Admin(GroupAuthorizationFailedError()), "o.streams", [PART]))
