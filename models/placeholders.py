@@ -32,6 +32,7 @@ WORDS: Final = frozenset(
         "6d92078a-8246-4ba4-ae5b-76104861e7dc",  # guides to Apple's
         "12345678-1234-1234-1234-123456789012", "12345678-1234-1234-1234-123456789abc",
         "01234567-89ab-cdef-0123-456789abcdef", "deadbeef-dead-beef-dead-beefdeadbeef",
+        "00000000-0000-0000-0000-000000000001",  # what a program counts from
         "9774d56d682e549c",  # ANDROID_ID of emulators and of a whole series of phones
         "02:00:00:00:00:00",  # the MAC address that Android and iOS tell instead of the real one
         # typed along a keyboard
@@ -105,7 +106,7 @@ _SHARED: Final = (
 def is_placeholder(text: str) -> bool:
     """Whether the text stands for nobody, or for everybody.
 
-    Words such as ``null``; eight or more times one letter or digit (a zero UUID, say);
+    Words such as ``null``; eight or more times one letter or digit (a zero UUID, say), zeros alone;
     macros that nobody expanded (``${IFA}``, ``%%IFA%%``, ``{{ifa}}``, ``[IFA]``, ``__IFA__``); IP
     addresses, which a household or an operator's customers share; and the MD5, SHA-1 or SHA-256
     of such words.
@@ -114,7 +115,8 @@ def is_placeholder(text: str) -> bool:
     bare = lowered.replace("-", "")
     if bare.isalnum():  # most ids are, UUIDs among them, and then only two of the rules apply
         is_word = lowered in _SHARED or bare in _SHARED
-        return is_word or bare.count(bare[0]) == len(bare) >= SAME
+        is_one_letter = bare.count(bare[0]) == len(bare)
+        return is_word or (is_one_letter and (len(bare) >= SAME or bare[0] == "0"))
     return lowered.strip(QUOTES) in _SHARED or _SHAPES.fullmatch(lowered) is not None
 
 
