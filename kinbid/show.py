@@ -123,16 +123,14 @@ def show_erased(identifiers: Sequence[ErasedIdentifier]) -> None:
 def show_certificate(done: Certificate) -> None:
     """What an erasure has touched, and what it leaves."""
     console.print(f"certificate of erasure {done.id}, owner {done.owner}")
-    console.print(f"nothing up to {done.erased_up_to} UTC counts any more of")
+    console.print(f"nothing up to {done.erased_up_to} counts any more of")
     show_erased(done.identifiers)
     console.print()
     console.print(f"identifiers that were seen with them, told to forget it: {done.told}")
     console.print(f"entries removed from the books of call numbers: {done.number_entries}")
     for topic, count in done.records.items():
         console.print(f"{topic}: {count} {WRITTEN.get(topic, 'tombstones')}")
-    console.print(
-        f"read again at {done.verified_at} UTC: nothing is left of it but that it was erased"
-    )
+    console.print(f"read again at {done.verified_at}: nothing is left of it but that it was erased")
     console.print("\nwhat stays:")
     for line in done.stays:
         console.print(f"- {line}")
