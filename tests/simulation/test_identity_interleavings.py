@@ -258,6 +258,7 @@ CASES: dict[str, Case] = {
     "unlink a-b | b-c after a-b": Case(
         counts={a: 1, b: 1, c: 1}, persons=[{a}, {b, c}], is_contested=True, linked=((a, b),),
         programs=[judging("1", (a, b)), linking("2", (b, c))],
+        states=4_860_086, is_long=True,
     ),
     "unlink a-b | a-c after a-b": Case(
         counts={a: 1, b: 1, c: 1}, persons=[{a, c}, {b}], is_contested=True, linked=((a, b),),
