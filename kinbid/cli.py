@@ -350,6 +350,9 @@ def erase(
     identifier: Annotated[str, typer.Argument(help="cookie:, ifa:, email:, phone:, crm:VALUE ...")],
     config: Config = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,  # noqa: FBT002
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for streams, if it is behind.")
+    ] = 30.0,
     json: Json = None,
 ) -> None:
     """Forget a person for good, with all their identifiers, and print a certificate."""
@@ -358,6 +361,6 @@ def erase(
         show.show_erased(asyncio.run(held_of(settings, identifier)))
         raise SettingsError("this would be erased for good, in Redis and Kafka. Say --yes to do it")
     check_json(json)
-    done = asyncio.run(erase_person(settings, identifier))
+    done = asyncio.run(erase_person(settings, identifier, wait_seconds=wait))
     write_json(json, done)
     show.show_certificate(done)

@@ -94,9 +94,7 @@ async def held_of(settings: Settings, identifier: str) -> tuple[ErasedIdentifier
         return tuple(map(_told_of, await eraser.holdings(nodes)))
 
 
-async def erase_person(
-    settings: Settings, identifier: str, *, wait_seconds: float = 30.0
-) -> Certificate:
+async def erase_person(settings: Settings, identifier: str, *, wait_seconds: float) -> Certificate:
     """Erases the person of an identifier, with all identifiers of theirs.
 
     Args:

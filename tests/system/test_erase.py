@@ -172,6 +172,9 @@ def test_an_erased_person_is_gone_and_stays_so(client: Client, tmp_path: Path) -
 
     # A replay of everything that Kafka keeps brings nobody back.
     client.stack.stop_part("streams")
+    client.produce(*hers)
+    refused = kinbid("erase", "crm:boris", "--yes", "--wait", "0", code=1)
+    assert "records left to read" in refused.stderr
     kinbid("rebuild", "--yes")
     assert exported(client) == before
     client.stack.restart_part("streams")
