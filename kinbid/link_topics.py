@@ -110,13 +110,7 @@ async def read_verdicts(settings: Settings) -> list[VerdictRecord]:
 
 async def _replay(settings: Settings, topic: Topic, apply: Callable[[Any], None]) -> None:
     await kafka.ensure_topics(settings)
-    consumer = await kafka.consumer(settings)
-    try:
-        part = TopicPartition(topic.name(settings.owner), 0)
-        consumer.assign([part])
-        await kafka.replay(consumer, [part], apply)
-    finally:
-        await consumer.stop()
+    await kafka.read_topic(settings, topic.name(settings.owner), apply)
 
 
 async def give_verdict(settings: Settings, verdict: VerdictRecord, wait_seconds: float) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 
@@ -121,6 +121,21 @@ async def replay(consumer: Any, partitions: list[Any], apply: Callable[[Any], No
         for records in fetched.values():
             for record in records:
                 apply(record)
+
+
+async def read_topic(settings: Settings, topic: str, apply: Callable[[Any], None]) -> None:
+    """Hands on every record that stands in a topic of one partition now, from the first.
+
+    Raises:
+        KafkaDownError: no broker answers.
+    """
+    reader = await consumer(settings)
+    try:
+        part = TopicPartition(topic, 0)
+        reader.assign([part])
+        await replay(reader, [part], apply)
+    finally:
+        await reader.stop()
 
 
 async def _started(client: Any, settings: Settings) -> Any:  # noqa: ANN401 - untyped library

@@ -16,7 +16,6 @@ from typing import Any, Final
 
 import faust
 import uvloop
-from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from models.catalog_records import encode_record
@@ -157,13 +156,7 @@ async def _offer_gate(settings: Settings) -> OfferGate:
         with contextlib.suppress(EventError):
             gate.admit(record.key, record.value)
 
-    consumer = await kafka.consumer(settings)
-    try:
-        part = TopicPartition(Topics.OFFERS.name(settings.owner), 0)
-        consumer.assign([part])
-        await kafka.replay(consumer, [part], remember)
-    finally:
-        await consumer.stop()
+    await kafka.read_topic(settings, Topics.OFFERS.name(settings.owner), remember)
     return gate
 
 

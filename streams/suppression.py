@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from aiokafka import TopicPartition
-
 from models.commands import Steps
 from models.erasure_records import ErasureRecord, decode_erasure
 from models.identifiers import NodeId
@@ -32,13 +30,7 @@ async def read_erasures(settings: Settings) -> dict[NodeId, ErasureRecord]:
         erasure = decode_erasure(record.key, record.value or b"")
         found[erasure.node] = erasure
 
-    consumer = await kafka.consumer(settings)
-    try:
-        part = TopicPartition(Topics.ERASURES.name(settings.owner), 0)
-        consumer.assign([part])
-        await kafka.replay(consumer, [part], remember)
-    finally:
-        await consumer.stop()
+    await kafka.read_topic(settings, Topics.ERASURES.name(settings.owner), remember)
     return found
 
 
