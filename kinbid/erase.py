@@ -115,8 +115,9 @@ async def erase_person(settings: Settings, identifier: str, *, wait_seconds: flo
             f"streams has {behind:,} records left to read, which may name more identifiers of the "
             "person: start it, or wait for it, and erase then; nothing was changed"
         )
-    async with _Eraser(settings) as eraser:
-        return await eraser.erase(await eraser.nodes_of(node))
+    with kafka.failures_told("the erasure broke off; the same command finishes it"):
+        async with _Eraser(settings) as eraser:
+            return await eraser.erase(await eraser.nodes_of(node))
 
 
 class _Eraser:

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
 
 from kinbid.progress import until_committed
 from models.errors import EventError
@@ -131,10 +130,14 @@ async def give_verdict(settings: Settings, verdict: VerdictRecord, wait_seconds:
     topic, key = Topics.VERDICTS.name(settings.owner), pair_key(verdict.a, verdict.b)
     producer = await kafka.producer(settings)
     try:
-        written = await producer.send_and_wait(topic, key=key, value=encode_link_record(verdict))
-    except KafkaError as error:
-        raise KafkaDownError(f"the verdict was not taken by topic {topic}: {error}") from error
+        with kafka.failures_told(f"the verdict was not taken by topic {topic}"):
+            written = await producer.send_and_wait(
+                topic, key=key, value=encode_link_record(verdict)
+            )
     finally:
         await producer.stop()
     part = TopicPartition(topic, written.partition)
-    return not await until_committed(settings, {part: written.offset + 1}, wait_seconds)
+    try:
+        return not await until_committed(settings, {part: written.offset + 1}, wait_seconds)
+    except KafkaDownError as error:
+        raise KafkaDownError(f"the verdict is kept, but {error}") from error

@@ -6,15 +6,10 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import (
-    GroupCoordinatorNotAvailableError,
-    GroupLoadInProgressError,
-    KafkaError,
-)
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError
 
 from models.topics import Topics
 from runtime import kafka
-from runtime.kafka import KafkaDownError
 from runtime.settings import Settings
 
 __all__ = ["records_behind", "until_committed"]
@@ -36,18 +31,16 @@ async def until_committed(settings: Settings, wanted: Offsets, wait_seconds: flo
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
     group = f"{settings.owner}.streams"
     deadline = asyncio.get_running_loop().time() + wait_seconds
+    where = f"Kafka at {settings.kafka_bootstrap}"
     try:
-        await admin.start()
-        while True:
-            done = await _committed(admin, group, list(wanted))
-            left = sum(max(0, offset - done[part]) for part, offset in wanted.items())
-            if not left or asyncio.get_running_loop().time() >= deadline:
-                return left
-            await asyncio.sleep(LOOK_SECONDS)
-    except KafkaError as error:
-        raise KafkaDownError(
-            f"Kafka at {settings.kafka_bootstrap} does not say how far streams has come: {error}"
-        ) from error
+        with kafka.failures_told(f"{where} does not say how far streams has come"):
+            await admin.start()
+            while True:
+                done = await _committed(admin, group, list(wanted))
+                left = sum(max(0, offset - done[part]) for part, offset in wanted.items())
+                if not left or asyncio.get_running_loop().time() >= deadline:
+                    return left
+                await asyncio.sleep(LOOK_SECONDS)
     finally:
         await admin.close()
 

@@ -66,10 +66,12 @@ async def rebuild(settings: Settings, progress: Progress) -> Rebuilt:
         partitions = await _own_all(consumer, firehose)
         starts: Positions = await consumer.beginning_offsets(partitions)
         ends: Positions = await consumer.end_offsets(partitions)
-        await consumer.commit(starts)
+        with kafka.failures_told("nothing was changed"):
+            await consumer.commit(starts)
         removed = await remove_all(redis, Keys(settings.owner))
         await suppress(settings, redis)  # before any record of somebody erased is read
-        await firehose.follow_calls(await read_evidence(settings))
+        with kafka.failures_told("the rebuild broke off; the same command begins it anew"):
+            await firehose.follow_calls(await read_evidence(settings))
         await consumer.seek_to_beginning(*partitions)
         await _fold(firehose, consumer, (starts, ends), progress)
     return Rebuilt(removed, _between(starts, ends))

@@ -4,8 +4,7 @@ import datetime as dt
 
 import msgspec
 
-from models.evidence import Edge, Kind, Pair, Reason, Verdict
-from models.history import is_unseen
+from models.evidence import Edge, Kind, Pair, Reason, Verdict, is_unseen
 from models.identifiers import NodeId, namespace_of
 
 __all__ = ["ToldLink", "named", "seen_at", "told_link", "utc"]

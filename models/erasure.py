@@ -22,10 +22,9 @@ import msgspec
 from models.caps import CapLedger, decode_ledger
 from models.card_words import decode_word
 from models.commands import Command, Steps, fields_of
-from models.event_base import MAX_TIME_MS
-from models.evidence import DEFAULT_LIMITS, Limits, Pair, decode_evidence, pair_of
+from models.evidence import DEFAULT_LIMITS, Limits, Pair, decode_evidence, is_unseen, pair_of
 from models.facets import Facet, decode_facet
-from models.forest import erased_in, find, settle
+from models.forest import find, settle
 from models.identifiers import NodeId
 from models.identity import erase_field
 from models.keys import Keys
@@ -48,7 +47,6 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
         linked: identifiers that evidence, a verdict or a refusal connects it with.
         others: further identifiers of its person.
         newest_ms: no record of it that was folded is newer, Unix ms.
-        erased_ms: until when nothing of it counts, Unix ms; 0 if it was never erased.
     """
 
     node: NodeId
@@ -58,7 +56,6 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
     linked: frozenset[NodeId]
     others: int
     newest_ms: int
-    erased_ms: int
 
     @property
     def is_empty(self) -> bool:
@@ -70,7 +67,7 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
 def holding(keys: Keys, node: NodeId) -> Steps[Holding]:
     """Reads what is held of an identifier."""
     settled = yield from settle(keys, node)
-    reply, entry = yield [("HGETALL", keys.evidence(node)), ("GET", keys.parent(node))]
+    (reply,) = yield [("HGETALL", keys.evidence(node))]
     links = fields_of(reply)
     held = newest_fields(settled, b"f").get(node)
     facet = Facet() if held is None else decode_facet(held)
@@ -84,7 +81,6 @@ def holding(keys: Keys, node: NodeId) -> Steps[Holding]:
         linked=frozenset(_linked(links)),
         others=len(settled.members) - 1,
         newest_ms=max(_times_ms(facet, ledger, links), default=0),
-        erased_ms=erased_in(entry),
     )
 
 
@@ -103,7 +99,7 @@ def _times_ms(facet: Facet, ledger: CapLedger, links: dict[bytes, bytes]) -> Ite
             yield decode_word(value).time_ms
         elif name[:2] == b"e:" or value.startswith(b"rejected@"):
             told_ms = decode_evidence(value.removeprefix(b"rejected@")).time_ms
-            yield told_ms if told_ms < MAX_TIME_MS else 0  # by a verdict alone
+            yield 0 if is_unseen(told_ms) else told_ms
 
 
 def begin_erasure(keys: Keys, nodes: Sequence[NodeId], erased_ms: int) -> Steps[frozenset[Pair]]:
@@ -187,11 +183,11 @@ def disown(
         erased_ms: nothing up to this time counts, Unix ms.
     """
     both = [two for a, b in sorted(pairs) for two in ((a, b), (b, a))]
-    for is_theirs in (False, True):
+    for is_erased in (False, True):
         commands: list[Command] = [
             ("FCALL", "kinbid_v1_disown", 1, keys.evidence(one), other, erased_ms)
             for one, other in both
-            if (one in nodes) == is_theirs
+            if (one in nodes) == is_erased
         ]
         if commands:
             yield commands

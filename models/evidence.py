@@ -12,11 +12,13 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
+from models.event_base import MAX_TIME_MS
 from models.identifiers import NodeId, is_crm, is_device
 
 __all__ = [
     "DEFAULT_LIMITS",
     "FULL_CONFIDENCE",
+    "UNSEEN",
     "Canonical",
     "Edge",
     "Evidence",
@@ -28,6 +30,7 @@ __all__ = [
     "canonical",
     "decode_evidence",
     "encode_evidence",
+    "is_unseen",
     "kind_of",
     "pair_of",
 ]
@@ -87,6 +90,16 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     kind: Kind
     time_ms: int
     confidence: int = FULL_CONFIDENCE
+
+
+UNSEEN: Final = Evidence("call_session", MAX_TIME_MS)
+"""Stands for the evidence of a pair of which nothing was seen: somebody's word is all. Whatever is
+seen of it later is stronger or earlier."""
+
+
+def is_unseen(time_ms: int) -> bool:
+    """Whether evidence of this time is none: nothing was seen of its pair."""
+    return time_ms == UNSEEN.time_ms
 
 
 class Edge(msgspec.Struct, frozen=True, gc=False):

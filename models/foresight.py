@@ -2,9 +2,8 @@
 
 import msgspec
 
-from models.evidence import Canonical, Edge, Limits, Pair, Verdict, canonical
+from models.evidence import UNSEEN, Canonical, Edge, Limits, Pair, Verdict, canonical
 from models.forest import Settled, rank
-from models.history import UNSEEN
 from models.identifiers import NodeId
 from models.survey import Survey
 

@@ -13,9 +13,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from models.event_base import MAX_TIME_MS
 from models.evidence import (
     DEFAULT_LIMITS,
+    UNSEEN,
     Edge,
     Evidence,
     Kind,
@@ -24,11 +24,12 @@ from models.evidence import (
     Reason,
     Verdict,
     canonical,
+    is_unseen,
 )
 from models.identifiers import NodeId
 from models.link_records import VerdictRecord
 
-__all__ = ["MOST_REPLAYED", "UNSEEN", "Moment", "Note", "What", "history", "is_unseen"]
+__all__ = ["MOST_REPLAYED", "Moment", "Note", "What", "history"]
 
 MOST_REPLAYED: Final = 500
 """Links that are replayed at the most; beyond that only those of the person's own identifiers."""
@@ -36,8 +37,6 @@ MOST_REPLAYED: Final = 500
 What = Literal["seen", "refused", "accepted", "approved", "rejected"]
 
 _WHAT_OF: Final[dict[Verdict, What]] = {"approved": "approved", "rejected": "rejected"}
-UNSEEN: Final = Evidence("call_session", MAX_TIME_MS)
-"""Stands for the evidence of a pair of which nothing was seen: somebody's word is all."""
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -83,11 +82,6 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     joined: tuple[NodeId, ...] = ()
     left: tuple[NodeId, ...] = ()
     size: int = 1
-
-
-def is_unseen(time_ms: int) -> bool:
-    """Whether evidence of this time is none: nothing was seen of its pair."""
-    return time_ms == UNSEEN.time_ms
 
 
 def history(

@@ -8,7 +8,15 @@ import msgspec
 from models.card_words import CardWord, encode_word
 from models.commands import Steps
 from models.event_base import MAX_TIME_MS
-from models.evidence import DEFAULT_LIMITS, Evidence, Limits, Pair, Verdict, encode_evidence
+from models.evidence import (
+    DEFAULT_LIMITS,
+    UNSEEN,
+    Evidence,
+    Limits,
+    Pair,
+    Verdict,
+    encode_evidence,
+)
 from models.forest import Settled, erased_in
 from models.identifiers import NodeId
 from models.identity import join
@@ -208,7 +216,7 @@ def judge(
     erased_ms = yield from _erased_ms(keys, a, b)
     if at_ms > erased_ms:
         yield [
-            ("FCALL", "kinbid_v1_judge", 1, keys.evidence(one), other, verdict, WEAKEST)
+            ("FCALL", "kinbid_v1_judge", 1, keys.evidence(one), other, verdict, _UNSEEN)
             for one, other in ((a, b), (b, a))
         ]
         erased_ms = yield from _erased_ms(keys, a, b)  # perhaps meanwhile
@@ -217,8 +225,7 @@ def judge(
     return (yield from resettle(keys, [a], limits, next_token))
 
 
-WEAKEST: Final = encode_evidence(Evidence("call_session", MAX_TIME_MS))
-"""Stands for the evidence of a pair about which only a verdict is known."""
+_UNSEEN: Final = encode_evidence(UNSEEN)
 
 
 def _needs_a_look(settled: Settled, limits: Limits) -> bool:

@@ -100,7 +100,7 @@ def _walk(keys: Keys, starts: Collection[NodeId], limits: Limits) -> Steps[Surve
     told = _Told()
     members: set[NodeId] = set()
     seen: set[NodeId] = set()
-    fresh = list(dict.fromkeys(starts))
+    fresh, begun = list(dict.fromkeys(starts)), frozenset(starts)
     while fresh and len(seen) < MOST_NODES:
         seen.update(fresh)
         todo: list[NodeId] = []
@@ -119,7 +119,7 @@ def _walk(keys: Keys, starts: Collection[NodeId], limits: Limits) -> Steps[Surve
         held, entries = replies[: len(fresh)], replies[len(fresh) :]
         for node, reply, entry in zip(fresh, held, entries, strict=True):
             told.erased_ms[node] = erased_in(entry)
-            todo += told.add(node, fields_of(reply), limits, all_of=node in starts)
+            todo += told.add(node, fields_of(reply), limits, all_of=node in begun)
         fresh = [node for node in dict.fromkeys(todo) if node not in seen]
     edges = told.standing()
     return Survey(

@@ -1,7 +1,8 @@
 """Kafka as every process uses it: topics that exist, producers that do not lose, clear errors."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -136,6 +137,22 @@ async def read_topic(settings: Settings, topic: str, apply: Callable[[Any], None
         await replay(reader, [part], apply)
     finally:
         await reader.stop()
+
+
+@contextlib.contextmanager
+def failures_told(what: str) -> Iterator[None]:
+    """Has what the client library raises be told as people read it.
+
+    Args:
+        what: did not work, or is unknown now.
+
+    Raises:
+        KafkaDownError: in place of any of the library's own.
+    """
+    try:
+        yield
+    except KafkaError as error:
+        raise KafkaDownError(f"{what}: {error or type(error).__name__}") from error
 
 
 async def _started(client: Any, settings: Settings) -> Any:  # noqa: ANN401 - untyped library

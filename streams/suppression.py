@@ -5,6 +5,7 @@ from typing import Any
 
 from models.commands import Steps
 from models.erasure_records import ErasureRecord, decode_erasure
+from models.errors import EventError, KinbidError
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.topics import Topics
@@ -22,15 +23,22 @@ async def read_erasures(settings: Settings) -> dict[NodeId, ErasureRecord]:
 
     Raises:
         KafkaDownError: no broker answers.
-        EventError: a record cannot be read: better to stop than to bring somebody back.
+        KinbidError: a record cannot be read: better to stop than to bring somebody back.
     """
     found: dict[NodeId, ErasureRecord] = {}
+    topic = Topics.ERASURES.name(settings.owner)
 
     def remember(record: Any) -> None:  # noqa: ANN401 - untyped library
-        erasure = decode_erasure(record.key, record.value or b"")
+        try:
+            erasure = decode_erasure(record.key, record.value or b"")
+        except EventError as error:
+            raise KinbidError(
+                f"{topic}, offset {record.offset}: {error}. Without it somebody erased may come "
+                "back: put the record right under the same key"
+            ) from error
         found[erasure.node] = erasure
 
-    await kafka.read_topic(settings, Topics.ERASURES.name(settings.owner), remember)
+    await kafka.read_topic(settings, topic, remember)
     return found
 
 
@@ -40,7 +48,7 @@ async def suppress(settings: Settings, redis: Link) -> int:
     Returns how many identifiers were erased.
 
     Raises:
-        KafkaDownError, EventError: as :func:`read_erasures`.
+        KafkaDownError, KinbidError: as :func:`read_erasures`.
         RedisDownError: Redis cannot be used.
     """
     erasures = list((await read_erasures(settings)).values())

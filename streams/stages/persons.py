@@ -27,6 +27,7 @@ from models.evidence import (
     Evidence,
     Limits,
     Pair,
+    decode_evidence,
     encode_evidence,
     kind_of,
     pair_of,
@@ -123,11 +124,16 @@ class KnownLinks:
 
     def __init__(self) -> None:
         self._pairs: dict[tuple[NodeId, NodeId], bytes] = {}
+        self._erased_ms: dict[NodeId, int] = {}
 
     def holds(self, pair: tuple[NodeId, NodeId], evidence: bytes) -> bool:
         """Whether evidence as strong and early as this, or more so, has been followed before."""
         known = self._pairs.get(pair)
-        return known is not None and known <= evidence
+        if known is None or known > evidence:
+            return False
+        # Nobody was erased, mostly.
+        erased_ms = self._erased_ms.get(pair[0], 0) if self._erased_ms else 0
+        return not erased_ms or decode_evidence(known).time_ms > erased_ms
 
     def add(self, pair: tuple[NodeId, NodeId], evidence: bytes) -> None:
         """Remembers a pair's evidence; begins anew when there are too many pairs."""
@@ -135,15 +141,19 @@ class KnownLinks:
             self._pairs.clear()
         self._pairs[pair] = evidence
 
-    def forget(self, node: NodeId, erased: NodeId) -> None:
+    def forget(self, node: NodeId, erased: NodeId, erased_ms: int) -> None:
         """Forgets a pair of which one was erased, or all of ``node`` where that is it."""
-        if node == erased:
-            self._pairs = {pair: known for pair, known in self._pairs.items() if pair[0] != node}
-        self._pairs.pop((node, erased), None)
+        if node != erased:
+            self._pairs.pop((node, erased), None)
+            return
+        if len(self._erased_ms) >= KNOWN_LINKS:
+            self.clear()
+        self._erased_ms[node] = erased_ms
 
     def clear(self) -> None:
         """Forgets all, for a Redis that may have forgotten too."""
         self._pairs.clear()
+        self._erased_ms.clear()
 
 
 def read_batch(
@@ -240,7 +250,7 @@ def _follow(
     made = _Made()
     for offset, event in entries:
         if isinstance(event, AccountErased):
-            known.forget(node, event.account)
+            known.forget(node, event.account, event.event_time_ms)
         for other in event.ids[1:]:
             word = word_of(event)
             if word is not None:

@@ -213,7 +213,7 @@ def _frozen(value: object) -> object:
     if isinstance(value, itertools.count):
         return repr(value)
     if isinstance(value, KnownLinks | OwnReservations):
-        return _frozen(value._pairs if isinstance(value, KnownLinks) else value._open)
+        return _frozen(vars(value))
     if isinstance(value, Keys | FunctionType | GeneratorType):
         return type(value)
     raise TypeError(f"a program's local is of a kind that cannot be compared: {value!r}")
@@ -256,16 +256,17 @@ def explore(search: Search) -> Statistics:
     return Statistics(len(came_from), transitions, ends)
 
 
-def play(search: Search, seed: int) -> None:
+def play(search: Search, seed: int) -> list[int]:
     """One random schedule instead of all of them, for what has too many states; the same checks.
 
-    Those who may stop for ever do so in half of the schedules, somewhere.
+    Those who may stop for ever do so in half of the schedules, somewhere. Returns who moved.
     """
     chance, store = random.Random(seed), search.store.copy()
     runners = [Runner(store, program()) for program in search.programs]
     patience = {
         place: chance.choice([chance.randrange(80), MOST_STEPS]) for place in search.optional
     }
+    moved: list[int] = []
     try:
         search.on_store(store)
         for _ in range(MOST_STEPS):
@@ -274,6 +275,7 @@ def play(search: Search, seed: int) -> None:
                 break
             place = chance.choice([p for p in waiting if patience.get(p, 1) > 0])
             patience[place] = patience.get(place, MOST_STEPS) - 1
+            moved.append(place)
             before = store.copy()
             runners[place].step()
             search.on_store(store)
@@ -285,6 +287,7 @@ def play(search: Search, seed: int) -> None:
     except AssertionError as error:
         error.add_note(f"seed {seed}")
         raise
+    return moved
 
 
 def _schedule(

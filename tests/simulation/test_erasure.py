@@ -263,5 +263,5 @@ def test_nothing_erased_comes_back_in_any_interleaving(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_erased_comes_back_under_random_schedules(name: str) -> None:
     wanted = CASES[name].search()
-    for seed in range(SCHEDULES):
-        play(wanted, seed)
+    schedules = {tuple(play(wanted, seed)) for seed in range(SCHEDULES)}
+    assert len(schedules) > 10, "they are hardly random"

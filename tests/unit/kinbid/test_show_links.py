@@ -11,8 +11,8 @@ from kinbid.person_summary import PersonSummary
 from kinbid.show_links import KIND_WORDS, REASON_WORDS, show_decided, show_history, show_quarantine
 from kinbid.told_link import told_link
 from models.event_base import MAX_TIME_MS
-from models.evidence import Edge, Evidence, Kind, Reason, pair_of
-from models.history import UNSEEN, Moment
+from models.evidence import UNSEEN, Edge, Evidence, Kind, Reason, pair_of
+from models.history import Moment
 from models.identifiers import NodeId
 from models.link_records import QuarantineRecord
 

@@ -189,6 +189,20 @@ def test_links_are_remembered_within_bounds() -> None:
     assert known.holds((B, A), SEEN)
 
 
+def test_an_erased_identifier_knows_no_link_that_is_not_newer() -> None:
+    known, newer = KnownLinks(), encode_evidence(Evidence("seen_with", 8))
+    for pair in ((A, B), (B, A), (C, A)):
+        known.add(pair, SEEN)
+    known.forget(A, A, 7)
+    known.forget(C, A, 7)
+    assert [known.holds(pair, newer) for pair in ((A, B), (B, A), (C, A))] == [False, True, False]
+    known.add((A, B), newer)
+    assert known.holds((A, B), newer)
+    known.clear()
+    known.add((A, B), SEEN)
+    assert known.holds((A, B), newer)
+
+
 @given(st.lists(events, min_size=1, max_size=10), st.data())
 def test_any_batches_and_redeliveries_fold_each_event_once(
     history: list[Event], data: st.DataObject
