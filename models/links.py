@@ -1,19 +1,18 @@
 """Following evidence: from one more reason to believe in a link to the persons it makes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
 
 from models.card_words import CardWord, encode_word
-from models.commands import Steps
+from models.commands import Steps, together
 from models.event_base import MAX_TIME_MS
 from models.evidence import (
     DEFAULT_LIMITS,
     UNSEEN,
     Evidence,
     Limits,
-    Pair,
     Verdict,
     encode_evidence,
 )
@@ -23,7 +22,17 @@ from models.identity import join
 from models.keys import Keys
 from models.splits import Resettled, resettle
 
-__all__ = ["LinkResult", "Linked", "declare", "judge", "link", "withdraw"]
+__all__ = [
+    "Contested",
+    "LinkResult",
+    "Linked",
+    "declare",
+    "follow",
+    "judge",
+    "link",
+    "look",
+    "withdraw",
+]
 
 LinkResult = Literal["linked", "known", "refused", "rejected", "split", "erased", "withdrawn"]
 
@@ -49,6 +58,27 @@ class Linked(msgspec.Struct, frozen=True):
     resettled: Resettled | None = None
 
 
+class Contested(msgspec.Struct, frozen=True, gc=False):
+    """Evidence that stands and cannot simply be followed: see :func:`look`.
+
+    Attributes:
+        a: the node whose event told of the link.
+        b: the other node.
+        evidence: why.
+        crowded: those of the two that have too many links.
+    """
+
+    a: NodeId
+    b: NodeId
+    evidence: Evidence
+    crowded: tuple[NodeId, ...] = ()
+
+    @property
+    def starts(self) -> tuple[NodeId, ...]:
+        """Where to look: nobody looks beyond a crowded identifier but from there."""
+        return self.crowded or (self.a,)
+
+
 def link(
     keys: Keys,
     a: NodeId,
@@ -58,7 +88,27 @@ def link(
     *,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Steps[Linked]:
-    """Keeps evidence that ``a`` and ``b`` are one person's, and follows it.
+    """Keeps evidence, follows it, and looks at all that is around where it is contested.
+
+    Arguments are those of :func:`follow`.
+    """
+    followed = yield from follow(keys, a, b, evidence, next_token, limits=limits)
+    if isinstance(followed, Linked):
+        return followed
+    (linked,) = yield from look(keys, [followed], next_token, limits=limits)
+    return linked
+
+
+def follow(
+    keys: Keys,
+    a: NodeId,
+    b: NodeId,
+    evidence: Evidence,
+    next_token: Callable[[], str],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Steps[Linked | Contested]:
+    """Keeps evidence that ``a`` and ``b`` are one person's, and follows it where that is simple.
 
     Args:
         keys: the owner's key names.
@@ -73,23 +123,72 @@ def link(
         witnessed = yield from _witness(keys, a, b, evidence, limits)
         if isinstance(witnessed, str):
             return Linked(witnessed)
-        if not witnessed and not is_soft:
-            result, settled = yield from join(keys, a, b, next_token, told_ms=evidence.time_ms)
-            if result == "withdrawn":
-                continue
-            if settled is not None and not _needs_a_look(settled, limits):
-                return Linked("linked" if result == "joined" else "known")
-        linked = yield from _resettled(keys, (a, b), limits, next_token)
-        # Erased meanwhile, what was just kept has to go again.
-        erased_ms = yield from _erased_ms(keys, a, b)
-        if linked.result == "linked" or evidence.time_ms > erased_ms:
-            return linked
+        crowded, was_refused = witnessed
+        if crowded or was_refused or is_soft:
+            return Contested(a, b, evidence, crowded)
+        result, settled = yield from join(keys, a, b, next_token, told_ms=evidence.time_ms)
+        if result == "withdrawn":
+            continue
+        if settled is None or _needs_a_look(settled, limits):
+            return Contested(a, b, evidence)
+        return Linked("linked" if result == "joined" else "known")
+
+
+def look(
+    keys: Keys,
+    contested: Sequence[Contested],
+    next_token: Callable[[], str],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Steps[list[Linked]]:
+    """Makes the persons that follow from all evidence around contested links.
+
+    What one look has seen needs no other, so it costs about the same for one link of a contested
+    crowd as for hundreds. Who is connected shows only then: one link is looked at first, then two
+    of those that are left, then four.
+
+    Args:
+        keys: the owner's key names.
+        contested: what :func:`follow` found; all of it stands.
+        next_token: gives a token that was never used before.
+        limits: the blast radius.
+
+    Returns:
+        What became of each, in order; what has changed stands with the first of those that one
+        look was for.
+    """
+    made: dict[Contested, Linked] = {}
+    todo, width = list(dict.fromkeys(contested)), 1
+    while todo:
+        wave, todo = todo[:width], todo[width:]
+        looks = yield from together(resettle(keys, one.starts, limits, next_token) for one in wave)
+        for first, looked in zip(wave, looks, strict=True):
+            home = _home(looked)
+            made[first] = Linked(_result(first, home), looked)
+            made |= {
+                one: Linked(_result(one, home)) for one in todo if _has_seen(looked, first, one)
+            }
+        todo = [one for one in todo if one not in made]
+        width *= 2
+    entries = yield [("GET", keys.parent(node)) for one in made for node in (one.a, one.b)]
+    for place, one in enumerate(list(made)):
+        erased_ms = max(map(erased_in, entries[2 * place : 2 * place + 2]))
+        if made[one].result != "linked" and one.evidence.time_ms <= erased_ms:
+            # Erased meanwhile: what was just kept has to go again.
+            again = yield from link(keys, one.a, one.b, one.evidence, next_token, limits=limits)
+            made[one] = Linked(again.result, again.resettled or made[one].resettled)
+    return [made[one] for one in contested]
 
 
 def _witness(
     keys: Keys, a: NodeId, b: NodeId, evidence: Evidence, limits: Limits
-) -> Steps[Literal["rejected", "erased"] | bool]:
-    """Keeps evidence under both nodes; whether somebody has to look, or why it is not kept."""
+) -> Steps[Literal["rejected", "erased"] | tuple[tuple[NodeId, ...], bool]]:
+    """Keeps evidence under both nodes, unless it does not count.
+
+    Returns:
+        Why it does not; else which of the two have too many links, and whether the link was
+        refused before.
+    """
     encoded = encode_evidence(evidence)
     while True:
         erased_ms = yield from _erased_ms(keys, a, b)
@@ -106,8 +205,9 @@ def _witness(
             continue
         if REJECTED in links:
             return "rejected"
-        is_heavy = links[0] > limits.links(a) or links[1] > limits.links(b)
-        return is_heavy or REFUSED_BEFORE in links
+        counted = zip((a, b), links, strict=True)
+        crowded = tuple(node for node, count in counted if count > limits.links(node))
+        return crowded, REFUSED_BEFORE in links
 
 
 def _erased_ms(keys: Keys, a: NodeId, b: NodeId) -> Steps[int]:
@@ -151,10 +251,11 @@ def declare(
         ("FCALL", "kinbid_v1_declare", 1, keys.evidence(one), other, encoded)
         for one, other in ((a, b), (b, a))
     ]
-    linked = yield from _resettled(keys, (a, b), limits, next_token)
+    done = yield from resettle(keys, [a], limits, next_token)
+    is_one = b in _home(done)[a]
     if word.survivor is not None:
-        return linked
-    return Linked("known" if linked.result == "linked" else "split", linked.resettled)
+        return Linked("linked" if is_one else "refused", done)
+    return Linked("known" if is_one else "split", done)
 
 
 def withdraw(
@@ -232,9 +333,17 @@ def _needs_a_look(settled: Settled, limits: Limits) -> bool:
     return settled.is_contested or len(settled.members) > limits.person_ids
 
 
-def _resettled(
-    keys: Keys, pair: Pair, limits: Limits, next_token: Callable[[], str]
-) -> Steps[Linked]:
-    done = yield from resettle(keys, pair[:1], limits, next_token)
-    is_one = any(person.issuperset(pair) for person in done.plan.persons)
-    return Linked("linked" if is_one else "refused", done)
+def _has_seen(looked: Resettled, first: Contested, one: Contested) -> bool:
+    """Whether a look for the first has seen all that evidence of another can change."""
+    if one.crowded and set(one.crowded).issubset(first.starts):
+        return True
+    return looked.followed.issuperset((one.a, one.b))
+
+
+def _home(looked: Resettled) -> dict[NodeId, frozenset[NodeId]]:
+    return {node: person for person in looked.plan.persons for node in person}
+
+
+def _result(one: Contested, home: Mapping[NodeId, frozenset[NodeId]]) -> LinkResult:
+    person = home.get(one.a)
+    return "linked" if person is not None and one.b in person else "refused"

@@ -44,4 +44,5 @@ def _together(one: Survey, other: Survey) -> Survey:
         {**one.edges, **other.edges},
         {**one.noted, **other.noted},
         one.overloaded | other.overloaded,
+        one.followed | other.followed,
     )

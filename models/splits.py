@@ -38,6 +38,7 @@ class Resettled(msgspec.Struct, frozen=True):
         changed: pairs whose refusal is new or has another reason, or is over (None).
         edges: the evidence that was looked at.
         mark: under which the persons are contested until :func:`note`.
+        followed: identifiers of which all evidence was looked at, and what lies behind it.
         split_count: how many persons were split on the way.
     """
 
@@ -47,6 +48,7 @@ class Resettled(msgspec.Struct, frozen=True):
     changed: dict[Pair, Reason | None]
     edges: dict[Pair, Edge]
     mark: str
+    followed: frozenset[NodeId] = frozenset()
     split_count: int = 0
 
     @property
@@ -96,7 +98,9 @@ def resettle(
         }
         parted = tuple(sorted(seen.difference(around.nodes)))
         persons = tuple(around.persons)
-        return Resettled(persons, parted, plan, changed, around.edges, mark, split_count)
+        return Resettled(
+            persons, parted, plan, changed, around.edges, mark, around.followed, split_count
+        )
 
 
 def _contest(keys: Keys, around: Survey, mark: str, marked: set[NodeId]) -> Steps[bool]:
@@ -136,15 +140,16 @@ def _apply(
     next_token: Callable[[], str],
 ) -> Steps[tuple[bool, int]]:
     """Splits and joins where persons differ from the plan; whether any did, and how many splits."""
-    changed, split_count = False, 0
+    split_count, parted = 0, set[NodeId]()
     for settled in around.persons.values():
         parts = list(dict.fromkeys(home[node] for node in settled.members))
         if len(parts) > 1:
-            changed = True
+            parted.update(settled.members)
             split_count += yield from split(keys, settled, parts, next_token)
+    changed = bool(parted)
     root_of = {node: root for root, one in around.persons.items() for node in one.members}
     for a, b in plan.joins:
-        if changed or root_of[a] != root_of[b]:
+        if root_of[a] != root_of[b] or not parted.isdisjoint((a, b)):
             evidence = around.edges[a, b].evidence
             result, _ = yield from join(
                 keys, a, b, next_token,

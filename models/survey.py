@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from models.card_words import decode_word, laid_over
-from models.commands import Steps, fields_of
+from models.commands import Steps, fields_of, together
 from models.evidence import Edge, Limits, Pair, Reason, decode_evidence, pair_of
 from models.forest import Settled, erased_in, settle
 from models.identifiers import NodeId
@@ -29,12 +29,14 @@ class Survey(msgspec.Struct, frozen=True):
         noted: why links were not made, as it was noted before; None where only one of the two
             identifiers says so, since whoever noted it was cut off.
         overloaded: identifiers with more links than they may have.
+        followed: identifiers of which all evidence was looked at, and what lies behind it.
     """
 
     persons: dict[NodeId, Settled]
     edges: dict[Pair, Edge]
     noted: dict[Pair, Reason | None]
     overloaded: frozenset[NodeId]
+    followed: frozenset[NodeId]
 
     @property
     def nodes(self) -> list[NodeId]:
@@ -101,17 +103,21 @@ def _walk(keys: Keys, starts: Collection[NodeId], limits: Limits) -> Steps[Surve
     members: set[NodeId] = set()
     seen: set[NodeId] = set()
     fresh, begun = list(dict.fromkeys(starts)), frozenset(starts)
+    last: list[NodeId] = []
     while fresh and len(seen) < MOST_NODES:
         seen.update(fresh)
         todo: list[NodeId] = []
-        for node in fresh:
-            if node not in members:
-                settled = yield from settle(keys, node)
-                if not members.isdisjoint(settled.members):
+        found = yield from together(settle(keys, node) for node in fresh if node not in members)
+        for settled in found:
+            known = persons.setdefault(settled.root, settled)
+            if known is not settled:
+                if known.members != settled.members:
                     return None
-                persons[settled.root] = settled
-                members.update(settled.members)
-                todo += settled.members
+                continue
+            if not members.isdisjoint(settled.members):
+                return None
+            members.update(settled.members)
+            todo += settled.members
         replies = yield [
             *(("HGETALL", keys.evidence(node)) for node in fresh),
             *(("GET", keys.parent(node)) for node in fresh),
@@ -120,13 +126,15 @@ def _walk(keys: Keys, starts: Collection[NodeId], limits: Limits) -> Steps[Surve
         for node, reply, entry in zip(fresh, held, entries, strict=True):
             told.erased_ms[node] = erased_in(entry)
             todo += told.add(node, fields_of(reply), limits, all_of=node in begun)
-        fresh = [node for node in dict.fromkeys(todo) if node not in seen]
+        last, fresh = fresh, [node for node in dict.fromkeys(todo) if node not in seen]
+    followed = seen.difference(told.overloaded, last if fresh else ())
     edges = told.standing()
     return Survey(
         persons,
         {pair: edge for pair, edge in edges.items() if members.issuperset(pair)},
         {pair: _agreed(said) for pair, said in told.noted.items() if seen.issuperset(pair)},
         frozenset(told.overloaded),
+        frozenset(followed),
     )
 
 

@@ -40,6 +40,7 @@ from streams.stages.persons import (
     Touched,
     digest_events,
     digest_outcomes,
+    look_around,
     read_batch,
 )
 
@@ -226,7 +227,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             work += self._digest(batch, epoch)
             batches.append(batch)
         self._stages.charge("decode")
-        touched = await self._redis.run_all(work)
+        touched = await self._look_around(await self._redis.run_all(work))
         self._roots.learn(touched)
         touched += await self._calls.follow(
             event for batch in batches for entries in batch.events.values() for _, event in entries
@@ -283,8 +284,15 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             for one in records
             if one.kind == "call_session"
         )
+        touched = await self._look_around(touched)
         await self._publish(touched)
         await self._ledger.keep(touched)
+
+    async def _look_around(self, touched: list[Touched]) -> list[Touched]:
+        """Once for all that is contested in a batch."""
+        return await self._redis.run(
+            look_around(self._keys, touched, self._next_token, limits=self._limits)
+        )
 
     async def _publish(self, touched: list[Touched]) -> None:
         persons: defaultdict[NodeId, set[NodeId]] = defaultdict(set)

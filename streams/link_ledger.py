@@ -22,7 +22,7 @@ from models.link_records import (
     encode_link_record,
     pair_key,
 )
-from models.links import LinkResult, judge, link
+from models.links import Contested, LinkResult, follow, judge
 from models.profile import publish_all
 from models.splits import Resettled, note, resettle
 from models.topics import Topics
@@ -168,10 +168,13 @@ class LinkLedger:
 def follow_record(
     keys: Keys, record: EvidenceRecord, next_token: Callable[[], str], limits: Limits
 ) -> Steps[Touched]:
-    """Follows evidence as Kafka has kept it."""
+    """Follows evidence as Kafka has kept it; what is contested is left to be looked at."""
     evidence = Evidence(record.kind, record.event_time_ms, record.confidence)
-    made = yield from link(keys, record.a, record.b, evidence, next_token, limits=limits)
-    return Touched(record.a, (yield from find(keys, record.a)), (made,), ((record.a, record.b),))
+    followed = yield from follow(keys, record.a, record.b, evidence, next_token, limits=limits)
+    root = yield from find(keys, record.a)
+    if isinstance(followed, Contested):
+        return Touched(record.a, root, contested=(followed,))
+    return Touched(record.a, root, (followed,), ((record.a, record.b),))
 
 
 TAKEN_BACK: Final = frozenset({"withdrawn", "erased"})

@@ -19,7 +19,7 @@ from models.identifiers import NodeId
 from models.keys import Keys
 from models.splits import note
 from runtime.redis_link import RedisLink
-from streams.stages.persons import KnownLinks, Touched, digest_events, read_batch
+from streams.stages.persons import KnownLinks, Touched, digest_events, look_around, read_batch
 
 __all__ = ["Digesting", "resolve_on_redis", "share_out"]
 
@@ -67,19 +67,17 @@ class Digesting:
         if batch.refused:
             raise ValueError(f"a record of the world is refused: {batch.refused[0].reason}")
         for node, entries in batch.events.items():
-            yield self._digest_and_note(node, entries)
+            yield digest_events(
+                self._keys, node, FIRST_EPOCH, entries,
+                known=self._known, next_token=self._tokens.__next__,
+            )  # fmt: skip
 
-    def _digest_and_note(
-        self, node: NodeId, entries: Sequence[tuple[int, Event]]
-    ) -> Steps[Touched]:
-        touched = yield from digest_events(
-            self._keys, node, FIRST_EPOCH, entries,
-            known=self._known, next_token=self._tokens.__next__,
-        )  # fmt: skip
-        for link in touched.links:
-            if link.resettled is not None:
-                yield from note(self._keys, link.resettled)
-        return touched
+    def look_and_note(self, touched: Sequence[Touched]) -> Steps[None]:
+        """What streams does about a batch's contested links; Kafka's part is left out."""
+        for one in (yield from look_around(self._keys, touched, self._tokens.__next__)):
+            for link in one.links:
+                if link.resettled is not None:
+                    yield from note(self._keys, link.resettled)
 
 
 def share_out(keys: Keys, events: Sequence[Event], workers: int) -> list[Digesting]:
@@ -124,7 +122,7 @@ async def resolve_on_redis(
 
 async def _work(link: RedisLink, worker: Digesting) -> None:
     for batch in worker.batches():
-        await link.run_all(batch)
+        await link.run(worker.look_and_note(await link.run_all(batch)))
 
 
 async def _read_back(link: RedisLink, keys: Keys, nodes: set[NodeId]) -> dict[NodeId, NodeId]:

@@ -4,6 +4,7 @@ One generator per identifier keeps its records in order; those of different iden
 by side. A second round publishes each touched person's bid view once per batch.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal, TypeAlias, cast
@@ -36,7 +37,7 @@ from models.facets import Facet, decode_facet, encode_facet, fold_event
 from models.identifiers import NodeId
 from models.identity import fold
 from models.keys import Keys
-from models.links import Linked, declare, link
+from models.links import Contested, Linked, declare, follow, look
 from models.profile import is_seen_alike
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "Touched",
     "digest_events",
     "digest_outcomes",
+    "look_around",
     "read_batch",
 ]
 
@@ -83,6 +85,7 @@ class Touched(msgspec.Struct, frozen=True):
         root: its person then; a split may come before the bid view is written.
         links: what became of the links, with what changed around those that were contested.
         pairs: the pairs of these links.
+        contested: links that were kept and not followed yet: :func:`look_around`.
         is_view_new: whether their bid view may have to change. False only where all records were
             folded just now and none of them shows in a view: a record that was folded before may
             have met a crash before its publication.
@@ -92,6 +95,7 @@ class Touched(msgspec.Struct, frozen=True):
     root: NodeId
     links: tuple[Linked, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    contested: tuple[Contested, ...] = ()
     is_view_new: bool = True
 
     @property
@@ -201,6 +205,7 @@ def digest_events(
     """Makes the links that one identifier's events are evidence of, and folds them.
 
     Links come first: what an event says of somebody who was erased since is not to be folded.
+    Those that are contested are left to :func:`look_around`, which looks for a whole batch.
     """
     made = yield from _follow(
         keys, node, entries, known=known, next_token=next_token, limits=limits
@@ -225,15 +230,41 @@ def digest_events(
         return None if facet.watermark == before.watermark else encode_facet(facet)
 
     root = yield from fold(keys, node, "f", epoch, apply, last_root=last_root)
-    links = tuple(made.links)
-    return Touched(node, root, links, tuple(made.pairs), is_view_new or bool(links))
+    links, contested = tuple(made.links), tuple(made.contested)
+    return Touched(
+        node, root, links, tuple(made.pairs), contested, is_view_new or bool(links or contested)
+    )
+
+
+def look_around(
+    keys: Keys,
+    touched: Sequence[Touched],
+    next_token: Callable[[], str],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Steps[list[Touched]]:
+    """Looks at all evidence around a batch's contested links; what was touched, with their ends."""
+    contested = [one for each in touched for one in each.contested]
+    if not contested:
+        return list(touched)
+    linked = iter((yield from look(keys, contested, next_token, limits=limits)))
+    return [
+        msgspec.structs.replace(
+            each,
+            links=(*each.links, *itertools.islice(linked, len(each.contested))),
+            pairs=(*each.pairs, *(pair_of(one.a, one.b) for one in each.contested)),
+            contested=(),
+        )
+        for each in touched
+    ]
 
 
 class _Made(msgspec.Struct):
-    """Links, their pairs, and whom an event at an offset names who has been erased since."""
+    """Links, their pairs, contested ones, and the erased whom an event at an offset names."""
 
     links: list[Linked] = []
     pairs: list[Pair] = []
+    contested: list[Contested] = []
     erased: dict[int, set[NodeId]] = {}
 
 
@@ -263,7 +294,12 @@ def _follow(
                 encoded = encode_evidence(evidence)
                 if other == node or known.holds((node, other), encoded):
                     continue
-                done = yield from link(keys, node, other, evidence, next_token, limits=limits)
+                followed = yield from follow(keys, node, other, evidence, next_token, limits=limits)
+                if isinstance(followed, Contested):
+                    known.add((node, other), encoded)
+                    made.contested.append(followed)
+                    continue
+                done = followed
                 if done.result != "erased":
                     known.add((node, other), encoded)
             if done.result == "erased":

@@ -14,7 +14,7 @@ import itertools
 import random
 from collections.abc import Callable, Sequence
 from types import FrameType, FunctionType, GeneratorType
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -191,8 +191,8 @@ def _local_state(steps: Steps[Any]) -> object:
     """Where each nested generator stands, and its locals."""
     frames: list[object] = []
     inner: Any = steps
-    while isinstance(inner, GeneratorType):
-        frame = cast("FrameType", inner.gi_frame)
+    while isinstance(inner, GeneratorType) and inner.gi_frame is not None:
+        frame: FrameType = inner.gi_frame
         frames.append((frame.f_code, frame.f_lasti, _frozen(frame.f_locals)))
         inner = inner.gi_yieldfrom
     return tuple(frames)
@@ -215,7 +215,7 @@ def _frozen(value: object) -> object:
     if isinstance(value, KnownLinks | OwnReservations):
         return _frozen(vars(value))
     if isinstance(value, Keys | FunctionType | GeneratorType):
-        return type(value)
+        return _local_state(value) if isinstance(value, GeneratorType) else type(value)
     raise TypeError(f"a program's local is of a kind that cannot be compared: {value!r}")
 
 

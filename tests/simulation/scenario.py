@@ -17,12 +17,18 @@ from models.facets import decode_facet
 from models.forest import find, parent_in, settle
 from models.identifiers import NodeId, is_crm
 from models.keys import Keys
-from models.links import declare, judge, link
+from models.links import Contested, declare, follow, judge, link, look
 from models.presence import PresenceRule
 from models.profile import newest_fields, person_of, publish, publish_all
 from models.splits import Resettled, note
 from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId
-from streams.stages.persons import KnownLinks, Touched, digest_events, digest_outcomes
+from streams.stages.persons import (
+    KnownLinks,
+    Touched,
+    digest_events,
+    digest_outcomes,
+    look_around,
+)
 from tests.fakes.memory_store import MemoryStore, run
 from tests.simulation.explore import Program
 
@@ -30,8 +36,8 @@ __all__ = [
     "CAMPAIGN", "KEYS", "NOW_MS", "Pair", "X", "Y", "a", "b", "billing", "c", "check_prefixes",
     "check_settled", "check_store", "clusters",
     "counts_enough", "d", "declaring", "events_batch", "impressions_of",
-    "is_expiry", "is_unread", "judging", "linking", "named", "nonces", "outcomes_batch",
-    "reading", "seeded", "signed_in",
+    "is_expiry", "is_unread", "judging", "linking", "linking_together", "named", "nonces",
+    "outcomes_batch", "reading", "seeded", "signed_in",
 ]  # fmt: skip
 
 Pair = tuple[NodeId, NodeId]
@@ -110,6 +116,26 @@ def linking(name: str, *pairs: Pair, published: bool = True) -> Program:
     return program
 
 
+def linking_together(name: str, *pairs: Pair) -> Program:
+    """A worker that makes links in one batch: what is contested is looked at once for all."""
+
+    def program() -> Steps[None]:
+        tokens = itertools.count()
+
+        def next_token() -> str:
+            return f"{name}{next(tokens)}"
+
+        contested: list[Contested] = []
+        for one, other in pairs:
+            done = yield from follow(KEYS, one, other, SIGN_IN, next_token)
+            contested += [done] if isinstance(done, Contested) else []
+        for linked in (yield from look(KEYS, contested, next_token)):
+            if linked.resettled is not None:
+                yield from _told(linked.resettled, published=False)
+
+    return program
+
+
 def judging(name: str, pair: Pair, verdict: Verdict = "rejected") -> Program:
     """Somebody decides about a link, and all persons around it are published."""
 
@@ -179,6 +205,7 @@ def events_batch(
     touched = yield from digest_events(
         KEYS, node, epoch, entries, known=known, next_token=next_token, last_root=last_root
     )
+    (touched,) = yield from look_around(KEYS, [touched], next_token)
     yield from _published(touched)
     return touched.root
 

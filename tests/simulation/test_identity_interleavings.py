@@ -61,6 +61,7 @@ from tests.simulation.scenario import (
     is_unread,
     judging,
     linking,
+    linking_together,
     named,
     nonces,
     reading,
@@ -224,6 +225,22 @@ CASES: dict[str, Case] = {
         **alone(a, X, Y), is_contested=True,
         programs=[linking("1", (a, X)), linking("2", (a, Y))], states=3_218_035, is_long=True,
     ),
+    "a-X and a-Y at once": Case(
+        **alone(a, X, Y), is_contested=True, unpublished=True,
+        programs=[linking_together("1", (a, X), (a, Y))], states=121,
+    ),
+    "a-X and a-Y at once, T": Case(
+        **alone(a, X, Y), is_contested=True, unpublished=True,
+        programs=[linking_together("1", (a, X), (a, Y)), linking_together("2", (a, X), (a, Y))],
+        optional=LAST({1}),
+    ),
+    "a-X and a-Y at once | b-X": Case(
+        counts={a: 1, b: 1, X: 1, Y: 1}, persons=[{a}, {b, X}, {Y}], is_contested=True,
+        unpublished=True,
+        programs=[
+            linking_together("1", (a, X), (a, Y)), linking("2", (b, X), published=False),
+        ],
+    ),
     "a-b | a-X | b-Y": Case(
         counts={a: 1, b: 1, X: 1, Y: 1}, persons=[{a, X}, {b, Y}], is_contested=True,
         unpublished=True,
@@ -234,26 +251,26 @@ CASES: dict[str, Case] = {
     ),
     "unlink a-b | a-b": Case(
         **alone(a, b), is_contested=True,
-        programs=[judging("1", (a, b)), linking("2", (a, b))], states=278_540,
+        programs=[judging("1", (a, b)), linking("2", (a, b))], states=272_525,
     ),
     "unlink a-b after a-b": Case(
         **alone(a, b), is_contested=True, linked=((a, b),),
         programs=[judging("1", (a, b)), reading(a), reading(b)],
-        readers={1: nonces(a, 1), 2: nonces(b, 1)}, states=12_817,
+        readers={1: nonces(a, 1), 2: nonces(b, 1)}, states=12_853,
     ),
     "fold x2 a | unlink a-b after a-b": Case(
         counts={a: 3, b: 1}, persons=[{a}, {b}], is_contested=True, linked=((a, b),),
         programs=[billing(a, 1, range(1, 2), range(2, 3)), judging("1", (a, b))],
-        readers={0: nonces(a, 3)}, states=68_628,
+        readers={0: nonces(a, 3)}, states=68_676,
     ),
     "fold x2 b | unlink a-b after a-b": Case(
         counts={a: 1, b: 3}, persons=[{a}, {b}], is_contested=True, linked=((a, b),),
         programs=[billing(b, 1, range(1, 2), range(2, 3)), judging("1", (a, b))],
-        readers={0: nonces(b, 3)}, states=56_047,
+        readers={0: nonces(b, 3)}, states=56_095,
     ),
     "unlink a-b after a-b, T": Case(
         **alone(a, b), is_contested=True, linked=((a, b),),
-        programs=[judging("1", (a, b)), judging("2", (a, b))], optional=LAST({1}), states=250_406,
+        programs=[judging("1", (a, b)), judging("2", (a, b))], optional=LAST({1}), states=251_190,
     ),
     "unlink a-b | b-c after a-b": Case(
         counts={a: 1, b: 1, c: 1}, persons=[{a}, {b, c}], is_contested=True, linked=((a, b),),
@@ -267,7 +284,7 @@ CASES: dict[str, Case] = {
     "unlink a-b after a-b-c": Case(
         counts={a: 1, b: 1, c: 1}, persons=[{a}, {b, c}], is_contested=True,
         linked=((a, b), (b, c)), programs=[judging("1", (a, b)), reading(a), reading(b)],
-        readers={1: nonces(a, 1), 2: nonces(b, 1) | nonces(c, 1)}, states=16_144,
+        readers={1: nonces(a, 1), 2: nonces(b, 1) | nonces(c, 1)}, states=16_192,
     ),
     "unlink a-b | unlink b-c after a-b-c": Case(
         **alone(a, b, c), is_contested=True, linked=((a, b), (b, c)),
@@ -276,7 +293,7 @@ CASES: dict[str, Case] = {
     "approve a-b | fold a after unlink": Case(
         **one_more(a, 2, b), is_contested=True, linked=((a, b),), split=((a, b),),
         programs=[judging("1", (a, b), "approved"), billing(a, 1, range(1, 2))],
-        readers={1: nonces(a, 2)}, states=4_537,
+        readers={1: nonces(a, 2)}, states=4_573,
     ),
     "cards X-Y merge | split": Case(
         **alone(X, Y), is_contested=True,
@@ -318,7 +335,7 @@ CASES: dict[str, Case] = {
     ),
     "cards X-Y merge | reject X-Y": Case(
         **alone(X, Y), is_contested=True,
-        programs=[declaring("1", (XY, MERGED)), judging("2", XY)], states=474_312,
+        programs=[declaring("1", (XY, MERGED)), judging("2", XY)], states=474_939,
     ),
     "cards X-Y merge | a-Y": Case(
         **all_in_one(a, X, Y), is_contested=True, unpublished=True,
@@ -338,7 +355,7 @@ CASES: dict[str, Case] = {
             judging("1", (a, b), "approved"),
             billing(a, 1, range(1, 2), range(2, 3), remembered=b),
         ],
-        readers={1: nonces(a, 3)}, states=10_248,
+        readers={1: nonces(a, 3)}, states=10_304,
     ),
     "fold a | a-b | b-c, remembered": Case(
         **one_more(a, 2, b, c), readers={0: nonces(a, 2)}, linked=((a, b),),

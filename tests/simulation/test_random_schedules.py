@@ -58,7 +58,7 @@ class Log(msgspec.Struct):
     """One identifier's records, in batches, and how far they are committed."""
 
     node: NodeId
-    batches: list[range | Entry]
+    batches: list[range | list[Entry]]
     committed: int = 0
     epoch: int = 1
 
@@ -83,7 +83,7 @@ class World:
         self.readers: list[tuple[Runner[set[str]], set[str]]] = []
 
     def _log(self, node: NodeId) -> Log:
-        batches: list[range | Entry] = []
+        batches: list[range | list[Entry]] = []
         billed, offset = 1, 0
         for _ in range(self.random.randint(2, 5)):
             if self.random.random() < 0.5:
@@ -91,8 +91,9 @@ class World:
                 batches.append(range(billed, billed + more))
                 billed += more
             else:
-                batches.append((offset, self._event(node, offset)))
-                offset += 1
+                more = self.random.randint(1, 2)
+                batches.append([(at, self._event(node, at)) for at in range(offset, offset + more)])
+                offset += more
         return Log(node, batches)
 
     def _event(self, node: NodeId, offset: int) -> Event:
@@ -114,7 +115,7 @@ class World:
                 last_root = yield from outcomes_batch(log.node, epoch, batch, last_root)
             else:
                 last_root = yield from events_batch(
-                    log.node, epoch, [batch], known, self._token, last_root
+                    log.node, epoch, batch, known, self._token, last_root
                 )
             if log.epoch == epoch and self.random.random() < 0.5:
                 log.committed = number + 1
@@ -184,8 +185,8 @@ class World:
         """What all evidence makes, whatever the order in which it was worked off."""
         edges: dict[Pair, Edge] = {}
         words: dict[Pair, bytes] = {}
-        told = [batch[1] for log in self.logs for batch in log.batches if isinstance(batch, tuple)]
-        for event in told:
+        batches = [batch for log in self.logs for batch in log.batches if isinstance(batch, list)]
+        for _, event in itertools.chain(*batches):
             pair, word = pair_of(*event.ids), word_of(event)
             if word is not None:
                 words[pair] = max(words.get(pair, b""), encode_word(word))

@@ -5,7 +5,10 @@ The demo's world must notice each fault by itself, from what it is shown.
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
 
 import bidder.decide
 import bidder.path
@@ -16,11 +19,10 @@ from bidder import supervisor
 from kinbid.cli import main
 from models.catalog_records import Offer
 from models.commands import Steps
-from models.evidence import Evidence, Limits
 from models.identifiers import NodeId, is_device
 from models.keys import Keys
-from models.links import Linked, link
 from streams.stages.offers import OfferGate
+from streams.stages.persons import Entry, _Made
 
 FAULT = "TEST_FAULT"
 
@@ -39,17 +41,23 @@ def ignore_caps() -> None:
 def link_strangers() -> None:
     """Streams also links each device to the last one that made a link."""
     last: list[NodeId] = []
+    follow = streams.stages.persons._follow
 
-    def link_wrongly(
-        keys: Keys, a: NodeId, b: NodeId, evidence: Evidence,
-        next_token: Callable[[], str], *, limits: Limits,
-    ) -> Steps[Linked]:  # fmt: skip
-        if last and is_device(a):
-            yield from link(keys, a, last[-1], evidence, next_token, limits=limits)
-        last[:] = [a] if is_device(a) else last
-        return (yield from link(keys, a, b, evidence, next_token, limits=limits))
+    def follow_wrongly(
+        keys: Keys,
+        node: NodeId,
+        entries: Sequence[Entry],
+        **others: Any,  # noqa: ANN401
+    ) -> Steps[_Made]:
+        wrong: list[Entry] = []
+        for offset, event in entries:
+            is_link = is_device(node) and len(event.ids) > 1
+            ids = (*event.ids, *last) if is_link else event.ids
+            wrong.append((offset, msgspec.structs.replace(event, ids=ids)))
+            last[:] = [node] if is_link else last
+        return follow(keys, node, wrong, **others)
 
-    streams.stages.persons.link = link_wrongly  # type: ignore[attr-defined, assignment]
+    streams.stages.persons._follow = follow_wrongly
 
 
 def keep_stale_seats() -> None:

@@ -36,7 +36,13 @@ from models.links import judge
 from models.profile import decode_header, publish, publish_all
 from models.splits import note
 from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId
-from streams.stages.persons import KnownLinks, Touched, digest_events, digest_outcomes
+from streams.stages.persons import (
+    KnownLinks,
+    Touched,
+    digest_events,
+    digest_outcomes,
+    look_around,
+)
 from tests.fakes.memory_store import MemoryStore, Runner, interleave, run
 
 KEYS = Keys("o")
@@ -139,6 +145,7 @@ class World:
             touched = yield from digest_events(
                 KEYS, node, self.epoch, [entry], known=known, next_token=lambda: next(self._tokens)
             )
+            (touched,) = yield from look_around(KEYS, [touched], lambda: next(self._tokens))
             yield from after(touched)
 
     def persons(self) -> set[frozenset[NodeId]]:

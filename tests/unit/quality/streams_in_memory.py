@@ -2,13 +2,17 @@
 
 import random
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.quality import share_out
+from benchmarks.quality import Digesting, share_out
 from models.events import Event
 from models.forest import find
 from models.identifiers import NodeId
 from models.keys import Keys
 from tests.fakes.memory_store import MemoryStore, Runner, run
+
+if TYPE_CHECKING:
+    from streams.stages.persons import Touched
 
 __all__ = ["persons_of", "resolve_in_memory"]
 
@@ -26,21 +30,43 @@ def resolve_in_memory(
         schedule: another number lets the workers take turns in another way.
     """
     store, rng = MemoryStore(), random.Random(schedule)
-    digesting = [worker.batches() for worker in share_out(KEYS, events, workers)]
-    at_work: list[list[Runner[object]]] = [[] for _ in digesting]
-    while digesting:
-        place = rng.randrange(len(digesting))
-        if not at_work[place]:
-            batch = next(digesting[place], None)
-            if batch is None:
-                del digesting[place], at_work[place]
-                continue
-            at_work[place] = [Runner(store, steps) for steps in batch]
-        runner = rng.choice(at_work[place])
-        runner.step()
-        if runner.done:
-            at_work[place].remove(runner)
+    working = [_Working(store, worker) for worker in share_out(KEYS, events, workers)]
+    while working:
+        one = rng.choice(working)
+        if one.runners:
+            one.step(rng.choice(one.runners))
+        elif not one.begin():
+            working.remove(one)
     return {node: run(store, find(KEYS, node)) for event in events for node in event.ids}
+
+
+class _Working:
+    """A worker and what it has begun and not finished."""
+
+    def __init__(self, store: MemoryStore, worker: Digesting) -> None:
+        self._store, self._worker = store, worker
+        self._batches = worker.batches()
+        self._touched: list[Touched] = []
+        self.runners: list[Runner[Any]] = []
+
+    def begin(self) -> bool:
+        """Begins what comes next; False when all is done."""
+        steps = next(self._batches, None)
+        self.runners = [Runner(self._store, one) for one in steps or ()]
+        return steps is not None
+
+    def step(self, runner: Runner[Any]) -> None:
+        """One step; when a batch is digested, its contested links are looked at."""
+        runner.step()
+        if not runner.done:
+            return
+        self.runners.remove(runner)
+        if runner.result is not None:
+            self._touched.append(runner.result)
+        if self._touched and not self.runners:
+            looking = Runner(self._store, self._worker.look_and_note(self._touched))
+            self.runners = [] if looking.done else [looking]
+            self._touched = []
 
 
 def persons_of(partition: dict[NodeId, NodeId]) -> set[frozenset[NodeId]]:

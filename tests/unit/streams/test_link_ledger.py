@@ -21,7 +21,7 @@ from models.units import AdvertiserId
 from runtime.settings import Settings
 from streams.link_ledger import LinkLedger
 from streams.metrics import Metrics
-from streams.stages.persons import KnownLinks, Touched, digest_events
+from streams.stages.persons import KnownLinks, Touched, digest_events, look_around
 from tests.fakes.memory_store import MemoryStore, Runner, run
 
 T = TypeVar("T")
@@ -102,10 +102,12 @@ class World:
         return asyncio.run(self.redis.run(self._digest(events)))
 
     def _digest(self, events: Sequence[Event]) -> Steps[Touched]:
-        return digest_events(
+        touched = yield from digest_events(
             KEYS, events[0].ids[0], 1, list(enumerate(events)), known=KnownLinks(),
             next_token=lambda: next(self.tokens),
         )  # fmt: skip
+        (touched,) = yield from look_around(KEYS, [touched], lambda: next(self.tokens))
+        return touched
 
     def keep(self, touched: Iterable[Touched]) -> None:
         asyncio.run(self.ledger.keep(touched))

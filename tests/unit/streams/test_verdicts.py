@@ -26,7 +26,7 @@ from models.own_links import survey_pair
 from models.presence import PresenceRule
 from models.profile import publish_all
 from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId
-from streams.stages.persons import KnownLinks, digest_events, digest_outcomes
+from streams.stages.persons import KnownLinks, digest_events, digest_outcomes, look_around
 from tests.fakes.memory_store import run
 from tests.unit.streams.test_link_ledger import KEYS, World, verdict
 
@@ -92,6 +92,7 @@ class Run(World):
                 next_token=lambda: next(self.tokens),
             ),
         )  # fmt: skip
+        (touched,) = run(self.redis.store, look_around(KEYS, [touched], lambda: next(self.tokens)))
         for root in {touched.root, *touched.others}:
             run(self.redis.store, publish_all(KEYS, [root], root))
         self.keep([touched])
