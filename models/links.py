@@ -21,6 +21,7 @@ from models.forest import Settled, erased_in
 from models.identifiers import NodeId
 from models.identity import join
 from models.keys import Keys
+from models.sign_ins import count_verdict
 from models.splits import Resettled, resettle
 
 __all__ = ["LinkResult", "Linked", "declare", "judge", "link", "withdraw"]
@@ -222,7 +223,9 @@ def judge(
         erased_ms = yield from _erased_ms(keys, a, b)  # perhaps meanwhile
     if at_ms <= erased_ms:
         yield from _disown(keys, a, b, erased_ms)
-    return (yield from resettle(keys, [a], limits, next_token))
+    done = yield from resettle(keys, [a], limits, next_token)
+    yield from count_verdict(keys, done.plan.shared.intersection((a, b)))
+    return done
 
 
 _UNSEEN: Final = encode_evidence(UNSEEN)
