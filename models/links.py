@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from models.card_words import CardWord, encode_word
+from models.card_words import KEPT_WORDS, CardWord, encode_word
 from models.commands import Steps
 from models.event_base import MAX_TIME_MS
 from models.evidence import (
@@ -149,7 +149,7 @@ def declare(
         yield from _disown(keys, a, b, erased_ms)
         return Linked("erased")
     yield [
-        ("FCALL", "kinbid_v1_declare", 1, keys.evidence(one), other, encoded)
+        ("FCALL", "kinbid_v1_declare", 1, keys.evidence(one), other, encoded, KEPT_WORDS)
         for one, other in ((a, b), (b, a))
     ]
     linked = yield from _resettled(keys, (a, b), limits, next_token)
