@@ -7,6 +7,7 @@ import msgspec
 from kinbid.link_topics import read_quarantine, read_verdicts
 from kinbid.nodes import node_named
 from kinbid.told_link import ToldLink, told_link, utc
+from models.card_words import CardStory, fetch_stories
 from models.commands import Steps
 from models.evidence import Kind, Pair, Reason
 from models.forest import Settled, settle
@@ -31,6 +32,7 @@ class ToldMoment(msgspec.Struct, frozen=True, kw_only=True):
     what: What
     kind: Kind | None
     confidence: int | None
+    survivor: NodeId | None
     reason: Reason | None
     by: str
     why: str
@@ -75,17 +77,18 @@ async def history_report(settings: Settings, identifier: str) -> LinkHistory:
     node = node_named(settings, identifier)
     keys = Keys(settings.owner)
 
-    def look() -> Steps[tuple[Settled, Survey]]:
+    def look() -> Steps[tuple[Settled, Survey, dict[Pair, CardStory]]]:
         around = yield from survey_links(keys, node, settings.limits)
+        cards = yield from fetch_stories(keys, around.nodes)
         settled = yield from settle(keys, node)
-        return settled, around
+        return settled, around, cards
 
     # Kafka first: a verdict that is given in between is not taken for one that waits.
     verdicts, noted = await read_verdicts(settings), await read_quarantine(settings)
     link = link_to(settings.redis_url, name="kinbid-history")
     await link.connect()
     try:
-        settled, around = await link.run(look())
+        settled, around, cards = await link.run(look())
     finally:
         await link.close()
     members = set(settled.members)
@@ -99,6 +102,7 @@ async def history_report(settings: Settings, identifier: str) -> LinkHistory:
         around.edges,
         verdicts=[one for one in verdicts if is_around((one.a, one.b))],
         notes=[one for one in noted.notes if is_around(one.pair)],
+        cards=cards,
         overloaded=around.overloaded,
         limits=settings.limits,
     )

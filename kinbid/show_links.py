@@ -142,9 +142,12 @@ def _told(one: ToldMoment) -> list[str]:
 
 
 def _cause(one: ToldMoment) -> str:
+    if one.what == "crm_split":
+        return "the CRM has split the cards"
     if one.kind is not None:
         soft = f" ({one.confidence} %)" if one.confidence != FULL_CONFIDENCE else ""
-        return KIND_WORDS[one.kind] + soft
+        survivor = f"; {named(one.survivor)} goes on for both" if one.survivor else ""
+        return KIND_WORDS[one.kind] + soft + survivor
     if one.reason is not None and one.what == "refused":
         return f"link refused: {REASON_WORDS[one.reason]}"
     if one.what == "accepted":

@@ -2,30 +2,38 @@
 
 Of one pair the newest word stands, by the time of its event, whatever the order in which words
 come: a late merge does not undo a newer split. It stands beside the evidence for the pair, not in
-its place, so a split leaves what would be known if the cards had never been merged.
+its place, so a split leaves what would be known if the cards had never been merged. The words
+before it are kept for those who look back; they decide nothing.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
 
-from models.commands import Steps
+from models.commands import Steps, fields_of
 from models.event_base import EventRecord
-from models.evidence import Edge, Evidence, Pair, pair_of
+from models.evidence import Edge, Evidence, Pair, decode_evidence, pair_of
 from models.identifiers import NodeId, is_crm
 from models.keys import Keys
 from models.person_events import CrmMerge, CrmSplit
 
 __all__ = [
+    "KEPT_WORDS",
+    "CardStory",
     "CardWord",
     "decode_word",
     "encode_word",
+    "fetch_stories",
     "fetch_survivors",
     "laid_over",
     "merge_of",
     "word_of",
 ]
+
+KEPT_WORDS: Final = 16
+"""Words on one pair that are kept, the newest."""
 
 SPLIT: Final = "split"
 """Stands where a merge has its survivor, and sorts above every CRM id."""
@@ -43,14 +51,26 @@ class CardWord(msgspec.Struct, frozen=True, gc=False):
     survivor: NodeId | None = None
 
 
+class CardStory(msgspec.Struct, frozen=True):
+    """All that is kept of one pair of cards.
+
+    Attributes:
+        words: what the CRM said, the oldest first.
+        beside: the evidence for the pair that is none of the CRM's words.
+    """
+
+    words: tuple[CardWord, ...]
+    beside: Evidence | None = None
+
+
 def encode_word(word: CardWord) -> bytes:
     """Text of which the greater decides: the newer; at one instant a split, then the greater id."""
     return f"{word.time_ms:013d}@{word.survivor or SPLIT}".encode()
 
 
 def decode_word(encoded: bytes) -> CardWord:
-    """Reads what :func:`encode_word` wrote."""
-    time_ms, _, survivor = encoded.decode().partition("@")
+    """Reads what :func:`encode_word` wrote; of several with commas between, what stands."""
+    time_ms, _, survivor = encoded.partition(b",")[0].decode().partition("@")
     return CardWord(int(time_ms), None if survivor == SPLIT else NodeId(survivor))
 
 
@@ -90,3 +110,31 @@ def fetch_survivors(keys: Keys, nodes: Iterable[NodeId]) -> Steps[dict[NodeId, N
         if survivor is not None:
             survivors[b if survivor == a else a] = survivor
     return survivors
+
+
+def fetch_stories(keys: Keys, nodes: Iterable[NodeId]) -> Steps[dict[Pair, CardStory]]:
+    """What was ever said of pairs of cards of which one is among ``nodes``."""
+    cards = sorted(filter(is_crm, nodes))
+    if not cards:
+        return {}
+    replies = yield [("HGETALL", keys.evidence(card)) for card in cards]
+    said: defaultdict[Pair, set[bytes]] = defaultdict(set)
+    beside: dict[Pair, Evidence] = {}
+    for card, reply in zip(cards, replies, strict=True):
+        fields = fields_of(reply)
+        for name, encoded in fields.items():
+            if name.startswith(b"w:"):
+                pair = pair_of(card, NodeId(name[2:].decode()))
+                said[pair].update(encoded.split(b","))
+                known = fields.get(b"e:" + name[2:]) or _rejected(fields.get(b"x:" + name[2:]))
+                if known is not None:
+                    beside[pair] = decode_evidence(known)
+    return {
+        pair: CardStory(tuple(map(decode_word, sorted(words))), beside.get(pair))
+        for pair, words in said.items()
+    }
+
+
+def _rejected(verdict: bytes | None) -> bytes | None:
+    """The evidence that a rejection keeps."""
+    return (verdict or b"").partition(b"@")[2] or None

@@ -14,8 +14,8 @@ node has been through. ``^MS`` behind it: it was erased, and nothing up to that 
 
 Fields of a person ``p:{r}``: ``f:node@epoch`` facet, ``c:node@epoch`` cap ledger, ``k:node``
 member, ``x:node`` shared device, ``m:token`` merge or split under way, ``j:token`` one that no bid
-view holds yet, ``d:token`` an announcement taken back, ``g`` splits, ``y`` changes of ``x`` and
-erasures, ``!`` contested evidence, ``>`` this person has been merged away.
+view holds yet, ``d:token`` an announcement taken back, ``g`` splits, ``y`` remarks
+(:attr:`Settled.remarks`), ``!`` contested evidence, ``>`` this person has been merged away.
 """
 
 from typing import Final
@@ -65,7 +65,7 @@ class Settled(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def remarks(self) -> int:
-        """How often its shared devices were marked anew, or somebody of it erased."""
+        """How often its shared devices were marked or judged anew, or somebody of it erased."""
         return int(self.fields.get(b"y", b"0"))
 
     @property

@@ -255,8 +255,13 @@ local function disown(keys, args)
   if not known or time_of(known) <= erased then
     redis.call('HDEL', keys[1], 'e:' .. other, 'x:' .. other, 's:' .. other)
   end
-  local word = redis.call('HGET', keys[1], 'w:' .. other)
-  if word and tonumber(string.sub(word, 1, 13)) <= erased then
+  local left = {}
+  for word in string.gmatch(redis.call('HGET', keys[1], 'w:' .. other) or '', '[^,]+') do
+    if tonumber(string.sub(word, 1, 13)) > erased then left[#left + 1] = word end
+  end
+  if #left > 0 then
+    redis.call('HSET', keys[1], 'w:' .. other, table.concat(left, ','))
+  else
     redis.call('HDEL', keys[1], 'w:' .. other)
   end
   return 1
@@ -285,13 +290,19 @@ local function withdraw(keys, args)
   return redis.call('HDEL', keys[1], 'e:' .. args[1])
 end
 
--- KEYS w:{x}  ARGV other, word
--- Keeps the CRM's newest word on a pair of its cards: the greater text. 0: as new a one stands.
+-- KEYS w:{x}  ARGV other, word, most words
+-- Keeps the CRM's newest words on a pair of its cards, the greatest text first: that one stands.
+-- 0: as new a one stood before.
 local function declare(keys, args)
-  local known = redis.call('HGET', keys[1], 'w:' .. args[1])
-  if known and known >= args[2] then return 0 end
-  redis.call('HSET', keys[1], 'w:' .. args[1], args[2])
-  return 1
+  local words = {args[2]}
+  for word in string.gmatch(redis.call('HGET', keys[1], 'w:' .. args[1]) or '', '[^,]+') do
+    if word == args[2] then return 0 end
+    words[#words + 1] = word
+  end
+  table.sort(words, function(one, other) return one > other end)
+  local kept = table.concat(words, ',', 1, math.min(#words, tonumber(args[3])))
+  redis.call('HSET', keys[1], 'w:' .. args[1], kept)
+  return words[1] == args[2] and 1 or 0
 end
 
 -- KEYS n:{r} b:{r}

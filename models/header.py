@@ -83,8 +83,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
         buyers: per advertiser, only where there was an order.
         bought: ``ADVERTISER/ITEM`` of what was bought; never advertised again.
         shared: devices on which several CRM persons signed in.
-        sign_ins: accounts and their latest sign-in (Unix ms) on a device of the person, newest
-            first.
+        sign_ins: accounts and their latest sign-in (Unix ms) on a shared device, newest first.
         personal_ok: False where the person's newest word on personal ads is a withdrawal.
         calls: the newest phone calls, for what their tags do to ads.
     """
@@ -220,7 +219,7 @@ def header_from(shown: Shown, shared: tuple[NodeId, ...]) -> Header:
         buyers,
         bought,
         shared,
-        tuple(sorted(shown.sign_ins.items(), key=_by_time, reverse=True)),
+        tuple(sorted(shown.sign_ins.items(), key=_by_time, reverse=True)) if shared else (),
         not is_withdrawn(shown.consents, "personal_ads"),
         shown.phone.calls,
     )

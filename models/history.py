@@ -9,12 +9,15 @@ Of each pair only the strongest and earliest evidence is kept: weaker that came 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Literal
 
 import msgspec
 
+from models.card_words import CardStory, CardWord, encode_word, laid_over
 from models.evidence import (
     DEFAULT_LIMITS,
+    FULL_CONFIDENCE,
     UNSEEN,
     Edge,
     Evidence,
@@ -34,7 +37,9 @@ __all__ = ["MOST_REPLAYED", "Moment", "Note", "What", "history"]
 MOST_REPLAYED: Final = 500
 """Links that are replayed at the most; beyond that only those of the person's own identifiers."""
 
-What = Literal["seen", "refused", "accepted", "approved", "rejected"]
+What = Literal["seen", "crm_split", "refused", "accepted", "approved", "rejected"]
+
+NO_CARDS: Final[Mapping[Pair, CardStory]] = MappingProxyType({})
 
 _WHAT_OF: Final[dict[Verdict, What]] = {"approved": "approved", "rejected": "rejected"}
 
@@ -59,9 +64,11 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         time_ms: Unix ms.
         pair: the link.
-        what: ``seen`` when evidence came, ``refused`` and ``accepted`` when streams noted that the
-            link is not made or is again, else the verdict.
+        what: ``seen`` when evidence came, ``crm_split`` when the CRM said that two of its cards
+            are two customers', ``refused`` and ``accepted`` when streams noted that the link is not
+            made or is again, else the verdict.
         kind, confidence: of the evidence that was seen; confidence in percent.
+        survivor: of cards that the CRM merged, the one that goes on for both.
         reason: why the link was not made by what was seen, or why it is refused.
         by, why: who gave the verdict, and their reason.
         is_pending: the verdict has not been carried out yet, so it changed nothing.
@@ -75,6 +82,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     what: What
     kind: Kind | None = None
     confidence: int | None = None
+    survivor: NodeId | None = None
     reason: Reason | None = None
     by: str = ""
     why: str = ""
@@ -91,6 +99,7 @@ def history(
     *,
     verdicts: Sequence[VerdictRecord] = (),
     notes: Iterable[Note] = (),
+    cards: Mapping[Pair, CardStory] = NO_CARDS,
     overloaded: frozenset[NodeId] = frozenset(),
     limits: Limits = DEFAULT_LIMITS,
 ) -> tuple[Moment, ...]:
@@ -103,6 +112,7 @@ def history(
         verdicts: what was decided about these pairs, in the order of its telling. Those after the
             last one that ``edges`` has wait to be carried out.
         notes: what streams noted about them.
+        cards: what the CRM said of pairs of its cards, merges that stand included.
         overloaded: identifiers that have too many links now; they count as such all the time.
         limits: the blast radius, as it is now.
 
@@ -112,16 +122,55 @@ def history(
     own = frozenset(members)
     replayed = {
         pair: edge
-        for pair, edge in edges.items()
+        for pair, edge in _beside(edges, cards).items()
         if len(edges) <= MOST_REPLAYED or not own.isdisjoint(pair)
     }
+    verdicts = _without_repeats(verdicts)
     replay = _Replay(node, overloaded, limits, _told_beforehand(replayed, verdicts))
+    happened = [*_said(cards), *_moments(replayed, verdicts, notes)]
     moments = [
         replay.play(moment)
-        for moment in sorted(_moments(replayed, verdicts, notes), key=lambda one: one.time_ms)
+        for moment in sorted(happened, key=lambda one: one.time_ms)
         if replay.is_news(moment)
     ]
     return tuple(one for one in moments if own.intersection(one.pair) or one.joined or one.left)
+
+
+def _beside(edges: Mapping[Pair, Edge], cards: Mapping[Pair, CardStory]) -> Mapping[Pair, Edge]:
+    """What is known of each pair beside the CRM's words, which come and go in time."""
+    if not cards:
+        return edges
+    known = {pair: edge for pair, edge in edges.items() if pair not in cards}
+    for pair, story in cards.items():
+        verdict = edges[pair].verdict if pair in edges else None
+        if story.beside is not None or verdict is not None:
+            known[pair] = Edge(story.beside or UNSEEN, verdict)
+    return known
+
+
+def _without_repeats(verdicts: Sequence[VerdictRecord]) -> list[VerdictRecord]:
+    """Verdicts without those that say of a pair what was said of it before: they change nothing."""
+    last: dict[Pair, Verdict] = {}
+    told: list[VerdictRecord] = []
+    for one in verdicts:
+        if last.get((one.a, one.b)) != one.verdict:
+            last[one.a, one.b] = one.verdict
+            told.append(one)
+    return told
+
+
+def _said(cards: Mapping[Pair, CardStory]) -> list[Moment]:
+    """What the CRM said of its cards."""
+    return [
+        Moment(time_ms=word.time_ms, pair=pair, what="crm_split")
+        if word.survivor is None
+        else Moment(
+            time_ms=word.time_ms, pair=pair, what="seen", kind="crm_merge",
+            confidence=FULL_CONFIDENCE, survivor=word.survivor,
+        )
+        for pair, story in sorted(cards.items())
+        for word in story.words
+    ]  # fmt: skip
 
 
 def _told_beforehand(
@@ -191,6 +240,7 @@ class _Replay:
         self._overloaded = overloaded
         self._limits = limits
         self._edges = edges
+        self._words: dict[Pair, bytes] = {}
         self._person = frozenset([node])
         self._told: dict[Pair, Reason | None] = {}
 
@@ -207,9 +257,13 @@ class _Replay:
             return msgspec.structs.replace(moment, size=len(self._person))
         if moment.is_pending:
             return msgspec.structs.replace(moment, size=len(self._person))
-        self._edges[moment.pair] = self._after(moment)
-        around = {node for pair in self._edges for node in pair} | {self._node}
-        plan = canonical(around, self._edges, overloaded=self._overloaded, limits=self._limits)
+        if moment.what == "crm_split" or moment.survivor is not None:
+            self._words[moment.pair] = encode_word(CardWord(moment.time_ms, moment.survivor))
+        else:
+            self._edges[moment.pair] = self._after(moment)
+        edges = laid_over(self._edges, self._words)
+        around = {node for pair in edges for node in pair} | {self._node}
+        plan = canonical(around, edges, overloaded=self._overloaded, limits=self._limits)
         before, reason = self._person, plan.refused.get(moment.pair)
         self._told[moment.pair] = reason
         self._person = next(person for person in plan.persons if self._node in person)

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from models.card_words import CardWord, encode_word
+from models.card_words import KEPT_WORDS, CardWord, encode_word
 from models.commands import Steps, together
 from models.event_base import MAX_TIME_MS
 from models.evidence import (
@@ -20,6 +20,7 @@ from models.forest import Settled, erased_in
 from models.identifiers import NodeId
 from models.identity import join
 from models.keys import Keys
+from models.sign_ins import count_verdict
 from models.splits import Resettled, resettle
 
 __all__ = [
@@ -248,7 +249,7 @@ def declare(
         yield from _disown(keys, a, b, erased_ms)
         return Linked("erased")
     yield [
-        ("FCALL", "kinbid_v1_declare", 1, keys.evidence(one), other, encoded)
+        ("FCALL", "kinbid_v1_declare", 1, keys.evidence(one), other, encoded, KEPT_WORDS)
         for one, other in ((a, b), (b, a))
     ]
     done = yield from resettle(keys, [a], limits, next_token)
@@ -323,7 +324,9 @@ def judge(
         erased_ms = yield from _erased_ms(keys, a, b)  # perhaps meanwhile
     if at_ms <= erased_ms:
         yield from _disown(keys, a, b, erased_ms)
-    return (yield from resettle(keys, [a], limits, next_token))
+    done = yield from resettle(keys, [a], limits, next_token)
+    yield from count_verdict(keys, done.plan.shared.intersection((a, b)))
+    return done
 
 
 _UNSEEN: Final = encode_evidence(UNSEEN)

@@ -13,6 +13,7 @@ from models.header import (
     BuyerStats,
     Header,
     Intent,
+    Shown,
     decode_header,
     decode_shown,
     encode_header,
@@ -24,6 +25,7 @@ from models.header import (
 from models.identifiers import NodeId
 from models.identity import newest_of
 from models.keys import Keys
+from models.sign_ins import only_at_shared
 
 __all__ = [
     "BuyerStats",
@@ -81,6 +83,12 @@ class _Held(msgspec.Struct, gc=False):
             if owner[:2] == kind and owner[2:] in self.members:
                 yield value
 
+    def by_node(self, kind: bytes) -> Iterator[tuple[NodeId, bytes]]:
+        """The same, each with the member that it is of."""
+        for owner, (_, value) in self.newest.items():
+            if owner[:2] == kind and owner[2:] in self.members:
+                yield NodeId(owner[2:].decode()), value
+
 
 def _sort(settled: Settled) -> _Held:
     held = _Held({settled.root.encode()}, {}, [], {})
@@ -105,12 +113,7 @@ def _sort(settled: Settled) -> _Held:
 
 def newest_fields(settled: Settled, kind: bytes) -> dict[NodeId, bytes]:
     """Per member the field that counts: ``kind`` is ``f`` or ``c``."""
-    held = _sort(settled)
-    return {
-        NodeId(owner[2:].decode()): value
-        for owner, (_, value) in held.newest.items()
-        if owner[:1] == kind and owner[2:] in held.members
-    }
+    return dict(_sort(settled).by_node(kind + b":"))
 
 
 def person_of(settled: Settled) -> tuple[Facet, CapLedger]:
@@ -177,7 +180,7 @@ def _stands(person: Settled, held: _Held, nodes: Iterable[NodeId]) -> bool:
 
 def _write(keys: Keys, settled: Settled, held: _Held) -> Steps[bool]:
     """Writes a person's bid view; False where they have been merged or split since."""
-    root, view = settled.root, _view_of(settled, held)
+    root, view = settled.root, _view_of(settled, held, (yield from _shown_of(keys, held)))
     target = (keys.parent(root), keys.person(root), keys.bid_view(root))
     (written,) = yield [("FCALL", "kinbid_v1_publish", 3, *target, settled.splits, *view)]
     if not written:
@@ -186,9 +189,16 @@ def _write(keys: Keys, settled: Settled, held: _Held) -> Steps[bool]:
     return True
 
 
-def _view_of(settled: Settled, held: _Held) -> Command:
+def _shown_of(keys: Keys, held: _Held) -> Steps[Shown]:
+    """What shows of the person's facets; only at shared devices it takes a command."""
+    if not held.shared:
+        return merge_shown(map(decode_shown, held.of(b"f:")))
+    facets = {node: decode_shown(value) for node, value in held.by_node(b"f:")}
+    return merge_shown((yield from only_at_shared(keys, facets, held.shared)))
+
+
+def _view_of(settled: Settled, held: _Held, shown: Shown) -> Command:
     """Version, header, cap ledger, and the tokens of what is in a view for the first time."""
-    shown = merge_shown(map(decode_shown, held.of(b"f:")))
     ledger = merge_ledgers(map(decode_ledger, held.of(b"c:")))
     header = header_from(shown, tuple(sorted(held.shared)))
     records = shown.watermark + ledger.watermark + 2 + settled.remarks

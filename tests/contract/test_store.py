@@ -263,11 +263,17 @@ def test_withdraw_takes_only_that_evidence_back(store: Store) -> None:
     assert not fields(store, EVIDENCE)
 
 
-def test_declare_keeps_the_greater_word(store: Store) -> None:
-    words = [call("declare", [EVIDENCE], "a", word) for word in ("2@split", "1@c", "2@c", "3@c")]
-    assert ask(store, *words) == [1, 0, 0, 1]
+def test_declare_keeps_the_greatest_words_and_says_whether_one_stands(store: Store) -> None:
+    words = [declared("a", word, 3) for word in ("2@split", "1@c", "2@c", "3@c")]
+    assert ask(store, *words[:2]) == [1, 0]
+    assert fields(store, EVIDENCE) == {b"w:a": b"2@split,1@c"}
+    assert ask(store, *words[2:]) == [0, 1]
     assert ask(store, words[-1]) == [0]
-    assert fields(store, EVIDENCE) == {b"w:a": b"3@c"}
+    assert fields(store, EVIDENCE) == {b"w:a": b"3@c,2@split,2@c"}
+
+
+def declared(other: str, word: str | bytes, most: int = 9) -> Command:
+    return call("declare", [EVIDENCE], other, word, most)
 
 
 def test_witness_keeps_the_smallest_and_counts_links(store: Store) -> None:
@@ -309,10 +315,10 @@ def test_disown_forgets_old_evidence_verdicts_and_notes(store: Store) -> None:
     without = encode_evidence(Evidence("call_session", MAX_TIME_MS))
     ask(store, witness("a", 5), ("HSET", EVIDENCE, "s:a", "weak", "x:a", "approved"))
     ask(store, witness("b", 7), call("judge", [EVIDENCE], "c", "approved", without))
-    words = {b"w:a": b"%013d@c" % 5, b"w:b": b"%013d@c" % 7}
-    ask(store, *(call("declare", [EVIDENCE], name[2:], word) for name, word in words.items()))
+    old, new = b"%013d@c" % 5, b"%013d@c" % 7
+    ask(store, declared("a", old), declared("b", old), declared("b", new))
     ask(store, *(call("disown", [EVIDENCE], name, 6) for name in "abc"))
-    assert fields(store, EVIDENCE) == {b"e:b": told(7), b"w:b": words[b"w:b"]}
+    assert fields(store, EVIDENCE) == {b"e:b": told(7), b"w:b": new}
 
 
 def test_disown_leaves_what_was_decided_about_newer_evidence(store: Store) -> None:

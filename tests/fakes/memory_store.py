@@ -412,8 +412,11 @@ def _disown(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     known = fields.get(b"e:" + other, rejected)
     if known is None or _time_of(known) <= erased_ms:
         store.delete_fields(keys[0], [b"e:" + other, b"x:" + other, b"s:" + other])
-    word = fields.get(b"w:" + other)
-    if word is not None and int(word[:13]) <= erased_ms:
+    words = fields.get(b"w:" + other, b"").split(b",")
+    left = [word for word in words if word and int(word[:13]) > erased_ms]
+    if left:
+        store.set_fields(keys[0], {b"w:" + other: b",".join(left)})
+    else:
         store.delete_fields(keys[0], [b"w:" + other])
     return 1
 
@@ -448,11 +451,14 @@ def _withdraw(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
 
 
 def _declare(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
-    other, word = args
-    if store.hash(keys[0]).get(b"w:" + other, b"") >= word:
+    other, word, most = args
+    known = store.hash(keys[0]).get(b"w:" + other)
+    words = [] if known is None else known.split(b",")
+    if word in words:
         return 0
-    store.set_fields(keys[0], {b"w:" + other: word})
-    return 1
+    words = sorted([word, *words], reverse=True)
+    store.set_fields(keys[0], {b"w:" + other: b",".join(words[: int(most)])})
+    return int(words[0] == word)
 
 
 def _publish(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:

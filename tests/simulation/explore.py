@@ -212,8 +212,8 @@ def _frozen(value: object) -> object:
         return type(value), _frozen(msgspec.structs.astuple(value))
     if isinstance(value, itertools.count):
         return repr(value)
-    if isinstance(value, KnownLinks | OwnReservations):
-        return _frozen(vars(value))
+    if isinstance(value, KnownLinks | OwnReservations | msgspec.Raw):
+        return bytes(value) if isinstance(value, msgspec.Raw) else _frozen(vars(value))
     if isinstance(value, Keys | FunctionType | GeneratorType):
         return _local_state(value) if isinstance(value, GeneratorType) else type(value)
     raise TypeError(f"a program's local is of a kind that cannot be compared: {value!r}")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kinbid.monitor import read_metrics
-from models.events import Billing, CrmCard, Order, encode
+from models.events import Billing, CrmCard, CrmMerge, CrmSplit, Order, encode
 from models.evidence import pair_of
 from models.identifiers import Namespace, NodeId
 from models.link_records import VerdictRecord, encode_link_record, pair_key
@@ -158,6 +158,8 @@ def test_an_unlinked_tablet_and_its_former_owner_each_have_their_own_back(
     before = export(tmp_path / "before.jsonl")
     repeated = kinbid(client, "unlink", family.tablet, family.anna)
     assert "The same was decided before." in repeated
+    told = kinbid(client, "person", family.tablet, "--history", result=True)["history"]
+    assert [one["what"] for one in told].count("rejected") == 1
     assert export(tmp_path / "after.jsonl") == before
     # Evidence that comes now does not bring it back.
     client.produce(
@@ -221,6 +223,27 @@ def test_a_link_that_is_held_back_is_listed_and_made_when_somebody_approves_it(
     again = kinbid(client, "links", "approve", family.tablet, family.boris, result=True)
     assert not again["is_one"]
     assert again["reason"] == "two_crm_persons"
+
+
+def test_the_history_tells_when_the_crm_merged_two_cards_and_when_it_split_them(
+    family: Family,
+) -> None:
+    client = family.client
+    family.share_with_anna()
+    cards = (family.anna_card, family.boris_card)
+    client.produce(family.card(family.boris_card, family.boris_node))
+    for kind, count in ((CrmMerge, 5), (CrmSplit, 3)):
+        word = kind(event_id=uuid.uuid4().hex, ids=cards, event_time_ms=client.now_ms())
+        client.produce(word)
+        client.until(lambda: len(family.members(family.tablet)), count.__eq__)
+    told = kinbid(client, "person", family.tablet, "--history", result=True)
+    about = [one for one in told["history"] if (one["a"], one["b"]) == pair_of(*cards)]
+    others = {family.boris_card, family.boris_node}
+    assert [(one["what"], set(one["joined"]), set(one["left"])) for one in about] == [
+        ("seen", others, set()), ("crm_split", set(), others)
+    ]  # fmt: skip
+    assert about[0]["survivor"] == family.anna_card
+    assert "the CRM has split the cards" in kinbid(client, "person", family.boris, "--history")
 
 
 def test_a_bad_verdict_is_a_dead_letter_and_stops_nobody(family: Family) -> None:

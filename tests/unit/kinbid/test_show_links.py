@@ -18,6 +18,7 @@ from models.link_records import QuarantineRecord
 
 TABLET, EMAIL = NodeId("k" + "t" * 22), NodeId("e" + "a" * 22)
 A, B = pair_of(TABLET, EMAIL)
+CARDS = NodeId("c" + "a" * 22), NodeId("c" + "b" * 22)
 DAY = 1_767_225_600_000
 
 
@@ -46,6 +47,11 @@ def test_a_history_reads_as_sentences_in_a_narrow_terminal(
             left=(EMAIL,),
         ),
         Moment(time_ms=DAY, pair=(A, B), what="approved", by="ivan", is_pending=True),
+        Moment(
+            time_ms=DAY, pair=CARDS, what="seen", kind="crm_merge", confidence=100,
+            survivor=CARDS[0],
+        ),
+        Moment(time_ms=DAY, pair=CARDS, what="crm_split"),
     ]  # fmt: skip
     edge = Edge(Evidence("call_session", DAY, 80), "rejected")
     show_history(
@@ -64,7 +70,8 @@ def test_a_history_reads_as_sentences_in_a_narrow_terminal(
         "link refused: one side has more links than its kind may have",
         "link withdrawn by olga: 'wrong'", f"- email {EMAIL} = 1 identifier",
         "link approved by ivan", "waits for streams", "(shared device)", "somebody's word",
-        "those of other persons are left out",
+        "those of other persons are left out", "the CRM has split the cards",
+        f"the CRM has merged the two cards; crm {CARDS[0]} goes on for both",
     ):  # fmt: skip
         assert text in told
     assert max(map(len, lines)) <= 80

@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.caps import CapLedger
-from models.card_words import CardWord, decode_word, encode_word, fetch_survivors, word_of
+from models.card_words import (
+    KEPT_WORDS,
+    CardStory,
+    CardWord,
+    decode_word,
+    encode_word,
+    fetch_stories,
+    fetch_survivors,
+    word_of,
+)
 from models.commands import Steps
 from models.errors import EventError
 from models.events import (
@@ -27,7 +36,7 @@ from models.events import (
     decode_event,
     encode,
 )
-from models.evidence import Pair, pair_of
+from models.evidence import Evidence, Pair, pair_of
 from models.export import canonical_person, export_of
 from models.forest import settle
 from models.identifiers import NodeId
@@ -265,6 +274,27 @@ def test_cards_that_were_merged_in_one_go_are_split_one_by_one() -> None:
     world.hear(split(X, Z, at=2))
     assert world.persons() == together((X, Y))
     assert run(world.store, fetch_survivors(KEYS, (X, Y))) == {Y: X}
+
+
+def test_what_was_said_before_is_kept_for_who_looks_back() -> None:
+    world = World()
+    world.hear(signed_in(X, Y, 1), split(Y, X, at=3), merged(X, Y, at=2))
+    world.hear(merged(Z, Y, at=4))
+    stories = run(world.store, fetch_stories(KEYS, NODES))
+    assert stories == {
+        (X, Y): CardStory((CardWord(2, X), CardWord(3)), Evidence("sign_in", 1)),
+        (Y, Z): CardStory((CardWord(4, Z),)),
+    }
+    world.judge(X, Y, "rejected")
+    assert run(world.store, fetch_stories(KEYS, [X]))[X, Y] == stories[X, Y]
+    assert run(world.store, fetch_stories(KEYS, [EMAIL])) == {}
+
+
+def test_of_very_many_words_the_newest_are_kept() -> None:
+    world = World()
+    world.hear(*(merged(X, Y, at=at) for at in range(KEPT_WORDS + 5)))
+    (story,) = run(world.store, fetch_stories(KEYS, NODES)).values()
+    assert [word.time_ms for word in story.words] == [*range(5, KEPT_WORDS + 5)]
 
 
 def test_who_has_one_card_survives_nobody() -> None:

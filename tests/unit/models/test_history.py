@@ -5,6 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.card_words import CardStory, CardWord, decode_word, encode_word, laid_over
 from models.event_base import MAX_TIME_MS
 from models.evidence import DEFAULT_LIMITS, Edge, Evidence, Kind, Limits, Pair, canonical, pair_of
 from models.evidence import Verdict as VerdictWord
@@ -80,11 +81,54 @@ def test_of_several_verdicts_those_after_the_one_that_stands_wait() -> None:
     ]  # fmt: skip
     edges = carried_out(dict([seen(TABLET, EMAIL, 2)]), words[1])
     moments = history(TABLET, [TABLET, EMAIL], edges, verdicts=words)
-    assert [one.time_ms for one in moments if one.is_pending] == [7, 8]
+    assert [one.time_ms for one in moments if one.is_pending] == [7]
     assert moments[-1].size == 2
     unheard = dict([seen(TABLET, EMAIL, 2)])
-    moments = history(TABLET, [TABLET, EMAIL], unheard, verdicts=words[:1] * 2)
-    assert [one.is_pending for one in moments] == [False, True, True]
+    moments = history(TABLET, [TABLET, EMAIL], unheard, verdicts=words[:1])
+    assert [one.is_pending for one in moments] == [False, True]
+
+
+def test_a_verdict_that_is_given_twice_is_told_once() -> None:
+    words = [verdict(TABLET, EMAIL, "rejected", at, by=by) for at, by in ((5, "olga"), (6, "ivan"))]
+    edges = carried_out(dict([seen(TABLET, EMAIL, 2)]), *words)
+    *_, last = moments = history(TABLET, [TABLET], edges, verdicts=words)
+    assert [one.what for one in moments] == ["seen", "rejected"]
+    assert (last.by, last.is_pending) == ("olga", False)
+
+
+CARDS = pair_of(ANNA, BORIS)
+
+
+def test_cards_that_the_crm_merged_and_split_again_are_told_of_both_times() -> None:
+    edges = dict([seen(EMAIL, ANNA, 1, "crm_card"), seen(OTHER, BORIS, 2, "crm_card")])
+    story = CardStory((CardWord(3, ANNA), CardWord(5), CardWord(7, BORIS), CardWord(9)))
+    moments = history(EMAIL, [EMAIL, ANNA], edges, cards={CARDS: story})
+    assert changes(moments) == [
+        (1, "seen", {ANNA}, set()),
+        (3, "seen", {BORIS, OTHER}, set()), (5, "crm_split", set(), {BORIS, OTHER}),
+        (7, "seen", {BORIS, OTHER}, set()), (9, "crm_split", set(), {BORIS, OTHER}),
+    ]  # fmt: skip
+    assert [one.survivor for one in moments] == [None, ANNA, None, BORIS, None]
+    assert {one.kind for one in moments[1::2]} == {"crm_merge"}
+
+
+def test_after_a_split_what_else_is_known_of_two_cards_is_what_it_was_before() -> None:
+    merge = Edge(Evidence("crm_merge", 3))
+    story = CardStory((CardWord(3, ANNA),), beside=Evidence("sign_in", 1))
+    moments = history(ANNA, CARDS, {CARDS: merge}, cards={CARDS: story})
+    assert [(one.what, one.kind, one.reason) for one in moments] == [
+        ("seen", "sign_in", "two_crm_persons"), ("seen", "crm_merge", None)
+    ]  # fmt: skip
+
+
+def test_cards_that_somebody_keeps_apart_are_not_joined_by_the_crm() -> None:
+    word = verdict(*CARDS, "rejected", 2)
+    story = CardStory((CardWord(1, ANNA), CardWord(3, ANNA)))
+    rejected = {CARDS: Edge(Evidence("crm_merge", 3), "rejected")}
+    moments = history(ANNA, [ANNA], rejected, verdicts=[word], cards={CARDS: story})
+    assert changes(moments) == [
+        (1, "seen", {BORIS}, set()), (2, "rejected", set(), {BORIS}), (3, "seen", set(), set())
+    ]  # fmt: skip
 
 
 def test_a_second_customer_at_the_tablet_splits_it_off_and_each_refusal_is_told_once() -> None:
@@ -159,13 +203,25 @@ known = st.dictionaries(
 )  # fmt: skip
 
 
+said = st.lists(st.builds(CardWord, st.integers(1, 50), st.sampled_from([None, ANNA, BORIS])))
+
+
 @given(
-    edges=known, node=nodes,
+    edges=known, node=nodes, said=said,
     words=st.lists(st.tuples(st.integers(0, 8), st.sampled_from(["approved", "rejected"]))),
 )  # fmt: skip
 def test_the_history_ends_with_the_person_that_all_evidence_makes(
-    edges: dict[Pair, Edge], node: NodeId, words: list[tuple[int, VerdictWord]]
+    edges: dict[Pair, Edge],
+    node: NodeId,
+    said: list[CardWord],
+    words: list[tuple[int, VerdictWord]],
 ) -> None:
+    cards: dict[Pair, CardStory] = {}
+    if said:
+        told = sorted(set(map(encode_word, said)))
+        beside = edges[CARDS].evidence if CARDS in edges else None
+        cards[CARDS] = CardStory(tuple(map(decode_word, told)), beside)
+        edges = laid_over(edges, {CARDS: told[-1]})
     ordered = sorted(edges)
     verdicts = [
         verdict(*ordered[place], what, 10 * number)
@@ -175,7 +231,7 @@ def test_the_history_ends_with_the_person_that_all_evidence_makes(
     carried_out(edges, *verdicts)
     plan = canonical(NODES, edges, limits=DEFAULT_LIMITS)
     person = next(one for one in plan.persons if node in one)
-    moments = history(node, person, edges, verdicts=verdicts)
+    moments = history(node, person, edges, verdicts=verdicts, cards=cards)
     found = {node}
     for one in moments:
         assert found.isdisjoint(one.joined)

@@ -88,12 +88,13 @@ def test_a_buyer_has_the_numbers_of_the_purchase_models() -> None:
     assert header.bought == ("air/JFK-LAX/1970-01-11",)
 
 
-def test_the_newest_sign_in_stands_first() -> None:
+def test_the_newest_sign_in_stands_first_and_only_where_a_device_is_shared() -> None:
     signed_in = [
         SignIn(event_id=str(n), ids=(NODE, *accounts), event_time_ms=n, advertiser=SHOP)
         for n, accounts in ((5, NODES[1:3]), (9, NODES[3:4]), (2, NODES[1:2]))
     ]
-    header = header_of(folded(signed_in), ())
+    assert header_of(folded(signed_in), ()).sign_ins == ()
+    header = header_of(folded(signed_in), NODES[:1])
     assert header.sign_ins == ((NODES[3], 9), (NODES[2], 5), (NODES[1], 5))
 
 

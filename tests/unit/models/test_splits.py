@@ -59,7 +59,7 @@ def test_who_is_split_off_and_connected_no_more_is_published_all_the_same() -> N
     world = World()
     for one, other in ((X, Y), (Y, X)):
         word = encode_word(CardWord(2))
-        world.store.execute(("FCALL", "kinbid_v1_declare", 1, KEYS.evidence(one), other, word))
+        world.store.execute(("FCALL", "kinbid_v1_declare", 1, KEYS.evidence(one), other, word, 9))
     done = run(world.store, resettle(KEYS, [A], DEFAULT_LIMITS, world.token))
     assert (set(done.persons), done.parted) == ({Y}, (X,))
     assert set(done.to_publish) == {X, Y}

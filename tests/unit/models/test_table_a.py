@@ -429,4 +429,4 @@ def test_row_67_a_coupon_is_kept_for_attribution() -> None:
 
 def test_row_12_a_sign_in_names_the_account_on_the_device() -> None:
     signed_in = SignIn(event_id="1", ids=(NODE, PHONE), event_time_ms=NOW_MS, advertiser=AIR)
-    assert header_of(folded([signed_in]), ()).sign_ins == ((PHONE, NOW_MS),)
+    assert header_of(folded([signed_in]), (NODE,)).sign_ins == ((PHONE, NOW_MS),)

@@ -2,7 +2,8 @@
 
 A withdrawn link leaves nothing behind: the same random events are folded twice, once with the
 link, which somebody rejects at some time, and once by producers that never named the two together.
-Who signed in at a device is a fact of its own, of which presence is worked out, and stays.
+That somebody signed in at a device is a fact of its own and stays; to a bid it is as if it were
+not.
 """
 
 import itertools
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -24,7 +26,7 @@ from models.identifiers import NodeId
 from models.link_records import pair_key
 from models.own_links import survey_pair
 from models.presence import PresenceRule
-from models.profile import publish_all
+from models.profile import Header, decode_header, publish_all
 from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId
 from streams.stages.persons import KnownLinks, digest_events, digest_outcomes, look_around
 from tests.fakes.memory_store import run
@@ -35,7 +37,7 @@ NODES = tuple(
     for letter, digest in (("k", "a"), ("k", "b"), ("e", "e"), ("p", "p"), ("c", "x"), ("c", "y"))
 )
 SHOP = AdvertiserId("shop")
-NOBODY_KNOWS = PresenceRule(min_ratio=2.0)
+NOBODY_KNOWS, SOMEBODY = PresenceRule(min_ratio=2.0), PresenceRule(min_ratio=0.0)
 NOW_MS = 10**6
 
 Done = Event | Billing
@@ -110,16 +112,20 @@ class Run(World):
         return distinct(run(self.redis.store, settle(KEYS, node)) for node in nodes)
 
     def bids(self) -> list[object]:
-        """What a bidder reads of each identifier."""
-        seen: list[object] = []
-        for node in NODES:
-            found = run(
-                self.redis.store, fetch_person(KEYS, [node], NOW_MS, b"r:reader", NOBODY_KNOWS)
-            )
-            header = msgspec.structs.replace(found.person.header, sign_ins=())
-            ledger = msgspec.structs.replace(found.person.ledger, watermark=-1)
-            seen.append((found.is_shared, header, ledger))
-        return seen
+        """What a bidder reads of each identifier, and for whom it takes it by sign-ins."""
+        return [self.bid(node, rule) for node in NODES for rule in (NOBODY_KNOWS, SOMEBODY)]
+
+    def present(self) -> set[NodeId]:
+        """The accounts of which one may be at the shared device now."""
+        view = self.redis.store.hash(KEYS.bid_view(DEVICE).encode())
+        header = decode_header(view[b"h"]) if b"h" in view else Header()
+        return {account for account, _ in header.sign_ins}
+
+    def bid(self, node: NodeId, rule: PresenceRule) -> object:
+        found = run(self.redis.store, fetch_person(KEYS, [node], NOW_MS, b"r:reader", rule))
+        person = found.person
+        ledger = msgspec.structs.replace(person.ledger, watermark=-1)
+        return found.is_shared, person.node, person.presence_ratio, person.header, ledger
 
 
 def distinct(persons: Iterable[Settled]) -> list[CanonicalPerson]:
@@ -150,6 +156,13 @@ DEVICE, _, EMAIL, _, ANNA, BORIS = NODES
     ],
     pair=pair_of(DEVICE, EMAIL), at=5,
 )  # fmt: skip
+@example(
+    told=[
+        event(SignIn, [DEVICE, ANNA], 1), event(SignIn, [DEVICE, BORIS], 2),
+        event(SignIn, [EMAIL, ANNA], 3), event(SignIn, [DEVICE, EMAIL], 4),
+    ],
+    pair=pair_of(DEVICE, EMAIL), at=4,
+)  # fmt: skip
 def test_a_run_with_a_link_that_is_rejected_ends_like_one_that_never_heard_of_it(
     told: list[Done], pair: Pair, at: int
 ) -> None:
@@ -162,6 +175,25 @@ def test_a_run_with_a_link_that_is_rejected_ends_like_one_that_never_heard_of_it
             without.fold(untold(one, pair))
     assert with_link.export() == without.export()
     assert with_link.bids() == without.bids()
+
+
+@pytest.mark.parametrize("verdict_first", [True, False])
+def test_a_rejected_sign_in_at_a_shared_device_is_nobodys_presence_until_it_is_approved(
+    verdict_first: bool,
+) -> None:
+    world = Run()
+    for account in (ANNA, BORIS):
+        world.fold(event(SignIn, [DEVICE, account], 1))
+    if verdict_first:
+        world.judge(verdict(*pair_of(DEVICE, EMAIL), "rejected"))
+    world.fold(event(SignIn, [DEVICE, EMAIL], 3))
+    if not verdict_first:
+        assert EMAIL in world.present()
+        world.judge(verdict(*pair_of(DEVICE, EMAIL), "rejected"))
+    assert world.present() == {ANNA, BORIS}
+    world.judge(verdict(*pair_of(DEVICE, ANNA), "rejected"))
+    world.judge(verdict(*pair_of(DEVICE, EMAIL), "approved"))
+    assert world.present() == set()  # one customer is left, so the device is not shared
 
 
 verdicts = st.sampled_from(["approved", "rejected"])
