@@ -97,7 +97,8 @@ def _find_view(keys: Keys, nodes: Sequence[NodeId]) -> Steps[_View]:
         (entries,) = yield [("MGET", *[keys.parent(node) for node in nodes])]
         roots = [parent_in(entry) or node for node, entry in zip(nodes, entries, strict=True)]
         candidates = list(dict.fromkeys(roots))
-        views = yield from _views(keys, candidates)
+        linked = {root for node, root in zip(nodes, roots, strict=True) if root != node}
+        views = yield from _views(keys, candidates, linked)
         known = [place for place, (_, fields) in enumerate(views) if _is_known(fields)]
         place = known[0] if known else 0
         root, fields = views[place]
@@ -126,18 +127,41 @@ def _present(
     return present if present is not None and present.ratio >= rule.min_ratio else None
 
 
-def _views(keys: Keys, roots: list[NodeId]) -> Steps[list[tuple[NodeId, Fields]]]:
-    """The bid views, following those that have been merged away."""
+def _views(
+    keys: Keys, roots: list[NodeId], linked: set[NodeId]
+) -> Steps[list[tuple[NodeId, Fields]]]:
+    """The bid views, following those that have been merged away; ``linked``: entries name them."""
     replies = yield [("HGETALL", keys.bid_view(root)) for root in roots]
     views: list[tuple[NodeId, Fields]] = []
-    for first, reply in zip(roots, replies, strict=True):
-        root, fields = first, fields_of(reply)
-        while (parent := fields.get(b">")) is not None:
-            root = NodeId(parent.decode())
-            (followed,) = yield [("HGETALL", keys.bid_view(root))]
-            fields = fields_of(followed)
-        views.append((root, fields))
+    for root, reply in zip(roots, replies, strict=True):
+        fields = fields_of(reply)
+        if b">" in fields or (root in linked and not _is_known(fields)):
+            views.append((yield from _follow(keys, root, fields)))
+        else:
+            views.append((root, fields))
     return views
+
+
+def _follow(keys: Keys, root: NodeId, fields: Fields) -> Steps[tuple[NodeId, Fields]]:
+    """The bid view above one that has been merged away.
+
+    That leads on for a minute only, while entries that name it stay until somebody finds a path
+    through them; so where nobody is known, its own entry is asked, and the view once more: it may
+    have become a root again, and nothing that was read before its entry counts then.
+    """
+    while True:
+        parent = NodeId(fields[b">"].decode()) if b">" in fields else None
+        if parent is None:
+            if _is_known(fields):
+                return root, fields
+            entry, reply = yield [("GET", keys.parent(root)), ("HGETALL", keys.bid_view(root))]
+            parent, fields = parent_in(entry), fields_of(reply)
+            if parent is None and b">" not in fields:
+                return root, fields
+        if parent is not None:
+            root = parent
+            (reply,) = yield [("HGETALL", keys.bid_view(root))]
+            fields = fields_of(reply)
 
 
 def _is_known(fields: Fields) -> bool:

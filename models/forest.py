@@ -15,7 +15,8 @@ node has been through. ``^MS`` behind it: it was erased, and nothing up to that 
 Fields of a person ``p:{r}``: ``f:node@epoch`` facet, ``c:node@epoch`` cap ledger, ``k:node``
 member, ``x:node`` shared device, ``m:token`` merge or split under way, ``j:token`` one that no bid
 view holds yet, ``d:token`` an announcement taken back, ``g`` splits, ``y`` remarks
-(:attr:`Settled.remarks`), ``!`` contested evidence, ``>`` this person has been merged away.
+(:attr:`Settled.remarks`), ``!`` contested evidence. Nothing stands at a node that was merged away;
+a field that a slow writer leaves there is in nobody's profile.
 """
 
 from typing import Final
@@ -41,7 +42,8 @@ __all__ = [
 ]
 
 FROZEN_SECONDS: Final = 60
-"""How long a merged person's frozen copy stays for readers that are still on their way."""
+"""How long a merged person's frozen copy, and a bid view that leads on to the new root, stay for
+readers that are still on their way."""
 
 NODE_END: Final = 24
 """Where the node ends in an entry such as ``>NODE,G``."""
@@ -97,6 +99,12 @@ def erased_in(entry: bytes | None) -> int:
 
 def find(keys: Keys, node: NodeId) -> Steps[NodeId]:
     """The root of ``node``; a path of two links or more is shortened on the way."""
+    root, _ = yield from _climb(keys, node)
+    return root
+
+
+def _climb(keys: Keys, node: NodeId) -> Steps[tuple[NodeId, bytes | None]]:
+    """The root of ``node`` and its entry, by which to see later whether it has been one since."""
     path: list[tuple[NodeId, bytes]] = []
     at = node
     while True:
@@ -111,7 +119,7 @@ def find(keys: Keys, node: NodeId) -> Steps[NodeId]:
         at = NodeId(entry[1:NODE_END].decode())
     if len(path) > 1:
         yield from _shorten(keys, path, at)
-    return at
+    return at, entry
 
 
 def _shorten(keys: Keys, path: list[tuple[NodeId, bytes]], root: NodeId) -> Steps[None]:
@@ -137,12 +145,11 @@ def settle(keys: Keys, node: NodeId) -> Steps[Settled]:
     """Finds the person of ``node`` and finishes every merge into it that was left half done."""
     seen: Settled | None = None
     while True:
-        root = yield from find(keys, node)
-        (reply,) = yield [("HGETALL", keys.person(root))]
-        fields = fields_of(reply)
-        if b">" in fields:
-            continue
-        changed = False
+        root, entry = yield from _climb(keys, node)
+        reply, entry_since = yield [("HGETALL", keys.person(root)), ("GET", keys.parent(root))]
+        if entry_since != entry:
+            continue  # merged or split: only by a split a node becomes a root again, and counts it
+        fields, changed = fields_of(reply), False
         for name, frozen in fields.items():
             if name.startswith(b"m:"):
                 changed |= yield from _take_in(keys, root, name[2:], frozen)

@@ -51,9 +51,10 @@ local function mark(keys, args)
   return 1
 end
 
--- KEYS n:{c} p:{c} q:{c} b:{c} z:{c}  ARGV parent, token, child, splits, forced
--- Links the child and freezes what it holds, in one instant. 0: it has been merged or split since,
--- or somebody has taken the announcement back; -1: as in mark.
+-- KEYS n:{c} p:{c} q:{c} b:{c} z:{c}  ARGV parent, token, child, splits, forced, seconds
+-- Links the child and freezes what it holds, in one instant; for so many seconds its bid view leads
+-- readers on who are on their way. 0: it has been merged or split since, or somebody has taken the
+-- announcement back; -1: as in mark.
 local function drain(keys, args)
   local person, entry = redis.call('HMGET', keys[2], 'd:' .. args[2], 'g', '!'),
     redis.call('GET', keys[1]) or ''
@@ -66,10 +67,10 @@ local function drain(keys, args)
   redis.call('SET', keys[1], '>' .. args[1] .. entry)
   rename(keys[2], keys[3])
   redis.call('HSET', keys[3], '>', args[2], 'k:' .. args[3], '1')
-  redis.call('HSET', keys[2], '>', args[1])
   rename(keys[4], keys[5])
   redis.call('HSET', keys[5], '>', args[2])
   redis.call('HSET', keys[4], '>', args[1])
+  redis.call('EXPIRE', keys[4], args[6])
   return 1
 end
 
@@ -109,7 +110,7 @@ local function absorb(keys, args)
 end
 
 -- KEYS n:{r} p:{r}  ARGV field, node, root
--- Removes what was folded beside a tombstone or into a person that the node has left. What stands
+-- Removes what was folded into nobody or into a person that the node has left. What stands
 -- at a person of the node's own stays: it is right, or a part of a split will replace it.
 local function drop(keys, args)
   if is_root(keys[1]) then
@@ -139,7 +140,6 @@ local function close(keys, args)
   rename(keys[2], keys[3])
   redis.call('HSET', keys[3], '>', args[2], 'k:' .. args[1], '1', 'plan', args[3])
   redis.call('EXPIRE', keys[3], args[5])
-  redis.call('HSET', keys[2], '>', args[1])
   rename(keys[4], keys[5])
   redis.call('HSET', keys[5], '>', args[2])
   redis.call('EXPIRE', keys[5], args[5])
@@ -151,10 +151,10 @@ end
 -- Makes the root of one part of a split, until the part takes in what is its own. 0: done before.
 local function born(keys, args)
   if is_led(redis.call('GET', keys[1]) or '', args[3], args[1]) then return 0 end
-  redis.call('HDEL', keys[2], '>')
   redis.call('HSET', keys[2], 'm:' .. args[4], args[2], 'g', args[3])
   redis.call('HDEL', keys[3], '>', '!')
   redis.call('HSET', keys[3], 'm:' .. args[4], args[2], 'g', args[3])
+  redis.call('PERSIST', keys[3])
   return 1
 end
 

@@ -16,7 +16,7 @@ import msgspec
 
 from models.card_words import merge_of
 from models.commands import Command, Steps
-from models.forest import Settled, erased_in, find, forget, parent_in, rank, settle
+from models.forest import FROZEN_SECONDS, Settled, erased_in, find, forget, parent_in, rank, settle
 from models.identifiers import NodeId, is_crm
 from models.keys import Keys
 
@@ -118,7 +118,8 @@ def join(
         if (yield from _is_withdrawn(keys, a, b, told_ms, is_crm_merge=is_crm_merge)):
             yield from forget(keys, root, token.encode(), still_read=False)
             return "withdrawn", None
-        drained = yield from _drain(keys, child, (root, token, child, below, int(is_forced)))
+        arguments = (root, token, child, below, int(is_forced), FROZEN_SECONDS)
+        drained = yield from _drain(keys, child, arguments)
         if drained > 0:
             return "joined", (yield from settle(keys, child))
         yield from forget(keys, root, token.encode(), still_read=False)
@@ -204,7 +205,7 @@ def fold(
         (added,) = yield [("HSET", keys.person(root), field, changed)]
         if not added:
             return root  # replaced in place: nobody froze the person in between
-        yield [_drop(keys, root, node, field)]  # written beside a tombstone: once more, at the root
+        yield [_drop(keys, root, node, field)]  # into nobody: once more, at the root
     return (yield from _fold_settled(keys, own, erased_ms, apply))
 
 

@@ -169,11 +169,11 @@ def publish(keys: Keys, node: NodeId) -> Steps[Settled]:
 def _stands(person: Settled, held: _Held, nodes: Iterable[NodeId]) -> bool:
     """Whether the root of a moment ago has all of ``nodes`` still, and nothing is under way.
 
-    Without a tombstone it is a root still, without markers no merge or split is under way, and
-    with all of ``nodes`` among its members none has been split off: one command instead of a
-    search for the root. Whether it stays so is checked when the view is written.
+    Where fields stand it is a root still, without markers no merge or split is under way, and with
+    all of ``nodes`` among its members none has been split off: one command instead of a search for
+    the root. Whether all of that holds is checked when the view is written.
     """
-    if not person.fields or b">" in person.fields or held.is_merging:
+    if not person.fields or held.is_merging:
         return False
     return held.members.issuperset([node.encode() for node in nodes])
 

@@ -18,6 +18,9 @@ class Store(Protocol):
     def run(self, steps: Steps[T]) -> T:
         """Drives a generator to its end."""
 
+    def seconds_left(self, key: str) -> int | None:
+        """The key's time to live; None where it has none."""
+
 
 class FakeStore:
     """The dictionary of the unit tests."""
@@ -27,6 +30,9 @@ class FakeStore:
 
     def run(self, steps: Steps[T]) -> T:
         return run(self._store, steps)
+
+    def seconds_left(self, key: str) -> int | None:
+        return self._store.expiring.get(key.encode())
 
 
 class RealStore:
@@ -39,6 +45,10 @@ class RealStore:
 
     def run(self, steps: Steps[T]) -> T:
         return self._loop.run_until_complete(self._link.run(steps))
+
+    def seconds_left(self, key: str) -> int | None:
+        (left,) = self.run(just(("TTL", key)))
+        return left if left >= 0 else None
 
     def close(self) -> None:
         for server in self._link.servers:

@@ -145,7 +145,7 @@ def test_who_has_been_split_or_is_contested_is_merged_by_nobody(store: Store, na
     def ask_for(splits: int, forced: int) -> list[Any]:
         if name == "mark":
             return ask(store, call("mark", ROOT_KEYS, "t1", OTHER, splits, forced))
-        return ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE, splits, forced))
+        return ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE, splits, forced, 60))
 
     ask(store, ("HSET", PERSON, "g", 2, "!", "1"), ("SET", PARENT, ",2"))
     assert ask_for(1, 1) == [0]
@@ -156,15 +156,15 @@ def test_who_has_been_split_or_is_contested_is_merged_by_nobody(store: Store, na
 
 def test_a_merge_keeps_the_splits_of_the_child_in_its_entry(store: Store) -> None:
     ask(store, ("HSET", PERSON, "g", 2), ("SET", PARENT, ",2"))
-    ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 2, 0))
+    ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 2, 0, 60))
     assert ask(store, ("GET", PARENT)) == [f">{THIRD},2".encode()]
 
 
 def test_an_announcement_that_is_taken_back_comes_to_nothing(store: Store) -> None:
     assert ask(store, call("kill", [PARENT, PERSON], "t1")) == [1]
-    assert ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 0, 1)) == [0]
+    assert ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 0, 1, 60)) == [0]
     assert fields(store, PERSON) == {}
-    assert ask(store, call("drain", DRAIN_KEYS, THIRD, "t2", NODE, 0, 1)) == [1]
+    assert ask(store, call("drain", DRAIN_KEYS, THIRD, "t2", NODE, 0, 1, 60)) == [1]
     assert ask(store, call("kill", [PARENT, PERSON], "t2")) == [0]
 
 
@@ -201,7 +201,7 @@ def test_a_split_goes_from_closed_to_born_to_led(store: Store) -> None:
     frozen = {b"f:x@1": b"facet", b">": b"s1", b"k:" + NODE.encode(): b"1", b"plan": b"plan"}
     assert fields(store, SPLIT_KEYS[2]) == frozen
     assert fields(store, SPLIT_KEYS[4]) == {b"h": b"header", b">": b"s1"}
-    assert [fields(store, key) for key in (PERSON, VIEW)] == [{b">": NODE.encode()}, {b"!": b"s1"}]
+    assert [fields(store, key) for key in (PERSON, VIEW)] == [{}, {b"!": b"s1"}]
     born = call("born", ROOT_KEYS, "s1", f"{NODE}|{NODE}", 1, "s1/n")
     assert ask(store, born, born) == [1, 1]
     begun = {b"m:s1/n": f"{NODE}|{NODE}".encode(), b"g": b"1"}
@@ -340,7 +340,7 @@ def test_an_erasure_stands_behind_the_entry_and_only_rises(store: Store, entry: 
 
 
 def test_an_erasure_outlives_merges_and_splits(store: Store) -> None:
-    ask(store, call("erase", [PARENT], 7), call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 0, 0))
+    ask(store, call("erase", [PARENT], 7), call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 0, 0, 60))
     assert ask(store, ("GET", PARENT)) == [f">{THIRD},0^7".encode()]
     view = KEYS.bid_view(NODE)
     assert ask(store, call("repoint", [PARENT, view], NODE, THIRD, 1, "t2")) == [1]
@@ -361,7 +361,7 @@ def test_an_erasure_outlives_merges_and_splits(store: Store) -> None:
 
 def test_drain_links_and_freezes_and_only_once(store: Store) -> None:
     ask(store, ("HSET", PERSON, "f:x@1", "facet"), ("HSET", VIEW, "h", "header"))
-    assert ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 0, 0)) == [1]
+    assert ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 0, 0, 60)) == [1]
     state = {
         "n": ask(store, ("GET", PARENT))[0],
         "p": fields(store, PERSON),
@@ -371,18 +371,18 @@ def test_drain_links_and_freezes_and_only_once(store: Store) -> None:
     }
     assert state == {
         "n": f">{THIRD}".encode(),
-        "p": {b">": THIRD.encode()},
+        "p": {},
         "q": {b"f:x@1": b"facet", b">": b"t1", b"k:" + NODE.encode(): b"1"},
         "b": {b">": THIRD.encode()},
         "z": {b"h": b"header", b">": b"t1"},
     }
-    assert ask(store, call("drain", DRAIN_KEYS, OTHER, "t2", NODE, 0, 0)) == [0]
+    assert ask(store, call("drain", DRAIN_KEYS, OTHER, "t2", NODE, 0, 0, 60)) == [0]
     assert fields(store, FROZEN) == state["q"]
     assert ask(store, ("GET", PARENT)) == [state["n"]]
 
 
 def test_drain_freezes_a_person_of_whom_nothing_is_known(store: Store) -> None:
-    assert ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 0, 0)) == [1]
+    assert ask(store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 0, 0, 60)) == [1]
     assert fields(store, FROZEN) == {b">": b"t1", b"k:" + NODE.encode(): b"1"}
     assert fields(store, FROZEN_VIEW) == {b">": b"t1"}
 
@@ -391,9 +391,20 @@ def test_a_frozen_copy_keeps_no_time_to_live_of_its_past(store: Store) -> None:
     ask(
         store,
         ("HSET", PERSON, "f:x@1", "facet"),
-        call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 0, 0),
+        call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 0, 0, 60),
     )
     assert ask(store, ("EXPIRE", FROZEN, 60), ("EXPIRE", KEYS.person(OTHER), 60)) == [1, 0]
+
+
+def test_a_view_that_leads_on_stays_a_minute_unless_its_node_is_a_root_again(store: Store) -> None:
+    ask(
+        store, call("drain", DRAIN_KEYS, THIRD, "t1", NODE, 0, 0, 60), ("HSET", VIEW, "r:w", "held")
+    )
+    assert store.seconds_left(VIEW) == 60
+    born = call("born", ROOT_KEYS, "s1", f"{THIRD}|{NODE}", 1, f"s1/{NODE}")
+    assert ask(store, born) == [1]
+    assert fields(store, VIEW).keys() == {b"r:w", b"m:s1/" + NODE.encode(), b"g"}
+    assert store.seconds_left(VIEW) is None
 
 
 def test_absorb_takes_a_child_in_once(store: Store) -> None:
@@ -424,10 +435,10 @@ def test_absorb_leaves_a_root_alone_that_has_been_merged_itself(store: Store) ->
     ask(
         store,
         call("mark", ROOT_KEYS, "t1", OTHER, 0, 0),
-        call("drain", DRAIN_KEYS, THIRD, "t9", NODE, 0, 0),
+        call("drain", DRAIN_KEYS, THIRD, "t9", NODE, 0, 0, 60),
     )
     assert ask(store, call("absorb", ROOT_KEYS, "t1", OTHER, 1, "f:o@1", "facet")) == [0]
-    assert fields(store, PERSON) == {b">": THIRD.encode()}
+    assert fields(store, PERSON) == {}
 
 
 def test_shorten_moves_a_link_that_has_not_changed(store: Store) -> None:

@@ -249,7 +249,7 @@ def _mark(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
 
 def _drain(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     parent, person, frozen_person, view, frozen_view = keys
-    root, token, child, splits, forced = args
+    root, token, child, splits, forced, seconds = args
     if store.delete_fields(person, [b"d:" + token]):
         return 0
     if not _is_root(store, parent) or not _is_same(store, person, splits):
@@ -259,10 +259,10 @@ def _drain(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     store.data[parent] = b">" + root + (store.string(parent) or b"")
     _freeze(store, person, frozen_person)
     store.set_fields(frozen_person, {b">": token, b"k:" + child: b"1"})
-    store.set_fields(person, {b">": root})
     _freeze(store, view, frozen_view)
     store.set_fields(frozen_view, {b">": token})
     store.set_fields(view, {b">": root})
+    store.expiring[view] = int(seconds)
     return 1
 
 
@@ -316,7 +316,6 @@ def _close(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     _freeze(store, person, frozen_person)
     store.set_fields(frozen_person, {b">": token, b"k:" + root: b"1", b"plan": plan})
     store.expiring[frozen_person] = int(seconds)
-    store.set_fields(person, {b">": root})
     _freeze(store, view, frozen_view)
     store.set_fields(frozen_view, {b">": token})
     store.expiring[frozen_view] = int(seconds)
@@ -342,10 +341,10 @@ def _born(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     token, frozen, splits, part = args
     if _is_led(store.string(parent) or b"", splits, token):
         return 0
-    store.delete_fields(person, [b">"])
     store.set_fields(person, {b"m:" + part: frozen, b"g": splits})
     store.delete_fields(view, [b">", b"!"])
     store.set_fields(view, {b"m:" + part: frozen, b"g": splits})
+    store.expiring.pop(view, None)
     return 1
 
 

@@ -33,9 +33,9 @@ from tests.fakes.memory_store import MemoryStore, run
 from tests.simulation.explore import Program
 
 __all__ = [
-    "CAMPAIGN", "KEYS", "NOW_MS", "Pair", "X", "Y", "a", "b", "billing", "c", "check_prefixes",
-    "check_settled", "check_store", "clusters",
-    "counts_enough", "d", "declaring", "events_batch", "impressions_of",
+    "CAMPAIGN", "FORGET", "KEYS", "NOW_MS", "Pair", "X", "Y", "a", "b", "billing", "c",
+    "check_prefixes", "check_settled", "check_store", "clusters",
+    "counts_enough", "d", "declaring", "events_batch", "forget", "forgetting", "impressions_of",
     "is_expiry", "is_unread", "judging", "linking", "linking_together", "named", "nonces",
     "outcomes_batch", "reading", "seeded", "signed_in",
 ]  # fmt: skip
@@ -49,6 +49,7 @@ SHARED = "shared device"
 NOBODY_KNOWS = PresenceRule(min_ratio=2.0)
 """Who is at a shared device: it is left out of the counts here."""
 
+FORGET = "sim_forget"
 SIGN_IN = Evidence("sign_in", 1)
 
 
@@ -220,6 +221,26 @@ def _published(touched: Touched) -> Steps[None]:
             yield from note(KEYS, done.resettled)
 
 
+def forgetting() -> Program:
+    """Time that passes for all but the workers: no bid view of before a merge leads on any more.
+
+    No schedule has a reader who is on the way then: readers are cut by the deadline of a bid.
+    """
+
+    def program() -> Steps[None]:
+        yield [("FCALL", FORGET, 0)]
+
+    return program
+
+
+def forget(store: MemoryStore, _keys: list[bytes], _arguments: list[bytes]) -> int:
+    """What :func:`forgetting` calls."""
+    gone = [key for key in store.expiring if b">" in store.hash(key) and b":b:" in key]
+    for key in gone:
+        del store.data[key], store.expiring[key]
+    return len(gone)
+
+
 def reading(node: NodeId) -> Program:
     """A bidder that reads a person; returns the nonces that it would count.
 
@@ -355,6 +376,18 @@ def check_settled(
             seen = run(store, reading(node)())
             assert seen in (expected, {SHARED}), f"the view of {node} is not fresh"
         check_view(store, root)
+    check_long_after(store, persons, counts)
+
+
+def check_long_after(
+    store: MemoryStore, persons: set[frozenset[NodeId]], counts: dict[NodeId, int]
+) -> None:
+    """Each identifier is read as before when all times to live have run out."""
+    store.expire_now()
+    for members in persons:
+        expected = set[str]().union(*(nonces(node, counts.get(node, 0)) for node in members))
+        for node in members:
+            assert run(store, reading(node)()) in (expected, {SHARED}), f"{node} is lost"
 
 
 def check_view(store: MemoryStore, root: NodeId) -> None:

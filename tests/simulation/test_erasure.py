@@ -192,7 +192,7 @@ LAST = frozenset
 
 CASES: dict[str, Case] = {
     "erase a | fold old a": Case(
-        erased=(a,), persons=[{a}], programs=[erasing("1", a), billing(a, 2, OLD)], states=19_371,
+        erased=(a,), persons=[{a}], programs=[erasing("1", a), billing(a, 2, OLD)], states=32_660,
     ),
     "erase a-b | fold old b": Case(
         erased=(a, b), persons=[{a}, {b}], linked=((a, b),),
@@ -217,7 +217,7 @@ CASES: dict[str, Case] = {
     ),
     "erase b | a-b": Case(
         erased=(b,), others=(a,), persons=[{a}, {b}], counted={a: {0}},
-        programs=[erasing("1", b), linking("2", (a, b))], states=831_395,
+        programs=[erasing("1", b), linking("2", (a, b))], states=2_111_719,
     ),
     "erase a-b | b-c": Case(
         erased=(a, b), others=(c,), persons=[{a}, {b}, {c}], counted={c: {0}}, linked=((a, b),),

@@ -89,6 +89,34 @@ def test_a_view_that_was_merged_away_between_two_steps_is_followed() -> None:
     assert (found.person.node, found.person.root, found.is_known) == (NODE, CRM, True)
 
 
+def test_a_path_through_a_view_that_leads_on_no_more_is_followed_by_entries() -> None:
+    redis = MemoryRedis()
+    redis.parents[KEYS.parent(NODE)] = b">" + EMAIL.encode()
+    redis.parents[KEYS.parent(EMAIL)] = b">" + OTHER.encode()
+    redis.parents[KEYS.parent(OTHER)] = b">" + CRM.encode()
+    redis.hashes[KEYS.bid_view(EMAIL)] = {b"r:w": b"left there"}
+    redis.hashes[KEYS.bid_view(OTHER)] = {b">": CRM.encode()}
+    redis.put(rooted(CRM, billed=3))
+    found = fetch(redis)
+    assert (found.person.node, found.person.root, found.is_known) == (NODE, CRM, True)
+    assert len(found.person.ledger.campaigns[SEATS]) == 3
+
+
+def test_only_where_an_entry_leads_to_nobody_it_is_asked_again() -> None:
+    redis = MemoryRedis()
+    fetch(redis, NODE, OTHER)
+    assert [[command[0] for command in step] for step in redis.steps] == [
+        ["MGET"], ["HGETALL", "HGETALL"],
+    ]  # fmt: skip
+    redis = MemoryRedis()
+    redis.parents[KEYS.parent(NODE)] = b">" + CRM.encode()
+    found = fetch(redis, NODE)
+    assert (found.person.node, found.person.root, found.is_known) == (NODE, CRM, False)
+    assert [[command[0] for command in step] for step in redis.steps] == [
+        ["MGET"], ["HGETALL"], ["GET", "HGETALL"],
+    ]  # fmt: skip
+
+
 def test_a_shared_device_is_nobody() -> None:
     redis = MemoryRedis()
     redis.put(person(Header(searches=(searched(),), shared=(NODE,))))
