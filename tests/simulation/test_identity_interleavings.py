@@ -234,7 +234,7 @@ CASES: dict[str, Case] = {
     ),
     "a-X and a-Y at once": Case(
         **alone(a, X, Y), is_contested=True, unpublished=True,
-        programs=[linking_together("1", (a, X), (a, Y))], states=121,
+        programs=[linking_together("1", (a, X), (a, Y))], states=137,
     ),
     "a-X and a-Y at once, T": Case(
         **alone(a, X, Y), is_contested=True, unpublished=True,
