@@ -158,6 +158,8 @@ def look(
         What became of each, in order; what has changed stands with the first of those that one
         look was for.
     """
+    if not contested:
+        return []
     made: dict[Contested, Linked] = {}
     todo, width = list(dict.fromkeys(contested)), 1
     while todo:

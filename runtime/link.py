@@ -76,11 +76,7 @@ class Walk:
         """Runs the generator to its next step and hands that on."""
         for _ in range(MOST_FAILURES):
             try:
-                commands = (
-                    self._steps.send(replies)  # type: ignore[arg-type]  # None starts it
-                    if error is None
-                    else self._steps.throw(error)
-                )
+                commands = _next_step(self._steps, replies, error)
             except StopIteration as stop:
                 _call(self._done, stop.value)
                 return
@@ -92,6 +88,21 @@ class Walk:
                 return
         self._steps.close()
         _call(self._failed, error)
+
+
+def _next_step(
+    steps: Steps[Any], replies: list[Any] | None, error: Exception | None
+) -> list[Command]:
+    """What a generator asks for next, once it has its replies or an error instead."""
+    commands = (
+        steps.send(replies)  # type: ignore[arg-type]  # None starts it
+        if error is None
+        else steps.throw(error)
+    )
+    if not commands:
+        steps.close()
+        raise ValueError("a step asks for nothing: nobody would ever answer it")
+    return commands
 
 
 class _Gathered:
@@ -171,11 +182,7 @@ class _Cohort:
     ) -> None:
         """Runs a generator to its next step."""
         try:
-            commands = (
-                steps.send(replies)  # type: ignore[arg-type]  # None starts it
-                if error is None
-                else steps.throw(error)
-            )
+            commands = _next_step(steps, replies, error)
         except StopIteration as stop:
             self._gathered.done(place, stop.value)
         except Exception as raised:  # noqa: BLE001 - the algorithm's own; its caller decides

@@ -246,7 +246,7 @@ def look_around(
     """Looks at all evidence around a batch's contested links; what was touched, with their ends."""
     contested = [one for each in touched for one in each.contested]
     if not contested:
-        return list(touched)
+        return list(touched)  # nearly every batch
     linked = iter((yield from look(keys, contested, next_token, limits=limits)))
     return [
         msgspec.structs.replace(

@@ -75,6 +75,16 @@ async def test_each_hears_its_own_replies_and_a_round_is_asked_for_at_once() -> 
 
 
 @in_loop
+async def test_a_step_that_asks_for_nothing_is_an_error_and_no_wait_for_ever() -> None:
+    link = ScriptedLink(name_of)
+    with pytest.raises(ValueError, match="asks for nothing"):
+        await link.run(asking(1, 0))
+    with pytest.raises(ValueError, match="asks for nothing"):
+        await link.run_all([asking(1, 1), asking(1, 0, 1)])
+    assert [len(commands) for commands in link.asked] == [1, 2, 1], "the other came to its end"
+
+
+@in_loop
 async def test_nothing_to_drive_asks_nobody() -> None:
     link = ScriptedLink(name_of)
     assert await link.run_all([]) == []
