@@ -48,7 +48,7 @@ class Resettled(msgspec.Struct, frozen=True):
     changed: dict[Pair, Reason | None]
     edges: dict[Pair, Edge]
     mark: str
-    followed: frozenset[NodeId] = frozenset()
+    followed: frozenset[NodeId]
     split_count: int = 0
 
     @property

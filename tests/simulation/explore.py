@@ -162,6 +162,7 @@ class _Explorer:
             wanted = next(steps)
             for replies in history:
                 wanted = steps.send([list(r) if isinstance(r, tuple) else r for r in replies])
+            assert wanted, "a step asks for nothing: it would be taken for the program's end"
             local = history if self.search.full_histories else _local_state(steps)
         except StopIteration as stop:
             result, wanted = stop.value, []

@@ -1,6 +1,7 @@
 """The firehose when Kafka refuses: nothing is committed, told twice or lost."""
 
 import asyncio
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,11 +21,12 @@ from models.profile import person_of
 from models.purchases import totals
 from models.topics import Topics
 from models.units import AdvertiserId
+from runtime.link import RedisDownError
 from runtime.settings import Settings
 from streams import firehose as firehose_module
 from streams.firehose import Firehose
 from streams.metrics import Metrics
-from tests.fakes.memory_store import MemoryStore, run
+from tests.fakes.memory_store import MemoryStore, Runner, run
 
 SETTINGS = Settings(owner="o")
 KEYS = Keys("o")
@@ -42,18 +44,26 @@ class Record(msgspec.Struct):
 
 
 class MemoryLink:
-    """As much of a Redis link as the firehose uses."""
+    """As much of a Redis link as the firehose uses; it is lost once, after ``left`` commands."""
 
     losses = 0
 
     def __init__(self) -> None:
         self.store = MemoryStore()
+        self.left: int | None = None
 
     async def run(self, steps: Steps[Any]) -> Any:  # noqa: ANN401 - any result
-        return run(self.store, steps)
+        runner = Runner(self.store, steps)
+        while not runner.done:
+            if self.left == 0:
+                self.left = None
+                raise RedisDownError("gone")
+            self.left = None if self.left is None else self.left - 1
+            runner.step()
+        return runner.result
 
     async def run_all(self, algorithms: Iterable[Steps[Any]]) -> list[Any]:
-        return [run(self.store, steps) for steps in algorithms]
+        return [await self.run(steps) for steps in algorithms]
 
 
 class Broker:
@@ -193,3 +203,24 @@ def test_a_bad_verdict_is_buried_and_the_next_one_carried_out(worker: Worker) ->
     assert worker.count("dead_letters", topic="verdicts") == 2
     assert worker.person(DEVICE) == {DEVICE}
     assert broker.committed[VERDICTS] == 3
+
+
+def test_a_redis_lost_at_any_command_of_a_contested_batch_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Evidence that was kept and not looked at yet is looked at when the batch is done again."""
+    for commands in itertools.count():
+        worker = Worker(monkeypatch)
+        worker.redis.left = commands
+        broker = worker.work(events(sign_in(1, ANNA), sign_in(2, BORIS), ORDER))
+        was_lost = worker.redis.left is None
+        assert worker.count("batch_retries", dependency="redis") == was_lost
+        assert worker.person(DEVICE) == {DEVICE}
+        assert worker.orders(DEVICE) == 1
+        told = dict(broker.taken[Topics.QUARANTINE.name("o")])
+        assert set(told) == {pair_key(DEVICE, ANNA), pair_key(DEVICE, BORIS)}
+        assert None not in told.values()
+        assert broker.committed == {EVENTS: 3}
+        if not was_lost:
+            assert commands > 50
+            return
