@@ -37,6 +37,7 @@ REASON_WORDS: Final[dict[Reason, str]] = {
     "shared_device": "several customers have signed in on the device: it stands alone",
     "too_many_links": "one side has more links than its kind may have",
     "too_many_identifiers": "the person would have too many identifiers",
+    "other_phone": "a call from another phone than the form of the same web session gives",
     "weak": "soft evidence, below the confidence that is wanted",
 }
 

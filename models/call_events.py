@@ -14,7 +14,7 @@ from models.event_base import (
     check_node,
     check_time,
 )
-from models.identifiers import NodeId
+from models.identifiers import NodeId, is_phone
 
 __all__ = ["Call", "DeviceType", "MissedReason", "NumberLease"]
 
@@ -120,9 +120,9 @@ class Call(EventRecord, frozen=True, kw_only=True, tag="call"):
                 _check_phone(field, node)
 
 
-def _check_phone(field: str, node: str) -> None:
+def _check_phone(field: str, node: NodeId) -> None:
     check_node(field, node)
-    if node[0] != "p":
+    if not is_phone(node):
         raise EventError(f"{field}: {node} is not the node of a phone number")
 
 

@@ -3,7 +3,8 @@
 Persons are a function of the set of evidence, whatever the order in which it came: the edges are
 taken in canonical order (strength, first event time, ids), and one that would join two CRM persons
 is refused. A device at which several CRM persons have signed in stands alone. An identifier with
-too many links, and a link that would make a person too large, are quarantined.
+too many links, and a link that would make a person too large, are quarantined; so is a call from
+another phone than the web session that it belongs to has given in a form.
 """
 
 from collections import defaultdict
@@ -13,7 +14,7 @@ from typing import Final, Literal, TypeAlias, get_args
 import msgspec
 
 from models.event_base import MAX_TIME_MS
-from models.identifiers import NodeId, is_crm, is_device
+from models.identifiers import NodeId, is_crm, is_device, is_phone
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -30,8 +31,8 @@ __all__ = [
     "canonical",
     "decode_evidence",
     "encode_evidence",
+    "evidence_of",
     "is_unseen",
-    "kind_of",
     "pair_of",
 ]
 
@@ -44,8 +45,9 @@ Verdict = Literal["approved", "rejected"]
 """What a person decided about a link; it stands until they decide otherwise."""
 
 Reason = Literal[
-    "rejected", "two_crm_persons", "shared_device", "too_many_links", "too_many_identifiers", "weak"
-]
+    "rejected", "two_crm_persons", "shared_device", "too_many_links", "too_many_identifiers",
+    "weak", "other_phone",
+]  # fmt: skip
 """Why a link is not made."""
 
 ORDERED: Final = frozenset({"two_crm_persons", "shared_device", "too_many_identifiers"})
@@ -53,6 +55,11 @@ ORDERED: Final = frozenset({"two_crm_persons", "shared_device", "too_many_identi
 
 STRENGTH: Final[dict[str, int]] = {kind: place for place, kind in enumerate(get_args(Kind))}
 FULL_CONFIDENCE: Final = 100
+CALL_SESSION: Final = 90
+"""The telephony says itself from which web session a call came: a declared prior, not a fit."""
+OTHER_PHONE: Final = 0.5
+"""What is left of a call's confidence where the session's form names another phone: people call
+from an office or by somebody else's phone. A declared prior, too."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,11 +137,21 @@ class Canonical(msgspec.Struct, frozen=True):
         return not ORDERED.isdisjoint(self.refused.values())
 
 
-def kind_of(event_type: str) -> Kind:
-    """The kind of evidence that an event of this type gives for the identifiers in it."""
+def evidence_of(event_type: str, other: NodeId, time_ms: int) -> Evidence:
+    """What an event says about its first identifier and another one.
+
+    A call that names its web session says that the caller visits there, which is soft.
+
+    Args:
+        event_type: the event's tag.
+        other: one of its identifiers but the first.
+        time_ms: the event's time, Unix ms.
+    """
     if event_type in {"crm_card", "sign_in"}:
-        return event_type  # type: ignore[return-value]  # just compared with them
-    return "seen_with"
+        return Evidence(event_type, time_ms)  # type: ignore[arg-type]  # just compared with them
+    if event_type == "call" and is_device(other):
+        return Evidence("call_session", time_ms, CALL_SESSION)
+    return Evidence("seen_with", time_ms)
 
 
 def pair_of(a: NodeId, b: NodeId) -> Pair:
@@ -188,12 +205,14 @@ def canonical(
     """
     every = sorted(nodes)
     heavy = overloaded | _overloaded(edges, limits)
+    doubted = _doubted(edges, limits)
     ordered = sorted(edges.items(), key=lambda item: (encode_evidence(item[1].evidence), item[0]))
     shared: frozenset[NodeId] = frozenset()
     while True:
         forest, refused, joins = _Forest(every), dict[Pair, Reason](), list[Pair]()
         for pair, edge in ordered:
-            reason = _verdict(pair, edge, heavy, shared) or _refusal(pair, edge, forest, limits)
+            reason = _verdict(pair, edge, heavy, shared, doubted)
+            reason = reason or _refusal(pair, edge, forest, limits)
             if reason is not None:
                 refused[pair] = reason
             elif forest.members[pair[0]] is not forest.members[pair[1]]:
@@ -220,15 +239,46 @@ def _overloaded(edges: Mapping[Pair, Edge], limits: Limits) -> frozenset[NodeId]
     return frozenset(node for node, count in links.items() if count > limits.links(node))
 
 
+def _doubted(edges: Mapping[Pair, Edge], limits: Limits) -> frozenset[Pair]:
+    """Calls from another phone than a form of the same web session has given, if that is too weak.
+
+    What a session's own evidence tells, so it does not depend on which links were made before.
+    """
+    calls: list[tuple[Pair, NodeId]] = []
+    with_form: set[NodeId] = set()
+    for pair, edge in edges.items():
+        session = _session_of(pair)
+        if session is None or edge.verdict == "rejected":
+            continue
+        if edge.evidence.kind != "call_session":
+            with_form.add(session)
+        elif edge.evidence.confidence * OTHER_PHONE < limits.min_confidence:
+            calls.append((pair, session))
+    return frozenset(pair for pair, session in calls if session in with_form)
+
+
+def _session_of(pair: Pair) -> NodeId | None:
+    """The device of a pair whose other node is a phone number."""
+    if not any(is_phone(node) for node in pair):
+        return None
+    return next((node for node in pair if is_device(node)), None)
+
+
 def _verdict(
-    pair: Pair, edge: Edge, heavy: frozenset[NodeId], shared: frozenset[NodeId]
+    pair: Pair,
+    edge: Edge,
+    heavy: frozenset[NodeId],
+    shared: frozenset[NodeId],
+    doubted: frozenset[Pair],
 ) -> Reason | None:
     """Why a link is not made whatever else is linked."""
     if edge.verdict is not None:
         return "rejected" if edge.verdict == "rejected" else None
     if not heavy.isdisjoint(pair):
         return "too_many_links"
-    return None if shared.isdisjoint(pair) else "shared_device"
+    if not shared.isdisjoint(pair):
+        return "shared_device"
+    return "other_phone" if pair in doubted else None
 
 
 def _refusal(pair: Pair, edge: Edge, forest: _Forest, limits: Limits) -> Reason | None:

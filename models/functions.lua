@@ -212,11 +212,23 @@ local function time_of(evidence)
   return told_ms < 10000000000000 and told_ms or 0
 end
 
+-- Whether a web session has called from one phone and given another one in a form.
+local function has_other_phone(key)
+  local called, given, all = false, false, redis.call('HGETALL', key)
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 3) == 'e:p' then
+      local is_call = string.find(all[i + 1], '@call_session@', 1, true)
+      called, given = called or is_call, given or not is_call
+    end
+  end
+  return called and given
+end
+
 -- KEYS w:{x} n:{x}  ARGV other, evidence, most links, when the other was erased
 -- Keeps the strongest and earliest evidence for a pair, since either was erased; no more are kept
 -- than one too many. Returns how many links the identifier has at the most, -1 where a person has
--- rejected this one, -2 where it was refused before, so that somebody has to look whether it still
--- is, -3 where the identifier was erased meanwhile.
+-- rejected this one, -2 where somebody has to look whether it is refused: it was before, or other
+-- phones speak against it; -3 where the identifier was erased meanwhile.
 local function witness(keys, args)
   local erased = erased_ms(redis.call('GET', keys[2]))
   if erased > 0 and time_of(args[2]) <= erased then return -3 end
@@ -242,7 +254,9 @@ local function witness(keys, args)
   if void or known and args[2] < known or not known and links <= most + 1 then
     redis.call('HSET', keys[1], field, args[2])
   end
+  if links > most then return links end
   if redis.call('HEXISTS', keys[1], 's:' .. args[1]) == 1 then return -2 end
+  if string.sub(args[1], 1, 1) == 'p' and has_other_phone(keys[1]) then return -2 end
   return links
 end
 

@@ -22,6 +22,7 @@ from models.namespaces import (
     is_account,
     is_crm,
     is_device,
+    is_phone,
     namespace_of,
 )
 from models.normalise import PERSON_BASED, email_digest, normalise
@@ -43,6 +44,7 @@ __all__ = [
     "is_account",
     "is_crm",
     "is_device",
+    "is_phone",
     "namespace_of",
     "normalise",
     "parse_identifier",

@@ -115,9 +115,10 @@ def join(
             return "contested", None
         if not marked:
             continue
-        if (yield from _is_withdrawn(keys, a, b, told_ms, is_crm_merge=is_crm_merge)):
+        objection = yield from _objection(keys, a, b, told_ms, is_crm_merge=is_crm_merge)
+        if objection == "withdrawn" or (objection is not None and not is_forced):
             yield from forget(keys, root, token.encode(), still_read=False)
-            return "withdrawn", None
+            return objection, None
         arguments = (root, token, child, below, int(is_forced), FROZEN_SECONDS)
         drained = yield from _drain(keys, child, arguments)
         if drained > 0:
@@ -127,23 +128,26 @@ def join(
             return "contested", None
 
 
-def _is_withdrawn(
+def _objection(
     keys: Keys, a: NodeId, b: NodeId, told_ms: int, *, is_crm_merge: bool
-) -> Steps[bool]:
-    """Whether somebody has taken the link back; who does so later finds the mark."""
-    verdict, *entries = yield [
-        ("HGET", keys.evidence(a), f"x:{b}"),
+) -> Steps[Literal["withdrawn", "contested"] | None]:
+    """What has been said against the link since its evidence was kept.
+
+    Somebody has taken it back, or looked at all evidence and refused it. Who does so later finds
+    the mark.
+    """
+    (verdict, word, refusal), *entries = yield [
+        ("HMGET", keys.evidence(a), f"x:{b}", f"w:{b}", f"s:{b}"),
         ("GET", keys.parent(a)),
         ("GET", keys.parent(b)),
     ]
     if verdict is not None and verdict.startswith(b"rejected"):
-        return True
+        return "withdrawn"
     if told_ms <= max(map(erased_in, entries)):
-        return True
-    if not is_crm_merge:
-        return False
-    (word,) = yield [("HGET", keys.evidence(a), f"w:{b}")]
-    return merge_of(word) is None
+        return "withdrawn"
+    if is_crm_merge and merge_of(word) is None:
+        return "withdrawn"
+    return "contested" if refusal is not None else None
 
 
 def _mark(keys: Keys, root: NodeId, arguments: Command) -> Steps[int]:

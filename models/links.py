@@ -38,7 +38,7 @@ __all__ = [
 LinkResult = Literal["linked", "known", "refused", "rejected", "split", "erased", "withdrawn"]
 
 REJECTED: Final = -1
-REFUSED_BEFORE: Final = -2
+DOUBTFUL: Final = -2
 ERASED_MEANWHILE: Final = -3
 """What ``witness`` replies instead of the number of links."""
 
@@ -124,8 +124,8 @@ def follow(
         witnessed = yield from _witness(keys, a, b, evidence, limits)
         if isinstance(witnessed, str):
             return Linked(witnessed)
-        crowded, was_refused = witnessed
-        if crowded or was_refused or is_soft:
+        crowded, is_doubtful = witnessed
+        if crowded or is_doubtful or is_soft:
             return Contested(a, b, evidence, crowded)
         result, settled = yield from join(keys, a, b, next_token, told_ms=evidence.time_ms)
         if result == "withdrawn":
@@ -190,7 +190,7 @@ def _witness(
 
     Returns:
         Why it does not; else which of the two have too many links, and whether the link was
-        refused before.
+        refused before or other phones speak against it.
     """
     encoded = encode_evidence(evidence)
     while True:
@@ -210,7 +210,7 @@ def _witness(
             return "rejected"
         counted = zip((a, b), links, strict=True)
         crowded = tuple(node for node, count in counted if count > limits.links(node))
-        return crowded, REFUSED_BEFORE in links
+        return crowded, DOUBTFUL in links
 
 
 def _erased_ms(keys: Keys, a: NodeId, b: NodeId) -> Steps[int]:

@@ -21,6 +21,7 @@ __all__ = [
     "is_account",
     "is_crm",
     "is_device",
+    "is_phone",
     "namespace_of",
 ]
 
@@ -97,6 +98,7 @@ def _any_of(letters: Iterable[str]) -> str:
 
 _BY_LETTER: Final = {space.letter: space for space in Namespace}
 _CRM_LETTER: Final = Namespace.CRM.letter
+_PHONE_LETTER: Final = Namespace.PHONE.letter
 _DEVICE_LETTERS: Final = _letters(Holder.DEVICE)
 _ACCOUNT_LETTERS: Final = _letters(Holder.ACCOUNT)
 
@@ -122,6 +124,11 @@ def is_crm(node: NodeId) -> bool:
 def is_account(node: NodeId) -> bool:
     """Whether the node is a person's own e-mail, phone or loyalty card; no CRM id is."""
     return node[0] in _ACCOUNT_LETTERS
+
+
+def is_phone(node: NodeId) -> bool:
+    """Whether the node is a phone number."""
+    return node[0] == _PHONE_LETTER
 
 
 def is_device(node: NodeId) -> bool:

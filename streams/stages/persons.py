@@ -25,12 +25,11 @@ from models.events import (
 )
 from models.evidence import (
     DEFAULT_LIMITS,
-    Evidence,
     Limits,
     Pair,
     decode_evidence,
     encode_evidence,
-    kind_of,
+    evidence_of,
     pair_of,
 )
 from models.facets import Facet, decode_facet, encode_facet, fold_event
@@ -288,9 +287,8 @@ def _follow(
                 # Of these the newest stands, not the first, and they are rare: none is skipped.
                 done = yield from declare(keys, node, other, word, next_token, limits=limits)
             else:
-                evidence = Evidence(
-                    kind_of(cast("str", event.__struct_config__.tag)), event.event_time_ms
-                )
+                tag = cast("str", event.__struct_config__.tag)
+                evidence = evidence_of(tag, other, event.event_time_ms)
                 encoded = encode_evidence(evidence)
                 if other == node or known.holds((node, other), encoded):
                     continue

@@ -54,6 +54,7 @@ COMMANDS: list[tuple[Command, Any]] = [
     (("HSET", "h", "f", "again"), 0),
     (("HSET", "h", "f", "x", "new", "y"), 1),
     (("HGET", "h", "f"), b"x"),
+    (("HMGET", "h", "f", "absent", "g"), [b"x", None, b"7"]),
     (("HSETNX", "h", "f", "other"), 0),
     (("HSETNX", "h", "n", "only"), 1),
     (("HGETALL", "h"), [b"f", b"x", b"g", b"7", b"new", b"y", b"n", b"only"]),
@@ -86,6 +87,7 @@ def test_the_commands_of_one_step_run_in_order(store: Store) -> None:
         (("GET", "hash"), "WRONGTYPE"),
         (("INCR", "hash"), "WRONGTYPE"),
         (("HGET", "string", "f"), "WRONGTYPE"),
+        (("HMGET", "string", "f"), "WRONGTYPE"),
         (("HSET", "string", "f", "v"), "WRONGTYPE"),
         (("HSETNX", "string", "f", "v"), "WRONGTYPE"),
         (("HDEL", "string", "f"), "WRONGTYPE"),
@@ -252,6 +254,25 @@ def test_witness_tells_of_a_link_that_was_refused_before(store: Store) -> None:
     assert fields(store, EVIDENCE)[b"e:a"] == told(5)
     ask(store, ("HDEL", EVIDENCE, "s:a"))
     assert ask(store, witness("a", 5)) == [2]
+
+
+def test_witness_tells_of_a_session_that_called_from_one_phone_and_gave_another(
+    store: Store,
+) -> None:
+    call_evidence = encode_evidence(Evidence("call_session", 5, 90))
+
+    def called_from(phone: str, most: int = 9) -> Command:
+        return call("witness", [EVIDENCE, PARENT], phone, call_evidence, most, 0)
+
+    assert ask(store, called_from("p1"), called_from("p2"), witness("k", 5, most=9)) == [1, 2, 3]
+    assert ask(store, witness("p3", 5, most=9), witness("e", 5, most=9)) == [-2, 5]
+    assert ask(store, called_from("p1"), called_from("p1", most=4)) == [-2, 5]
+
+
+def test_witness_tells_of_too_many_links_first(store: Store) -> None:
+    """From an identifier that has too many, all of its links must be looked at."""
+    ask(store, ("HSET", EVIDENCE, "s:a", "weak"), *[witness(name, 5) for name in "bcd"])
+    assert ask(store, witness("a", 5)) == [4]
 
 
 def test_withdraw_takes_only_that_evidence_back(store: Store) -> None:

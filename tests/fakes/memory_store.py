@@ -159,6 +159,11 @@ def _hget(store: MemoryStore, arguments: list[bytes]) -> bytes | None:
     return store.hash(key).get(field)
 
 
+def _hmget(store: MemoryStore, arguments: list[bytes]) -> list[bytes | None]:
+    key, *names = arguments
+    return [store.hash(key).get(name) for name in names]
+
+
 def _hset(store: MemoryStore, arguments: list[bytes]) -> int:
     key, *pairs = arguments
     if not pairs or len(pairs) % 2:
@@ -198,7 +203,8 @@ def _fcall(store: MemoryStore, arguments: list[bytes]) -> int:
 
 
 HANDLERS: dict[str, Handler] = {
-    "GET": _get, "SET": _set, "INCR": _incr, "MGET": _mget, "HGET": _hget, "HSET": _hset,
+    "GET": _get, "SET": _set, "INCR": _incr, "MGET": _mget, "HGET": _hget, "HMGET": _hmget,
+    "HSET": _hset,
     "HSETNX": _hsetnx, "HDEL": _hdel, "HGETALL": _hgetall, "HINCRBY": _hincrby, "EXPIRE": _expire,
     "FCALL": _fcall,
 }  # fmt: skip
@@ -400,7 +406,15 @@ def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     is_better = known is not None and evidence < known
     if is_void or is_better or (known is None and links <= most + 1):
         store.set_fields(keys[0], {b"e:" + other: evidence})
-    return -2 if b"s:" + other in fields else links
+    is_doubtful = b"s:" + other in fields or (
+        other.startswith(b"p") and _has_other_phone(store.hash(keys[0]))
+    )
+    return -2 if is_doubtful and links <= most else links
+
+
+def _has_other_phone(fields: Hash) -> bool:
+    phones = [evidence for name, evidence in fields.items() if name.startswith(b"e:p")]
+    return len({b"@call_session@" in evidence for evidence in phones}) == 2
 
 
 def _disown(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:

@@ -102,13 +102,15 @@ def signed_in(node: NodeId, offset: int, *others: NodeId) -> tuple[int, Event]:
 # -- workers --------------------------------------------------------------------------------
 
 
-def linking(name: str, *pairs: Pair, published: bool = True) -> Program:
+def linking(
+    name: str, *pairs: Pair, evidence: Evidence = SIGN_IN, published: bool = True
+) -> Program:
     """A worker that makes links, one after another, and publishes after each."""
 
     def program() -> Steps[None]:
         tokens = itertools.count()
         for one, other in pairs:
-            done = yield from link(KEYS, one, other, SIGN_IN, lambda: f"{name}{next(tokens)}")
+            done = yield from link(KEYS, one, other, evidence, lambda: f"{name}{next(tokens)}")
             if published:
                 yield from publish(KEYS, one)
             if done.resettled is not None:

@@ -30,6 +30,7 @@ from models import identity
 from models.caps import Reservation
 from models.card_words import CardWord
 from models.commands import Steps, fields_of
+from models.evidence import Evidence
 from models.forest import Settled, find
 from models.identifiers import NodeId, is_crm
 from models.keys import Keys
@@ -185,6 +186,8 @@ def one_more(node: NodeId, count: int, *others: NodeId) -> dict[str, Any]:
 SCHEDULES = {"ci": 200, "nightly": 10_000}.get(os.environ.get("HYPOTHESIS_PROFILE", ""), 100)
 LAST = frozenset
 XY = X, Y
+p, q = named("p", "p"), named("p", "q")
+CALL, FORM = Evidence("call_session", 2, 90), Evidence("seen_with", 1)
 MERGED, SPLIT, MERGED_AGAIN = CardWord(1, X), CardWord(2), CardWord(3, Y)
 
 CASES: dict[str, Case] = {
@@ -255,6 +258,14 @@ CASES: dict[str, Case] = {
             linking("1", (a, b), published=False), linking("2", (a, X), published=False),
             linking("3", (b, Y), published=False),
         ],
+    ),
+    "p calls a | a gives q": Case(
+        counts={a: 1, p: 1, q: 1}, persons=[{a, q}, {p}], is_contested=True, unpublished=True,
+        programs=[
+            linking("1", (p, a), evidence=CALL, published=False),
+            linking("2", (a, q), evidence=FORM, published=False),
+        ],
+        states=3_780_710, is_long=True,
     ),
     "unlink a-b | a-b": Case(
         **alone(a, b), is_contested=True,

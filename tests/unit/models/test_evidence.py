@@ -10,13 +10,14 @@ from models.evidence import (
     Canonical,
     Edge,
     Evidence,
+    Kind,
     Limits,
     Pair,
     Reason,
     canonical,
     decode_evidence,
     encode_evidence,
-    kind_of,
+    evidence_of,
     pair_of,
 )
 from models.identifiers import NodeId, is_crm
@@ -62,10 +63,20 @@ def test_the_encoded_form_sorts_by_strength_then_time() -> None:
     assert [decode_evidence(encode_evidence(one)) for one in ordered] == ordered
 
 
-def test_what_an_event_type_is_evidence_of() -> None:
-    assert [kind_of(name) for name in ("sign_in", "crm_card", "order")] == [
-        "sign_in", "crm_card", "seen_with"
-    ]  # fmt: skip
+@pytest.mark.parametrize(
+    ("event_type", "other", "kind", "confidence"),
+    [
+        ("sign_in", X, "sign_in", 100),
+        ("crm_card", EMAIL, "crm_card", 100),
+        ("order", EMAIL, "seen_with", 100),
+        ("call", A, "call_session", 90),
+        ("call", X, "seen_with", 100),
+    ],
+)
+def test_what_an_event_is_evidence_of(
+    event_type: str, other: NodeId, kind: Kind, confidence: int
+) -> None:
+    assert evidence_of(event_type, other, 5) == Evidence(kind, 5, confidence)
 
 
 def test_without_conflict_persons_are_the_connected_components() -> None:
@@ -124,6 +135,37 @@ def test_weak_evidence_waits_for_approval() -> None:
     weak = Evidence("call_session", 9, 49)
     assert persons((A, PHONE, weak)).refused == {pair_of(A, PHONE): "weak"}
     assert clusters(persons((A, PHONE, weak), approved=(A, PHONE))) == together((A, PHONE))
+
+
+CALL = Evidence("call_session", 9, 90)
+FORM = Evidence("seen_with", 8)
+
+
+def test_a_call_from_another_phone_than_the_forms_waits_for_approval() -> None:
+    told = [(PHONE, A, CALL), (A, OTHER_PHONE, FORM)]
+    found = persons(*told)
+    assert found.refused == {pair_of(PHONE, A): "other_phone"}
+    assert clusters(found) == together((PHONE,), (A, OTHER_PHONE))
+    assert not found.is_contested
+    assert clusters(persons(*told, approved=(PHONE, A))) == together((PHONE, A, OTHER_PHONE))
+    assert clusters(persons(*told, rejected=(A, OTHER_PHONE))) == together(
+        (PHONE, A), (OTHER_PHONE,)
+    )
+    assert not persons(*told, limits=Limits(min_confidence=45)).refused
+
+
+def test_calls_from_two_phones_with_no_form_are_both_believed() -> None:
+    assert not persons((PHONE, A, CALL), (OTHER_PHONE, A, CALL)).refused
+
+
+def test_a_form_that_gives_the_callers_phone_speaks_for_it() -> None:
+    """Then the pair has stronger evidence than the call; another phone in a form is no matter."""
+    assert not persons((PHONE, A, FORM), (OTHER_PHONE, A, FORM)).refused
+
+
+def test_phones_of_one_deal_do_not_speak_against_each_other() -> None:
+    """They are a call's own word, and no web session."""
+    assert not persons((PHONE, OTHER_PHONE, CALL), (X, PHONE, CARD), (A, PHONE, FORM)).refused
 
 
 def test_an_identifier_with_too_many_links_joins_nobody() -> None:
@@ -216,6 +258,6 @@ def test_what_is_joined_is_connected_by_links_that_were_not_refused(told: list[T
     assert all(home[a] is home[b] for a, b in found.joins)
 
 
-@pytest.mark.parametrize("reason", ["weak", "rejected", "too_many_links"])
+@pytest.mark.parametrize("reason", ["weak", "other_phone", "rejected", "too_many_links"])
 def test_refusals_that_are_nobody_elses_matter_contest_nothing(reason: Reason) -> None:
     assert not Canonical((), (), {pair_of(A, B): reason}, frozenset()).is_contested

@@ -22,6 +22,7 @@ from models.calls import CallHistory, ToldCall
 from models.catalog_records import CallTag
 from models.commands import Steps
 from models.events import Call, Event, NumberLease, SignIn
+from models.evidence import DEFAULT_LIMITS, Limits, pair_of
 from models.facets import Facet
 from models.forest import find, settle
 from models.identifiers import Namespace, NodeId, Pepper
@@ -62,8 +63,8 @@ CRM_1, CRM_2 = NodeId("c" + "x" * 22), NodeId("c" + "y" * 22)
 class Installation:
     """Streams in memory: events go in one by one, persons come out."""
 
-    def __init__(self) -> None:
-        self.store = MemoryStore()
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.store, self._limits = MemoryStore(), limits
         self._known = KnownLinks()
         self._tokens = itertools.count()
         self._offset = itertools.count()
@@ -84,7 +85,7 @@ class Installation:
         return linked
 
     def _apply(self, soft: SoftLink) -> Steps[Linked]:
-        return apply_soft_link(KEYS, soft, self._token)
+        return apply_soft_link(KEYS, soft, self._token, limits=self._limits)
 
     def _token(self) -> str:
         return f"t{next(self._tokens)}"
@@ -292,12 +293,22 @@ def test_row_54_more_tags_are_configuration() -> None:
     assert tag_of(call, tags) == tags["vip"]
 
 
-def test_row_59_the_form_names_another_phone_than_the_caller() -> None:
-    """By the session: the form's phone is the cookie's, the caller dialled the session's number."""
-    here = Installation()
+@pytest.mark.parametrize(("min_confidence", "is_linked"), [(50, False), (45, True)])
+def test_row_59_the_form_names_another_phone_than_the_caller(
+    min_confidence: int, *, is_linked: bool
+) -> None:
+    """By the session: the form's phone is the cookie's, the caller dialled the session's number.
+
+    Half the confidence is left, which is a link if somebody wants it; else it waits for approval.
+    """
+    here = Installation(Limits(min_confidence=min_confidence))
     form = signed_in(cookie("a"), phone("f"))
-    here.tell(form, a_lease("l", 0, 30, "a"), a_call("c", 10, caller="a"))
-    assert here.are_one(phone("a"), phone("f"), cookie("a"))
+    *_, made = here.tell(form, a_lease("l", 0, 30, "a"), a_call("c", 10, caller="a"))
+    assert made.made.resettled is not None
+    refused = {} if is_linked else {pair_of(cookie("a"), phone("a")): "other_phone"}
+    assert made.made.resettled.plan.refused == refused
+    assert here.are_one(phone("f"), cookie("a"))
+    assert here.are_one(phone("a"), cookie("a")) is is_linked
 
 
 def test_row_59_the_deal_names_another_phone_than_the_caller() -> None:

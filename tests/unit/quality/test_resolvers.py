@@ -141,7 +141,7 @@ def test_kinbid_is_never_less_precise_than_naive_union(
 
 
 @pytest.mark.xfail(
-    reason="wrong evidence that nothing contradicts is believed: stray calls, borrowed devices",
+    reason="wrong evidence that nothing contradicts is believed: borrowed devices, recycled phones",
     strict=True,
 )
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.caps import decode_ledger
-from models.events import Billing, Event, Order, Outcome, PageView, SignIn, Win, encode
-from models.evidence import Evidence, decode_evidence, encode_evidence
+from models.events import Billing, Call, Event, Order, Outcome, PageView, SignIn, Win, encode
+from models.evidence import Evidence, decode_evidence, encode_evidence, pair_of
 from models.facets import Facet, decode_facet, fold_event, merge
 from models.forest import find
 from models.identifiers import NodeId
@@ -180,6 +180,26 @@ def test_stronger_and_earlier_evidence_is_followed_though_the_link_is_known(work
     held = worker.store.hash(KEYS.evidence(A).encode())[f"e:{B}".encode()]
     assert decode_evidence(held) == Evidence("sign_in", 9)
     assert not worker.digest(A, (2, seen(A, B)), (3, signed_in(A, B))).links
+
+
+def called(caller: NodeId, session: NodeId) -> Call:
+    return Call(
+        event_id="1", ids=(caller, session), event_time_ms=9, advertiser=AdvertiserId("air"),
+        call_id="c", duration_seconds=60,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("is_call_first", [True, False])
+def test_a_call_from_another_phone_than_the_forms_is_held_back_whatever_comes_first(
+    worker: Worker, *, is_call_first: bool
+) -> None:
+    own, office = NodeId("p" + "1" * 22), NodeId("p" + "2" * 22)
+    told: list[tuple[NodeId, Event]] = [(office, called(office, A)), (A, seen(A, own))]
+    done = [worker.digest(node, (0, e)) for node, e in (told if is_call_first else told[::-1])]
+    root = [run(worker.store, find(KEYS, node)) for node in (A, own, office)]
+    assert root[0] == root[1] != root[2]
+    changed = [one.resettled.changed for last in done for one in last.links if one.resettled]
+    assert changed == [{pair_of(A, office): "other_phone"}]
 
 
 def test_links_are_remembered_within_bounds() -> None:
