@@ -269,7 +269,7 @@ CASES: dict[str, Case] = {
     ),
     "unlink a-b | a-b": Case(
         **alone(a, b), is_contested=True,
-        programs=[judging("1", (a, b)), linking("2", (a, b))], states=562_631,
+        programs=[judging("1", (a, b)), linking("2", (a, b))], states=553_268,
     ),
     "unlink a-b after a-b": Case(
         **alone(a, b), is_contested=True, linked=((a, b),),
@@ -315,12 +315,12 @@ CASES: dict[str, Case] = {
     ),
     "cards X-Y merge | split": Case(
         **alone(X, Y), is_contested=True,
-        programs=[declaring("1", (XY, MERGED)), declaring("2", (XY, SPLIT))], states=928_348,
+        programs=[declaring("1", (XY, MERGED)), declaring("2", (XY, SPLIT))], states=929_036,
     ),
     "cards X-Y merge | read X | read Y": Case(
         **all_in_one(X, Y), is_contested=True,
         programs=[declaring("1", (XY, MERGED)), reading(X), reading(Y)],
-        readers={1: nonces(X, 1), 2: nonces(Y, 1)}, states=1_337,
+        readers={1: nonces(X, 1), 2: nonces(Y, 1)}, states=1_325,
     ),
     "cards X-Y split after merge | read X | read Y": Case(
         **alone(X, Y), is_contested=True, merged=(XY,),
@@ -339,12 +339,12 @@ CASES: dict[str, Case] = {
     ),
     "cards X-Y split after merge | merge again": Case(
         **all_in_one(X, Y), is_contested=True, merged=(XY,),
-        programs=[declaring("1", (XY, SPLIT)), declaring("2", (XY, MERGED_AGAIN))], states=829_398,
+        programs=[declaring("1", (XY, SPLIT)), declaring("2", (XY, MERGED_AGAIN))], states=811_691,
     ),
     "cards X-Y merge, T": Case(
         **all_in_one(X, Y), is_contested=True,
         programs=[declaring("1", (XY, MERGED)), declaring("2", (XY, MERGED))],
-        optional=LAST({1}), states=265_804,
+        optional=LAST({1}), states=258_852,
     ),
     "cards X-Y split after merge, T": Case(
         **alone(X, Y), is_contested=True, merged=(XY,),
@@ -353,7 +353,7 @@ CASES: dict[str, Case] = {
     ),
     "cards X-Y merge | reject X-Y": Case(
         **alone(X, Y), is_contested=True,
-        programs=[declaring("1", (XY, MERGED)), judging("2", XY)], states=1_021_017,
+        programs=[declaring("1", (XY, MERGED)), judging("2", XY)], states=1_020_967,
     ),
     "cards X-Y merge | a-Y": Case(
         **all_in_one(a, X, Y), is_contested=True, unpublished=True,
@@ -454,7 +454,7 @@ CASES: dict[str, Case] = {
         ],
     ),
     "unlink a-b | a-b | a minute": Case(
-        **alone(a, b), is_contested=True, states=1_130_213,
+        **alone(a, b), is_contested=True, states=1_111_487,
         programs=[judging("1", (a, b)), linking("2", (a, b)), forgetting()],
     ),
     "read a after a-b | b-c": Case(
