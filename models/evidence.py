@@ -55,9 +55,9 @@ ORDERED: Final = frozenset({"two_crm_persons", "shared_device", "too_many_identi
 
 STRENGTH: Final[dict[str, int]] = {kind: place for place, kind in enumerate(get_args(Kind))}
 FULL_CONFIDENCE: Final = 100
-CALL_SESSION: Final = 90
-"""The telephony says itself from which web session a call came: a declared prior, not a fit."""
-OTHER_PHONE: Final = 0.5
+CALL_SESSION_PERCENT: Final = 90
+"""The telephony names the device of the web session itself: a declared prior, not a fit."""
+OTHER_PHONE_RATIO: Final = 0.5
 """What is left of a call's confidence where the session's form names another phone: people call
 from an office or by somebody else's phone. A declared prior, too."""
 
@@ -140,7 +140,7 @@ class Canonical(msgspec.Struct, frozen=True):
 def evidence_of(event_type: str, other: NodeId, time_ms: int) -> Evidence:
     """What an event says about its first identifier and another one.
 
-    A call that names its web session says that the caller visits there, which is soft.
+    A call that names its web session's device says that the caller visits there, which is soft.
 
     Args:
         event_type: the event's tag.
@@ -150,7 +150,7 @@ def evidence_of(event_type: str, other: NodeId, time_ms: int) -> Evidence:
     if event_type in {"crm_card", "sign_in"}:
         return Evidence(event_type, time_ms)  # type: ignore[arg-type]  # just compared with them
     if event_type == "call" and is_device(other):
-        return Evidence("call_session", time_ms, CALL_SESSION)
+        return Evidence("call_session", time_ms, CALL_SESSION_PERCENT)
     return Evidence("seen_with", time_ms)
 
 
@@ -252,7 +252,7 @@ def _doubted(edges: Mapping[Pair, Edge], limits: Limits) -> frozenset[Pair]:
             continue
         if edge.evidence.kind != "call_session":
             with_form.add(session)
-        elif edge.evidence.confidence * OTHER_PHONE < limits.min_confidence:
+        elif edge.evidence.confidence * OTHER_PHONE_RATIO < limits.min_confidence:
             calls.append((pair, session))
     return frozenset(pair for pair, session in calls if session in with_form)
 

@@ -35,7 +35,7 @@ from models.forest import Settled, find
 from models.identifiers import NodeId, is_crm
 from models.keys import Keys
 from models.profile import publish
-from tests.fakes.memory_store import FUNCTIONS, MemoryStore, run
+from tests.fakes.memory_store import FUNCTIONS, MemoryStore, Runner, interleave, run
 from tests.simulation.explore import (
     Program,
     Search,
@@ -482,6 +482,17 @@ def test_nothing_is_lost_under_random_schedules_of_what_is_too_large(name: str) 
     wanted = search_of(CASES[name])
     schedules = {tuple(play(wanted, seed)) for seed in range(SCHEDULES)}
     assert len(schedules) > 10, "they are hardly random"
+
+
+def test_a_link_that_is_refused_after_it_was_kept_is_not_followed() -> None:
+    """By somebody who has looked at all evidence, told of it, and left no mark."""
+    store = seeded(a, p, q)
+    slow = Runner(store, linking("1", (p, a), evidence=CALL, published=False)())
+    while f"e:{p}".encode() not in store.hash(KEYS.evidence(a).encode()):
+        slow.step()
+    run(store, linking("2", (a, q), evidence=FORM, published=False)())
+    interleave([slow], lambda _: 0)
+    assert clusters(store, (a, p, q)) == {frozenset({a, q}), frozenset({p})}
 
 
 def test_a_device_of_two_crm_ids_is_marked_and_nobodys() -> None:
