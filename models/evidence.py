@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias, get_args
 import msgspec
 
 from models.event_base import MAX_TIME_MS
-from models.identifiers import NodeId, is_crm, is_device, is_phone
+from models.identifiers import NodeId, is_crm, is_device, is_phone, is_visitor
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -56,7 +56,7 @@ ORDERED: Final = frozenset({"two_crm_persons", "shared_device", "too_many_identi
 STRENGTH: Final[dict[str, int]] = {kind: place for place, kind in enumerate(get_args(Kind))}
 FULL_CONFIDENCE: Final = 100
 CALL_SESSION_PERCENT: Final = 90
-"""The telephony names the device of the web session itself: a declared prior, not a fit."""
+"""The telephony names the web session, or its device, itself: a declared prior, not a fit."""
 OTHER_PHONE_RATIO: Final = 0.5
 """What is left of a call's confidence where the session's form names another phone: people call
 from an office or by somebody else's phone. A declared prior, too."""
@@ -67,7 +67,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         person_ids: the most identifiers that links may join into one person.
-        device_links: the most identifiers that a device may be linked with; a kiosk has more.
+        device_links: the most identifiers that a device, or one visit of it, may be linked with; a
+            kiosk has more.
         account_links: the same for an e-mail, a phone, a card or a CRM id.
         min_confidence: percent below which soft evidence waits for approval.
     """
@@ -79,7 +80,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     def links(self, node: NodeId) -> int:
         """The most links of one identifier."""
-        return self.device_links if is_device(node) else self.account_links
+        return self.device_links if is_visitor(node) else self.account_links
 
 
 DEFAULT_LIMITS: Final = Limits()
@@ -140,7 +141,7 @@ class Canonical(msgspec.Struct, frozen=True):
 def evidence_of(event_type: str, other: NodeId, time_ms: int) -> Evidence:
     """What an event says about its first identifier and another one.
 
-    A call that names its web session's device says that the caller visits there, which is soft.
+    A call that names its web session, or the session's device, is soft: somebody else may call.
 
     Args:
         event_type: the event's tag.
@@ -149,7 +150,7 @@ def evidence_of(event_type: str, other: NodeId, time_ms: int) -> Evidence:
     """
     if event_type in {"crm_card", "sign_in"}:
         return Evidence(event_type, time_ms)  # type: ignore[arg-type]  # just compared with them
-    if event_type == "call" and is_device(other):
+    if event_type == "call" and is_visitor(other):
         return Evidence("call_session", time_ms, CALL_SESSION_PERCENT)
     return Evidence("seen_with", time_ms)
 
@@ -258,10 +259,10 @@ def _doubted(edges: Mapping[Pair, Edge], limits: Limits) -> frozenset[Pair]:
 
 
 def _session_of(pair: Pair) -> NodeId | None:
-    """The device of a pair whose other node is a phone number."""
+    """The session or device of a pair whose other node is a phone number."""
     if not any(is_phone(node) for node in pair):
         return None
-    return next((node for node in pair if is_device(node)), None)
+    return next((node for node in pair if is_visitor(node)), None)
 
 
 def _verdict(

@@ -23,6 +23,7 @@ from models.namespaces import (
     is_crm,
     is_device,
     is_phone,
+    is_visitor,
     namespace_of,
 )
 from models.normalise import PERSON_BASED, email_digest, normalise
@@ -45,6 +46,7 @@ __all__ = [
     "is_crm",
     "is_device",
     "is_phone",
+    "is_visitor",
     "namespace_of",
     "normalise",
     "parse_identifier",

@@ -22,6 +22,7 @@ __all__ = [
     "is_crm",
     "is_device",
     "is_phone",
+    "is_visitor",
     "namespace_of",
 ]
 
@@ -100,6 +101,7 @@ _BY_LETTER: Final = {space.letter: space for space in Namespace}
 _CRM_LETTER: Final = Namespace.CRM.letter
 _PHONE_LETTER: Final = Namespace.PHONE.letter
 _DEVICE_LETTERS: Final = _letters(Holder.DEVICE)
+_VISITOR_LETTERS: Final = _DEVICE_LETTERS | _letters(Holder.VISIT)
 _ACCOUNT_LETTERS: Final = _letters(Holder.ACCOUNT)
 
 NODE_FORM: Final = re.compile(_any_of(_BY_LETTER) + "[A-Za-z0-9_-]{22}")
@@ -134,3 +136,8 @@ def is_phone(node: NodeId) -> bool:
 def is_device(node: NodeId) -> bool:
     """Whether the node is a browser, device or exchange id, rather than a person's own."""
     return node[0] in _DEVICE_LETTERS
+
+
+def is_visitor(node: NodeId) -> bool:
+    """Whether the node is a device or one visit of it: whoever holds it then."""
+    return node[0] in _VISITOR_LETTERS

@@ -21,7 +21,7 @@ from models.commands import Command, Steps, fields_of
 from models.events import Call, Event, NumberLease
 from models.evidence import DEFAULT_LIMITS, FULL_CONFIDENCE, Evidence, Limits
 from models.forest import find
-from models.identifiers import NodeId
+from models.identifiers import NodeId, is_visitor
 from models.keys import Keys
 from models.lines import LINE_SECONDS, line_entry, read_lines
 from models.links import Linked as MadeLink
@@ -121,7 +121,10 @@ def phone_events(events: Iterable[Event]) -> list[PhoneEvent]:
 
 
 def news_of(events: Iterable[PhoneEvent]) -> CallNews:
-    """Sorts out what a batch says of phone calls."""
+    """Sorts out what a batch says of phone calls.
+
+    A call that names its web session is joined to no other by its number.
+    """
     by_number: defaultdict[str, list[Call | NumberLease]] = defaultdict(list)
     by_advertiser: defaultdict[AdvertiserId, list[Call]] = defaultdict(list)
     told: list[SoftLink] = []
@@ -132,7 +135,7 @@ def news_of(events: Iterable[PhoneEvent]) -> CallNews:
         told += told_links(event)
         if not event.is_outbound:
             by_advertiser[event.advertiser].append(event)
-            if event.called_number:
+            if event.called_number and not any(map(is_visitor, event.ids)):
                 by_number[event.called_number].append(event)
     return CallNews(dict(by_number), dict(by_advertiser), tuple(told))
 

@@ -25,6 +25,7 @@ from models.identifiers import NodeId, is_crm
 A, B, D = (NodeId("k" + letter * 22) for letter in "abk")
 EMAIL, OTHER_EMAIL = NodeId("e" + "e" * 22), NodeId("e" + "f" * 22)
 PHONE, OTHER_PHONE = NodeId("p" + "p" * 22), NodeId("p" + "q" * 22)
+SESSION = NodeId("s" + "s" * 22)
 X, Y = NodeId("c" + "x" * 22), NodeId("c" + "y" * 22)
 NODES = (A, B, D, EMAIL, OTHER_EMAIL, PHONE, OTHER_PHONE, X, Y)
 
@@ -70,6 +71,7 @@ def test_the_encoded_form_sorts_by_strength_then_time() -> None:
         ("crm_card", EMAIL, "crm_card", 100),
         ("order", EMAIL, "seen_with", 100),
         ("call", A, "call_session", 90),
+        ("call", SESSION, "call_session", 90),
         ("call", X, "seen_with", 100),
     ],
 )
@@ -141,15 +143,17 @@ CALL = Evidence("call_session", 9, 90)
 FORM = Evidence("seen_with", 8)
 
 
-def test_a_call_from_another_phone_than_the_forms_waits_for_approval() -> None:
-    told = [(PHONE, A, CALL), (A, OTHER_PHONE, FORM)]
+@pytest.mark.parametrize("visitor", [A, SESSION])
+def test_a_call_from_another_phone_than_the_forms_waits_for_approval(visitor: NodeId) -> None:
+    told = [(PHONE, visitor, CALL), (visitor, OTHER_PHONE, FORM)]
     found = persons(*told)
-    assert found.refused == {pair_of(PHONE, A): "other_phone"}
-    assert clusters(found) == together((PHONE,), (A, OTHER_PHONE))
+    assert found.refused == {pair_of(PHONE, visitor): "other_phone"}
+    assert clusters(found) == together((PHONE,), (visitor, OTHER_PHONE))
     assert not found.is_contested
-    assert clusters(persons(*told, approved=(PHONE, A))) == together((PHONE, A, OTHER_PHONE))
-    assert clusters(persons(*told, rejected=(A, OTHER_PHONE))) == together(
-        (PHONE, A), (OTHER_PHONE,)
+    everybody = together((PHONE, visitor, OTHER_PHONE))
+    assert clusters(persons(*told, approved=(PHONE, visitor))) == everybody
+    assert clusters(persons(*told, rejected=(visitor, OTHER_PHONE))) == together(
+        (PHONE, visitor), (OTHER_PHONE,)
     )
     assert not persons(*told, limits=Limits(min_confidence=45)).refused
 

@@ -370,6 +370,14 @@ def test_news_stand_by_number_and_by_advertiser() -> None:
     assert news.by_advertiser == {AIR: [call, unknown]}
 
 
+@pytest.mark.parametrize("session", [cookie("s"), NodeId("s" + "s" * 22)])
+def test_a_call_that_names_its_session_is_joined_to_no_other(session: NodeId) -> None:
+    call = msgspec.structs.replace(a_call(), ids=(phone("a"), session))
+    news = news_of([call])
+    assert not news.by_number
+    assert news.by_advertiser == {AIR: [call]}
+
+
 # -- lines ----------------------------------------------------------------------------------
 
 
