@@ -265,3 +265,20 @@ def test_nothing_erased_comes_back_under_random_schedules(name: str) -> None:
     wanted = CASES[name].search()
     schedules = {tuple(play(wanted, seed)) for seed in range(SCHEDULES)}
     assert len(schedules) > 10, "they are hardly random"
+
+
+def test_a_call_that_an_erased_form_spoke_against_is_believed_then() -> None:
+    store, tokens = MemoryStore(), itertools.count()
+    form_phone, caller = NodeId("p" + "p" * 22), NodeId("p" + "q" * 22)
+    for one, other, evidence in (
+        (a, X, Evidence("sign_in", 1)),
+        (form_phone, Y, Evidence("crm_card", 1)),
+        (a, form_phone, Evidence("seen_with", 2)),
+        (caller, a, Evidence("call_session", 3, 90)),
+    ):
+        made = run(store, link(KEYS, one, other, evidence, lambda: f"t{next(tokens)}"))
+        if made.resettled is not None:
+            run(store, note(KEYS, made.resettled))
+    assert set(run(store, settle(KEYS, a)).members) == {a, X}
+    run(store, erasing("e", form_phone, Y)())
+    assert set(run(store, settle(KEYS, a)).members) == {a, X, caller}

@@ -39,7 +39,7 @@ from streams.stages.calls import (
     news_of,
     phone_events,
 )
-from streams.stages.persons import KnownLinks, digest_events
+from streams.stages.persons import KnownLinks, digest_events, look_around
 from tests.fakes.memory_store import MemoryStore, run
 from tests.fakes.phone_calls import (
     AIR,
@@ -70,13 +70,17 @@ class Installation:
         self._offset = itertools.count()
 
     def tell(self, *events: Event) -> list[Linked]:
-        """Folds and links events, each as a batch of its own."""
+        """Folds and links events, each as a batch of its own; what became of soft links."""
         linked: list[Linked] = []
         for event in events:
             entries = [(next(self._offset), event)]
             node = event.ids[0]
-            steps = digest_events(KEYS, node, 1, entries, known=self._known, next_token=self._token)
-            run(self.store, steps)
+            steps = digest_events(
+                KEYS, node, 1, entries,
+                known=self._known, next_token=self._token, limits=self._limits,
+            )  # fmt: skip
+            touched = run(self.store, steps)
+            run(self.store, look_around(KEYS, [touched], self._token, limits=self._limits))
             news = news_of(phone_events([event]))
             linked += [run(self.store, self._apply(soft)) for soft in news.told]
             for number, told in news.by_number.items():
