@@ -3,7 +3,7 @@
 import asyncio
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,7 +20,10 @@ from kinbid.engines import (
 )
 from kinbid.stack import Options, Stack
 from kinbid.up import load_demo_catalog
+from models.identifiers import NodeId
+from models.keys import Keys
 from runtime.settings import Settings
+from runtime.slots import slot_of
 from tests.system.client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,6 +100,17 @@ def on_clusters(
     owner = f"o{uuid.uuid4().hex[:8]}"
     settings = msgspec.structs.replace(base, owner=owner, kafka_replication=3)
     return Options(kafka=kafka.bootstrap, redis=redis.url), settings
+
+
+def move_slots(redis: RedisCluster, keys: Keys, nodes: Iterable[NodeId], step: int) -> int:
+    """Moves the nodes' slots, each to the master ``step`` further on; how many were moved."""
+    slots = {slot_of(keys.person(node)) for node in nodes}
+    masters = redis.masters()
+    owned = {master.port: redis.slots_of(master) & slots for master in masters}
+    return sum(
+        redis.move_slots(owned[master.port], master, masters[(place + step) % len(masters)])
+        for place, master in enumerate(masters)
+    )
 
 
 def _ready(stack: Stack) -> Client:

@@ -20,9 +20,8 @@ from models.keys import Keys
 from models.topics import Topics
 from runtime import kafka as kafka_clients
 from runtime.settings import Settings, as_environment
-from runtime.slots import slot_of
 from tests.system.client import Client
-from tests.system.conftest import on_clusters
+from tests.system.conftest import move_slots, on_clusters
 from tests.system.story import People, check, cut_streams_off, make_outcomes
 
 pytestmark = [pytest.mark.system, pytest.mark.apache, pytest.mark.timeout(300)]
@@ -113,17 +112,6 @@ class Feed:
             await producer.stop()
 
 
-def move_slots(redis: RedisCluster, feed: Feed, keys: Keys, step: int) -> int:
-    """Moves the slots of all people's nodes, each to the master ``step`` further on."""
-    slots = {slot_of(keys.person(node)) for node in feed.people.nodes}
-    masters = redis.masters()
-    owned = {master.port: redis.slots_of(master) & slots for master in masters}
-    return sum(
-        redis.move_slots(owned[master.port], master, masters[(place + step) % len(masters)])
-        for place, master in enumerate(masters)
-    )
-
-
 @pytest.mark.parametrize("count", [2, 4])
 def test_moving_slots_a_failover_a_dead_broker_and_a_dead_worker_change_no_profile_and_no_count(
     clusters: tuple[KafkaCluster, RedisCluster], count: int
@@ -140,13 +128,13 @@ def test_moving_slots_a_failover_a_dead_broker_and_a_dead_worker_change_no_profi
         for worker in workers:  # two and four share four partitions of each topic
             client.until(lambda w=worker: w.sample("streams_events_total"), bool)  # type: ignore[misc]
         keys = Keys(stack.settings.owner)
-        assert move_slots(redis, feed, keys, step=1) > 0
+        assert move_slots(redis, keys, feed.people.nodes, step=1) > 0
         cut_streams_off(client)
         old_master = redis.masters()[0]
         redis.fail_over(old_master)
         redis.kill(old_master)
         running.callback(lambda: redis.restart(old_master))
-        assert move_slots(redis, feed, keys, step=2) > 0
+        assert move_slots(redis, keys, feed.people.nodes, step=2) > 0
         broker = count % 3
         kafka.kill(broker)
         running.callback(lambda: kafka.restart(broker))
