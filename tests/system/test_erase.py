@@ -15,12 +15,14 @@ from models.identifiers import Namespace, NodeId
 from models.topics import Topic, Topics
 from models.units import CampaignId, CreativeId, ExchangeId
 from runtime import kafka
-from tests.system.client import AIRLINE, Client
+from tests.system.client import AIRLINE, Client, flight
 from tests.system.test_rebuild import kinbid
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 PHONE, TABLET = "anna's phone", "the family's tablet"
+CONTEXTUAL = "air-brand"
+"""The demo's campaign that asks for nobody."""
 
 
 def person(client: Client, identifier: str) -> dict[str, Any]:
@@ -47,6 +49,7 @@ def past_of_anna(client: Client) -> list[Event]:
             event_id="page", ids=(phone, email), event_time_ms=client.now_ms(),
             advertiser=AIRLINE, page="/secret",
         ),
+        client.search(phone, "BOS-MIA"),
     ]  # fmt: skip
 
 
@@ -137,10 +140,15 @@ def check_nothing_is_known(client: Client, nodes: list[NodeId]) -> None:
     assert all(json.loads(value or b"{}")["open_request"] == "" for value in records.values())
 
 
-def test_an_erased_person_is_gone_and_stays_so(client: Client, tmp_path: Path) -> None:
+def test_row_42_an_erased_person_is_gone_gets_no_bid_and_stays_so(
+    client: Client, tmp_path: Path
+) -> None:
+    client.offer(flight(130, route="BOS-MIA"))
     hers = live_together(client)
+    client.until(lambda: client.campaign(cookie=PHONE), lambda campaign: campaign == "air-seats")
     nodes = erase_anna(client, tmp_path)
 
+    assert client.campaigns(20, cookie=PHONE) == {CONTEXTUAL}
     # The tablet is Boris's alone now, and knows nothing of her.
     tablet = client.node(Namespace.COOKIE, TABLET)
     client.until(

@@ -44,7 +44,9 @@ def kinbid(client: Client, *args: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_a_search_on_the_phone_sells_on_the_desktop_within_one_cap(client: Client) -> None:
+def test_row_14_a_search_on_the_phone_sells_on_the_desktop_within_one_cap(
+    client: Client,
+) -> None:
     phone, desk, tablet, mail = (
         str(uuid.uuid4()),
         fresh("desk"),

@@ -241,7 +241,7 @@ def test_every_kind_of_request_has_its_answer(bidder: Bidder) -> None:
     assert bidder.metric("bidder_bids_total") == 4
 
 
-def test_a_known_person_gets_the_flight_that_they_searched(bidder: Bidder) -> None:
+def test_row_01_a_known_person_gets_the_flight_that_they_searched(bidder: Bidder) -> None:
     (bid,) = bidder.bids(PERSONAL)
     assert (bid["cid"], bid["crid"]) == ("air-seats", "air-seats-prospect-1")
     assert "JFK to LAX" in bid["adm"]
