@@ -31,6 +31,7 @@ from kinbid.export import export_persons
 from kinbid.link_history import history_report
 from kinbid.publish import publish_catalog
 from kinbid.rebuild import rebuild
+from kinbid.rotate import rotate
 from kinbid.scoreboard import Scoreboard
 from kinbid.show_links import show_history
 from kinbid.stack import Options
@@ -342,6 +343,35 @@ def rebuild_command(
     done = asyncio.run(rebuild(settings, progress))
     show.console.print(
         f"rebuilt {where}: {done.removed_keys:,} keys removed, {done.records:,} records folded"
+    )
+
+
+@app.command("rotate")
+def rotate_command(
+    old_owner: Annotated[str, typer.Argument(help="The KINBID_OWNER whose records to copy.")],
+    config: Config = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,  # noqa: FBT002
+) -> None:
+    """Copy an owner's records to KINBID_OWNER, hashed under the pepper's newest secret too."""
+    settings = running_settings(config).settings
+    if not yes:
+        raise SettingsError(
+            f"this copies all records of owner {old_owner!r} to owner {settings.owner!r}, hashed "
+            "once more; producers, bidders and streams must stand still. Say --yes to do it"
+        )
+
+    def progress(topic: str, done: int, total: int) -> None:
+        show.console.print(f"{topic}: {done:,} of {total:,} records")
+
+    done = asyncio.run(rotate(settings, old_owner, progress))
+    for topic, count in done.copied.items():
+        show.console.print(f"copied {count:,} records of {topic}")
+    if done.left_out:
+        show.console.print(
+            f"left out {done.left_out:,} that streams had refused: see {old_owner}.dead-letters.v1"
+        )
+    show.console.print(
+        "next: `kinbid rebuild --yes` for the new owner, then streams, bidders and producers"
     )
 
 

@@ -1,0 +1,114 @@
+"""Records after the pepper was rotated."""
+
+import typing
+from functools import partial
+from typing import get_args
+
+import msgspec
+import pytest
+from hypothesis import given
+
+from models.erasure_records import ErasureRecord, encode_erasure
+from models.errors import EventError
+from models.events import Call, Event, Outcome, SignIn, decode_event, decode_outcome, encode
+from models.identifiers import NodeId, rehash
+from models.link_records import VerdictRecord, decode_verdict, encode_link_record, pair_key
+from models.rotation import ROTATED, _node_fields, rotate_event
+from models.topics import ALL_TOPICS, Topics
+from models.units import AdvertiserId
+from tests.fakes.records import NODES, events, outcomes
+
+again = partial(rehash, secret="a newer secret")
+A, B = NODES[:2]
+NOW_MS = 1_790_000_000_000
+
+
+@pytest.mark.parametrize("record", [*get_args(Event), *get_args(Outcome), ErasureRecord])
+def test_every_field_that_may_hold_a_node_is_known(record: type[msgspec.Struct]) -> None:
+    hints = typing.get_type_hints(record)
+    assert _node_fields(record) == tuple(n for n, hint in hints.items() if "NodeId" in str(hint))
+
+
+@given(events)
+def test_an_event_says_the_same_of_the_nodes_that_its_own_become(event: Event) -> None:
+    key, value = rotate_event(event.ids[0].encode(), encode(event), again)
+    assert key == again(event.ids[0]).encode()
+    names = _node_fields(type(event))
+    held = {name: getattr(event, name) for name in names}
+    turned = {
+        name: tuple(map(again, one)) if isinstance(one, tuple) else again(one)
+        for name, one in held.items()
+        if one is not None
+    }
+    assert decode_event(value or b"") == msgspec.structs.replace(event, **turned)
+
+
+@given(outcomes)
+def test_an_outcome_counts_under_the_node_that_its_own_becomes(outcome: Outcome) -> None:
+    key, value = ROTATED[Topics.OUTCOMES](outcome.node.encode(), encode(outcome), again)
+    assert key == again(outcome.node).encode()
+    assert decode_outcome(value or b"") == msgspec.structs.replace(
+        outcome, node=again(outcome.node)
+    )
+
+
+def test_nested_phones_of_a_call_are_turned_too() -> None:
+    call = Call(
+        event_id="c", ids=(NodeId("p" * 23),), event_time_ms=NOW_MS, advertiser=AdvertiserId("air"),
+        call_id="c", duration_seconds=1, repeat_of=NodeId("p" + "q" * 22),
+    )  # fmt: skip
+    _, value = rotate_event(call.ids[0].encode(), encode(call), again)
+    turned = decode_event(value or b"")
+    assert isinstance(turned, Call)
+    assert turned.repeat_of == again(NodeId("p" + "q" * 22))
+    assert turned.form_phone is None
+
+
+def test_what_this_version_does_not_know_stays() -> None:
+    event = SignIn(event_id="s", ids=(A, B), event_time_ms=NOW_MS, advertiser=AdvertiserId("air"))
+    told = msgspec.json.encode({**msgspec.json.decode(encode(event)), "new_field": 7})
+    _, value = rotate_event(A.encode(), told, again)
+    assert msgspec.json.decode(value or b"")["new_field"] == 7
+
+
+def test_an_impression_of_nobody_stays_nobodys() -> None:
+    value = (
+        b'{"type":"win","node":"","nonce":"n","campaign":"c","creative":"r","exchange":"x",'
+        b'"clearing_cpm_micros":1,"notice_time_ms":1790000000000,"personal":false}'
+    )
+    assert ROTATED[Topics.OUTCOMES](None, value, again) == (None, value)
+
+
+def test_a_pair_stands_in_its_order_again() -> None:
+    for a, b in ((A, B), (NODES[2], NODES[3]), (NODES[4], NODES[5])):
+        record = VerdictRecord(a=a, b=b, verdict="rejected", at_ms=NOW_MS, by="ann")
+        turned = ROTATED[Topics.VERDICTS](pair_key(a, b), encode_link_record(record), again)
+        assert turned[0] == pair_key(again(a), again(b))
+        read = decode_verdict(turned[0], turned[1] or b"")
+        assert (read.verdict, read.by, {read.a, read.b}) == (
+            "rejected",
+            "ann",
+            {again(a), again(b)},
+        )
+        assert ROTATED[Topics.EVIDENCE](pair_key(a, b), None, again) == (turned[0], None)
+
+
+def test_an_erasure_keeps_its_time_and_its_request() -> None:
+    record = ErasureRecord(node=A, erased_ms=NOW_MS, open_request="r")
+    key, value = ROTATED[Topics.ERASURES](A.encode(), encode_erasure(record), again)
+    assert key == again(A).encode()
+    assert value == encode_erasure(msgspec.structs.replace(record, node=again(A)))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [(A.encode(), b"{"), (A.encode(), None), (B.encode(), "event"), (None, "event")],
+)
+def test_what_streams_refuses_is_refused(key: bytes | None, value: bytes | str | None) -> None:
+    event = SignIn(event_id="s", ids=(A, B), event_time_ms=NOW_MS, advertiser=AdvertiserId("air"))
+    with pytest.raises(EventError):
+        rotate_event(key, encode(event) if isinstance(value, str) else value, again)
+
+
+def test_every_topic_is_rotated_or_left_out_on_purpose() -> None:
+    assert {*ROTATED, Topics.INVENTORY, Topics.DEAD_LETTERS} == set(ALL_TOPICS)
