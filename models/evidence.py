@@ -70,17 +70,21 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         device_links: the most identifiers that a device, or one visit of it, may be linked with; a
             kiosk has more.
         account_links: the same for an e-mail, a phone, a card or a CRM id.
+        type_links: the same for single types, by the letter of their namespace, in place of these.
         min_confidence: percent below which soft evidence waits for approval.
     """
 
     person_ids: int = 500
     device_links: int = 12
     account_links: int = 300
+    type_links: dict[str, int] = {}
     min_confidence: int = 50
 
     def links(self, node: NodeId) -> int:
         """The most links of one identifier."""
-        return self.device_links if is_visitor(node) else self.account_links
+        return self.type_links.get(
+            node[0], self.device_links if is_visitor(node) else self.account_links
+        )
 
 
 DEFAULT_LIMITS: Final = Limits()

@@ -14,7 +14,7 @@ import msgspec
 
 from models.errors import InvalidFieldError, KinbidError, UnknownNameError
 from models.evidence import DEFAULT_LIMITS, Limits
-from models.identifiers import BETWEEN_SECRETS, SHORTEST_SECRET
+from models.identifiers import BETWEEN_SECRETS, SHORTEST_SECRET, Namespace
 from models.phones import check_region
 
 __all__ = [
@@ -86,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             still taken for the session's; the same in every streams worker.
         identity_person_ids: most identifiers that links may join into one person.
         identity_device_links, identity_account_links: most links of a device, of an account.
+        identity_type_links: most links of single types, ``NAMESPACE=NUMBER`` with commas.
         identity_min_confidence: percent below which soft evidence waits for approval.
     """
 
@@ -120,6 +121,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     identity_person_ids: int = DEFAULT_LIMITS.person_ids
     identity_device_links: int = DEFAULT_LIMITS.device_links
     identity_account_links: int = DEFAULT_LIMITS.account_links
+    identity_type_links: str = ""
     identity_min_confidence: int = DEFAULT_LIMITS.min_confidence
 
     @property
@@ -129,6 +131,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             person_ids=self.identity_person_ids,
             device_links=self.identity_device_links,
             account_links=self.identity_account_links,
+            type_links=read_type_links(self.identity_type_links),
             min_confidence=self.identity_min_confidence,
         )
 
@@ -210,9 +213,31 @@ def _checked(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever the setti
         raise InvalidFieldError(name, value, f"a port, 0 to {HIGHEST_PORT}")
     if name == "phone_region":
         check_region(value)
+    if name == "identity_type_links":
+        read_type_links(value)
     if name in LEAST and value < LEAST[name]:
         raise InvalidFieldError(name, value, f"{LEAST[name]} or more")
     return value
+
+
+def read_type_links(text: str) -> dict[str, int]:
+    """The most links by the letter of a namespace, from ``phone=20,crm=1000``.
+
+    Raises:
+        InvalidFieldError: of another form, or less than one.
+        UnknownNameError: the namespace does not exist.
+    """
+    links: dict[str, int] = {}
+    for part in filter(None, text.split(",")):
+        name, _, number = part.partition("=")
+        if not number.strip().isdecimal() or int(number) < 1:
+            wanted = "NAMESPACE=NUMBER with commas between, such as phone=20,crm=1000"
+            raise InvalidFieldError("identity_type_links", part, wanted)
+        space = Namespace.__members__.get(name.strip().upper())
+        if space is None:
+            raise UnknownNameError("namespace", name.strip(), map(str.lower, Namespace.__members__))
+        links[space.letter] = int(number)
+    return links
 
 
 def masked(name: str, value: object) -> str:

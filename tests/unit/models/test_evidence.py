@@ -172,8 +172,8 @@ def test_phones_of_one_deal_do_not_speak_against_each_other() -> None:
     assert not persons((PHONE, OTHER_PHONE, CALL), (X, PHONE, CARD), (A, PHONE, FORM)).refused
 
 
-def test_an_identifier_with_too_many_links_joins_nobody() -> None:
-    limits = Limits(account_links=2)
+@pytest.mark.parametrize("limits", [Limits(account_links=2), Limits(type_links={"e": 2})])
+def test_an_identifier_with_too_many_links_joins_nobody(limits: Limits) -> None:
     told = [(device, EMAIL, sign_in(1)) for device in (A, B, D)]
     found = persons(*told, limits=limits)
     assert len(found.persons) == 4

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import InvalidFieldError, UnknownNameError
+from models.errors import InvalidFieldError, KinbidError, UnknownNameError
+from models.identifiers import NodeId
 from runtime.settings import (
     SECRETS,
     Settings,
@@ -53,6 +54,28 @@ def test_a_name_that_does_not_exist_is_told_with_the_nearest_one(tmp_path: Path)
     path = toml(tmp_path, 'redis_ulr = "redis://x"')
     with pytest.raises(UnknownNameError, match=r"kinbid\.toml.*'redis_ulr'.*'redis_url'"):
         load(path, {})
+
+
+def test_types_of_identifiers_have_limits_of_their_own() -> None:
+    told = {"KINBID_IDENTITY_TYPE_LINKS": "phone=20, crm=1000", "KINBID_IDENTITY_DEVICE_LINKS": "3"}
+    limits = load(None, told).settings.limits
+    nodes = {letter: NodeId(letter + "a" * 22) for letter in "pcek"}
+    assert {letter: limits.links(node) for letter, node in nodes.items()} == {
+        "p": 20, "c": 1000, "e": 300, "k": 3,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("phone", "'phone' is not NAMESPACE=NUMBER"),
+        ("phone=0", "'phone=0' is not NAMESPACE=NUMBER"),
+        ("phon=5", "did you mean 'phone'"),
+    ],
+)
+def test_a_limit_that_cannot_be_read_is_told_with_the_right_form(text: str, wanted: str) -> None:
+    with pytest.raises(KinbidError, match=wanted):
+        load(None, {"KINBID_IDENTITY_TYPE_LINKS": text})
 
 
 @pytest.mark.parametrize("name", ["KINBID_RUN_FILE", "PATH", "kinbid_seat"])
