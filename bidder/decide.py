@@ -19,8 +19,9 @@ from models.call_tags import ads_paused_until_ms
 from models.caps import Reservation, count_used
 from models.catalog import Catalog
 from models.catalog_records import Advertiser, Campaign, Creative, Exchange, Offer, Segment
+from models.dealings import BuyerStats, Dealings
 from models.presence import DEFAULT_PRESENCE
-from models.profile import BuyerStats, Person
+from models.profile import Person
 from models.units import MICROS
 from models.value.conversion import exposure_factor, p_conversion
 from models.value.customer import value_multiplier, yearly_value_micros
@@ -38,6 +39,7 @@ MARKUP_BANNER: Final = 2
 LOWEST_BID_CPM_MICROS: Final = 10_000
 """A cent for a thousand: below it a bid is noise."""
 UNREACHABLE_CPM_MICROS: Final = 10**18
+NO_DEALINGS: Final = Dealings()
 
 
 class Loss(enum.Enum):
@@ -48,8 +50,8 @@ class Loss(enum.Enum):
     NO_PERSON = "needs a person, and there is none that may be used"
     NO_SEGMENT = "the person is in none of its segments"
     CAP_REACHED = "the person's frequency cap is used up"
-    NO_INTENT = "the person looked at nothing that it sells"
-    NOTHING_TO_SELL = "what the person looked at is sold out, out of stock, gone or bought"
+    NO_INTENT = "the person looked at nothing that it sells, or bought all of it"
+    NOTHING_TO_SELL = "what the person looked at is sold out, out of stock or gone"
     NO_CREATIVE = "no creative of the segment's set fits the slot"
     BELOW_FLOOR = "worth less than the slot's floor, or than a cent for a thousand"
     CALL_PAUSE = "ads pause because of the person's phone call"
@@ -312,8 +314,12 @@ def _line_factor(slot: _Slot, campaign: Campaign) -> float:
     return line_factor(lines.minutes, slot.now_ms) if lines is not None else 1.0
 
 
+def _dealings(slot: _Slot, campaign: Campaign) -> Dealings:
+    return slot.person.header.dealings.get(campaign.advertiser, NO_DEALINGS)
+
+
 def _segment_of(slot: _Slot, campaign: Campaign) -> Segment | None:
-    buyer = slot.person.header.buyers.get(campaign.advertiser)
+    buyer = _dealings(slot, campaign).buyer
     orders = buyer.order_count if buyer else 0
     for name in campaign.segments:
         segment = slot.catalog.segments.get(name)
@@ -339,16 +345,15 @@ def _contextual_bid(slot: _Slot, campaign: Campaign) -> Bid | Lost:
 
 
 def _personal_bid(slot: _Slot, campaign: Campaign, segment: Segment, used: int) -> Bid | Lost:
-    looked_at = intents(slot.person.header, campaign)
-    if not looked_at:
-        return Lost(Loss.NO_INTENT)
-    choice = best_offer(slot.person.header, campaign, looked_at, slot.catalog, slot.now_ms)
+    dealings = _dealings(slot, campaign)
+    choice = best_offer(dealings, campaign, slot.catalog, slot.now_ms)
     if choice is None:
-        return Lost(Loss.NOTHING_TO_SELL, looked_at[0].key)
+        newest = next(intents(dealings, campaign), None)
+        return Lost(Loss.NOTHING_TO_SELL, newest.key) if newest else Lost(Loss.NO_INTENT)
     creative = _creative_for(slot, campaign, segment.creative_set)
     if creative is None:
         return Lost(Loss.NO_CREATIVE, segment.creative_set)
-    buyer = slot.person.header.buyers.get(campaign.advertiser)
+    buyer = dealings.buyer
     factors = Factors(
         target_cpa_micros=segment.target_cpa_micros,
         p_conversion=p_conversion(

@@ -1,10 +1,12 @@
 """What to show a person: of what they looked at, the newest that can still be sold."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from models.catalog import Catalog
 from models.catalog_records import Campaign, Offer
-from models.profile import Header, Intent
+from models.dealings import Dealings, Intent
 from models.value.conversion import trip_horizon_factor
 from models.value.seats import seat_pressure
 
@@ -20,27 +22,25 @@ class Choice(msgspec.Struct, frozen=True):
     seat_pressure: float = 1.0
 
 
-def intents(header: Header, campaign: Campaign) -> list[Intent]:
+def intents(dealings: Dealings, campaign: Campaign) -> Iterator[Intent]:
     """What the person looked at of the campaign's advertiser, newest first."""
-    kind = header.searches if campaign.goal == "flight" else header.products
-    return [intent for intent in reversed(kind) if intent.advertiser == campaign.advertiser]
+    if campaign.goal == "flight":
+        return dealings.searches(campaign.advertiser)
+    return dealings.products(campaign.advertiser)
 
 
 def best_offer(
-    header: Header, campaign: Campaign, looked_at: list[Intent], catalog: Catalog, now_ms: int
+    dealings: Dealings, campaign: Campaign, catalog: Catalog, now_ms: int
 ) -> Choice | None:
-    """The newest intent that can be served; None when all is sold out, gone or bought.
+    """The newest intent that can be served; None when all is sold out or gone.
 
     Args:
-        header: what the person bought is never shown to them again.
+        dealings: with the campaign's advertiser; what the person bought is not among them.
         campaign: its goal says whether flights or products are sold.
-        looked_at: of the campaign's advertiser, newest first.
         catalog: today's flights and products.
         now_ms: the present, Unix ms.
     """
-    for intent in looked_at:
-        if f"{campaign.advertiser}/{intent.key}" in header.bought:
-            continue
+    for intent in intents(dealings, campaign):
         if campaign.goal == "flight":
             choice = _best_flight(intent, catalog, now_ms)
         else:

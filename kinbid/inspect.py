@@ -21,6 +21,7 @@ from models.call_tags import open_callbacks
 from models.card_words import fetch_survivors
 from models.catalog import Catalog
 from models.commands import Steps
+from models.dealings import Intent
 from models.errors import UnknownNameError
 from models.facets import attributes, decode_facet
 from models.forest import Settled, settle
@@ -83,9 +84,17 @@ async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
             {**msgspec.structs.asdict(touch), "time": _time(touch.time_ms)}
             for touch in timeline(facet.touches)
         ],
-        "searches": [_intent(intent) for intent in header.searches],
-        "products": [_intent(intent) for intent in header.products],
-        "orders": {name: msgspec.structs.asdict(b) for name, b in header.buyers.items()},
+        "searches": [
+            _intent(one) for name, known in header.dealings.items() for one in known.searches(name)
+        ],
+        "products": [
+            _intent(one) for name, known in header.dealings.items() for one in known.products(name)
+        ],
+        "orders": {
+            name: msgspec.structs.asdict(known.buyer)
+            for name, known in header.dealings.items()
+            if known.buyer
+        },
         "call_backs": [
             {"advertiser": owed.advertiser, "call": owed.call_id, "since": _time(owed.since_ms)}
             for owed in open_callbacks(header.calls, catalog.call_tags)
@@ -120,7 +129,7 @@ def _facet(encoded: bytes) -> dict[str, Any]:
     return {**msgspec.structs.asdict(facet), "channels": channels}
 
 
-def _intent(intent: Any) -> dict[str, Any]:  # noqa: ANN401
+def _intent(intent: Intent) -> dict[str, Any]:
     return {
         "advertiser": intent.advertiser, "key": intent.key, "seen": _time(intent.seen_ms),
         "in_cart": intent.in_cart,

@@ -53,7 +53,7 @@ def summary_of(settled: Settled, catalog: Catalog) -> PersonSummary:
         identifiers=tuple(sorted(settled.members)),
         shared=header.shared,
         segments=tuple(segments_of(catalog, header)),
-        orders={name: buyer.order_count for name, buyer in header.buyers.items()},
+        orders={name: one.buyer.order_count for name, one in header.dealings.items() if one.buyer},
         impressions=ledger.billed_count,
     )
 
@@ -62,7 +62,8 @@ def segments_of(catalog: Catalog, header: Header) -> list[str]:
     """The segments that a person is in, by their ids."""
     found = []
     for segment in catalog.segments.values():
-        buyer = header.buyers.get(segment.advertiser)
+        dealings = header.dealings.get(segment.advertiser)
+        buyer = dealings.buyer if dealings else None
         if segment.contains(buyer.order_count if buyer else 0):
             found.append(segment.id)
     return sorted(found)

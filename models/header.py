@@ -7,24 +7,31 @@ It is made for every person of every batch, so a header is not made from facets 
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from models.calls import CallHistory, ToldCall, merge_calls
 from models.consents import KEPT_CONSENTS, Consents, is_withdrawn
+from models.dealings import (
+    KEPT_PRODUCTS,
+    KEPT_SEARCHES,
+    BuyerStats,
+    Dealings,
+    Things,
+    Trips,
+    dealings_of,
+)
 from models.facets import KEPT_SIGN_INS, Facet, join_shops
 from models.identifiers import NodeId
-from models.interests import NEVER, cart_states, owned_items
+from models.interests import cart_states, owned_items
 from models.newest import join_newest
 from models.purchases import Purchases, Totals, totals
 from models.touches import DAY_DIGITS, KINDS, SEARCH_HEAD
 from models.units import SECOND_MS, date_of
 
 __all__ = [
-    "BuyerStats",
     "Header",
-    "Intent",
     "Shown",
     "decode_header",
     "decode_shown",
@@ -39,59 +46,18 @@ __all__ = [
 NOTHING: Final = msgspec.Raw()
 
 
-class Intent(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Something a person looked at: a flight search, a product, a cart.
-
-    Attributes:
-        advertiser: whose.
-        key: ``ORIGIN-DESTINATION/DATE`` of a search, the item of a product.
-        seen_ms: the latest time, Unix ms.
-        day: the departure's epoch day for a search, else 0.
-        in_cart: it went into the cart.
-    """
-
-    advertiser: str
-    key: str
-    seen_ms: int
-    day: int = 0
-    in_cart: bool = False
-
-
-class BuyerStats(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Orders with one advertiser, as the purchase and spend models want them.
-
-    Attributes:
-        order_count: orders in all.
-        repeat_count: days with an order, less the first (BTYD frequency).
-        first_order_ms, last_order_ms: Unix ms.
-        repeat_mean_micros: mean revenue of the repeat days; 0 without any.
-    """
-
-    order_count: int
-    repeat_count: int
-    first_order_ms: int
-    last_order_ms: int
-    repeat_mean_micros: int
-
-
 class Header(msgspec.Struct, frozen=True, array_like=True):
     """The ``h`` field of a bid view.
 
     Attributes:
-        searches: flight searches, newest last.
-        products: products viewed or put into a cart, newest last.
-        buyers: per advertiser, only where there was an order.
-        bought: ``ADVERTISER/ITEM`` of what was bought; never advertised again.
+        dealings: per advertiser.
         shared: devices on which several CRM persons signed in.
         sign_ins: accounts and their latest sign-in (Unix ms) on a shared device, newest first.
         personal_ok: False where the person's newest word on personal ads is a withdrawal.
         calls: the newest phone calls, for what their tags do to ads.
     """
 
-    searches: tuple[Intent, ...] = ()
-    products: tuple[Intent, ...] = ()
-    buyers: dict[str, BuyerStats] = {}
-    bought: tuple[str, ...] = ()
+    dealings: dict[str, Dealings] = {}
     shared: tuple[NodeId, ...] = ()
     sign_ins: tuple[tuple[NodeId, int], ...] = ()
     personal_ok: bool = True
@@ -206,18 +172,8 @@ def header_from(shown: Shown, shared: tuple[NodeId, ...]) -> Header:
         shown: the merge of what shows of their facets.
         shared: their devices that other CRM persons use too.
     """
-    buyers: dict[str, BuyerStats] = {}
-    bought: tuple[str, ...] = ()
-    for name, purchases in sorted(shown.purchases.items()):
-        buyer = _buyer(totals(purchases))
-        if buyer.order_count:
-            buyers[name] = buyer
-        bought += tuple([f"{name}/{item}" for item in owned_items(purchases)])
     return Header(
-        _searches(shown.touches.s),
-        _products(shown),
-        buyers,
-        bought,
+        _dealings(shown),
         shared,
         tuple(sorted(shown.sign_ins.items(), key=_by_time, reverse=True)) if shared else (),
         not is_withdrawn(shown.consents, "personal_ads"),
@@ -229,13 +185,31 @@ def _by_time(sign_in: tuple[NodeId, int]) -> tuple[int, NodeId]:
     return sign_in[1], sign_in[0]
 
 
+def _dealings(shown: Shown) -> dict[str, Dealings]:
+    buyers: dict[str, BuyerStats] = {}
+    owned: set[str] = set()
+    for name, purchases in shown.purchases.items():
+        orders = totals(purchases)
+        if orders.order_count:
+            buyers[name] = _buyer(orders)
+        if purchases.items:
+            owned.update([f"{name}/{item}" for item in owned_items(purchases)])
+    trips, things = _trips(shown.touches.s, owned), _things(shown, owned)
+    return {
+        name: dealings_of(
+            buyers.get(name), trips.get(name, NOTHING_SEEN), things.get(name, NOTHING_SEEN)
+        )
+        for name in sorted({*buyers, *trips, *things})
+    }
+
+
 def _buyer(orders: Totals) -> BuyerStats:
     repeat_count = max(0, orders.day_count - 1)
     return BuyerStats(
         order_count=orders.order_count,
         repeat_count=repeat_count,
-        first_order_ms=orders.first_order_ms,
-        last_order_ms=orders.last_order_ms,
+        first_order_s=orders.first_order_ms // SECOND_MS,
+        last_order_s=orders.last_order_ms // SECOND_MS,
         repeat_mean_micros=(orders.net_micros - orders.first_day_micros) // max(1, repeat_count),
     )
 
@@ -246,51 +220,65 @@ KEPT_NAMES: Final = 32_768
 
 
 @lru_cache(maxsize=KEPT_NAMES)
-def _trip_of(key: str) -> tuple[str, str, int]:
-    """The trip, advertiser and epoch day of a search's key."""
+def _trip_of(key: str) -> tuple[str, str, str, int]:
+    """Of a search's key ``ADVERTISER/ROUTE/DATE``, and the advertiser, route and epoch day."""
     day = int(key[1 : 1 + DAY_DIGITS], 16)
-    advertiser, _, route = key[1 + SEARCH_HEAD :].partition(";")[0].partition("/")
-    return f"{route}/{date_of(day)}", advertiser, day
+    name = key[1 + SEARCH_HEAD :].partition(";")[0]
+    advertiser, _, route = name.partition("/")
+    return f"{name}/{date_of(day)}", advertiser, route, day
 
 
 @lru_cache(maxsize=KEPT_NAMES)
 def _item_of(name: str) -> tuple[str, str]:
-    """The item and advertiser of ``ADVERTISER/ITEM``."""
+    """The advertiser and item of ``ADVERTISER/ITEM``."""
     advertiser, _, item = name.partition("/")
-    return item, advertiser
+    return advertiser, item
 
 
-def _searches(searches: dict[str, int]) -> tuple[Intent, ...]:
-    newest: dict[tuple[str, str, int], int] = {}
-    for key, seen_s in searches.items():
-        trip = _trip_of(key)
-        if seen_s > newest.get(trip, NEVER):
-            newest[trip] = seen_s
-    found = sorted(zip(newest.values(), newest, strict=True))
-    return tuple(
-        [
-            Intent(advertiser, trip, seen_s * SECOND_MS, day)
-            for seen_s, (trip, advertiser, day) in found
-        ]
-    )
+def _trips(searches: dict[str, int], owned: set[str]) -> dict[str, Trips]:
+    """Per advertiser the newest trips that were searched and not booked."""
+    found: dict[str, Trips] = {}
+    done = set(owned)
+    for seen_s, key in sorted(zip(searches.values(), searches, strict=True), reverse=True):
+        name, advertiser, route, day = _trip_of(key)
+        if name in done:
+            continue
+        done.add(name)
+        routes, days, times_s = found.get(advertiser) or found.setdefault(advertiser, ([], [], []))
+        if len(routes) < KEPT_SEARCHES:
+            routes.append(route)
+            days.append(day)
+            times_s.append(seen_s)
+    return found
 
 
-def _products(shown: Shown) -> tuple[Intent, ...]:
-    seen: dict[str, int] = {}
-    for key, seen_s in shown.touches.v.items():
-        name = key[2:]
-        if seen_s > seen.get(name, NEVER):
-            seen[name] = seen_s
+def _things(shown: Shown, owned: set[str]) -> dict[str, Things]:
+    """Per advertiser the newest products that were not bought, and whatever is in the cart."""
+    found: dict[str, Things] = {}
+    views, done = shown.touches.v, set(owned)
+    looks = list(zip(views.values(), views, strict=True))
     in_cart: set[str] = set()
     if shown.touches.c:
         for name, (added_s, is_open) in cart_states(shown.touches.c, shown.purchases).items():
-            seen[name] = max(seen.get(name, NEVER), added_s)
+            looks.append((added_s, CART_HEAD + name))
             if is_open:
                 in_cart.add(name)
-    found = sorted([(seen_s, _item_of(name), name) for name, seen_s in seen.items()])
-    return tuple(
-        [
-            Intent(advertiser, item, seen_s * SECOND_MS, 0, name in in_cart)
-            for seen_s, (item, advertiser), name in found
-        ]
-    )
+    looks.sort(reverse=True)
+    for seen_s, key in looks:
+        name = key[2:]
+        if name in done:
+            continue
+        done.add(name)
+        advertiser, item = _item_of(name)
+        items, carts, times_s = found.get(advertiser) or found.setdefault(advertiser, ([], [], []))
+        is_in_cart = name in in_cart
+        if is_in_cart or len(items) < KEPT_PRODUCTS:
+            items.append(item)
+            carts.append(is_in_cart)
+            times_s.append(seen_s)
+    return found
+
+
+CART_HEAD: Final = "  "
+"""In place of the channel and day with which a product view's key begins."""
+NOTHING_SEEN: Final[tuple[list[Any], list[Any], list[int]]] = ([], [], [])

@@ -10,9 +10,7 @@ from models.commands import Command, Steps, fields_of
 from models.facets import Facet, decode_facet, merge
 from models.forest import FROZEN_SECONDS, Settled, settle
 from models.header import (
-    BuyerStats,
     Header,
-    Intent,
     Shown,
     decode_header,
     decode_shown,
@@ -28,9 +26,7 @@ from models.keys import Keys
 from models.sign_ins import only_at_shared
 
 __all__ = [
-    "BuyerStats",
     "Header",
-    "Intent",
     "Person",
     "decode_header",
     "encode_header",

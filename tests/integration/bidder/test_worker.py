@@ -27,14 +27,16 @@ from kinbid.catalog_file import read_catalog_file
 from kinbid.engines import ChildProcess, EmbeddedKafka, RedisEngine
 from kinbid.publish import publish_catalog
 from models.catalog_records import Flight, encode_record, record_key
+from models.dealings import Intent
 from models.events import Billing, Outcome, decode_outcome
 from models.identifiers import Namespace, Pepper
 from models.keys import Keys
-from models.profile import Header, Intent, encode_header
+from models.profile import encode_header
 from models.topics import Topics
 from models.units import DAY_MS, MICROS, AdvertiserId
 from runtime import clock, kafka
 from runtime.settings import Settings, as_environment
+from tests.fakes.headers import showing
 
 pytestmark = pytest.mark.integration
 
@@ -188,7 +190,7 @@ def remember(settings: Settings) -> None:
     seen = Intent("airline", "JFK-LAX/2031-05-20", clock.now_ms() - 60_000)
     with closing(redis.Redis.from_url(settings.redis_url)) as client:
         view = Keys(settings.owner).bid_view(node)
-        client.hset(view, "h", encode_header(Header(searches=(seen,))))
+        client.hset(view, "h", encode_header(showing((seen,))))
 
 
 @pytest.fixture

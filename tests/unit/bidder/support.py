@@ -24,9 +24,10 @@ from models.catalog_records import (
     Segment,
 )
 from models.commands import Command, Steps
+from models.dealings import BuyerStats, Intent
 from models.identifiers import Namespace, NodeId, Pepper
 from models.keys import Keys
-from models.profile import BuyerStats, Header, Intent, Person, encode_header
+from models.profile import Header, Person, encode_header
 from models.units import (
     DAY_MS,
     HOUR_MS,
@@ -39,6 +40,7 @@ from models.units import (
 )
 from runtime.redis_link import RedisDownError, RedisReplyError
 from runtime.settings import Settings
+from tests.fakes.headers import showing
 
 T = TypeVar("T")
 
@@ -164,7 +166,7 @@ def catalog(*changes: CatalogRecord | Offer | LineState) -> Catalog:
 
 def searched(trip: str = TRIP, age_ms: int = HOUR_MS, advertiser: str = AIR) -> Intent:
     """A flight search."""
-    return Intent(advertiser, trip, NOW_MS - age_ms, day=20_788)
+    return Intent(advertiser, trip, NOW_MS - age_ms)
 
 
 def viewed(item: str = "sku-1", age_ms: int = HOUR_MS, *, in_cart: bool = False) -> Intent:
@@ -188,7 +190,7 @@ def person(
     """A person who searched a flight, unless ``header`` says otherwise."""
     impressions = {f"billed-{n}": NOW_MS - HOUR_MS + n for n in range(billed)}
     ledger = CapLedger(campaigns={campaign: impressions} if billed else {})
-    known = Header(searches=(searched(),)) if header is None else header
+    known = showing(searches=(searched(),)) if header is None else header
     return Person(NODE, NODE, known, ledger, tuple(reserved))
 
 

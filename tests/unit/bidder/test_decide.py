@@ -16,8 +16,9 @@ from models.catalog_records import (
     Offer,
     record_key,
 )
-from models.profile import Header, Person
+from models.profile import Person
 from models.units import DAY_MS, HOUR_MS, MICROS, CampaignId, ExchangeId
+from tests.fakes.headers import showing
 from tests.unit.bidder.support import (
     AIR,
     BRAND,
@@ -31,7 +32,6 @@ from tests.unit.bidder.support import (
     RECORDS,
     SEATS,
     SHOP,
-    TRIP,
     bid_request,
     buyer,
     catalog,
@@ -68,7 +68,7 @@ def test_a_searched_flight_is_advertised_at_todays_fare() -> None:
 
 
 def test_a_viewed_product_is_advertised_at_todays_price() -> None:
-    bid = the_bid(decision_of(who=person(Header(products=(viewed(),)))))
+    bid = the_bid(decision_of(who=person(showing(products=(viewed(),)))))
     assert (bid.campaign.id, bid.offer) == (ITEMS, product())
 
 
@@ -81,7 +81,7 @@ def test_without_a_person_only_contextual_campaigns_bid() -> None:
 
 def test_the_highest_bid_of_ours_wins_and_the_others_are_outbid() -> None:
     fates: list[Fate] = []
-    who = person(Header(searches=(searched(),), products=(viewed(),)))
+    who = person(showing(searches=(searched(),), products=(viewed(),)))
     assert campaigns(decision_of(who=who, fates=fates)) == [SEATS]
     assert {(f.campaign, f.lost.reason) for f in fates} == {
         (ITEMS, Loss.OUTBID),
@@ -91,7 +91,7 @@ def test_the_highest_bid_of_ours_wins_and_the_others_are_outbid() -> None:
 
 def test_a_first_order_flips_segment_creative_cap_and_target_cpa() -> None:
     prospect = the_bid(decision_of())
-    header = Header(searches=(searched(),), buyers={AIR: buyer()})
+    header = showing(searches=(searched(),), buyers={AIR: buyer()})
     customer = the_bid(decision_of(who=person(header)))
     assert prospect.segment is not None
     assert customer.segment is not None
@@ -105,7 +105,7 @@ def test_a_first_order_flips_segment_creative_cap_and_target_cpa() -> None:
 
 
 def test_an_order_with_one_advertiser_makes_nobody_anothers_customer() -> None:
-    bid = the_bid(decision_of(who=person(Header(searches=(searched(),), buyers={SHOP: buyer()}))))
+    bid = the_bid(decision_of(who=person(showing(searches=(searched(),), buyers={SHOP: buyer()}))))
     assert bid.segment is not None
     assert bid.segment.id == PROSPECT
 
@@ -118,7 +118,7 @@ def test_what_is_sold_out_is_never_advertised() -> None:
     decision = decision_of(what=catalog(flight(seats_left=0), product(stock=0)), fates=fates)
     assert campaigns(decision) == [BRAND]
     assert (SEATS, Loss.NOTHING_TO_SELL) in {(f.campaign, f.lost.reason) for f in fates}
-    gone = person(Header(products=(viewed(),)))
+    gone = person(showing(products=(viewed(),)))
     assert campaigns(decision_of(who=gone, what=catalog(product(stock=0)))) == [BRAND]
 
 
@@ -130,22 +130,10 @@ def test_a_flight_that_left_or_leaves_within_two_hours_is_not_advertised(
     assert campaigns(decision_of(what=what)) == [BRAND]
 
 
-def test_a_bought_item_and_a_booked_trip_are_never_advertised_again() -> None:
-    header = Header(
-        searches=(searched(),), products=(viewed(),), bought=(f"{AIR}/{TRIP}", f"{SHOP}/sku-1")
-    )
-    assert campaigns(decision_of(who=person(header))) == [BRAND]
-
-
-def test_another_advertisers_purchase_of_the_same_name_does_not_count() -> None:
-    header = Header(products=(viewed(),), bought=(f"{AIR}/sku-1",))
-    assert campaigns(decision_of(who=person(header))) == [ITEMS]
-
-
 def test_the_newest_intent_that_can_be_sold_is_shown() -> None:
     other = flight(id="KB2/2026-12-01", origin="EWR", destination="SFO")
     older, newer = searched(age_ms=DAY_MS), searched(OTHER_TRIP, age_ms=HOUR_MS)
-    who = person(Header(searches=(older, newer)))
+    who = person(showing(searches=(older, newer)))
     assert the_bid(decision_of(who=who, what=catalog(other))).offer == other
     sold_out = msgspec.structs.replace(other, seats_left=0)
     assert the_bid(decision_of(who=who, what=catalog(sold_out))).offer == flight()

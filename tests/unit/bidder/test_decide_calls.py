@@ -10,6 +10,7 @@ from models.catalog_records import CallTag, Campaign, LineState
 from models.profile import Header
 from models.units import HOUR_MS
 from models.value.lines import LEAST, MINUTE_MS, WINDOW_MINUTES
+from tests.fakes.headers import showing
 from tests.unit.bidder.support import (
     AIR,
     BRAND,
@@ -37,7 +38,7 @@ def call(age_ms: int = HOUR_MS, **more: object) -> ToldCall:
 
 
 def header(*calls: ToldCall) -> Header:
-    return Header(searches=(searched(),), products=(viewed(),), calls=calls)
+    return showing(searches=(searched(),), products=(viewed(),), calls=calls)
 
 
 def fate_of_seats(*calls: ToldCall) -> Loss | None:

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from bidder.decide import Bid, Fate
 from models.caps import Reservation
 from models.catalog import Catalog
-from models.profile import Header, Person
+from models.profile import Person
 from models.units import DAY_MS, MICROS
+from tests.fakes.headers import showing
 from tests.unit.bidder.support import (
     BRAND,
     NOW_MS,
@@ -37,7 +38,7 @@ used = st.integers(0, 6)
 @st.composite
 def persons(draw: st.DrawFn) -> Person:
     """Anybody: what they looked at and when, what they ordered, what they saw."""
-    header = Header(
+    header = showing(
         searches=tuple(searched(age_ms=age) for age in draw(st.lists(ages_ms, max_size=2))),
         products=tuple(
             viewed(age_ms=age, in_cart=draw(st.booleans()))
@@ -94,7 +95,7 @@ def test_raising_the_floor_never_raises_a_bid_above_the_floor_or_the_value(
 def test_more_seats_left_never_lower_the_value(
     one: int, other: int, age_ms: int, days: int, at: int | None
 ) -> None:
-    who = person(Header(searches=(searched(age_ms=age_ms),)))
+    who = person(showing(searches=(searched(age_ms=age_ms),)))
     values = []
     for left in sorted((one, other)):
         departure = flight(seats_left=left, depart_ms=NOW_MS + days * DAY_MS)

@@ -8,6 +8,7 @@ from models.caps import CapLedger, Reservation, decode_reservations, encode_ledg
 from models.caps import encode_reservations as packed
 from models.identifiers import Namespace, NodeId
 from models.profile import Header, Person
+from tests.fakes.headers import showing
 from tests.unit.bidder.support import (
     KEYS,
     NODE,
@@ -30,7 +31,7 @@ def fetch(redis: MemoryRedis, *nodes: NodeId) -> Found:
 
 def rooted(at: NodeId, billed: int = 0) -> Person:
     ledger = CapLedger(campaigns={SEATS: {f"{at}-{n}": NOW_MS - 1 for n in range(billed)}})
-    return Person(None, at, Header(searches=(searched(),)), ledger)
+    return Person(None, at, showing(searches=(searched(),)), ledger)
 
 
 def reservation(nonce: str, ms: int = 1_000) -> Reservation:
@@ -119,14 +120,14 @@ def test_only_where_an_entry_leads_to_nobody_it_is_asked_again() -> None:
 
 def test_a_shared_device_is_nobody() -> None:
     redis = MemoryRedis()
-    redis.put(person(Header(searches=(searched(),), shared=(NODE,))))
+    redis.put(person(showing(searches=(searched(),), shared=(NODE,))))
     found = fetch(redis)
     assert (found.is_shared, found.is_known) == (True, True)
     assert found.person == Person(node=NODE)
 
 
 def shared_by(*sign_ins: tuple[NodeId, int]) -> Header:
-    return Header(searches=(searched(),), shared=(NODE,), sign_ins=sign_ins)
+    return showing(searches=(searched(),), shared=(NODE,), sign_ins=sign_ins)
 
 
 HOUR_MS = 3_600_000
@@ -164,7 +165,7 @@ def test_a_shared_device_is_nobodys_again_when_the_sign_in_is_old() -> None:
 
 def test_whoever_is_at_a_shared_device_may_have_withdrawn_consent() -> None:
     redis = used_by_two(HOUR_MS)
-    redis.put(Person(None, CRM, Header(searches=(searched(),), personal_ok=False)))
+    redis.put(Person(None, CRM, showing(searches=(searched(),), personal_ok=False)))
     assert fetch(redis).is_withdrawn
 
 
@@ -181,13 +182,13 @@ def test_while_a_person_is_split_the_frozen_view_tells_who_they_are() -> None:
 
 def test_another_device_of_a_person_with_a_shared_one_is_theirs() -> None:
     redis = MemoryRedis()
-    redis.put(person(Header(searches=(searched(),), shared=(OTHER,))))
+    redis.put(person(showing(searches=(searched(),), shared=(OTHER,))))
     assert not fetch(redis).is_shared
 
 
 def test_who_has_withdrawn_consent_is_nobody_and_nothing_is_kept_for_them() -> None:
     redis = MemoryRedis()
-    redis.put(person(Header(searches=(searched(),), personal_ok=False), billed=2))
+    redis.put(person(showing(searches=(searched(),), personal_ok=False), billed=2))
     found = fetch(redis)
     assert (found.is_withdrawn, found.is_known) == (True, True)
     assert found.person == Person()

@@ -14,9 +14,10 @@ from models.catalog import Catalog
 from models.catalog_records import Exchange
 from models.identifiers import Namespace
 from models.notices import NoticeSigner, NoticeToken
-from models.profile import Header, Person
+from models.profile import Person
 from models.units import ExchangeId
 from runtime.redis_link import RedisDownError, RedisReplyError
+from tests.fakes.headers import showing
 from tests.unit.bidder.support import (
     BRAND,
     COOKIE,
@@ -42,7 +43,7 @@ from tests.unit.bidder.support import (
 ME = {"buyeruid": COOKIE}
 SOME_DEVICE = "8f5a3b6c-1d2e-4f60-8123-456789abcdef"
 LAST_IMPRESSION = catalog(segment(PROSPECT, cap_impressions=1))
-LOOKED_AT_BOTH = Header(searches=(searched(),), products=(viewed(),))
+LOOKED_AT_BOTH = showing(searches=(searched(),), products=(viewed(),))
 
 
 class Case:
@@ -132,7 +133,7 @@ def test_without_identifiers_nothing_is_asked_of_redis(counters: Counters) -> No
 
 
 def test_an_unknown_person_and_a_shared_device_get_no_personal_ad(counters: Counters) -> None:
-    case = Case(counters, person(Header(searches=(searched(),), shared=(NODE,))))
+    case = Case(counters, person(showing(searches=(searched(),), shared=(NODE,))))
     answer = case.answer()
     assert campaigns(answer) == [BRAND]
     assert token_of(bids_of(answer)[0]).node == ""
@@ -144,9 +145,9 @@ def test_who_has_withdrawn_consent_gets_no_personal_ad_from_the_next_bid_on(
     counters: Counters,
 ) -> None:
     case = Case(counters)
-    case.redis.put(person(Header(searches=(searched(),))))
+    case.redis.put(person(showing(searches=(searched(),))))
     assert BRAND not in campaigns(case.answer())
-    case.redis.put(person(Header(searches=(searched(),), personal_ok=False)))
+    case.redis.put(person(showing(searches=(searched(),), personal_ok=False)))
     answer = case.answer()
     assert campaigns(answer) == [BRAND]
     assert token_of(bids_of(answer)[0]).node == ""
@@ -156,7 +157,7 @@ def test_who_has_withdrawn_consent_gets_no_personal_ad_from_the_next_bid_on(
 def test_a_disagreement_of_identifiers_is_counted(counters: Counters) -> None:
     case = Case(counters)
     ifa = node(Namespace.IFA, SOME_DEVICE)
-    case.redis.put(Person(None, ifa, Header(searches=(searched(),))))
+    case.redis.put(Person(None, ifa, showing(searches=(searched(),))))
     case.answer(device={"ifa": SOME_DEVICE})
     assert case.count("identity_disagreements") == 1
 

@@ -19,6 +19,7 @@ from models.catalog_records import Advertiser, Campaign, Creative
 from models.notices import NoticeSigner, NoticeToken
 from models.profile import Header
 from models.units import MICROS
+from tests.fakes.headers import showing
 from tests.unit.bidder.support import (
     BRAND,
     ITEMS,
@@ -70,7 +71,7 @@ def responder(what: Catalog, public_url: str = "https://bid.example/") -> Respon
 
 
 def item_bid(what: Catalog) -> Bid:
-    return the_bid(decision_of(who=person(Header(products=(viewed(),))), what=what))
+    return the_bid(decision_of(who=person(showing(products=(viewed(),))), what=what))
 
 
 def hostile_catalog(text: str, **creative_changes: object) -> Catalog:
@@ -117,7 +118,7 @@ def test_o1_o2_o12_a_response_is_the_json_that_plain_python_writes(
 ) -> None:
     what = hostile_catalog(title)
     request = bid_request(imp(id=imp_id or "i"), imp(id="second"), id=request_id or "r")
-    decision = decision_of(request, person(Header(products=(viewed(),))), what)
+    decision = decision_of(request, person(showing(products=(viewed(),))), what)
     bids = [(bid, token(f"w1-{n}")) for n, bid in enumerate(decision.bids)]
     body = responder(what).body(request.id, bids)
     assert json.loads(body) == twin(request.id, bids, what)

@@ -1,10 +1,13 @@
 """The bid view: what a bidder needs of a profile, written once for all workers."""
 
+from collections.abc import Sequence
+
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.caps import CapLedger, decode_ledger, encode_ledger
+from models.dealings import KEPT_PRODUCTS, KEPT_SEARCHES, BuyerStats, Intent
 from models.events import (
     CartAdd,
     Consent,
@@ -21,13 +24,12 @@ from models.facets import Facet, encode_facet, merge
 from models.forest import Settled
 from models.header import Shown, decode_shown, header_from, merge_shown
 from models.identifiers import NodeId
-from models.interests import cart_items, interests, trip_searches
+from models.interests import cart_items, interests, owned_items, trip_searches
 from models.keys import Keys
 from models.links import link
 from models.person_events import Purpose
 from models.profile import (
     Header,
-    Intent,
     decode_header,
     encode_header,
     header_of,
@@ -38,6 +40,7 @@ from models.profile import (
 )
 from models.purchases import totals
 from models.units import DAY_MS, AdvertiserId
+from tests.fakes.headers import products_in, searches_in
 from tests.fakes.memory_store import MemoryStore, Runner, interleave, run
 from tests.fakes.records import NODES, events, folded
 
@@ -53,13 +56,18 @@ def bought(order_id: str, time_ms: int, revenue_micros: int, *items: str) -> Ord
     )  # fmt: skip
 
 
+def buyer_in(history: Sequence[Event]) -> BuyerStats | None:
+    dealings = header_of(folded(history), ()).dealings.get(AIR)
+    return dealings.buyer if dealings is not None else None
+
+
 def test_a_search_is_an_intent_with_its_day() -> None:
     search = FlightSearch(
         event_id="1", ids=(NODE,), event_time_ms=5_000, advertiser=AIR, origin="JFK",
         destination="LAX", depart_date="1970-01-11",
     )  # fmt: skip
     header = header_of(folded([search]), ())
-    assert header.searches == (Intent("air", "JFK-LAX/1970-01-11", 5_000, day=10),)
+    assert searches_in(header) == [Intent("air", "JFK-LAX/1970-01-11", 5_000)]
 
 
 def test_a_product_seen_and_put_into_the_cart_is_one_intent_newest_last() -> None:
@@ -69,10 +77,10 @@ def test_a_product_seen_and_put_into_the_cart_is_one_intent_newest_last() -> Non
         ProductView(event_id="3", ids=(NODE,), event_time_ms=4_000, advertiser=SHOP, item="hat"),
         ProductView(event_id="4", ids=(NODE,), event_time_ms=1_000, advertiser=SHOP, item="cap"),
     ]
-    assert header_of(folded(seen), ()).products == (
-        Intent("shop", "cap", 1_000), Intent("shop", "bag", 3_000, in_cart=True),
-        Intent("shop", "hat", 4_000),
-    )  # fmt: skip
+    assert products_in(header_of(folded(seen), ())) == [
+        Intent("shop", "hat", 4_000), Intent("shop", "bag", 3_000, in_cart=True),
+        Intent("shop", "cap", 1_000),
+    ]  # fmt: skip
 
 
 def test_a_buyer_has_the_numbers_of_the_purchase_models() -> None:
@@ -81,11 +89,10 @@ def test_a_buyer_has_the_numbers_of_the_purchase_models() -> None:
         bought("1", 1_000, 100, "JFK-LAX/1970-01-11"), bought("2", 2_000, 50),
         bought("3", 3 * DAY_MS, 30), bought("4", 5 * DAY_MS, 40),
     ]  # fmt: skip
-    header = header_of(folded(orders), ())
-    buyer = header.buyers["air"]
+    buyer = buyer_in(orders)
+    assert buyer is not None
     assert (buyer.order_count, buyer.repeat_count, buyer.repeat_mean_micros) == (4, 2, 35)
     assert (buyer.first_order_ms, buyer.last_order_ms) == (1_000, 5 * DAY_MS)
-    assert header.bought == ("air/JFK-LAX/1970-01-11",)
 
 
 def test_the_newest_sign_in_stands_first_and_only_where_a_device_is_shared() -> None:
@@ -116,7 +123,7 @@ def test_who_withdrew_personal_ads_may_not_be_addressed() -> None:
 
 def test_who_refused_their_only_order_is_no_buyer() -> None:
     refused = Refusal(event_id="x", ids=(NODE,), event_time_ms=1, advertiser=AIR, order_id="1")
-    assert header_of(folded([bought("1", 1, 100), refused]), ()).buyers == {}
+    assert buyer_in([bought("1", 1, 100), refused]) is None
 
 
 def test_what_was_given_back_may_be_advertised_again() -> None:
@@ -124,18 +131,37 @@ def test_what_was_given_back_may_be_advertised_again() -> None:
         event_id="r", ids=(NODE,), event_time_ms=9_000, advertiser=AIR, order_id="1",
         refunded_micros=50, items=("hat",),
     )  # fmt: skip
-    assert header_of(folded([bought("1", 1, 100, "hat", "cap"), back]), ()).bought == ("air/cap",)
+    seen = [
+        ProductView(event_id=item, ids=(NODE,), event_time_ms=9, advertiser=shop, item=item)
+        for item in ("hat", "cap") for shop in (AIR, SHOP)
+    ]  # fmt: skip
+    shown = products_in(header_of(folded([*seen, bought("1", 1, 100, "hat", "cap")]), ()))
+    assert {(one.advertiser, one.key) for one in shown} == {(SHOP, "hat"), (SHOP, "cap")}
+    shown = products_in(header_of(folded([*seen, bought("1", 1, 100, "hat", "cap"), back]), ()))
+    assert (AIR, "hat") in {(one.advertiser, one.key) for one in shown}
+    assert (AIR, "cap") not in {(one.advertiser, one.key) for one in shown}
+
+
+def test_a_booked_trip_is_never_advertised_again() -> None:
+    search = FlightSearch(
+        event_id="1", ids=(NODE,), event_time_ms=5_000, advertiser=AIR, origin="JFK",
+        destination="LAX", depart_date="1970-01-11",
+    )  # fmt: skip
+    assert searches_in(header_of(folded([search]), ()))
+    booked = bought("1", 1_000, 100, "JFK-LAX/1970-01-11")
+    assert not searches_in(header_of(folded([search, booked]), ()))
 
 
 def test_who_bought_once_has_no_repeat_mean() -> None:
-    assert header_of(folded([bought("1", 1, 100)]), ()).buyers["air"].repeat_mean_micros == 0
+    buyer = buyer_in([bought("1", 1, 100)])
+    assert buyer is not None
+    assert buyer.repeat_mean_micros == 0
 
 
 @given(st.lists(events, max_size=12), st.lists(st.sampled_from(NODES), unique=True, max_size=2))
 def test_a_header_survives_its_encoding(history: list[Event], shared: list[NodeId]) -> None:
     header = header_of(folded(history), tuple(shared))
     assert decode_header(encode_header(header)) == header
-    assert list(header.searches) == sorted(header.searches, key=lambda one: (one.seen_ms, one.key))
 
 
 def test_what_shows_stands_where_it_stands_in_a_facet() -> None:
@@ -153,22 +179,44 @@ def test_a_header_from_what_shows_is_that_of_the_merged_facets(
     assert header_from(shown, ()) == header_of(merged, ())
 
 
-@given(st.lists(events, max_size=40))
-def test_a_header_says_what_interests_say(history: list[Event]) -> None:
+@given(st.lists(events, max_size=60))
+def test_a_header_says_what_interests_say_of_what_may_be_advertised(history: list[Event]) -> None:
     facet = folded(history)
     header = header_of(facet, ())
-    assert sorted((one.advertiser, one.key, one.seen_ms) for one in header.searches) == sorted(
-        (one.advertiser, one.trip, one.seen_ms) for one in trip_searches(facet)
-    )
+    owned = {(name, item) for name, one in facet.purchases.items() for item in owned_items(one)}
+    trips = [
+        Intent(one.advertiser, one.trip, one.seen_ms)
+        for one in trip_searches(facet)
+        if (one.advertiser, one.trip) not in owned
+    ]
     carts = {(one.advertiser, one.item): one for one in cart_items(facet)}
     viewed = {(one.advertiser, one.item): one.seen_ms for one in interests(facet)}
-    wanted = {
-        (key, max(viewed.get(key, 0), carts[key].added_ms if key in carts else 0),
-         key in carts and carts[key].is_open)
+    things = [
+        Intent(
+            *key,
+            max(viewed.get(key, 0), carts[key].added_ms if key in carts else 0),
+            in_cart=key in carts and carts[key].is_open,
+        )
         for key in viewed.keys() | carts
-    }  # fmt: skip
-    found = {((one.advertiser, one.key), one.seen_ms, one.in_cart) for one in header.products}
-    assert found == wanted
+        if key not in owned
+    ]
+    for advertiser, dealings in header.dealings.items():
+        own = [one for one in trips if one.advertiser == advertiser]
+        assert_newest(list(dealings.searches(advertiser)), own, KEPT_SEARCHES)
+        found = list(dealings.products(advertiser))
+        own = [one for one in things if one.advertiser == advertiser]
+        assert_newest(found[:KEPT_PRODUCTS], own, KEPT_PRODUCTS)
+        left = {one for one in own if one.in_cart} - set(found[:KEPT_PRODUCTS])
+        assert set(found[KEPT_PRODUCTS:]) == left
+    assert {one.advertiser for one in (*trips, *things)} <= header.dealings.keys()
+
+
+def assert_newest(found: list[Intent], known: list[Intent], kept: int) -> None:
+    """Those found are the newest that are known, in that order; equals are chosen by name."""
+    times = sorted((one.seen_ms for one in known), reverse=True)[:kept]
+    assert [one.seen_ms for one in found] == times
+    assert set(found) <= set(known)
+    assert len(set(found)) == len(found)
 
 
 def test_the_field_with_the_highest_watermark_counts_and_only_members_do() -> None:
@@ -218,7 +266,7 @@ def test_a_published_view_says_what_the_person_did() -> None:
     assert run(store, publish(KEYS, NODE)).root == NODE
     view = view_of(store, NODE)
     assert view[b"v"] == b"1"
-    assert decode_header(view[b"h"]).buyers["air"].order_count == 1
+    assert decode_header(view[b"h"]) == header_of(folded([bought("1", 1, 100)]), ())
     assert decode_ledger(view[b"c"]) == CapLedger()
 
 
@@ -255,7 +303,7 @@ def test_a_root_that_is_merged_while_it_is_published_is_left_for_its_new_root() 
     run(store, link(KEYS, NODES[0], NODES[1], Evidence("sign_in", 1), lambda: "t"))
     interleave([runner], lambda _: 0)
     assert view_of(store, NODES[0]) == {b">": NODES[1].encode()}
-    assert decode_header(view_of(store, NODES[1])[b"h"]).buyers
+    assert decode_header(view_of(store, NODES[1])[b"h"]).dealings
 
 
 def test_an_older_bidder_reads_a_header_with_more_fields() -> None:

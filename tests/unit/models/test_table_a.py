@@ -68,6 +68,7 @@ from models.profile import header_of, person_of
 from models.purchases import totals
 from models.touches import timeline
 from models.units import DAY_MS, MICROS, AdvertiserId
+from tests.fakes.headers import products_in
 from tests.fakes.memory_store import MemoryStore, run
 from tests.fakes.records import NODES, folded
 
@@ -110,8 +111,10 @@ def test_row_02_purchase_history_tells_how_often_how_much_what_when_and_the_shar
 
 def test_row_03_the_first_order_makes_a_prospect_a_customer() -> None:
     seen = ProductView(**at(), item="bag")
-    assert header_of(folded([seen]), ()).buyers == {}
-    assert header_of(folded([seen, order("1")]), ()).buyers[SHOP].order_count == 1
+    assert header_of(folded([seen]), ()).dealings[SHOP].buyer is None
+    buyer = header_of(folded([seen, order("1")]), ()).dealings[SHOP].buyer
+    assert buyer is not None
+    assert buyer.order_count == 1
 
 
 def test_row_04_the_average_cheque_is_known() -> None:
@@ -184,7 +187,7 @@ def test_row_12_three_devices_make_one_profile_in_any_order_of_events() -> None:
 def test_row_13_what_the_phone_saw_is_known_on_the_desktop() -> None:
     phone = folded([ProductView(**at(node=PHONE), item="bag")])
     desktop = folded([PageView(**at(NOW_MS + 5), page="/")])
-    (product,) = header_of(merge([desktop, phone]), ()).products
+    (product,) = products_in(header_of(merge([desktop, phone]), ()))
     assert (product.key, product.seen_ms) == ("bag", NOW_MS)
 
 
@@ -272,7 +275,7 @@ def test_row_31_a_cart_is_open_until_its_item_is_ordered_or_taken_out() -> None:
     for end in ended:
         for history in ([added, end], [end, added]):
             assert not cart_items(folded(history))[0].is_open
-            assert not any(one.in_cart for one in header_of(folded(history), ()).products)
+            assert not any(one.in_cart for one in products_in(header_of(folded(history), ())))
     assert cart_items(folded([*ended, CartAdd(**at(NOW_MS + 5_000), item="bag")]))[0].is_open
 
 

@@ -27,7 +27,7 @@ from models.facets import Facet
 from models.forest import find, settle
 from models.identifiers import Namespace, NodeId, Pepper
 from models.keys import Keys
-from models.profile import Header, Person, header_of, person_of
+from models.profile import Person, header_of, person_of
 from models.units import HOUR_MS, MICROS
 from models.value.lines import line_factor
 from streams.stages.calls import (
@@ -40,6 +40,7 @@ from streams.stages.calls import (
     phone_events,
 )
 from streams.stages.persons import KnownLinks, digest_events, look_around
+from tests.fakes.headers import showing
 from tests.fakes.memory_store import MemoryStore, run
 from tests.fakes.phone_calls import (
     AIR,
@@ -124,7 +125,7 @@ def bids_on_seats(calls: Sequence[ToldCall], shift_ms: int = 0) -> Loss | None:
         msgspec.structs.replace(call, time_ms=call.time_ms - START_MS + NOW_MS - shift_ms)
         for call in calls
     )
-    who = Person(NODE, NODE, Header(searches=(searched(),), calls=moved))
+    who = Person(NODE, NODE, showing(searches=(searched(),), calls=moved))
     fates: list[Fate] = []
     decision_of(None, who, catalog(*TAGS.values()), fates=fates)
     lost = [fate.lost.reason for fate in fates if fate.campaign == SEATS]
