@@ -42,6 +42,7 @@ from models.events import (
 )
 from models.identifiers import NodeId
 from models.newest import add_newest, join_newest
+from models.packing import pack, unpack
 from models.person_events import ACTIONS
 from models.purchases import (
     Purchases,
@@ -127,10 +128,22 @@ class Facet(msgspec.Struct, frozen=True, array_like=True):
     phone: CallHistory = CallHistory()
 
 
-encode_facet: Final = msgspec.msgpack.Encoder().encode
-decode_facet: Final = msgspec.msgpack.Decoder(Facet).decode
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Facet).decode
 export_facet: Final = msgspec.msgpack.Encoder(order="deterministic").encode
 """The one encoding of equal facets, to compare by; sorting costs a third more than encoding."""
+
+
+def encode_facet(facet: Facet) -> bytes:
+    """A facet as it stands in Redis."""
+    return pack(facet.watermark, _encode(facet))
+
+
+def decode_facet(packed: bytes) -> Facet:
+    """Reads what :func:`encode_facet` wrote, or a watermark alone: all before it was erased."""
+    watermark, encoded = unpack(packed)
+    return _decode(encoded) if encoded else Facet(watermark)
+
 
 _replace: Final = msgspec.structs.replace
 _astuple: Final = msgspec.structs.astuple

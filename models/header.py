@@ -26,6 +26,7 @@ from models.facets import KEPT_SIGN_INS, Facet, join_shops
 from models.identifiers import NodeId
 from models.interests import cart_states, owned_items
 from models.newest import join_newest
+from models.packing import unpack
 from models.purchases import Purchases, Totals, totals
 from models.touches import DAY_DIGITS, KINDS, SEARCH_HEAD
 from models.units import SECOND_MS, date_of
@@ -102,8 +103,14 @@ class Shown(msgspec.Struct, frozen=True, array_like=True):
 
 encode_header: Final = msgspec.msgpack.Encoder().encode
 decode_header: Final = msgspec.msgpack.Decoder(Header).decode
-decode_shown: Final = msgspec.msgpack.Decoder(Shown).decode
-"""Reads an encoded ``Facet``."""
+_decode_shown: Final = msgspec.msgpack.Decoder(Shown).decode
+
+
+def decode_shown(packed: bytes) -> Shown:
+    """Reads of a packed facet what shows."""
+    watermark, encoded = unpack(packed)
+    return _decode_shown(encoded) if encoded else Shown(watermark)
+
 
 MOST_SEARCHES, MOST_VIEWS, MOST_CARTS = (
     KINDS[kind].kept for kind in ShownTouches.__struct_fields__
