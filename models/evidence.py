@@ -53,7 +53,8 @@ Reason = Literal[
 ORDERED: Final = frozenset({"two_crm_persons", "shared_device", "too_many_identifiers"})
 """Refusals that depend on which links were taken before."""
 
-STRENGTH: Final[dict[str, int]] = {kind: place for place, kind in enumerate(get_args(Kind))}
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+STRENGTH: Final[dict[str, int]] = {kind: place for place, kind in enumerate(KINDS)}
 FULL_CONFIDENCE: Final = 100
 CALL_SESSION_PERCENT: Final = 90
 """The telephony names the web session, or its device, itself: a declared prior, not a fit."""
@@ -165,15 +166,19 @@ def pair_of(a: NodeId, b: NodeId) -> Pair:
 
 
 def encode_evidence(evidence: Evidence) -> bytes:
-    """Text that sorts in canonical order: the smaller one decides about its pair."""
-    strength = STRENGTH[evidence.kind]
-    return f"{strength}@{evidence.time_ms:013d}@{evidence.kind}@{evidence.confidence}".encode()
+    """Text that sorts in canonical order: the smaller one decides about its pair.
+
+    ``STRENGTH@MILLISECONDS``, and ``@PERCENT`` behind it where the evidence is soft.
+    """
+    encoded = b"%d@%013d" % (STRENGTH[evidence.kind], evidence.time_ms)
+    is_soft = evidence.confidence < FULL_CONFIDENCE
+    return encoded + b"@%d" % evidence.confidence if is_soft else encoded
 
 
 def decode_evidence(encoded: bytes) -> Evidence:
     """Reads what :func:`encode_evidence` wrote."""
-    _, time_ms, kind, confidence = encoded.decode().split("@")
-    return Evidence(kind, int(time_ms), int(confidence))  # type: ignore[arg-type]  # ours
+    strength, time_ms, *soft = encoded.split(b"@")
+    return Evidence(KINDS[int(strength)], int(time_ms), int(soft[0]) if soft else FULL_CONFIDENCE)
 
 
 class _Forest:

@@ -208,8 +208,13 @@ end
 
 -- When evidence was told, Unix ms; 0 for what stands where only a verdict is known.
 local function time_of(evidence)
-  local told_ms = tonumber(string.match(evidence, '^%d@(%d+)@'))
+  local told_ms = tonumber(string.match(evidence, '^%d@(%d+)'))
   return told_ms < 10000000000000 and told_ms or 0
+end
+
+-- Of which kind evidence is and when it was told, without its confidence.
+local function source_of(evidence)
+  return string.match(evidence, '^%d@%d+')
 end
 
 -- Whether a web session has called from one phone and given another one in a form.
@@ -217,7 +222,7 @@ local function has_other_phone(key)
   local called, given, all = false, false, redis.call('HGETALL', key)
   for i = 1, #all, 2 do
     if string.sub(all[i], 1, 3) == 'e:p' then
-      local is_call = string.find(all[i + 1], '@call_session@', 1, true)
+      local is_call = string.sub(all[i + 1], 1, 2) == '4@'
       called, given = called or is_call, given or not is_call
     end
   end
@@ -250,7 +255,7 @@ local function witness(keys, args)
   if not known then links = links + 1 end
   -- Of one call, what was found out last about its confidence.
   local void = known and (time_of(known) <= math.max(erased, tonumber(args[4]))
-    or string.match(known, '^.*@') == string.match(args[2], '^.*@'))
+    or source_of(known) == source_of(args[2]))
   if void or known and args[2] < known or not known and links <= most + 1 then
     redis.call('HSET', keys[1], field, args[2])
   end
@@ -296,11 +301,11 @@ local function judge(keys, args)
   return 1
 end
 
--- KEYS w:{x}  ARGV other, how the evidence begins
+-- KEYS w:{x}  ARGV other, evidence
 -- Takes evidence back that turned out wrong, unless other evidence for the pair stands. 0: it does.
 local function withdraw(keys, args)
   local known = redis.call('HGET', keys[1], 'e:' .. args[1])
-  if not known or string.sub(known, 1, #args[2]) ~= args[2] then return 0 end
+  if not known or source_of(known) ~= source_of(args[2]) then return 0 end
   return redis.call('HDEL', keys[1], 'e:' .. args[1])
 end
 

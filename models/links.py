@@ -283,9 +283,9 @@ def withdraw(
         next_token: gives a token that was never used before.
         limits: the blast radius.
     """
-    begins = encode_evidence(evidence).rpartition(b"@")[0] + b"@"
+    encoded = encode_evidence(evidence)
     yield [
-        ("FCALL", "kinbid_v1_withdraw", 1, keys.evidence(one), other, begins)
+        ("FCALL", "kinbid_v1_withdraw", 1, keys.evidence(one), other, encoded)
         for one, other in ((a, b), (b, a))
     ]
     # No evidence leads from one to the other any more, and each may have kept others apart.

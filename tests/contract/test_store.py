@@ -8,7 +8,7 @@ import pytest
 from models.caps import CapLedger, Reservation, decode_ledger, encode_ledger, encode_reservations
 from models.commands import Command, Steps
 from models.event_base import MAX_TIME_MS
-from models.evidence import Evidence, encode_evidence
+from models.evidence import UNSEEN, Evidence, encode_evidence
 from models.identifiers import NodeId
 from models.identity import Apply, fold
 from models.keys import Keys
@@ -277,11 +277,18 @@ def test_witness_tells_of_too_many_links_first(store: Store) -> None:
 
 def test_withdraw_takes_only_that_evidence_back(store: Store) -> None:
     ask(store, witness("a", 5))
-    begins = told(5).rpartition(b"@")[0]
-    assert ask(store, call("withdraw", [EVIDENCE], "a", told(6)[:-3])) == [0]
-    assert ask(store, call("withdraw", [EVIDENCE], "b", begins)) == [0]
-    assert ask(store, call("withdraw", [EVIDENCE], "a", begins)) == [1]
+    assert ask(store, call("withdraw", [EVIDENCE], "a", told(6))) == [0]
+    assert ask(store, call("withdraw", [EVIDENCE], "b", told(5))) == [0]
+    assert ask(store, call("withdraw", [EVIDENCE], "a", told(5))) == [1]
     assert not fields(store, EVIDENCE)
+
+
+def test_withdraw_takes_evidence_back_whatever_its_confidence(store: Store) -> None:
+    kept, never = (encode_evidence(Evidence("call_session", 10**12, one)) for one in (90, 0))
+    unseen = encode_evidence(UNSEEN)
+    ask(store, ("HSET", EVIDENCE, "e:a", kept, "e:b", unseen))
+    assert ask(store, *(call("withdraw", [EVIDENCE], one, never) for one in "ab")) == [1, 0]
+    assert fields(store, EVIDENCE) == {b"e:b": unseen}
 
 
 def test_declare_keeps_the_greatest_words_and_says_whether_one_stands(store: Store) -> None:

@@ -383,6 +383,10 @@ def _time_of(evidence: bytes) -> int:
     return told_ms if told_ms < 10**13 else 0
 
 
+def _source_of(evidence: bytes) -> list[bytes]:
+    return evidence.split(b"@")[:2]
+
+
 def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     other, evidence, most = args[0], args[1], int(args[2])
     erased_ms = _erased_ms(store.string(keys[1]))
@@ -400,8 +404,7 @@ def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     known = fields.get(b"e:" + other)
     links += known is None
     is_void = known is not None and (
-        _time_of(known) <= max(erased_ms, int(args[3]))
-        or known.rpartition(b"@")[0] == evidence.rpartition(b"@")[0]
+        _time_of(known) <= max(erased_ms, int(args[3])) or _source_of(known) == _source_of(evidence)
     )
     is_better = known is not None and evidence < known
     if is_void or is_better or (known is None and links <= most + 1):
@@ -414,7 +417,7 @@ def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
 
 def _has_other_phone(fields: Hash) -> bool:
     phones = [evidence for name, evidence in fields.items() if name.startswith(b"e:p")]
-    return len({b"@call_session@" in evidence for evidence in phones}) == 2
+    return len({evidence.startswith(b"4@") for evidence in phones}) == 2
 
 
 def _disown(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
@@ -458,7 +461,7 @@ def _judge(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
 
 def _withdraw(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     field = b"e:" + args[0]
-    if not store.hash(keys[0]).get(field, b"").startswith(args[1]):
+    if _source_of(store.hash(keys[0]).get(field, b"")) != _source_of(args[1]):
         return 0
     return store.delete_fields(keys[0], [field])
 
