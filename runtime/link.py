@@ -21,6 +21,7 @@ __all__ = ["Asker", "Link", "RedisDownError", "RedisReplyError"]
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
+REFUSALS: Final = frozenset({hiredis.HiredisError, hiredis.ProtocolError, hiredis.ReplyError})
 MOST_FAILURES: Final = 3
 """A generator that asks on although the link is down is ended after so many refusals."""
 
@@ -62,11 +63,7 @@ class Walk:
 
     def answered(self, replies: list[Any]) -> None:
         """Resumes the generator, with an error if Redis refused any of the step's commands."""
-        for reply in replies:
-            if isinstance(reply, hiredis.HiredisError):
-                self.resume(None, RedisReplyError(str(reply)))
-                return
-        self.resume(replies, None)
+        self.resume(replies, _refusal_in(replies))
 
     def lost(self, error: RedisDownError) -> None:
         """Throws the loss into the generator, so it can do without."""
@@ -88,6 +85,13 @@ class Walk:
                 return
         self._steps.close()
         _call(self._failed, error)
+
+
+def _refusal_in(replies: list[Any]) -> RedisReplyError | None:
+    for reply in replies:
+        if isinstance(reply, hiredis.HiredisError):
+            return RedisReplyError(str(reply))
+    return None
 
 
 def _next_step(
@@ -155,16 +159,12 @@ class _Cohort:
     def answered(self, replies: list[Any]) -> None:
         """Resumes each generator with its part, or with an error if Redis refused any of it."""
         walking, self._walking, self._commands = self._walking, [], []
+        is_clean = REFUSALS.isdisjoint(map(type, replies))
         first = 0
         for place, steps, count in walking:
             own = replies[first : first + count]
             first += count
-            error = None
-            for reply in own:
-                if isinstance(reply, hiredis.HiredisError):
-                    error = RedisReplyError(str(reply))
-                    break
-            self._move(place, steps, own, error)
+            self._move(place, steps, own, None if is_clean else _refusal_in(own))
         self._ask()
 
     def lost(self, error: RedisDownError) -> None:
