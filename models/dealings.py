@@ -6,12 +6,13 @@ each time is the distance from the one before it. So a flight search takes some 
 """
 
 from collections.abc import Iterator
+from itertools import accumulate
 from operator import sub
-from typing import Final, TypeAlias
+from typing import Final
 
 import msgspec
 
-from models.units import SECOND_MS, date_of
+from models.units import DAY_S, SECOND_MS, date_of
 
 __all__ = [
     "KEPT_PRODUCTS",
@@ -19,8 +20,7 @@ __all__ = [
     "BuyerStats",
     "Dealings",
     "Intent",
-    "Things",
-    "Trips",
+    "Known",
     "dealings_of",
 ]
 
@@ -28,12 +28,6 @@ KEPT_SEARCHES: Final = 8
 KEPT_PRODUCTS: Final = 8
 """As many can be advertised, beside whatever is in the cart: who has looked at eight newer things
 hardly comes back to an older one, and a facet knows more. They halve a bid view."""
-
-
-Trips: TypeAlias = tuple[list[str], list[int], list[int]]
-"""Routes, epoch days of departure, and when they were searched, Unix seconds."""
-Things: TypeAlias = tuple[list[str], list[bool], list[int]]
-"""Items, whether each is in the cart, and when it was seen, Unix seconds."""
 
 
 class Intent(msgspec.Struct, frozen=True, gc=False):
@@ -79,13 +73,33 @@ class BuyerStats(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return self.last_order_s * SECOND_MS
 
 
+class Known(msgspec.Struct, gc=False):
+    """What is known of one advertiser, newest first, while it is collected.
+
+    Attributes:
+        buyer: None without an order.
+        routes, days_ahead, searched_s: of each flight search the route, the days from then to the
+            departure, and when it was searched, Unix seconds.
+        items, seen_s: of each product its name, and when it was seen, Unix seconds.
+        carts: as in :class:`Dealings`.
+    """
+
+    buyer: BuyerStats | None = None
+    routes: list[str] = []
+    days_ahead: list[int] = []
+    searched_s: list[int] = []
+    items: list[str] = []
+    seen_s: list[int] = []
+    carts: int = 0
+
+
 class Dealings(msgspec.Struct, frozen=True, array_like=True):
     """All that shows of one advertiser; what was bought and not given back is left out.
 
     Attributes:
         buyer: None without an order.
         routes: ``ORIGIN-DESTINATION`` of the flight searches, newest first.
-        days: their departures, epoch days.
+        days_ahead: of each the days from the search (UTC) to the departure.
         route_gaps_s: the newest search, Unix seconds; then how long before it each next one was.
         items: products viewed or put into the cart, newest first.
         item_gaps_s: as ``route_gaps_s``.
@@ -94,39 +108,46 @@ class Dealings(msgspec.Struct, frozen=True, array_like=True):
 
     buyer: BuyerStats | None = None
     routes: tuple[str, ...] = ()
-    days: tuple[int, ...] = ()
+    days_ahead: tuple[int, ...] = ()
     route_gaps_s: tuple[int, ...] = ()
     items: tuple[str, ...] = ()
     item_gaps_s: tuple[int, ...] = ()
     carts: int = 0
 
+    def filled(self) -> "Dealings | tuple[object, ...]":
+        """The fields up to the last that holds something, by kinds: what is worth writing."""
+        if self.carts:
+            return self
+        searched = self.buyer, self.routes, self.days_ahead, self.route_gaps_s
+        if self.items:
+            return (*searched, self.items, self.item_gaps_s)
+        return searched if self.routes else (self.buyer,)
+
     def searches(self, advertiser: str) -> Iterator[Intent]:
         """The flight searches, newest first."""
-        times = _times_ms(self.route_gaps_s)
-        for route, day, seen_ms in zip(self.routes, self.days, times, strict=True):
-            yield Intent(advertiser, f"{route}/{date_of(day)}", seen_ms)
+        times_s = _times_s(self.route_gaps_s)
+        for route, ahead, seen_s in zip(self.routes, self.days_ahead, times_s, strict=True):
+            trip = f"{route}/{date_of(seen_s // DAY_S + ahead)}"
+            yield Intent(advertiser, trip, seen_s * SECOND_MS)
 
     def products(self, advertiser: str) -> Iterator[Intent]:
         """The products, newest first."""
         carts = self.carts
-        for item, seen_ms in zip(self.items, _times_ms(self.item_gaps_s), strict=True):
-            yield Intent(advertiser, item, seen_ms, in_cart=bool(carts & 1))
+        for item, seen_s in zip(self.items, _times_s(self.item_gaps_s), strict=True):
+            yield Intent(advertiser, item, seen_s * SECOND_MS, in_cart=bool(carts & 1))
             carts >>= 1
 
 
-def dealings_of(buyer: BuyerStats | None, trips: Trips, things: Things) -> Dealings:
-    """The dealings with one advertiser.
-
-    Args:
-        buyer: orders.
-        trips: flight searches, newest first.
-        things: products, newest first.
-    """
-    routes, days, searched_s = trips
-    items, in_cart, seen_s = things
-    carts = sum([1 << place for place, is_in in enumerate(in_cart) if is_in])
+def dealings_of(known: Known) -> Dealings:
+    """The dealings with one advertiser, packed."""
     return Dealings(
-        buyer, tuple(routes), tuple(days), _gaps_s(searched_s), tuple(items), _gaps_s(seen_s), carts
+        known.buyer,
+        tuple(known.routes),
+        tuple(known.days_ahead),
+        _gaps_s(known.searched_s),
+        tuple(known.items),
+        _gaps_s(known.seen_s),
+        known.carts,
     )
 
 
@@ -135,8 +156,6 @@ def _gaps_s(times_s: list[int]) -> tuple[int, ...]:
     return (times_s[0], *map(sub, times_s, times_s[1:])) if times_s else ()
 
 
-def _times_ms(gaps_s: tuple[int, ...]) -> Iterator[int]:
-    time_s = 0
-    for place, gap_s in enumerate(gaps_s):
-        time_s = time_s - gap_s if place else gap_s
-        yield time_s * SECOND_MS
+def _times_s(gaps_s: tuple[int, ...]) -> Iterator[int]:
+    """The times that :func:`_gaps_s` was told."""
+    return accumulate(gaps_s, sub)

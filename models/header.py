@@ -5,9 +5,10 @@ It is made for every person of every batch, so a header is not made from facets 
 :mod:`models.interests`, with which a test compares them: 0.6 of the CPU of publishing.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -18,18 +19,17 @@ from models.dealings import (
     KEPT_SEARCHES,
     BuyerStats,
     Dealings,
-    Things,
-    Trips,
+    Known,
     dealings_of,
 )
 from models.facets import KEPT_SIGN_INS, Facet, join_shops
 from models.identifiers import NodeId
-from models.interests import cart_states, owned_items
+from models.interests import NEVER, cart_states, owned_items
 from models.newest import join_newest
 from models.packing import unpack
 from models.purchases import Purchases, Totals, totals
 from models.touches import DAY_DIGITS, KINDS, SEARCH_HEAD
-from models.units import SECOND_MS, date_of
+from models.units import DAY_S, SECOND_MS, date_of
 
 __all__ = [
     "Header",
@@ -101,7 +101,7 @@ class Shown(msgspec.Struct, frozen=True, array_like=True):
     phone: CallHistory = CallHistory()
 
 
-encode_header: Final = msgspec.msgpack.Encoder().encode
+_encode: Final = msgspec.msgpack.Encoder().encode
 decode_header: Final = msgspec.msgpack.Decoder(Header).decode
 _decode_shown: Final = msgspec.msgpack.Decoder(Shown).decode
 
@@ -114,6 +114,15 @@ def decode_shown(packed: bytes) -> Shown:
 
 SHOWN_KINDS: Final = ShownTouches.__struct_fields__
 MOST_SEARCHES, MOST_VIEWS, MOST_CARTS = (KINDS[kind].kept for kind in SHOWN_KINDS)
+
+
+def encode_header(header: Header) -> bytes:
+    """The header's bytes, without trailing fields at their defaults: 15 bytes of a bid view."""
+    dealings = {name: one.filled() for name, one in header.dealings.items()}
+    if header.shared or header.sign_ins or header.calls or not header.personal_ok:
+        odd = header.shared, header.sign_ins, header.personal_ok, header.calls
+        return _encode((dealings, *odd))
+    return _encode((dealings,))
 
 
 def is_seen_alike(before: Facet, after: Facet) -> bool:
@@ -192,21 +201,17 @@ def _by_time(sign_in: tuple[NodeId, int]) -> tuple[int, NodeId]:
 
 
 def _dealings(shown: Shown) -> dict[str, Dealings]:
-    buyers: dict[str, BuyerStats] = {}
     owned: set[str] = set()
+    found: defaultdict[str, Known] = defaultdict(Known)
     for name, purchases in shown.purchases.items():
         orders = totals(purchases)
         if orders.order_count:
-            buyers[name] = _buyer(orders)
+            found[name].buyer = _buyer(orders)
         if purchases.items:
             owned.update([f"{name}/{item}" for item in owned_items(purchases)])
-    trips, things = _trips(shown.touches.s, owned), _things(shown, owned)
-    return {
-        name: dealings_of(
-            buyers.get(name), trips.get(name, NOTHING_SEEN), things.get(name, NOTHING_SEEN)
-        )
-        for name in sorted({*buyers, *trips, *things})
-    }
+    _add_trips(found, shown.touches.s, owned)
+    _add_things(found, shown, owned)
+    return {name: dealings_of(known) for name, known in sorted(found.items())}
 
 
 def _buyer(orders: Totals) -> BuyerStats:
@@ -220,8 +225,8 @@ def _buyer(orders: Totals) -> BuyerStats:
     )
 
 
-# Routes, days and items repeat among persons, so a key is taken apart once: a person's ten
-# searches take 5 us instead of 10. Each cache holds some 10 MB at the most.
+# Routes and days repeat among persons, so a key is taken apart once: a person's ten searches take
+# 5 us instead of 10. The cache holds some 10 MB at the most.
 KEPT_NAMES: Final = 32_768
 
 
@@ -234,57 +239,51 @@ def _trip_of(key: str) -> tuple[str, str, str, int]:
     return f"{name}/{date_of(day)}", advertiser, route, day
 
 
-@lru_cache(maxsize=KEPT_NAMES)
-def _item_of(name: str) -> tuple[str, str]:
-    """The advertiser and item of ``ADVERTISER/ITEM``."""
-    advertiser, _, item = name.partition("/")
-    return advertiser, item
-
-
-def _trips(searches: dict[str, int], owned: set[str]) -> dict[str, Trips]:
+def _add_trips(found: defaultdict[str, Known], searches: dict[str, int], owned: set[str]) -> None:
     """Per advertiser the newest trips that were searched and not booked."""
-    found: dict[str, Trips] = {}
-    done = set(owned)
+    done = owned.copy()
     for seen_s, key in sorted(zip(searches.values(), searches, strict=True), reverse=True):
         name, advertiser, route, day = _trip_of(key)
         if name in done:
             continue
         done.add(name)
-        routes, days, times_s = found.get(advertiser) or found.setdefault(advertiser, ([], [], []))
+        known = found[advertiser]
+        routes = known.routes
         if len(routes) < KEPT_SEARCHES:
             routes.append(route)
-            days.append(day)
-            times_s.append(seen_s)
-    return found
+            known.days_ahead.append(day - seen_s // DAY_S)
+            known.searched_s.append(seen_s)
 
 
-def _things(shown: Shown, owned: set[str]) -> dict[str, Things]:
+def _add_things(found: defaultdict[str, Known], shown: Shown, owned: set[str]) -> None:
     """Per advertiser the newest products that were not bought, and whatever is in the cart."""
-    found: dict[str, Things] = {}
-    views, done = shown.touches.v, set(owned)
-    looks = list(zip(views.values(), views, strict=True))
+    seen, in_cart = _looked_at(shown)
+    for seen_s, name in sorted(zip(seen.values(), seen, strict=True), reverse=True):
+        if name in owned:
+            continue
+        advertiser, _, item = name.partition("/")
+        known = found[advertiser]
+        items = known.items
+        if name in in_cart:
+            known.carts |= 1 << len(items)
+        elif len(items) >= KEPT_PRODUCTS:
+            continue
+        items.append(item)
+        known.seen_s.append(seen_s)
+
+
+def _looked_at(shown: Shown) -> tuple[dict[str, int], set[str]]:
+    """``ADVERTISER/ITEM`` of products to when they were seen last, and those in the cart."""
+    seen: dict[str, int] = {}
+    for key, seen_s in shown.touches.v.items():
+        name = key[2:]
+        if seen_s > seen.get(name, NEVER):
+            seen[name] = seen_s
     in_cart: set[str] = set()
     if shown.touches.c:
         for name, (added_s, is_open) in cart_states(shown.touches.c, shown.purchases).items():
-            looks.append((added_s, CART_HEAD + name))
+            if added_s > seen.get(name, NEVER):
+                seen[name] = added_s
             if is_open:
                 in_cart.add(name)
-    looks.sort(reverse=True)
-    for seen_s, key in looks:
-        name = key[2:]
-        if name in done:
-            continue
-        done.add(name)
-        advertiser, item = _item_of(name)
-        items, carts, times_s = found.get(advertiser) or found.setdefault(advertiser, ([], [], []))
-        is_in_cart = name in in_cart
-        if is_in_cart or len(items) < KEPT_PRODUCTS:
-            items.append(item)
-            carts.append(is_in_cart)
-            times_s.append(seen_s)
-    return found
-
-
-CART_HEAD: Final = "  "
-"""In place of the channel and day with which a product view's key begins."""
-NOTHING_SEEN: Final[tuple[list[Any], list[Any], list[int]]] = ([], [], [])
+    return seen, in_cart

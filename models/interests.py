@@ -145,12 +145,13 @@ def cart_states(
     closed: dict[str, int] = {}
     for key, seen_s in touches.items():
         name, times = key[2:], added if key[1] == "+" else closed
-        times[name] = max(seen_s, times.get(name, NEVER))
+        if seen_s > times.get(name, NEVER):
+            times[name] = seen_s
     states = {}
     for name, added_s in added.items():
         advertiser, _, item = name.partition("/")
-        ended_s = max(closed.get(name, NEVER), _bought_s(purchases, advertiser, item))
-        states[name] = (added_s, added_s > ended_s)
+        is_left = added_s > closed.get(name, NEVER)
+        states[name] = (added_s, is_left and added_s > _bought_s(purchases, advertiser, item))
     return states
 
 
@@ -169,9 +170,9 @@ def booking_steps(facet: Facet) -> list[Step]:
 
 
 def owned_items(purchases: Purchases) -> list[str]:
-    """Items bought and neither given back nor refused since."""
+    """Items bought and neither given back nor refused since, in no order."""
     returned = purchases.returned
-    return [item for item, s in sorted(purchases.items.items()) if s > returned.get(item, NEVER)]
+    return [item for item, s in purchases.items.items() if s > returned.get(item, NEVER)]
 
 
 def visited_ms(facet: Facet) -> int:

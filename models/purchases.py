@@ -18,7 +18,7 @@ import msgspec
 
 from models.events import Order, Refund, Refusal
 from models.newest import join_newest
-from models.units import DAY_MS, SECOND_MS
+from models.units import DAY_S, SECOND_MS
 
 __all__ = [
     "KEPT_BUYS",
@@ -36,7 +36,6 @@ __all__ = [
 ]
 
 KEPT_ORDERS: Final = 32
-DAY_S: Final = DAY_MS // SECOND_MS
 KEPT_BUYS: Final = 16
 KEPT_GROUPS: Final = 8
 NAME_LENGTH: Final = 12

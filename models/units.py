@@ -9,6 +9,7 @@ from models.errors import InvalidFieldError
 
 __all__ = [
     "DAY_MS",
+    "DAY_S",
     "HOUR_MS",
     "MICROS",
     "SECOND_MS",
@@ -33,6 +34,7 @@ MAX_AMOUNT: Final = 10**12
 SECOND_MS: Final = 1_000
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 86_400_000
+DAY_S: Final = 86_400
 
 AdvertiserId = NewType("AdvertiserId", str)
 CampaignId = NewType("CampaignId", str)

@@ -1,12 +1,12 @@
 """Headers for tests, from plain intents."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from models.dealings import BuyerStats, Intent, Things, Trips, dealings_of
+from models.dealings import BuyerStats, Intent, Known, dealings_of
 from models.header import Header
-from models.units import SECOND_MS, epoch_day
+from models.units import DAY_MS, SECOND_MS, epoch_day
 
 __all__ = ["products_in", "searches_in", "showing"]
 
@@ -20,25 +20,23 @@ def showing(
     **more: Any,  # noqa: ANN401 - the header's other fields
 ) -> Header:
     """A header that shows all this."""
-    trips: defaultdict[str, Trips] = defaultdict(lambda: ([], [], []))
+    found = defaultdict(Known, {name: Known(buyer=buyer) for name, buyer in buyers.items()})
     for one in sorted(searches, key=_newest_first):
         route, _, date = one.key.partition("/")
-        _append(trips[one.advertiser], route, epoch_day(date), one.seen_ms // SECOND_MS)
-    things: defaultdict[str, Things] = defaultdict(lambda: ([], [], []))
+        known = found[one.advertiser]
+        known.routes.append(route)
+        known.days_ahead.append(epoch_day(date) - one.seen_ms // DAY_MS)
+        known.searched_s.append(one.seen_ms // SECOND_MS)
     for one in sorted(products, key=_newest_first):
-        _append(things[one.advertiser], one.key, one.in_cart, one.seen_ms // SECOND_MS)
-    names = sorted({*trips, *things, *buyers})
-    dealings = {name: dealings_of(buyers.get(name), trips[name], things[name]) for name in names}
-    return Header(dealings, **more)
+        known = found[one.advertiser]
+        known.carts |= one.in_cart << len(known.items)
+        known.items.append(one.key)
+        known.seen_s.append(one.seen_ms // SECOND_MS)
+    return Header({name: dealings_of(known) for name, known in sorted(found.items())}, **more)
 
 
 def _newest_first(one: Intent) -> int:
     return -one.seen_ms
-
-
-def _append(columns: Sequence[list[Any]], *values: object) -> None:
-    for column, value in zip(columns, values, strict=True):
-        column.append(value)
 
 
 def searches_in(header: Header) -> list[Intent]:

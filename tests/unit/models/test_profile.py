@@ -1,13 +1,16 @@
 """The bid view: what a bidder needs of a profile, written once for all workers."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.calls import ToldCall
 from models.caps import CapLedger, decode_ledger, encode_ledger
-from models.dealings import KEPT_PRODUCTS, KEPT_SEARCHES, BuyerStats, Intent
+from models.dealings import KEPT_PRODUCTS, KEPT_SEARCHES, BuyerStats, Dealings, Intent
 from models.events import (
     CartAdd,
     Consent,
@@ -61,13 +64,14 @@ def buyer_in(history: Sequence[Event]) -> BuyerStats | None:
     return dealings.buyer if dealings is not None else None
 
 
-def test_a_search_is_an_intent_with_its_day() -> None:
+@pytest.mark.parametrize("time_ms", [5_000, 12 * DAY_MS, 11 * DAY_MS - 1_000, 11 * DAY_MS])
+def test_a_search_is_an_intent_with_its_day_whenever_it_was(time_ms: int) -> None:
     search = FlightSearch(
-        event_id="1", ids=(NODE,), event_time_ms=5_000, advertiser=AIR, origin="JFK",
+        event_id="1", ids=(NODE,), event_time_ms=time_ms, advertiser=AIR, origin="JFK",
         destination="LAX", depart_date="1970-01-11",
     )  # fmt: skip
     header = header_of(folded([search]), ())
-    assert searches_in(header) == [Intent("air", "JFK-LAX/1970-01-11", 5_000)]
+    assert searches_in(header) == [Intent("air", "JFK-LAX/1970-01-11", time_ms)]
 
 
 def test_a_product_seen_and_put_into_the_cart_is_one_intent_newest_last() -> None:
@@ -162,6 +166,39 @@ def test_who_bought_once_has_no_repeat_mean() -> None:
 def test_a_header_survives_its_encoding(history: list[Event], shared: list[NodeId]) -> None:
     header = header_of(folded(history), tuple(shared))
     assert decode_header(encode_header(header)) == header
+
+
+BUYER = BuyerStats(1, 0, 5, 5, 0)
+SEARCHED = Dealings(routes=("JFK-LAX",), days_ahead=(9,), route_gaps_s=(5,))
+VIEWED = Dealings(items=("hat",), item_gaps_s=(5,))
+
+
+@pytest.mark.parametrize(
+    ("dealings", "fields"),
+    [
+        (Dealings(BUYER), 1),
+        (SEARCHED, 4),
+        (VIEWED, 6),
+        (msgspec.structs.replace(VIEWED, carts=1), 7),
+        (msgspec.structs.replace(SEARCHED, buyer=BUYER, items=("hat",), item_gaps_s=(5,)), 6),
+    ],
+)
+def test_what_is_empty_at_the_end_takes_no_bytes(dealings: Dealings, fields: int) -> None:
+    encoded = encode_header(Header({AIR: dealings}))
+    (written,) = msgspec.msgpack.decode(encoded)
+    assert len(written[AIR]) == fields
+    assert decode_header(encoded) == Header({AIR: dealings})
+
+
+def test_what_is_odd_about_a_person_is_written() -> None:
+    assert encode_header(Header()) == msgspec.msgpack.encode([{}])
+    call = ToldCall("1", 5, 5, AIR)
+    odd: list[dict[str, Any]] = [
+        {"shared": NODES[:1]}, {"sign_ins": ((NODES[1], 5),)}, {"personal_ok": False},
+        {"calls": (call,)},
+    ]  # fmt: skip
+    for fields in odd:
+        assert decode_header(encode_header(Header(**fields))) == Header(**fields)
 
 
 def test_what_shows_stands_where_it_stands_in_a_facet() -> None:
