@@ -2,7 +2,7 @@
 
 The template is written by the same generators as in production, so its copies have whatever keys
 and fields the protocol leaves. An identifier is text of one length wherever it stands, so a copy
-is the template's bytes with other identifiers in them.
+is the template's bytes with other identifiers in them; a facet is unpacked for that.
 """
 
 import itertools
@@ -18,6 +18,7 @@ from models.commands import Command
 from models.events import Event
 from models.identifiers import NodeId
 from models.keys import KEY_PATTERNS, Keys
+from models.packing import pack, unpack
 from models.profile import publish
 from runtime.redis_link import RedisLink
 from streams.stages.persons import KnownLinks, digest_events
@@ -31,11 +32,10 @@ EPOCH: Final = 1
 
 
 class _Template(NamedTuple):
-    """Commands as they go on the wire, and the identifiers to replace in them."""
+    """Commands, and the identifiers to replace in them; a facet is a watermark and its bytes."""
 
     names: tuple[NodeId, ...]
-    packed: bytes
-    commands: int
+    commands: list[list[bytes | tuple[int, bytes]]]
 
 
 async def seed_persons(link: RedisLink, url: str, keys: Keys, people: People, count: int) -> None:
@@ -78,7 +78,7 @@ async def _copy_of(link: RedisLink, keys: Keys, nodes: tuple[NodeId, ...]) -> _T
         for node in nodes
         for pattern in patterns
     ]
-    packed: list[bytes] = []
+    commands: list[list[bytes | tuple[int, bytes]]] = []
     for name in names:
         kind, ttl = await link.run(_both(("TYPE", name), ("TTL", name)))
         if ttl != -1:
@@ -86,8 +86,12 @@ async def _copy_of(link: RedisLink, keys: Keys, nodes: tuple[NodeId, ...]) -> _T
         reading, writing = READERS[bytes(kind)]
         (held,) = await link.run(_both((reading[0], name, *reading[1:])))
         values = held if isinstance(held, list) else [held]
-        packed.append(hiredis.pack_command((writing, name, *values)))
-    return _Template(nodes, b"".join(packed), len(packed))
+        command: list[bytes | tuple[int, bytes]] = [writing.encode(), name.encode(), *values]
+        for place, value in enumerate(values[:-1]):
+            if place % 2 == 0 and value.startswith(b"f:"):
+                command[place + 3] = unpack(values[place + 1])
+        commands.append(command)
+    return _Template(nodes, commands)
 
 
 READERS: Final[dict[bytes, tuple[tuple[str, ...], str]]] = {
@@ -103,6 +107,22 @@ def _both(*commands: Command) -> Any:  # noqa: ANN401 - a generator of whatever 
     return (yield list(commands))
 
 
+def _packed_copy(
+    command: list[bytes | tuple[int, bytes]], names: list[tuple[bytes, bytes]]
+) -> bytes:
+    def renamed(value: bytes) -> bytes:
+        for before, after in names:
+            value = value.replace(before, after)
+        return value
+
+    values = [
+        renamed(one) if isinstance(one, bytes) else pack(one[0], renamed(one[1])) for one in command
+    ]
+    # hiredis' stub says a tuple of one element; any length is right.
+    packed: bytes = hiredis.pack_command(tuple(values))  # type: ignore[arg-type]
+    return packed
+
+
 def _spread(url: str, template: _Template, copies: Iterator[Sequence[NodeId]]) -> None:
     old = [name.encode() for name in template.names]
     client = redis.Redis.from_url(url)
@@ -111,12 +131,10 @@ def _spread(url: str, template: _Template, copies: Iterator[Sequence[NodeId]]) -
         while chunk := list(itertools.islice(copies, CHUNK)):
             packed = []
             for copy in chunk:
-                one = template.packed
-                for before, after in zip(old, copy, strict=True):
-                    one = one.replace(before, after.encode())
-                packed.append(one)
+                new = list(zip(old, [node.encode() for node in copy], strict=True))
+                packed += [_packed_copy(command, new) for command in template.commands]
             connection.send_packed_command(packed, check_health=False)  # type: ignore[no-untyped-call]
-            for _ in range(template.commands * len(chunk)):
+            for _ in range(len(template.commands) * len(chunk)):
                 connection.read_response()
     finally:
         client.connection_pool.release(connection)
