@@ -19,7 +19,7 @@ from models.call_tags import ads_paused_until_ms
 from models.caps import Reservation, count_used
 from models.catalog import Catalog
 from models.catalog_records import Advertiser, Campaign, Creative, Exchange, Offer, Segment
-from models.dealings import BuyerStats, Dealings
+from models.dealings import BuyerStats
 from models.presence import DEFAULT_PRESENCE
 from models.profile import Person
 from models.units import MICROS
@@ -39,7 +39,6 @@ MARKUP_BANNER: Final = 2
 LOWEST_BID_CPM_MICROS: Final = 10_000
 """A cent for a thousand: below it a bid is noise."""
 UNREACHABLE_CPM_MICROS: Final = 10**18
-NO_DEALINGS: Final = Dealings()
 
 
 class Loss(enum.Enum):
@@ -314,12 +313,8 @@ def _line_factor(slot: _Slot, campaign: Campaign) -> float:
     return line_factor(lines.minutes, slot.now_ms) if lines is not None else 1.0
 
 
-def _dealings(slot: _Slot, campaign: Campaign) -> Dealings:
-    return slot.person.header.dealings.get(campaign.advertiser, NO_DEALINGS)
-
-
 def _segment_of(slot: _Slot, campaign: Campaign) -> Segment | None:
-    buyer = _dealings(slot, campaign).buyer
+    buyer = slot.person.header.dealings_with(campaign.advertiser).buyer
     orders = buyer.order_count if buyer else 0
     for name in campaign.segments:
         segment = slot.catalog.segments.get(name)
@@ -345,7 +340,7 @@ def _contextual_bid(slot: _Slot, campaign: Campaign) -> Bid | Lost:
 
 
 def _personal_bid(slot: _Slot, campaign: Campaign, segment: Segment, used: int) -> Bid | Lost:
-    dealings = _dealings(slot, campaign)
+    dealings = slot.person.header.dealings_with(campaign.advertiser)
     choice = best_offer(dealings, campaign, slot.catalog, slot.now_ms)
     if choice is None:
         newest = next(intents(dealings, campaign), None)

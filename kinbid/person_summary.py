@@ -62,8 +62,7 @@ def segments_of(catalog: Catalog, header: Header) -> list[str]:
     """The segments that a person is in, by their ids."""
     found = []
     for segment in catalog.segments.values():
-        dealings = header.dealings.get(segment.advertiser)
-        buyer = dealings.buyer if dealings else None
+        buyer = header.dealings_with(segment.advertiser).buyer
         if segment.contains(buyer.order_count if buyer else 0):
             found.append(segment.id)
     return sorted(found)

@@ -16,7 +16,7 @@ from aiokafka import TopicPartition
 from kinbid.progress import until_committed
 from models.errors import EventError, KinbidError
 from models.identifiers import BETWEEN_SECRETS, rehash
-from models.rotation import ROTATED, Rehash, Rotate
+from models.rotation import ROTATED, Rehash
 from models.topics import ALL_TOPICS, Topic, Topics
 from runtime import kafka
 from runtime.settings import Settings, SettingsError
@@ -26,6 +26,8 @@ __all__ = ["Rotated", "rotate"]
 POLL_MS: Final = 500
 LINGER_MS: Final = 5
 TELL_SECONDS: Final = 0.5
+REFUSED_APART: Final = frozenset({Topics.EVENTS, Topics.OUTCOMES, Topics.VERDICTS})
+"""Of these streams puts what it cannot read among the dead letters; the others are its own."""
 AGAIN: Final = "the copy is not whole: do it again to another KINBID_OWNER"
 
 Progress = Callable[[str, int, int], None]
@@ -54,8 +56,8 @@ async def rotate(settings: Settings, old_owner: str, progress: Progress) -> Rota
 
     Raises:
         SettingsError: the settings are the old owner's, or have no new secret.
-        KinbidError: streams is behind, the new topics are not empty, or somebody writes to the old
-            ones; or Kafka cannot be used.
+        KinbidError: streams is behind, the new topics are not empty, somebody writes to the old
+            ones, or one of kinbid's own records cannot be read; or Kafka cannot be used.
     """
     if settings.owner == old_owner:
         raise SettingsError(
@@ -78,12 +80,14 @@ async def rotate(settings: Settings, old_owner: str, progress: Progress) -> Rota
         copy = _Copy(consumer, producer, partial(rehash, secret=secrets[-1]))
         copied: dict[str, int] = {}
         with kafka.failures_told(AGAIN):
-            for topic, turn in ROTATED.items():
+            for topic in ROTATED:
                 parts = {
                     part: end for part, end in ends.items() if part.topic == topic.name(old_owner)
                 }
                 told = partial(progress, topic.suffix)
-                copied[topic.suffix] = await copy.run(parts, topic.name(settings.owner), turn, told)
+                copied[topic.suffix] = await copy.run(
+                    topic, parts, topic.name(settings.owner), told
+                )
             grown = await _ends(consumer, old, ROTATED)
         if grown != ends:
             raise KinbidError(
@@ -103,13 +107,13 @@ class _Copy:
 
     async def run(
         self,
+        topic: Topic,
         ends: dict[TopicPartition, int],
         target: str,
-        turn: Rotate,
         progress: Callable[[int, int], None],
     ) -> int:
-        """Copies partitions up to their ends; returns how many records were copied."""
-        consumer, copied = self._consumer, 0
+        """Copies a topic's partitions up to their ends; returns how many records were copied."""
+        consumer, turn, copied = self._consumer, ROTATED[topic], 0
         parts = list(ends)
         consumer.assign(parts)
         await consumer.seek_to_beginning(*parts)
@@ -121,7 +125,13 @@ class _Copy:
             for record in (one for records in fetched.values() for one in records):
                 try:
                     key, value = turn(record.key, record.value, self._rehash)
-                except EventError:
+                except EventError as error:
+                    if topic not in REFUSED_APART:
+                        raise KinbidError(
+                            f"topic {record.topic}, offset {record.offset}: {error}. Without this "
+                            f"record the copy would know less than the old owner; {AGAIN} when it "
+                            "is readable"
+                        ) from error
                     self.left_out += 1
                     continue
                 sent.append(
@@ -158,7 +168,7 @@ async def _checked_ends(
             "KINBID_OWNER to a name that was never used; nothing was changed"
         )
     ends = await _ends(consumer, old, ROTATED)
-    read = {one.name(old.owner) for one in (Topics.EVENTS, Topics.OUTCOMES, Topics.VERDICTS)}
+    read = {topic.name(old.owner) for topic in REFUSED_APART}
     behind = await until_committed(old, {p: n for p, n in ends.items() if p.topic in read and n}, 0)
     if behind:
         raise KinbidError(

@@ -27,7 +27,7 @@ __all__ = [
 KEPT_SEARCHES: Final = 8
 KEPT_PRODUCTS: Final = 8
 """As many can be advertised, beside whatever is in the cart: who has looked at eight newer things
-hardly comes back to an older one, and a facet knows more. They halve a bid view."""
+hardly comes back to an older one, and a facet knows more."""
 
 
 class Intent(msgspec.Struct, frozen=True, gc=False):

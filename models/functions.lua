@@ -233,7 +233,8 @@ end
 -- Keeps the strongest and earliest evidence for a pair, since either was erased; no more are kept
 -- than one too many. Returns how many links the identifier has at the most, -1 where a person has
 -- rejected this one, -2 where they are not too many, but somebody has to look whether this one is
--- refused: it was before, or other phones speak against it; -3 where the identifier was erased meanwhile.
+-- refused: it was before, or other phones speak against it; -3 where the identifier was erased
+-- meanwhile.
 local function witness(keys, args)
   local erased = erased_ms(redis.call('GET', keys[2]))
   if erased > 0 and time_of(args[2]) <= erased then return -3 end

@@ -45,6 +45,7 @@ __all__ = [
 
 
 NOTHING: Final = msgspec.Raw()
+NO_DEALINGS: Final = Dealings()
 
 
 class Header(msgspec.Struct, frozen=True, array_like=True):
@@ -63,6 +64,10 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     sign_ins: tuple[tuple[NodeId, int], ...] = ()
     personal_ok: bool = True
     calls: tuple[ToldCall, ...] = ()
+
+    def dealings_with(self, advertiser: str) -> Dealings:
+        """The dealings with one advertiser, perhaps none."""
+        return self.dealings.get(advertiser, NO_DEALINGS)
 
 
 class ShownTouches(msgspec.Struct, frozen=True):

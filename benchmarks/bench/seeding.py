@@ -1,4 +1,6 @@
-"""A population in Redis within a minute: one person made by the protocol, copied under new names.
+"""A population in Redis: one person made by the protocol, copied under other names.
+
+A million take about a minute.
 
 The template is written by the same generators as in production, so its copies have whatever keys
 and fields the protocol leaves. An identifier is text of one length wherever it stands, so a copy
@@ -87,9 +89,10 @@ async def _copy_of(link: RedisLink, keys: Keys, nodes: tuple[NodeId, ...]) -> _T
         (held,) = await link.run(_both((reading[0], name, *reading[1:])))
         values = held if isinstance(held, list) else [held]
         command: list[bytes | tuple[int, bytes]] = [writing.encode(), name.encode(), *values]
-        for place, value in enumerate(values[:-1]):
-            if place % 2 == 0 and value.startswith(b"f:"):
-                command[place + 3] = unpack(values[place + 1])
+        if writing == "HSET":
+            for place, field in enumerate(values[::2]):
+                if field.startswith(b"f:"):
+                    command[3 + 2 * place] = unpack(values[1 + 2 * place])
         commands.append(command)
     return _Template(nodes, commands)
 

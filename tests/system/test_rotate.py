@@ -110,3 +110,9 @@ def test_after_a_rotation_everybody_is_who_they_were(client: Client) -> None:
 
     with pytest.raises(KinbidError, match="somebody writes to the topics"):
         asyncio.run(rotate(rotated_settings(settings, "fourth"), settings.owner, write))
+
+    # Nobody comes back because the word that erased them could not be read.
+    client.produce_raw(Topics.ERASURES.name(settings.owner), [(erased.encode(), b"no erasure")])
+    client.until(lambda: asyncio.run(records_behind(settings, 0)), lambda left: not left)
+    with pytest.raises(KinbidError, match=r"erasures.v1, offset \d+"):
+        asyncio.run(rotate(rotated_settings(settings, "fifth"), settings.owner, lambda *_: None))

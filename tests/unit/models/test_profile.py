@@ -74,7 +74,7 @@ def test_a_search_is_an_intent_with_its_day_whenever_it_was(time_ms: int) -> Non
     assert searches_in(header) == [Intent("air", "JFK-LAX/1970-01-11", time_ms)]
 
 
-def test_a_product_seen_and_put_into_the_cart_is_one_intent_newest_last() -> None:
+def test_a_product_seen_and_put_into_the_cart_is_one_intent_newest_first() -> None:
     seen: list[Event] = [
         CartAdd(event_id="1", ids=(NODE,), event_time_ms=3_000, advertiser=SHOP, item="bag"),
         ProductView(event_id="2", ids=(NODE,), event_time_ms=2_000, advertiser=SHOP, item="bag"),

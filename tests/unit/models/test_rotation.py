@@ -52,7 +52,7 @@ def test_an_outcome_counts_under_the_node_that_its_own_becomes(outcome: Outcome)
     )
 
 
-def test_nested_phones_of_a_call_are_turned_too() -> None:
+def test_the_other_phones_of_a_call_are_turned_too() -> None:
     call = Call(
         event_id="c", ids=(NodeId("p" * 23),), event_time_ms=NOW_MS, advertiser=AdvertiserId("air"),
         call_id="c", duration_seconds=1, repeat_of=NodeId("p" + "q" * 22),
