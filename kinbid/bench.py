@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import tempfile
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from benchmarks.bench import (
 )
 from kinbid import show, up
 from kinbid.engines import ChildProcess, EmbeddedKafka, RedisEngine
+from kinbid.progress import records_behind
 from kinbid.stack import STOP_SECONDS, start_part
 from models.errors import UnknownNameError
 from runtime.settings import Settings, SettingsError, load
@@ -56,6 +58,10 @@ class _WorkerProcess:
 
     def stop(self) -> None:
         self._child.stop(STOP_SECONDS)
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        self._child.wait(STOP_SECONDS)
 
 
 @contextlib.contextmanager
@@ -96,7 +102,7 @@ def bench_site(kafka: str | None, redis: str | None, base: Settings) -> Iterator
 
         yield Site(
             settings=settings, engines=engines, redis_pids=redis_pids, broker_pids=broker_pids,
-            start_worker=start_worker, say=_say,
+            start_worker=start_worker, records_behind=records_behind, say=_say,
         )  # fmt: skip
 
 

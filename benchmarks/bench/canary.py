@@ -22,7 +22,8 @@ __all__ = ["Visible", "canaries", "summary"]
 
 EVERY_SECONDS: Final = 0.05
 POLL_SECONDS: Final = 0.001
-LOST_SECONDS: Final = 10.0
+LOST_SECONDS: Final = 30.0
+"""Longer than it takes another worker to come in for a dead one."""
 
 
 class Visible(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +31,7 @@ class Visible(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         canaries: how many were sent.
-        lost: how many were not seen within ten seconds.
+        lost: how many were not seen within half a minute.
         p50_ms, p99_ms, max_ms: of those seen; the watch has a grain of about a millisecond.
     """
 

@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -43,6 +43,9 @@ class Worker(Protocol):
     def stop(self) -> None:
         """Ends it, drained."""
 
+    def kill(self) -> None:
+        """Ends it at once, with -9."""
+
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """Engines, and who starts workers.
@@ -53,6 +56,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         redis_pids: processes of a Redis of ours; empty for one that runs elsewhere.
         broker_pids: processes of a broker of ours; empty for one that runs elsewhere.
         start_worker: starts ``kinbid streams`` with the settings given.
+        records_behind: how many of the records that stand in Kafka now are not folded within
+            the seconds given.
         say: tells people how far it is.
     """
 
@@ -61,6 +66,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     redis_pids: tuple[int, ...]
     broker_pids: tuple[int, ...]
     start_worker: Callable[[Settings], Worker]
+    records_behind: Callable[[Settings, float], Awaitable[int]]
     say: Callable[[str], None]
 
 

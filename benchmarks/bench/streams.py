@@ -8,25 +8,27 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks.bench.backlog import Backlog, producing
+from benchmarks.bench.backlog import Backlog
 from benchmarks.bench.canary import canaries, summary
 from benchmarks.bench.memory import drop_frozen, memory_of, used_memory
 from benchmarks.bench.pace import Offered, offer, watch_lag
 from benchmarks.bench.people import EPOCH_MS, People
-from benchmarks.bench.seeding import seed_persons, seed_strangers
-from benchmarks.bench.site import Site, Worker, about, metric, owned, scrape
+from benchmarks.bench.site import Site, about, metric, scrape
 from benchmarks.bench.stages import stages_apart
+from benchmarks.bench.stand import Draw, Stand, hot, merging, mixed, plain, standing
+from benchmarks.bench.takeover import kill_one
 from benchmarks.bench.window import Cost, folded, look, median_cost, watch
 from models.events import Event
-from models.keys import Keys
 from runtime import clock
-from runtime.redis_link import RedisLink
-from runtime.settings import Settings
 
 __all__ = ["FULL", "PARTS", "QUICK", "Plan", "run_streams"]
 
 WARM_UP: Final = 4000
 """Events before the first window: past the offsets that the seeded persons know already."""
+MOST_HOT: Final = 0.5
+"""At most this share of the events is the hot identifier's: the others must not wait for it."""
+MERGING: Final = 0.05
+"""The share of merges among the events while a worker is killed."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,76 +68,6 @@ QUICK: Final = Plan(
     memory_persons=400, hot_events=10_000, offer_seconds=5, workers=(1, 2),
 )  # fmt: skip
 
-Draw = Callable[[], Event]
-
-
-class _Stand:
-    """One owner's population, worker and producer."""
-
-    def __init__(
-        self, site: Site, settings: Settings, people: People, producer: Any  # noqa: ANN401
-    ) -> None:  # fmt: skip
-        self.site = site
-        self.settings = settings
-        self.people = people
-        self.producer = producer
-        self.workers: list[Worker] = []
-
-    async def measure(self, draw: Draw, count: int) -> Cost:
-        """The cost of ``count`` events that wait when the worker comes to them."""
-        backlog = Backlog(self.producer, self.settings, clock.now_ms())
-        backlog.add(draw() for _ in range(count))
-        before = await look(self.site, self.workers)
-        await backlog.send()
-        return await watch(self.site, self.workers, before, count)
-
-
-@contextlib.asynccontextmanager
-async def _stand(
-    site: Site, people: People, name: str, *, persons: int, strangers: int = 0, workers: int = 1
-) -> AsyncIterator[_Stand]:
-    settings = owned(site, name)
-    site.say(f"{name}: {persons:,} persons, {strangers:,} strangers, {workers} workers")
-    link = RedisLink(settings.redis_url, name="kinbid-bench")
-    await link.connect()
-    keys = Keys(settings.owner)
-    await seed_persons(link, settings.redis_url, keys, people, persons)
-    await seed_strangers(link, settings.redis_url, keys, people, range(strangers))
-    await link.close()
-    async with producing(settings) as producer:
-        stand = _Stand(site, settings, people, producer)
-        with contextlib.ExitStack() as running:
-            for _ in range(workers):
-                stand.workers.append(await asyncio.to_thread(site.start_worker, settings))
-                running.callback(stand.workers[-1].stop)
-            yield stand
-
-
-def _plain(people: People, persons: int, seed: int) -> Draw:
-    """Events of persons drawn at random: the worst case for whatever remembers persons."""
-    rng = random.Random(seed)
-    return lambda: people.plain(rng, people.trio(rng.randrange(persons)), clock.now_ms())
-
-
-def _mixed(people: People, persons: int, seed: int, percent: float, first: int) -> Draw:
-    """Plain events, and ``percent`` of sign-ins that merge a stranger into a person.
-
-    Evenly spread, so the windows hold what the whole holds; strangers count from ``first``.
-    """
-    rng = random.Random(seed)
-    state = {"share": 0.0, "next": first}
-
-    def draw() -> Event:
-        trio = people.trio(rng.randrange(persons))
-        state["share"] += percent / 100
-        if state["share"] < 1:
-            return people.plain(rng, trio, clock.now_ms())
-        state["share"] -= 1
-        state["next"] += 1
-        return people.merge(people.stranger(int(state["next"]) - 1), trio, clock.now_ms())
-
-    return draw
-
 
 def _costs(costs: list[Cost]) -> dict[str, Any]:
     """The median of the repeats, and their spread."""
@@ -153,11 +85,11 @@ async def growth(site: Site, people: People, plan: Plan, seed: int) -> dict[str,
     async with contextlib.AsyncExitStack() as stands:
         ready = {
             size: await stands.enter_async_context(
-                _stand(site, people, f"p{size}", persons=size)
+                standing(site, people, f"p{size}", persons=size)
             )
             for size in plan.persons
         }  # fmt: skip
-        draws = {size: _plain(people, size, seed) for size in plan.persons}
+        draws = {size: plain(people, size, seed) for size in plan.persons}
         for size, stand in ready.items():
             await stand.measure(draws[size], WARM_UP)
         for _ in range(plan.repeats):
@@ -174,15 +106,17 @@ async def merges(site: Site, people: People, plan: Plan, seed: int) -> dict[str,
     percents = plan.merge_percents
     costs: dict[int, list[Cost]] = {percent: [] for percent in percents}
     each = max(percents) * plan.events // 100 + 1
-    async with _stand(
+    async with standing(
         site, people, "merges", persons=plan.base_persons,
         strangers=each * len(percents) * plan.repeats,
     ) as stand:  # fmt: skip
-        await stand.measure(_plain(people, plan.base_persons, seed), WARM_UP)
+        ordinary = plain(people, plan.base_persons, seed)
+        await stand.measure(ordinary, WARM_UP)
         for turn in range(plan.repeats):
             for place, percent in enumerate(percents):
                 first = each * (turn * len(percents) + place)
-                draw = _mixed(people, plan.base_persons, seed + turn, percent, first)
+                merges_of_turn = merging(people, plan.base_persons, seed + turn, first)
+                draw = mixed(ordinary, merges_of_turn, percent / 100)
                 costs[percent].append(await stand.measure(draw, plan.events))
                 site.say(f"{percent} % merges: {costs[percent][-1].worker_us:.1f} us an event")
         links = metric(await scrape(stand.workers[0]), "streams_links_total", result="linked")
@@ -207,7 +141,7 @@ def _in_plain_events(made: dict[str, Any], percents: tuple[int, ...], field: str
 async def memory(site: Site, people: People, plan: Plan, seed: int) -> dict[str, Any]:
     """Memory of persons that the worker makes from all their events."""
     before = used_memory(site.settings.redis_url)
-    async with _stand(site, people, "memory", persons=0) as stand:
+    async with standing(site, people, "memory", persons=0) as stand:
         rng = random.Random(seed)
         events = iter(_histories(people, plan, rng))
         count = plan.memory_persons * plan.history
@@ -225,13 +159,13 @@ def _histories(people: People, plan: Plan, rng: random.Random) -> Iterator[Event
 
 async def stages(site: Site, people: People, plan: Plan, seed: int) -> dict[str, Any]:
     """CPU by stage: apart in this process, and as the worker's own account of itself."""
-    draw = _plain(people, plan.base_persons, seed)
-    async with _stand(site, people, "apart", persons=plan.base_persons, workers=0) as stand:
+    draw = plain(people, plan.base_persons, seed)
+    async with standing(site, people, "apart", persons=plan.base_persons, workers=0) as stand:
         backlog = Backlog(stand.producer, stand.settings, clock.now_ms())
         backlog.add(draw() for _ in range(plan.events))
         await backlog.send()
         apart = await stages_apart(site, stand.settings, plan.events)
-    async with _stand(site, people, "stages", persons=plan.base_persons) as stand:
+    async with standing(site, people, "stages", persons=plan.base_persons) as stand:
         await stand.measure(draw, WARM_UP)
         cost = await stand.measure(draw, plan.events)
     return {
@@ -247,8 +181,8 @@ async def load(site: Site, people: People, plan: Plan, seed: int) -> dict[str, A
     # One per cent a minute of the largest population, whatever stands in Redis here.
     storm_per_second = max(plan.persons) / 100 / 60
     strangers = round(storm_per_second * plan.offer_seconds) + 1
-    async with _stand(site, people, "load", persons=persons, strangers=strangers) as stand:
-        draw = _plain(people, persons, seed)
+    async with standing(site, people, "load", persons=persons, strangers=strangers) as stand:
+        draw = plain(people, persons, seed)
         await stand.measure(draw, WARM_UP)
         capacity = (await stand.measure(draw, plan.events)).events_per_second
         half = capacity / 2
@@ -257,31 +191,25 @@ async def load(site: Site, people: People, plan: Plan, seed: int) -> dict[str, A
             seen = await canaries(stand.producer, stand.settings, people, plan.offer_seconds)
         found["event_to_visible"] = summary(seen)
         found["plain_lag"] = points
-        hot_share = min(0.5, plan.hot_events / (half * plan.offer_seconds))
-        hot = _hot(people, draw, seed, hot_share)
-        async with _offering(stand, hot, half, plan.offer_seconds) as points:
+        of_one = hot(people, seed)
+        hot_seconds = max(plan.offer_seconds, plan.hot_events / half / MOST_HOT)
+        hot_share = plan.hot_events / (half * hot_seconds)
+        async with _offering(stand, mixed(draw, of_one, hot_share), half, hot_seconds) as points:
             pass
-        found["hot_identifier"] = {"share": hot_share, "lag": points}
-        storm = _mixed(people, persons, seed, 100 * storm_per_second / half, 0)
+        found["hot_identifier"] = {
+            "events": plan.hot_events, "share": hot_share, "lag": points,
+            "alone": await stand.measure(of_one, plan.hot_events),
+        }  # fmt: skip
+        storm = mixed(draw, merging(people, persons, seed, 0), storm_per_second / half)
         async with _offering(stand, storm, half, plan.offer_seconds) as points:
             pass
         found["merge_storm"] = {"merges_per_second": storm_per_second, "lag": points}
     return found
 
 
-def _hot(people: People, plain: Draw, seed: int, share: float) -> Draw:
-    rng = random.Random(seed)
-    hot = people.trio(0)
-    return lambda: (
-        people.plain(rng, hot._replace(email=hot.cookie), clock.now_ms())
-        if rng.random() < share
-        else plain()
-    )
-
-
 @contextlib.asynccontextmanager
 async def _offering(
-    stand: _Stand, draw: Draw, per_second: float, seconds: float
+    stand: Stand, draw: Draw, per_second: float, seconds: float
 ) -> AsyncIterator[list[Any]]:
     """Offers a rate beside the block; the points of its lag are there when it has ended."""
     offered, points = Offered(), list[Any]()
@@ -299,14 +227,17 @@ async def _offering(
 
 
 async def workers(site: Site, people: People, plan: Plan, seed: int) -> dict[str, Any]:
-    """One, two and four workers on four partitions; the machine's cores are the limit."""
+    """One, two and four workers on four partitions, and one of several killed.
+
+    The machine's cores are the limit: several workers are not faster than one on two cores.
+    """
     found: dict[str, Any] = {}
+    persons, rates = plan.base_persons, list[float]()
     for count in plan.workers:
-        name = f"w{count}"
-        async with _stand(
-            site, people, name, persons=plan.base_persons, workers=count
+        async with standing(
+            site, people, f"w{count}", persons=persons, workers=count
         ) as stand:  # fmt: skip
-            draw = _plain(people, plan.base_persons, seed)
+            draw = plain(people, persons, seed)
             await stand.measure(draw, WARM_UP)
             before = [await folded([one]) for one in stand.workers]
             cost = await stand.measure(draw, plan.events)
@@ -314,9 +245,19 @@ async def workers(site: Site, people: People, plan: Plan, seed: int) -> dict[str
                 await folded([one]) - was
                 for one, was in zip(stand.workers, before, strict=True)
             ]  # fmt: skip
+            rates.append(cost.events_per_second)
             found[str(count)] = {
                 "cost": cost, "events_per_second": cost.events_per_second, "shares": shares,
             }  # fmt: skip
+            if count > 1:
+                per_second = min(rates) / 2
+                await stand.add_strangers(
+                    round(per_second * plan.offer_seconds * MERGING) + 1
+                )  # fmt: skip
+                found[str(count)]["one_killed"] = await kill_one(
+                    stand, mixed(draw, merging(people, persons, seed, 0), MERGING), persons,
+                    per_second=per_second, seconds=plan.offer_seconds,
+                )  # fmt: skip
     return found
 
 

@@ -110,10 +110,15 @@ def _show_load(part: dict[str, Any], console: Console) -> None:
         f"event to visible at {part['offered_per_second']:,.0f} events/s: p50 {seen['p50_ms']:.1f} "
         f"ms, p99 {seen['p99_ms']:.1f} ms, {seen['lost']} of {seen['canaries']} not seen"
     )
+    hot = part["hot_identifier"]
+    console.print(
+        f"one identifier with all of {hot['events']:,} events: "
+        f"{hot['alone']['worker_us']:.1f} us an event"
+    )
     table = _table("lag over time, records", "case", "most", "last", "every half second")
     for name, points in (
         ("plain", part["plain_lag"]),
-        ("hot identifier", part["hot_identifier"]["lag"]),
+        (f"hot identifier, {hot['share']:.0%}", hot["lag"]),
         ("merge storm", part["merge_storm"]["lag"]),
     ):
         lags = [point["lag_records"] for point in points]
@@ -129,6 +134,14 @@ def _show_workers(part: dict[str, Any], console: Console) -> None:
             count, f"{case['events_per_second']:,.0f}", f"{case['cost']['worker_us']:.1f}", shares
         )
     console.print(table)
+    for count, case in part.items():
+        if killed := case.get("one_killed"):
+            console.print(
+                f"one of {count} killed at {killed['offered_per_second']:,.0f} events/s: of "
+                f"{killed['events']:,} events with {killed['merges']:,} merges {killed['lost']} "
+                f"lost, {killed['doubled']} counted twice; event to visible at most "
+                f"{killed['event_to_visible']['max_ms'] / 1000:.1f} s"
+            )
 
 
 _SHOWN: Final[dict[str, Callable[[dict[str, Any], Console], None]]] = {

@@ -39,7 +39,7 @@ COST = {"worker_us", "redis_us", "broker_us", "events", "seconds", "stages_us", 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with bench_site(None, None, Settings()) as made:
+    with bench_site(None, None, Settings(kafka_session_timeout_ms=2000)) as made:
         yield made
 
 
@@ -89,10 +89,20 @@ def test_lag_canaries_memory_and_workers_are_told(report: dict[str, Any]) -> Non
     for points in (load["plain_lag"], load["hot_identifier"]["lag"], load["merge_storm"]["lag"]):
         assert points
         assert all(point.keys() == {"at", "produced", "lag_records"} for point in points)
+    assert load["hot_identifier"]["events"] == TINY.hot_events
+    assert load["hot_identifier"]["alone"]["worker_us"] > 0
     assert load["event_to_visible"]["lost"] == 0
     assert load["event_to_visible"]["p50_ms"] <= load["event_to_visible"]["p99_ms"]
     assert report["memory"]["measured"]["bytes_per_person"] > 0
     assert [sum(case["shares"]) for case in report["workers"].values()] == [TINY.events] * 2
+
+
+def test_a_killed_worker_loses_and_doubles_nothing(report: dict[str, Any]) -> None:
+    assert "one_killed" not in report["workers"]["1"]
+    killed = report["workers"]["2"]["one_killed"]
+    assert killed["events"] > killed["merges"] > 0
+    assert (killed["lost"], killed["doubled"]) == (0, 0)
+    assert killed["event_to_visible"]["lost"] == 0
 
 
 def test_identity_tells_every_operation(site: Site) -> None:

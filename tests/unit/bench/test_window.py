@@ -13,7 +13,8 @@ from runtime.settings import Settings
 
 SITE = Site(
     settings=Settings(), engines={}, redis_pids=(2,), broker_pids=(3,),
-    start_worker=lambda _: FakeWorker(), say=lambda _: None,
+    start_worker=lambda _: FakeWorker(), records_behind=lambda *_: asyncio.sleep(0, 0),
+    say=lambda _: None,
 )  # fmt: skip
 PER_EVENT = {1: 50.0, 2: 10.0, 3: 4.0}
 """Microseconds of CPU per event, by process."""
@@ -25,6 +26,8 @@ class FakeWorker:
 
     def stop(self) -> None:
         """Nothing runs."""
+
+    kill = stop
 
 
 @pytest.fixture

@@ -1,0 +1,112 @@
+"""A stand: one owner's population in Redis, workers that fold its events, and their producer."""
+
+import asyncio
+import contextlib
+import itertools
+import random
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from benchmarks.bench.backlog import Backlog, producing
+from benchmarks.bench.people import People, browse
+from benchmarks.bench.seeding import seed_persons, seed_strangers
+from benchmarks.bench.site import Site, Worker, owned
+from benchmarks.bench.window import Cost, look, watch
+from models.events import Event
+from models.keys import Keys
+from runtime import clock
+from runtime.redis_link import RedisLink
+from runtime.settings import Settings
+
+__all__ = ["Draw", "Stand", "hot", "merging", "mixed", "plain", "standing"]
+
+Draw = Callable[[], Event]
+
+
+class Stand:
+    """One owner's population, its workers, a producer, and a connection to its Redis."""
+
+    def __init__(
+        self, site: Site, settings: Settings, people: People, producer: Any, link: RedisLink  # noqa: ANN401
+    ) -> None:  # fmt: skip
+        self.site = site
+        self.settings = settings
+        self.people = people
+        self.producer = producer
+        self.link = link
+        self.keys = Keys(settings.owner)
+        self.workers: list[Worker] = []
+
+    async def add_persons(self, count: int) -> None:
+        """Puts persons 0 to ``count - 1`` into Redis."""
+        url = self.settings.redis_url
+        await seed_persons(self.link, url, self.keys, self.people, count)
+
+    async def add_strangers(self, count: int) -> None:
+        """Puts strangers 0 to ``count - 1`` into Redis."""
+        url = self.settings.redis_url
+        await seed_strangers(self.link, url, self.keys, self.people, range(count))
+
+    async def measure(self, draw: Draw, count: int) -> Cost:
+        """The cost of ``count`` events that wait when the worker comes to them."""
+        backlog = Backlog(self.producer, self.settings, clock.now_ms())
+        backlog.add(draw() for _ in range(count))
+        before = await look(self.site, self.workers)
+        await backlog.send()
+        return await watch(self.site, self.workers, before, count)
+
+
+@contextlib.asynccontextmanager
+async def standing(
+    site: Site, people: People, name: str, *, persons: int, strangers: int = 0, workers: int = 1
+) -> AsyncIterator[Stand]:
+    """Makes a stand whose topics and keys are its own; its workers end with the block."""
+    settings = owned(site, name)
+    site.say(f"{name}: {persons:,} persons, {strangers:,} strangers, {workers} workers")
+    async with contextlib.AsyncExitStack() as cleanup:
+        link = RedisLink(settings.redis_url, name="kinbid-bench")
+        await link.connect()
+        cleanup.push_async_callback(link.close)
+        producer = await cleanup.enter_async_context(producing(settings))
+        stand = Stand(site, settings, people, producer, link)
+        await stand.add_persons(persons)
+        await stand.add_strangers(strangers)
+        for _ in range(workers):
+            stand.workers.append(await asyncio.to_thread(site.start_worker, settings))
+            cleanup.callback(stand.workers[-1].stop)
+        yield stand
+
+
+def plain(people: People, persons: int, seed: int) -> Draw:
+    """Events of persons drawn at random: the worst case for whatever remembers persons."""
+    rng = random.Random(seed)
+    return lambda: people.plain(rng, people.trio(rng.randrange(persons)), clock.now_ms())
+
+
+def merging(people: People, persons: int, seed: int, first: int) -> Draw:
+    """Sign-ins that each merge a stranger, counted from ``first``, into a person."""
+    rng, numbers = random.Random(seed), itertools.count(first)
+    return lambda: people.merge(
+        people.stranger(next(numbers)), people.trio(rng.randrange(persons)), clock.now_ms()
+    )
+
+
+def hot(people: People, seed: int) -> Draw:
+    """Events of one identifier, that of the first person's browser."""
+    rng, cookie = random.Random(seed), people.trio(0).cookie
+    return lambda: browse(rng, cookie, clock.now_ms())
+
+
+def mixed(often: Draw, rare: Draw, share: float) -> Draw:
+    """Draws of both, ``share`` (0 to 1) of them ``rare``: evenly, so a part holds what all hold."""
+    owed = 0.0
+
+    def draw() -> Event:
+        nonlocal owed
+        owed += share
+        if owed < 1:
+            return often()
+        owed -= 1
+        return rare()
+
+    return draw
