@@ -5,9 +5,11 @@ counts any more; from then on no replay can bring them back. Whatever breaks off
 finished by the same command again, by whichever identifier.
 """
 
+import asyncio
+import contextlib
 import datetime as dt
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -18,16 +20,18 @@ from kinbid.progress import records_behind
 from models.commands import Steps
 from models.erasure import Holding, begin_erasure, disown, holding, part_erased, to_tell
 from models.erasure_records import ErasureRecord, encode_erasure
-from models.errors import KinbidError
+from models.errors import EventError, KinbidError
 from models.event_base import MAX_TIME_MS
 from models.events import AccountErased, encode
 from models.evidence import Pair
 from models.forest import settle
 from models.identifiers import NodeId, namespace_of
 from models.keys import Keys
+from models.link_records import pair_named
 from models.number_book import fields_about
-from models.topics import Topic, Topics
+from models.topics import Topics
 from runtime import clock, kafka
+from runtime.link import Link, RedisDownError, RedisReplyError
 from runtime.redis_url import link_to
 from runtime.settings import Settings
 from streams.link_ledger import LinkLedger
@@ -38,6 +42,9 @@ __all__ = ["Certificate", "ErasedIdentifier", "erase_person", "held_of"]
 
 AHEAD_MS: Final = 5_000
 """An erasure's time lies so far ahead that every record which is on its way now is older."""
+
+BATCH_BYTES: Final = 1_000_000
+"""As Kafka takes them by default: several thousand identifiers, more than a person may have."""
 
 STAYS: Final = (
     "events.v1, outcomes.v1: records under keyed hashes, until their retention ends; none counts",
@@ -89,8 +96,8 @@ async def held_of(settings: Settings, identifier: str) -> tuple[ErasedIdentifier
     Raises:
         KinbidError: the identifier cannot be read, or Redis or Kafka cannot be used.
     """
-    async with _Eraser(settings) as eraser:
-        nodes = await eraser.nodes_of(node_named(settings, identifier))
+    async with _eraser(settings) as eraser:
+        nodes, _ = await eraser.nodes_of(node_named(settings, identifier))
         return tuple(map(_told_of, await eraser.holdings(nodes)))
 
 
@@ -115,66 +122,101 @@ async def erase_person(settings: Settings, identifier: str, *, wait_seconds: flo
             f"streams has {behind:,} records left to read, which may name more identifiers of the "
             "person: start it, or wait for it, and erase then; nothing was changed"
         )
-    with kafka.failures_told("the erasure broke off; the same command finishes it"):
-        async with _Eraser(settings) as eraser:
-            return await eraser.erase(await eraser.nodes_of(node))
+    async with _eraser(settings) as eraser:
+        with _failures_told("nothing was changed"):
+            nodes, was_begun = await eraser.nodes_of(node)
+            before = await eraser.holdings(nodes)
+            kept = await eraser.kept_pairs(nodes) if was_begun else frozenset[Pair]()
+        with _failures_told("the erasure broke off; the same command finishes it"):
+            return await eraser.erase(before, kept)
+
+
+@contextlib.asynccontextmanager
+async def _eraser(settings: Settings) -> AsyncIterator["_Eraser"]:
+    await kafka.ensure_topics(settings)
+    redis = link_to(settings.redis_url, name="kinbid-erase")
+    async with contextlib.AsyncExitStack() as cleanup:
+        await redis.connect()
+        cleanup.push_async_callback(redis.close)
+        producer = await cleanup.enter_async_context(
+            kafka.producing(settings, batch_bytes=BATCH_BYTES)
+        )
+        yield _Eraser(settings, redis, producer)
+
+
+@contextlib.contextmanager
+def _failures_told(what: str) -> Iterator[None]:
+    try:
+        with kafka.failures_told(what):
+            yield
+    except (RedisDownError, RedisReplyError) as error:
+        raise type(error)(f"{what}: {error}") from error
 
 
 class _Eraser:
     """Redis and Kafka for one erasure."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, redis: Link, producer: Any) -> None:  # noqa: ANN401 - untyped library
         self._settings = settings
         self._keys = Keys(settings.owner)
-        self._redis = link_to(settings.redis_url, name="kinbid-erase")
-        self._producer: Any = None
+        self._redis = redis
+        self._producer = producer
         self._request = uuid.uuid4().hex
         self._token_count = 0
 
-    async def __aenter__(self) -> "_Eraser":
-        await kafka.ensure_topics(self._settings)
-        await self._redis.connect()
-        try:
-            self._producer = await kafka.producer(self._settings)
-        except BaseException:
-            await self._redis.close()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._producer.stop()
-        await self._redis.close()
-
-    async def nodes_of(self, node: NodeId) -> list[NodeId]:
-        """The person's identifiers, and those of an erasure of it that broke off."""
+    async def nodes_of(self, node: NodeId) -> tuple[list[NodeId], bool]:
+        """The person's identifiers and those of an erasure of it that broke off; was there one?"""
         members = set((await self._redis.run(settle(self._keys, node))).members)
         erasures = await read_erasures(self._settings)
         broken_off = {erasures[one].open_request for one in members & erasures.keys()} - {""}
         members.update(one.node for one in erasures.values() if one.open_request in broken_off)
-        return sorted(members)
+        return sorted(members), bool(broken_off)
+
+    async def kept_pairs(self, nodes: Collection[NodeId]) -> frozenset[Pair]:
+        """Pairs with identifiers that Kafka still tells of.
+
+        Redis, if it was rebuilt since the erasure was begun, knows nothing of them.
+        """
+        kept: dict[tuple[str, Pair], bool] = {}
+
+        def remember(record: Any) -> None:  # noqa: ANN401 - untyped library
+            with contextlib.suppress(EventError):  # a key of no form names nobody
+                pair = pair_named(record.key)
+                if not set(pair).isdisjoint(nodes):
+                    kept[record.topic, pair] = record.value is not None
+
+        for topic in LinkLedger.TOPICS:
+            await kafka.read_topic(self._settings, topic.name(self._settings.owner), remember)
+        return frozenset(pair for (_, pair), is_told in kept.items() if is_told)
 
     async def holdings(self, nodes: Iterable[NodeId]) -> list[Holding]:
         """What is held of each."""
         return await self._redis.run_all(holding(self._keys, node) for node in nodes)
 
-    async def erase(self, nodes: list[NodeId]) -> Certificate:
-        """Erases identifiers, and looks whether nothing is left."""
-        keys, limits = self._keys, self._settings.limits
-        before = await self.holdings(nodes)
+    async def erase(self, before: Collection[Holding], kept: Collection[Pair]) -> Certificate:
+        """Erases identifiers, and looks whether nothing is left.
+
+        Args:
+            before: what is held of each of them.
+            kept: pairs with them that Redis may not know.
+        """
+        keys, limits, nodes = self._keys, self._settings.limits, [held.node for held in before]
         newest_ms = max(held.newest_ms for held in before)
         erased_ms = min(max(clock.now_ms() + AHEAD_MS, newest_ms), MAX_TIME_MS - 1)
         await self._write(nodes, erased_ms, self._request)
-        pairs = await self._redis.run(begin_erasure(keys, nodes, erased_ms))
+        pairs = (await self._redis.run(begin_erasure(keys, nodes, erased_ms))).union(kept)
         ledger = LinkLedger(
             self._settings, self._producer, self._redis, Metrics(), self._next_token
         )
-        await ledger.forget(pairs)
+        async with kafka.patience():
+            await ledger.forget(pairs)
         told = await self._tell(nodes, pairs, erased_ms)
         entries = await self._clean_numbers(set(nodes))
         # The second time for verdicts on links of which nothing was told: they stood until then.
         for _ in range(2):
             parted = part_erased(keys, nodes, pairs, self._next_token, limits=limits)
-            await ledger.tell([await self._redis.run(parted)])
+            async with kafka.patience():
+                await ledger.tell([await self._redis.run(parted)])
             await self._redis.run(disown(keys, nodes, pairs, erased_ms))
         self._check(await self.holdings(nodes))
         await self._write(nodes, erased_ms, "")
@@ -193,12 +235,20 @@ class _Eraser:
         )
 
     async def _write(self, nodes: Iterable[NodeId], erased_ms: int, request: str) -> None:
-        records = (
+        """Writes all records as one batch: Kafka has all or none, and so none is left behind."""
+        name, sent = Topics.ERASURES.name(self._settings.owner), []
+        left = [
             ErasureRecord(node=node, erased_ms=erased_ms, open_request=request) for node in nodes
-        )
-        await self._send(
-            Topics.ERASURES, ((one.node.encode(), encode_erasure(one)) for one in records)
-        )
+        ]
+        async with kafka.patience():
+            while left:
+                batch = self._producer.create_batch()
+                while left and batch.append(
+                    timestamp=None, key=left[-1].node.encode(), value=encode_erasure(left[-1])
+                ):
+                    left.pop()
+                sent.append(await self._producer.send_batch(batch, name, partition=0))
+            await asyncio.gather(*sent)
 
     async def _tell(
         self, nodes: Collection[NodeId], pairs: Collection[Pair], erased_ms: int
@@ -211,14 +261,14 @@ class _Eraser:
             )
             for one, other in to_tell(nodes, pairs)
         ]  # fmt: skip
-        await self._send(Topics.EVENTS, ((one.ids[0].encode(), encode(one)) for one in told))
+        name = Topics.EVENTS.name(self._settings.owner)
+        async with kafka.patience():
+            sent = [
+                await self._producer.send(name, key=one.ids[0].encode(), value=encode(one))
+                for one in told
+            ]
+            await asyncio.gather(*sent)
         return len({one.ids[0] for one in told}.difference(nodes))
-
-    async def _send(self, topic: Topic, records: Iterable[tuple[bytes, bytes]]) -> None:
-        name = topic.name(self._settings.owner)
-        sent = [await self._producer.send(name, key=key, value=value) for key, value in records]
-        for one in sent:
-            await one
 
     async def _clean_numbers(self, nodes: Collection[NodeId]) -> int:
         removed = 0

@@ -128,14 +128,12 @@ async def give_verdict(settings: Settings, verdict: VerdictRecord, wait_seconds:
     """
     await kafka.ensure_topics(settings)
     topic, key = Topics.VERDICTS.name(settings.owner), pair_key(verdict.a, verdict.b)
-    producer = await kafka.producer(settings)
-    try:
+    async with kafka.producing(settings) as producer:
         with kafka.failures_told(f"the verdict was not taken by topic {topic}"):
-            written = await producer.send_and_wait(
-                topic, key=key, value=encode_link_record(verdict)
-            )
-    finally:
-        await producer.stop()
+            async with kafka.patience():
+                written = await producer.send_and_wait(
+                    topic, key=key, value=encode_link_record(verdict)
+                )
     part = TopicPartition(topic, written.partition)
     try:
         return not await until_committed(settings, {part: written.offset + 1}, wait_seconds)

@@ -52,16 +52,14 @@ async def records_behind(settings: Settings, wait_seconds: float) -> int:
         KafkaDownError: no broker answers.
     """
     await kafka.ensure_topics(settings)
-    consumer = await kafka.consumer(settings)
-    try:
-        parts = [
-            TopicPartition(topic.name(settings.owner), number)
-            for topic in (Topics.EVENTS, Topics.OUTCOMES)
-            for number in range(topic.partitions)
-        ]
-        ends: Offsets = await consumer.end_offsets(parts)
-    finally:
-        await consumer.stop()
+    parts = [
+        TopicPartition(topic.name(settings.owner), number)
+        for topic in (Topics.EVENTS, Topics.OUTCOMES)
+        for number in range(topic.partitions)
+    ]
+    async with kafka.consuming(settings) as consumer:
+        with kafka.failures_told(f"Kafka at {settings.kafka_bootstrap} does not say what it holds"):
+            ends: Offsets = await consumer.end_offsets(parts)
     return await until_committed(settings, {p: end for p, end in ends.items() if end}, wait_seconds)
 
 

@@ -32,12 +32,12 @@ async def publish_offers(settings: Settings, offers: Sequence[Offer]) -> None:
 async def _send(
     settings: Settings, topic: str, records: Sequence[CatalogRecord] | Sequence[Offer]
 ) -> None:
-    producer = await kafka.producer(settings, linger_ms=5)
-    try:
-        sent = [
-            await producer.send(topic, key=record_key(record).encode(), value=encode_record(record))
-            for record in records
-        ]
-        await asyncio.gather(*sent)
-    finally:
-        await producer.stop()
+    async with kafka.producing(settings, linger_ms=5) as producer:
+        with kafka.failures_told(f"not all of it was taken by topic {topic}"):
+            async with kafka.patience() as moved:
+                sent = []
+                for one in records:
+                    key = record_key(one).encode()
+                    sent.append(await producer.send(topic, key=key, value=encode_record(one)))
+                    moved()
+                await asyncio.gather(*sent)

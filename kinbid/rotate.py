@@ -4,6 +4,7 @@ The old owner's topics stay as they are, so whatever breaks off is done again to
 record keeps its place among those of its identifier: all of them go from one partition to one.
 """
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable
@@ -71,12 +72,11 @@ async def rotate(settings: Settings, old_owner: str, progress: Progress) -> Rota
         )
     old = msgspec.structs.replace(settings, owner=old_owner)
     async with contextlib.AsyncExitStack() as cleanup:
-        consumer = await kafka.consumer(settings)
-        cleanup.push_async_callback(consumer.stop)
-        ends = await _checked_ends(consumer, old, settings)
+        consumer = await cleanup.enter_async_context(kafka.consuming(settings))
+        with kafka.failures_told("nothing was changed"):
+            ends = await _checked_ends(consumer, old, settings)
         await kafka.ensure_topics(settings)
-        producer = await kafka.producer(settings, linger_ms=LINGER_MS)
-        cleanup.push_async_callback(producer.stop)
+        producer = await cleanup.enter_async_context(kafka.producing(settings, linger_ms=LINGER_MS))
         copy = _Copy(consumer, producer, partial(rehash, secret=secrets[-1]))
         copied: dict[str, int] = {}
         with kafka.failures_told(AGAIN):
@@ -113,41 +113,47 @@ class _Copy:
         progress: Callable[[int, int], None],
     ) -> int:
         """Copies a topic's partitions up to their ends; returns how many records were copied."""
-        consumer, turn, copied = self._consumer, ROTATED[topic], 0
+        consumer, copied = self._consumer, 0
         parts = list(ends)
         consumer.assign(parts)
-        await consumer.seek_to_beginning(*parts)
-        starts = await consumer.beginning_offsets(parts)
-        total = sum(ends.values()) - sum(starts.values())
-        while any([await consumer.position(part) < end for part, end in ends.items()]):
-            fetched = await consumer.getmany(*parts, timeout_ms=POLL_MS)
-            sent = []
-            for record in (one for records in fetched.values() for one in records):
-                try:
-                    key, value = turn(record.key, record.value, self._rehash)
-                except EventError as error:
-                    if topic not in REFUSED_APART:
-                        raise KinbidError(
-                            f"topic {record.topic}, offset {record.offset}: {error}. Without this "
-                            f"record the copy would know less than the old owner; {AGAIN} when it "
-                            "is readable"
-                        ) from error
-                    self.left_out += 1
-                    continue
-                sent.append(
-                    await self._producer.send(
-                        target, key=key, value=value, timestamp_ms=record.timestamp,
-                        partition=None if key is not None else record.partition,
-                    )
-                )  # fmt: skip
-            for one in sent:
-                await one
-            copied += len(sent)
-            if (now := time.monotonic()) >= self._tell_at:
-                self._tell_at = now + TELL_SECONDS
-                reached = [await consumer.position(part) for part in parts]
-                progress(sum(reached) - sum(starts.values()), total)
+        async with kafka.patience() as moved:
+            await consumer.seek_to_beginning(*parts)
+            starts = await consumer.beginning_offsets(parts)
+            total = sum(ends.values()) - sum(starts.values())
+            while any([await consumer.position(part) < end for part, end in ends.items()]):
+                fetched = await consumer.getmany(*parts, timeout_ms=POLL_MS)
+                records = [one for records in fetched.values() for one in records]
+                copied += await self._copy(topic, records, target)
+                if records:
+                    moved()
+                if (now := time.monotonic()) >= self._tell_at:
+                    self._tell_at = now + TELL_SECONDS
+                    reached = [await consumer.position(part) for part in parts]
+                    progress(sum(reached) - sum(starts.values()), total)
         return copied
+
+    async def _copy(self, topic: Topic, records: Iterable[Any], target: str) -> int:
+        sent, turn = [], ROTATED[topic]
+        for record in records:
+            try:
+                key, value = turn(record.key, record.value, self._rehash)
+            except EventError as error:
+                if topic not in REFUSED_APART:
+                    raise KinbidError(
+                        f"topic {record.topic}, offset {record.offset}: {error}. Without this "
+                        f"record the copy would know less than the old owner; {AGAIN} when it "
+                        "is readable"
+                    ) from error
+                self.left_out += 1
+                continue
+            sent.append(
+                await self._producer.send(
+                    target, key=key, value=value, timestamp_ms=record.timestamp,
+                    partition=None if key is not None else record.partition,
+                )
+            )  # fmt: skip
+        await asyncio.gather(*sent)
+        return len(sent)
 
 
 async def _checked_ends(

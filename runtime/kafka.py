@@ -2,20 +2,34 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from models.errors import KinbidError
 from models.topics import ALL_TOPICS
 from runtime.settings import Settings
 
-__all__ = ["KafkaDownError", "consumer", "ensure_topics", "producer", "replay"]
+__all__ = [
+    "KafkaDownError", "consumer", "consuming", "ensure_topics", "failures_told", "patience",
+    "producer", "producing", "read_topic", "replay",
+]  # fmt: skip
 
 REPLAY_POLL_MS: Final = 500
+PATIENCE_SECONDS: Final = 30.0
+"""What has an end gives up on a Kafka that stands still for so long: in less, another broker takes
+over. The client library would wait for ever, as streams and bidders do."""
+CLOSE_SECONDS: Final = 1.0
+BATCH_BYTES: Final = 16_384
 
 
 class KafkaDownError(KinbidError):
@@ -37,7 +51,8 @@ async def ensure_topics(settings: Settings) -> None:
             f"Kafka at {settings.kafka_bootstrap} cannot be used: {error}"
         ) from error
     try:
-        await _create_missing(admin, settings)
+        with failures_told(f"topics of owner {settings.owner!r} cannot be looked up or created"):
+            await _create_missing(admin, settings)
     finally:
         await admin.close()
 
@@ -63,8 +78,15 @@ async def _create_missing(admin: Any, settings: Settings) -> None:  # noqa: ANN4
             raise KafkaDownError(f"topic {name} cannot be created: {error.__name__}")
 
 
-async def producer(settings: Settings, *, linger_ms: int = 0) -> AIOKafkaProducer:
+async def producer(
+    settings: Settings, *, linger_ms: int = 0, batch_bytes: int = BATCH_BYTES
+) -> AIOKafkaProducer:
     """A started producer whose records count only once every in-sync replica has them.
+
+    Args:
+        settings: where Kafka is.
+        linger_ms: so long a batch waits for more records.
+        batch_bytes: a batch is no larger.
 
     Raises:
         KafkaDownError: no broker answers.
@@ -74,9 +96,66 @@ async def producer(settings: Settings, *, linger_ms: int = 0) -> AIOKafkaProduce
         acks="all",
         enable_idempotence=settings.kafka_idempotence,
         linger_ms=linger_ms,
+        max_batch_size=batch_bytes,
         request_timeout_ms=10_000,
     )
     return await _started(made, settings)
+
+
+@contextlib.asynccontextmanager
+async def producing(
+    settings: Settings, *, linger_ms: int = 0, batch_bytes: int = BATCH_BYTES
+) -> AsyncIterator[AIOKafkaProducer]:
+    """A :func:`producer` of what has an end; see :func:`patience`.
+
+    Raises:
+        KafkaDownError: no broker answers.
+    """
+    made = await producer(settings, linger_ms=linger_ms, batch_bytes=batch_bytes)
+    try:
+        yield made
+    finally:
+        await _end(made)
+
+
+@contextlib.asynccontextmanager
+async def consuming(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """A :func:`consumer` of what has an end: to assign partitions to by hand.
+
+    Raises:
+        KafkaDownError: no broker answers.
+    """
+    made = await consumer(settings)
+    try:
+        yield made
+    finally:
+        await _end(made)
+
+
+async def _end(client: Any) -> None:  # noqa: ANN401 - untyped library
+    # When the broker is gone, a producer waits without end for what was given up, and a consumer
+    # that is about to fetch again ends by CancelledError: neither may stand in for the failure.
+    await asyncio.wait({asyncio.ensure_future(client.stop())}, timeout=CLOSE_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def patience() -> AsyncIterator[Callable[[], None]]:
+    """Breaks off what is done within it after ``PATIENCE_SECONDS`` in which nothing moved.
+
+    What it gives is to be called whenever something has moved.
+
+    Raises:
+        KafkaTimeoutError: nothing did.
+    """
+    limit = asyncio.timeout(PATIENCE_SECONDS)
+    try:
+        async with limit:
+            loop = asyncio.get_running_loop()
+            yield lambda: limit.reschedule(loop.time() + PATIENCE_SECONDS)
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise KafkaTimeoutError(f"Kafka has stood still for {PATIENCE_SECONDS:g} s") from error
 
 
 async def consumer(
@@ -114,14 +193,21 @@ async def replay(consumer: Any, partitions: list[Any], apply: Callable[[Any], No
         consumer: the partitions are assigned to it by hand; it stands at their ends afterwards.
         partitions: which ones.
         apply: called with each record.
+
+    Raises:
+        KafkaDownError: no broker answers.
     """
-    await consumer.seek_to_beginning(*partitions)
-    ends = await consumer.end_offsets(partitions)
-    while any([await consumer.position(part) < end for part, end in ends.items()]):
-        fetched = await consumer.getmany(*partitions, timeout_ms=REPLAY_POLL_MS)
-        for records in fetched.values():
-            for record in records:
-                apply(record)
+    names = ", ".join(sorted({part.topic for part in partitions}))
+    with failures_told(f"{names} cannot be read"):
+        async with patience() as moved:
+            await consumer.seek_to_beginning(*partitions)
+            ends = await consumer.end_offsets(partitions)
+            while any([await consumer.position(part) < end for part, end in ends.items()]):
+                fetched = await consumer.getmany(*partitions, timeout_ms=REPLAY_POLL_MS)
+                if fetched:
+                    moved()
+                for record in (one for records in fetched.values() for one in records):
+                    apply(record)
 
 
 async def read_topic(settings: Settings, topic: str, apply: Callable[[Any], None]) -> None:
@@ -130,13 +216,10 @@ async def read_topic(settings: Settings, topic: str, apply: Callable[[Any], None
     Raises:
         KafkaDownError: no broker answers.
     """
-    reader = await consumer(settings)
-    try:
-        part = TopicPartition(topic, 0)
+    part = TopicPartition(topic, 0)
+    async with consuming(settings) as reader:
         reader.assign([part])
         await replay(reader, [part], apply)
-    finally:
-        await reader.stop()
 
 
 @contextlib.contextmanager
@@ -147,11 +230,11 @@ def failures_told(what: str) -> Iterator[None]:
         what: did not work, or is unknown now.
 
     Raises:
-        KafkaDownError: in place of any of the library's own.
+        KafkaDownError: in place of any of the library's own, and of one that says less.
     """
     try:
         yield
-    except KafkaError as error:
+    except (KafkaError, KafkaDownError) as error:
         raise KafkaDownError(f"{what}: {error or type(error).__name__}") from error
 
 
