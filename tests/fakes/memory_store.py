@@ -383,8 +383,13 @@ def _time_of(evidence: bytes) -> int:
     return told_ms if told_ms < 10**13 else 0
 
 
-def _source_of(evidence: bytes) -> list[bytes]:
-    return evidence.split(b"@")[:2]
+def _source_of(evidence: bytes) -> tuple[bytes, bytes]:
+    return evidence[:1], evidence.partition(b"@")[2]
+
+
+def _links_of(fields: Hash) -> int:
+    rejected = [value[9:] for value in fields.values() if value.startswith(b"rejected@")]
+    return sum(name.startswith(b"e:") for name in fields) + sum(map(bool, map(_time_of, rejected)))
 
 
 def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
@@ -400,15 +405,19 @@ def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
         return -1
     links = len(fields)
     if links > most:
-        links = sum(name.startswith(b"e:") for name in fields)
+        links = _links_of(fields)
     known = fields.get(b"e:" + other)
     links += known is None
     is_void = known is not None and (
         _time_of(known) <= max(erased_ms, int(args[3])) or _source_of(known) == _source_of(evidence)
     )
     is_better = known is not None and evidence < known
-    if is_void or is_better or (known is None and links <= most + 1):
+    if is_void or is_better or (known is None and links <= 2 * most + 1):
         store.set_fields(keys[0], {b"e:" + other: evidence})
+    elif known is None:
+        store.set_fields(keys[0], {b"+": b"1"})
+    if b"+" in fields:
+        links = max(links, most + 1)
     is_doubtful = b"s:" + other in fields or (
         other.startswith(b"p") and _has_other_phone(store.hash(keys[0]))
     )
@@ -417,7 +426,7 @@ def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
 
 def _has_other_phone(fields: Hash) -> bool:
     phones = [evidence for name, evidence in fields.items() if name.startswith(b"e:p")]
-    return len({evidence.startswith(b"4@") for evidence in phones}) == 2
+    return len({evidence.startswith(b"4") for evidence in phones}) == 2
 
 
 def _disown(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
