@@ -255,8 +255,7 @@ def test_an_erasure_during_which_kafka_is_killed_is_finished_by_the_same_command
 ) -> None:
     client = engines.client
     places = (
-        "erasures.v1:read", "erasures.v1:1", "evidence.v1:1", "quarantine.v1:1", "events.v1:1",
-        "erasures.v1:2",
+        "erasures.v1:read", "evidence.v1:1", "quarantine.v1:1", "events.v1:1", "erasures.v1:2"
     )  # fmt: skip
     families = {place: Family(client, f"kafka{at}") for at, place in enumerate(places)}
     bystanders = Family(client, "bystanders")
