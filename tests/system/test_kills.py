@@ -284,7 +284,7 @@ def test_an_erasure_during_which_redis_is_lost_is_finished_after_a_rebuild(
     engines: Engines,
 ) -> None:
     client = engines.client
-    places = ("evidence.v1:1", "events.v1:1")
+    places = ("erasures.v1:1", "events.v1:1")
     families = {place: Family(client, f"redis{at}") for at, place in enumerate(places)}
     live(client, list(families.values()))
     for error in killed_midway(engines, engines.redis, families).values():
