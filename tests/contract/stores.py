@@ -36,12 +36,17 @@ class FakeStore:
 
 
 class RealStore:
-    """A Redis server or a Redis Cluster, behind the link of production."""
+    """A Redis server or a Redis Cluster, behind the link of production; emptied at the start.
+
+    Other suites use the same servers and leave there what they wrote.
+    """
 
     def __init__(self, url: str) -> None:
         self._loop = asyncio.new_event_loop()
         self._link = link_to(url, name="contract")
         self._loop.run_until_complete(self._link.connect())
+        for server in self._link.servers:
+            self._loop.run_until_complete(server.run(just(("FLUSHDB",))))
 
     def run(self, steps: Steps[T]) -> T:
         return self._loop.run_until_complete(self._link.run(steps))
@@ -51,8 +56,6 @@ class RealStore:
         return left if left >= 0 else None
 
     def close(self) -> None:
-        for server in self._link.servers:
-            self._loop.run_until_complete(server.run(just(("FLUSHDB",))))
         self._loop.run_until_complete(self._link.close())
         self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()

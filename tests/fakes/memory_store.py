@@ -47,6 +47,10 @@ class MemoryStore:
         twin.functions = self.functions
         return twin
 
+    def equals(self, other: "MemoryStore") -> bool:
+        """Whether the content is the same; cheap between a store and its copy."""
+        return self.data == other.data and self.expiring == other.expiring
+
     def execute(self, command: Command) -> Any:  # noqa: ANN401 - a reply of any kind
         """Runs one command.
 
