@@ -124,7 +124,7 @@ class _Copy:
             sent = []
             for record in (one for records in fetched.values() for one in records):
                 try:
-                    key, value = turn(record.key, record.value, self._rehash)
+                    key, value = turn(record.key, record.value, record.timestamp, self._rehash)
                 except EventError as error:
                     if topic not in REFUSED_APART:
                         raise KinbidError(
