@@ -33,7 +33,7 @@ from models.event_base import (
     check_not_ahead,
     check_time,
 )
-from models.identifiers import NodeId
+from models.identifiers import NodeId, is_device, is_visitor, namespace_of
 from models.person_events import (
     AccountErased,
     CardContact,
@@ -156,9 +156,25 @@ class CartAdd(EventRecord, frozen=True, kw_only=True, tag="cart_add"):
 
 
 class SignIn(EventRecord, frozen=True, kw_only=True, tag="sign_in"):
-    """Somebody signed in: ``ids`` are the device, then the account's e-mail, phone or CRM id."""
+    """Somebody signed in: ``ids`` are the device, then the account's e-mail, phone or CRM id.
+
+    The account may have several, and the device other identifiers behind its first, which is the
+    one under which it is kept who signed in there. A session comes first only where no device is
+    known. A sign-in whose account has no node names the device alone.
+    """
 
     advertiser: Advertiser
+
+    def check(self) -> None:
+        """Raises EventError unless the device comes first."""
+        first, *others = self.ids
+        if is_device(first) or (is_visitor(first) and not any(map(is_device, others))):
+            return
+        named = ", ".join(namespace_of(node).name.lower() for node in self.ids)
+        raise EventError(
+            f"ids: a sign_in of ({named}); first comes the device that somebody signed in on, or "
+            "the session where no device is known, then the account"
+        )
 
 
 class CrmCard(EventRecord, frozen=True, kw_only=True, tag="crm_card"):
