@@ -40,7 +40,7 @@ from models.events import (
     SignIn,
     TraitTold,
 )
-from models.identifiers import NodeId
+from models.identifiers import NodeId, is_account, is_crm
 from models.newest import add_newest, join_newest
 from models.packing import pack, unpack
 from models.person_events import ACTIONS
@@ -197,6 +197,11 @@ def _without_account(facet: Facet, event: AccountErased, offset: int) -> Facet:
     return _replace(facet, watermark=offset, sign_ins=kept)
 
 
+def _of_sign_in(event: SignIn) -> Facet:
+    accounts = (node for node in event.ids[1:] if is_account(node) or is_crm(node))
+    return Facet(sign_ins=dict.fromkeys(accounts, event.event_time_ms))
+
+
 def _of_status(event: OrderStatus) -> Facet:
     deal = f"{event.advertiser}/{short_name(event.order_id)}"
     return Facet(deals={deal: (event.event_time_ms // SECOND_MS, STAGES.index(event.stage))})
@@ -225,7 +230,7 @@ def _of_phone(event: Call | NumberLease) -> Facet:
 
 
 _SAID: Final[dict[type[Event], Callable[[Any], Facet]]] = {
-    SignIn: lambda e: Facet(sign_ins=dict.fromkeys(e.ids[1:], e.event_time_ms)),
+    SignIn: _of_sign_in,
     Order: _of_order,
     Refund: _of_order,
     Refusal: _of_order,

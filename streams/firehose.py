@@ -220,7 +220,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
                 verdicts += await self._read_verdicts(partition, records)
                 continue
             batch = read_batch(
-                ((record.offset, record.key, record.value) for record in records),
+                ((one.offset, one.timestamp, one.key, one.value) for one in records),
                 "events" if self._kinds[partition.topic] == "events" else "outcomes",
             )
             await self._bury(partition, batch.refused)

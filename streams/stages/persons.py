@@ -20,8 +20,8 @@ from models.events import (
     Billing,
     Event,
     Outcome,
-    decode_event,
-    decode_outcome,
+    read_event,
+    read_outcome,
 )
 from models.evidence import (
     DEFAULT_LIMITS,
@@ -160,34 +160,27 @@ class KnownLinks:
 
 
 def read_batch(
-    records: Iterable[tuple[int, bytes | None, bytes | None]], kind: Literal["events", "outcomes"]
+    records: Iterable[tuple[int, int, bytes | None, bytes | None]],
+    kind: Literal["events", "outcomes"],
 ) -> Batch:
-    """Decodes one partition's records: (offset, key, value) each, rising offsets.
+    """Decodes one partition's records: (offset, timestamp, key, value) each, rising offsets.
 
     A record that cannot be decoded stands in ``refused`` and stops nobody else.
     """
     events: defaultdict[NodeId, list[Entry]] = defaultdict(list)
     outcomes: defaultdict[NodeId, list[Notice]] = defaultdict(list)
     refused: list[Refused] = []
-    for offset, key, value in records:
+    for offset, recorded_ms, key, value in records:
         try:
             if kind == "events":
-                event = decode_event(value or b"")
-                _check_key(key, event.ids[0])
+                event = read_event(key, value, recorded_ms)
                 events[event.ids[0]].append((offset, event))
             else:
-                outcome = decode_outcome(value or b"")
-                _check_key(key, outcome.node)
+                outcome = read_outcome(key, value, recorded_ms)
                 outcomes[outcome.node].append((offset, outcome))
         except EventError as error:
             refused.append(Refused(offset, key, value, str(error)))
     return Batch(dict(events), dict(outcomes), refused)
-
-
-def _check_key(key: bytes | None, node: NodeId) -> None:
-    """An identifier's records have its own partition: elsewhere its watermark means nothing."""
-    if (key or b"") != node.encode():
-        raise EventError(f"key: {key!r} is not the record's first identifier {node!r}")
 
 
 def digest_events(

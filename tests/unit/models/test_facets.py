@@ -156,6 +156,15 @@ def test_the_newest_sign_ins_are_kept_whatever_the_order() -> None:
     assert folded(signed_in).sign_ins == folded(signed_in[::-1]).sign_ins == newest
 
 
+def test_what_signed_in_is_the_account_and_no_further_name_of_the_device() -> None:
+    ids = tuple(NodeId(letter + letter * 22) for letter in "kisxyuelpc")
+    signed_in: list[Event] = [
+        SignIn(event_id="1", ids=(ids[0], node), event_time_ms=1, advertiser=AIR)
+        for node in ids[1:]
+    ]
+    assert sorted(folded(signed_in).sign_ins) == sorted(ids[-4:])
+
+
 def test_an_unremarkable_event_still_moves_channel_count_and_watermark() -> None:
     seen = PageView(event_id="1", ids=(NODES[0],), event_time_ms=7_000, advertiser=AIR, page="/")
     facet = fold_event(Facet(), seen, 41)

@@ -70,7 +70,7 @@ from models.touches import timeline
 from models.units import DAY_MS, MICROS, AdvertiserId
 from tests.fakes.headers import products_in
 from tests.fakes.memory_store import MemoryStore, run
-from tests.fakes.records import NODES, folded
+from tests.fakes.records import ACCOUNTS, NODES, folded
 
 AIR, SHOP = AdvertiserId("air"), AdvertiserId("shop")
 NOW_MS = 1_790_000_000_000
@@ -431,5 +431,5 @@ def test_row_67_a_coupon_is_kept_for_attribution() -> None:
 
 
 def test_row_12_a_sign_in_names_the_account_on_the_device() -> None:
-    signed_in = SignIn(event_id="1", ids=(NODE, PHONE), event_time_ms=NOW_MS, advertiser=AIR)
-    assert header_of(folded([signed_in]), (NODE,)).sign_ins == ((PHONE, NOW_MS),)
+    signed_in = SignIn(event_id="1", ids=(NODE, ACCOUNTS[0]), event_time_ms=NOW_MS, advertiser=AIR)
+    assert header_of(folded([signed_in]), (NODE,)).sign_ins == ((ACCOUNTS[0], NOW_MS),)
