@@ -36,4 +36,5 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     try:
         yield real
     finally:
+        real.empty()
         real.close()
