@@ -36,17 +36,12 @@ class FakeStore:
 
 
 class RealStore:
-    """A Redis server or a Redis Cluster, behind the link of production; emptied at the start.
-
-    Other suites use the same servers and leave there what they wrote.
-    """
+    """A Redis server or a Redis Cluster, behind the link of production."""
 
     def __init__(self, url: str) -> None:
         self._loop = asyncio.new_event_loop()
         self._link = link_to(url, name="contract")
         self._loop.run_until_complete(self._link.connect())
-        for server in self._link.servers:
-            self._loop.run_until_complete(server.run(just(("FLUSHDB",))))
 
     def run(self, steps: Steps[T]) -> T:
         return self._loop.run_until_complete(self._link.run(steps))
@@ -54,6 +49,10 @@ class RealStore:
     def seconds_left(self, key: str) -> int | None:
         (left,) = self.run(just(("TTL", key)))
         return left if left >= 0 else None
+
+    def empty(self) -> None:
+        for server in self._link.servers:
+            self._loop.run_until_complete(server.run(just(("FLUSHDB",))))
 
     def close(self) -> None:
         self._loop.run_until_complete(self._link.close())

@@ -1,7 +1,6 @@
 """The store in memory and a real Redis give the same replies and come to the same state."""
 
 import random
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from models.keys import Keys
 from models.links import Linked, link
 from models.profile import publish
 from runtime.redis_link import RedisReplyError
-from tests.contract.stores import FakeStore, RealStore, Store, just
+from tests.contract.stores import FakeStore, Store, just
 from tests.fakes.memory_store import HANDLERS
 
 KEYS = Keys("contract")
@@ -36,18 +35,6 @@ def ask(store: Store, *commands: Command) -> list[Any]:
 def fields(store: Store, key: str) -> dict[bytes, bytes]:
     (flat,) = ask(store, ("HGETALL", key))
     return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-@pytest.mark.integration
-@pytest.mark.parametrize("engine", ["redis_server", "redis_cluster"])
-def test_a_store_does_not_hold_what_others_left(
-    request: pytest.FixtureRequest, engine: str
-) -> None:
-    url = request.getfixturevalue(engine).url
-    with closing(RealStore(url)) as other:
-        ask(other, *(("SET", f"left{number}", "x") for number in range(20)))
-    with closing(RealStore(url)) as store:
-        assert ask(store, *(("GET", f"left{number}") for number in range(20))) == [None] * 20
 
 
 # -- plain commands -------------------------------------------------------------------------

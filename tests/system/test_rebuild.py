@@ -81,7 +81,7 @@ def members_of(client: Client, node: NodeId) -> list[str]:
     return [one["node"] for one in report["identifiers"]]
 
 
-def test_a_rebuilt_redis_gives_an_equal_export(client: Client, tmp_path: Path) -> None:
+def test_row_62_a_rebuilt_redis_gives_an_equal_export(client: Client, tmp_path: Path) -> None:
     tell_a_story(client)
     first, second, third = (tmp_path / f"{name}.jsonl" for name in "abc")
     before = client.until(
