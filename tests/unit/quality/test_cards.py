@@ -72,6 +72,12 @@ def test_a_trace_is_any_difference_to_a_world_in_which_the_two_were_never_merged
     assert (told["split_fused_rate"], told["split_trace_rate"]) == (0.0, 0.5)
 
 
+def test_a_merge_that_stands_is_no_trace_of_one_that_was_split() -> None:
+    both = world_of(merge(2, 3), merge(3, 4), split(3, 4))
+    told = judge_cards(both, naive_union, naive_union(both.events))
+    assert (told["mistaken_fused_rate"], told["split_trace_rate"]) == (1.0, 0.0)
+
+
 def test_where_the_crm_says_nothing_nothing_is_at_fault() -> None:
     silent = world_of()
     told = judge_cards(silent, naive_union, naive_union(silent.events))

@@ -223,6 +223,12 @@ def test_what_goes_wrong_can_be_seen_in_the_records(
     assert happened == {kind, PUTS_RIGHT.get(kind, kind)}
 
 
+def test_nobody_is_merged_by_mistake_with_two_others() -> None:
+    world = make_world(7, PERSONS, CONFUSED.alone("wrong_merge"))
+    merged = [frozenset(world.owned[card] for card in cards) for cards in merged_cards(world)]
+    assert len(frozenset.union(*merged)) == 2 * len(merged)
+
+
 def test_a_kiosk_is_everybodys_who_signed_in_there() -> None:
     world = make_world(7, PERSONS, RATES.only("kiosk"))
     (kiosk,) = world.shared
