@@ -22,7 +22,7 @@ CLUSTERS: Final = {
     "mixed_person_rate": "mixed up", SHARED_RIGHT: "shared right", REACH: "reach",
 }  # fmt: skip
 CARDS: Final = {
-    "unmerged_recall": "recall", "merged_recall": "merged", "mistaken_fused_rate": "mistaken",
+    "unmerged_recall": "unmerged", "merged_recall": "merged", "mistaken_fused_rate": "mistaken",
     "split_fused_rate": "split again", "split_trace_rate": "trace",
 }  # fmt: skip
 COMPARED: Final = {"kinbid": "kinbid", "last sign-in": "last", "naive union": "naive"}
