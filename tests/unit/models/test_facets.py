@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from models.events import CrmCard, Event, PageView, SignIn
 from models.facets import (
-    KEPT_ADVERTISERS,
     KEPT_SIGN_INS,
     MAX_FACET_BYTES,
     Facet,
@@ -25,6 +24,7 @@ from models.facets import (
 )
 from models.identifiers import NodeId
 from models.identity import decode_watermark
+from models.purchases import KEPT_ADVERTISERS
 from models.units import DAY_MS, AdvertiserId
 from tests.fakes.heavy import heavy_events
 from tests.fakes.records import NODES, START_MS, events, folded
