@@ -72,8 +72,9 @@ __all__ = [
     "merge",
 ]
 
-MAX_FACET_BYTES: Final = 98_304
-"""Longer than every facet can become: the kept numbers of all parts times their longest texts."""
+MAX_FACET_BYTES: Final = 786_432
+"""Longer than every facet can become, whatever the script of its texts: the kept numbers of all
+parts times their longest texts, at four bytes a letter. Orders may take four fifths of it."""
 
 KEPT_SIGN_INS: Final = 8
 KEPT_DEALS: Final = 8
