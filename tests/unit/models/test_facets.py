@@ -5,6 +5,7 @@ same person; and whatever the history, a facet stays within its bound.
 import itertools
 import random
 from collections.abc import Sequence
+from typing import get_args
 
 import msgspec
 from hypothesis import given
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 
 from models.events import CrmCard, Event, PageView, SignIn
 from models.facets import (
-    KEPT_ADVERTISERS,
     KEPT_SIGN_INS,
     MAX_FACET_BYTES,
     Facet,
@@ -25,6 +25,7 @@ from models.facets import (
 )
 from models.identifiers import NodeId
 from models.identity import decode_watermark
+from models.purchases import KEPT_ADVERTISERS
 from models.units import DAY_MS, AdvertiserId
 from tests.fakes.heavy import heavy_events
 from tests.fakes.records import NODES, START_MS, events, folded
@@ -118,8 +119,12 @@ def largest(history: Sequence[Event]) -> int:
     return max(most, len(export_facet(facet)))
 
 
-def test_a_hundred_thousand_events_of_the_longest_texts_stay_within_the_bound() -> None:
-    assert 20_000 < largest(heavy_events(random.Random(4), 100_000)) < MAX_FACET_BYTES
+def test_a_hundred_thousand_events_of_every_kind_and_the_longest_texts_stay_within_the_bound() -> (
+    None
+):
+    heavy = heavy_events(random.Random(4), 100_000)
+    assert {type(event) for event in heavy} == set(get_args(Event))
+    assert 0.9 * MAX_FACET_BYTES < largest(heavy) < MAX_FACET_BYTES
 
 
 def test_a_merge_of_heavy_facets_stays_within_the_bound_too() -> None:

@@ -100,7 +100,7 @@ def test_row_02_purchase_history_tells_how_often_how_much_what_when_and_the_shar
     assert (list(purchases.items), list(purchases.groups)) == (["bag"], ["bags"])
     assert refusal_rate(purchases) == 0.5
     assert refusal_rate(folded(told[:2]).purchases[SHOP]) == 0
-    assert purchases.orders["3"].reason == "too late"
+    assert purchases.refusals["3"].reason == "too late"
 
 
 def test_row_03_the_first_order_makes_a_prospect_a_customer() -> None:
