@@ -349,7 +349,8 @@ def rebuild_command(
     if not yes:
         raise SettingsError(
             f"this removes every key of {where} and folds all records of Kafka again; meanwhile "
-            "bidders know nobody. Say --yes to do it"
+            "bidders know nobody, and if it breaks off, streams does not start until the same "
+            "command has finished. Say --yes to do it"
         )
 
     def progress(done: int, total: int) -> None:

@@ -43,9 +43,9 @@ class CallTracking:
         redis: where numbers and lines are kept.
         metrics: where results are counted.
         next_token: gives a token that was never used before.
-        is_replay: old records come again, all at once. Which call came from which session was
-            found out when they were new, and stands in the evidence topic: books of numbers keep
-            days, and would come to other joins.
+        is_replay: whether old records come again, all at once. Which call came from which session
+            was found out when they were new, and stands in the evidence topic: books of numbers
+            keep days, and would come to other joins.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class CallTracking:
         metrics: Metrics,
         next_token: Callable[[], str],
         *,
-        is_replay: bool = False,
+        is_replay: Callable[[], bool] = lambda: False,
     ) -> None:
         self._is_replay = is_replay
         self._keys = Keys(settings.owner)
@@ -116,7 +116,7 @@ class CallTracking:
         return [one for joins in found for one in joins.linked]
 
     def _apply(self, soft: SoftLink) -> Steps[Linked]:
-        if self._is_replay and soft.kind == "call_session":
+        if self._is_replay() and soft.kind == "call_session":
             return leave_soft_link(self._keys, soft)
         return apply_soft_link(self._keys, soft, self._next_token, limits=self._limits)
 

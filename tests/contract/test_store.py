@@ -68,6 +68,9 @@ COMMANDS: list[tuple[Command, Any]] = [
     (("HDEL", "h", "count"), 1),
     (("EXPIRE", "h", 60), 0),
     (("EXPIRE", "s", 60), 1),
+    (("UNLINK", "s"), 1),
+    (("UNLINK", "s"), 0),
+    (("GET", "s"), None),
 ]
 
 

@@ -111,6 +111,10 @@ class MemoryStore:
             self.expiring.pop(key, None)
         return len(before) - len(kept)
 
+    def unlink(self, key: bytes) -> int:
+        self.expiring.pop(key, None)
+        return int(self.data.pop(key, None) is not None)
+
     def rename(self, old: bytes, new: bytes) -> None:
         self.data[new] = self.data.pop(old)
         self.expiring.pop(new, None)
@@ -190,6 +194,10 @@ def _hgetall(store: MemoryStore, arguments: list[bytes]) -> list[bytes]:
     return [part for pair in store.hash(key).items() for part in pair]
 
 
+def _unlink(store: MemoryStore, arguments: list[bytes]) -> int:
+    return sum(store.unlink(key) for key in arguments)
+
+
 def _expire(store: MemoryStore, arguments: list[bytes]) -> int:
     key, seconds = arguments
     if key not in store.data:
@@ -210,7 +218,7 @@ HANDLERS: dict[str, Handler] = {
     "GET": _get, "SET": _set, "INCR": _incr, "MGET": _mget, "HGET": _hget, "HMGET": _hmget,
     "HSET": _hset,
     "HSETNX": _hsetnx, "HDEL": _hdel, "HGETALL": _hgetall, "HINCRBY": _hincrby, "EXPIRE": _expire,
-    "FCALL": _fcall,
+    "FCALL": _fcall, "UNLINK": _unlink,
 }  # fmt: skip
 
 
