@@ -1,8 +1,10 @@
 """From identifiers to the person, and reservations under their caps: generators, no I/O.
 
-Two steps for a known person: the parents of all identifiers, then the bid view of the first one
-that resolves. A merge in flight costs one step more: what the child held is read from its frozen
-copy, so no impression goes uncounted for a moment.
+Two steps for a known person: the parents of all identifiers, then the bid views of all persons
+that they lead to. The first one that resolves decides whom the bid is for, and all of them whether
+it may be for anybody: consent that one of them has withdrawn is withdrawn. A merge in flight costs
+one step more: what the child held is read from its frozen copy, so no impression goes uncounted for
+a moment.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,7 +35,8 @@ class Found(msgspec.Struct, frozen=True):
         disagrees: another identifier of the request resolves to another person.
         is_shared: the device is used by several CRM persons, and nobody knows who is there now.
         has_expired: reservations lie there whose time is over.
-        is_withdrawn: the person has withdrawn their consent to personal ads, so they are nobody.
+        withdrawn: the identifier that leads to a person or a device whose consent to personal ads
+            is withdrawn, so that the bid is for nobody; None where there is none.
     """
 
     person: Person
@@ -41,16 +44,20 @@ class Found(msgspec.Struct, frozen=True):
     disagrees: bool = False
     is_shared: bool = False
     has_expired: bool = False
-    is_withdrawn: bool = False
+    withdrawn: NodeId | None = None
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether somebody's withdrawn consent makes the bid one for nobody."""
+        return self.withdrawn is not None
 
 
 class _View(msgspec.Struct, frozen=True):
-    """What Redis has about the first identifier that resolves."""
+    """What Redis has about an identifier's person, in the order in which the request names them."""
 
     node: NodeId
     root: NodeId
     fields: Fields
-    disagrees: bool
 
 
 def fetch_person(
@@ -71,44 +78,69 @@ def fetch_person(
         own_field: the caller's own reservations, which it knows better than Redis.
         presence: when a shared device is one of its users'.
     """
-    view = yield from _find_view(keys, nodes)
-    merging = yield from _merging(keys, view.root, view.fields)
+    views = yield from _find_views(keys, nodes)
+    view = next((one for one in views if _is_known(one.fields)), views[0])
+    disagrees = any(one.root != view.root and _is_known(one.fields) for one in views)
+    merging: list[Fields] = []
+    for one in views:
+        held = yield from _merging(keys, one.root, one.fields)
+        if not all(header.personal_ok for header in _headers([one.fields, *held])):
+            return Found(Person(), is_known=True, disagrees=disagrees, withdrawn=one.node)
+        if one is view:
+            merging = held
     # A root that nobody has seen yet has no view of its own until the merge is published.
-    headers = [decode_header(held[b"h"]) for held in (view.fields, *merging) if b"h" in held]
+    headers = _headers([view.fields, *merging])
     header = headers[0] if headers else Header()
     if view.node in header.shared:
-        present = yield from _present(keys, header.sign_ins, now_ms, presence)
-        if present is None:
-            nobody = Person(node=view.node)
-            return Found(nobody, is_known=True, disagrees=view.disagrees, is_shared=True)
-        found = yield from fetch_person(keys, [present.account], now_ms, own_field, presence)
-        person = msgspec.structs.replace(found.person, presence_ratio=present.ratio)
-        return msgspec.structs.replace(found, person=person, disagrees=view.disagrees)
-    if not all(one.personal_ok for one in headers):
-        return Found(Person(), is_known=True, disagrees=view.disagrees, is_withdrawn=True)
+        found = yield from _at_shared(
+            keys, view.node, header, now_ms=now_ms, own_field=own_field, rule=presence
+        )
+        return msgspec.structs.replace(found, disagrees=disagrees)
     reservations, expired = _reservations(view.fields, merging, now_ms, own_field)
     ledger = _ledger([view.fields, *merging])
     person = Person(view.node, view.root, header, ledger, reservations)
-    return Found(person, bool(headers), view.disagrees, has_expired=expired)
+    return Found(person, bool(headers), disagrees, has_expired=expired)
 
 
-def _find_view(keys: Keys, nodes: Sequence[NodeId]) -> Steps[_View]:
+def _headers(views: list[Fields]) -> list[Header]:
+    return [decode_header(held[b"h"]) for held in views if b"h" in held]
+
+
+def _at_shared(
+    keys: Keys,
+    device: NodeId,
+    header: Header,
+    *,
+    now_ms: int,
+    own_field: bytes,
+    rule: PresenceRule,
+) -> Steps[Found]:
+    """Whoever is taken to be at a shared device; nobody where that is not likely enough."""
+    present = yield from _present(keys, header.sign_ins, now_ms, rule)
+    if present is None:
+        return Found(Person(node=device), is_known=True, is_shared=True)
+    found = yield from fetch_person(keys, [present.account], now_ms, own_field, rule)
+    person = msgspec.structs.replace(found.person, presence_ratio=present.ratio)
+    return msgspec.structs.replace(found, person=person)
+
+
+def _find_views(keys: Keys, nodes: Sequence[NodeId]) -> Steps[list[_View]]:
+    """The bid views of all persons that identifiers lead to, each with the first that does."""
     while True:
         (entries,) = yield [("MGET", *[keys.parent(node) for node in nodes])]
         roots = [parent_in(entry) or node for node, entry in zip(nodes, entries, strict=True)]
         candidates = list(dict.fromkeys(roots))
         linked = {root for node, root in zip(nodes, roots, strict=True) if root != node}
         views = yield from _views(keys, candidates, linked)
-        known = [place for place, (_, fields) in enumerate(views) if _is_known(fields)]
-        place = known[0] if known else 0
-        root, fields = views[place]
-        first = roots.index(candidates[place])
-        found = _View(nodes[first], root, fields, len({views[other][0] for other in known}) > 1)
-        if b"g" not in fields:
+        found = [
+            _View(nodes[roots.index(candidate)], root, fields)
+            for candidate, (root, fields) in zip(candidates, views, strict=True)
+        ]
+        if not any(b"g" in one.fields for one in found):
             return found
-        # The person has been split before: perhaps since the entry that led here was read.
-        (entry,) = yield [("GET", keys.parent(found.node))]
-        if entry == entries[first]:
+        # Somebody has been split before: perhaps since the entry that led there was read.
+        (again,) = yield [("MGET", *[keys.parent(node) for node in nodes])]
+        if again == entries:
             return found
 
 

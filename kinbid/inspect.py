@@ -198,7 +198,7 @@ async def explain_request(settings: Settings, body: bytes, exchange_id: str) -> 
         "person": found.person.root,
         "person_known": found.is_known,
         "shared_device": found.is_shared,
-        "consent_withdrawn": found.is_withdrawn,
+        "consent_withdrawn": found.withdrawn,
         "presence_ratio": found.person.presence_ratio,
         "reason": decision.reason.value if decision.reason else None,
         "bids": [_bid(bid, request) for bid in decision.bids],

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from kinbid.erase import Certificate, ErasedIdentifier
 from models.catalog_records import Segment
+from models.identifiers import namespace_of
 from models.units import format_money
 from runtime.settings import Sourced, masked
 
@@ -141,8 +142,13 @@ WRITTEN: Final = {"erasures.v1": "records, of a keyed hash and a time each"}
 
 def _who(report: dict[str, Any]) -> str:
     """For whom a request is answered, and why for nobody where it is for nobody."""
-    if report["consent_withdrawn"]:
-        return "nobody: they have withdrawn their consent to personal ads"
+    withdrawn = report["consent_withdrawn"]
+    if withdrawn is not None:
+        name = namespace_of(withdrawn).name.lower()
+        return (
+            "nobody: consent to personal ads is withdrawn by the person, or for the device, that "
+            f"{name} {withdrawn} leads to, and whoever else is named, the strictest word counts"
+        )
     if report["shared_device"]:
         return (
             "nobody: several customers have signed in on this device, and who is there now is not "

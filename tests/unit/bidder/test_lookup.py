@@ -6,6 +6,7 @@ from bidder.lookup import Found, fetch_person, reserve, reserve_exactly
 from bidder.reservations import OwnReservations
 from models.caps import CapLedger, Reservation, decode_reservations, encode_ledger
 from models.caps import encode_reservations as packed
+from models.commands import Steps
 from models.identifiers import Namespace, NodeId
 from models.profile import Header, Person
 from tests.fakes.headers import showing
@@ -167,6 +168,57 @@ def test_whoever_is_at_a_shared_device_may_have_withdrawn_consent() -> None:
     redis = used_by_two(HOUR_MS)
     redis.put(Person(None, CRM, showing(searches=(searched(),), personal_ok=False)))
     assert fetch(redis).is_withdrawn
+
+
+def test_a_withdrawal_for_a_shared_device_stands_above_whoever_is_there() -> None:
+    redis = used_by_two(HOUR_MS)
+    sign_ins = ((EMAIL, NOW_MS - HOUR_MS),)
+    redis.put(person(showing(shared=(NODE,), sign_ins=sign_ins, personal_ok=False)))
+    found = fetch(redis)
+    assert (found.withdrawn, found.is_known) == (NODE, True)
+    assert found.person == Person()
+
+
+@pytest.mark.parametrize("nodes", [(NODE, OTHER), (OTHER, NODE)])
+def test_of_all_that_a_request_names_the_strictest_consent_counts(
+    nodes: tuple[NodeId, ...],
+) -> None:
+    redis = MemoryRedis()
+    redis.put(rooted(NODE))
+    redis.put(Person(None, OTHER, Header(personal_ok=False)))
+    found = fetch(redis, *nodes)
+    assert (found.withdrawn, found.is_known, found.disagrees) == (OTHER, True, True)
+    assert found.person == Person()
+
+
+def test_a_withdrawal_beside_a_known_person_counts_while_it_is_being_merged() -> None:
+    redis = MemoryRedis()
+    redis.put(rooted(NODE))
+    redis.put(Person(None, OTHER, Header(personal_ok=False)))
+    merging(redis, OTHER, CRM)
+    assert fetch(redis, NODE, OTHER).withdrawn == OTHER
+
+
+def test_a_withdrawal_is_not_missed_where_a_person_is_split_meanwhile() -> None:
+    """The second identifier leads elsewhere by the time that its old person's view is read."""
+    redis = MemoryRedis()
+    redis.put(rooted(NODE))
+    redis.put(rooted(CRM))
+    redis.hashes[KEYS.bid_view(CRM)][b"g"] = b"1"
+    redis.put(Person(None, OTHER, Header(personal_ok=False)))
+    redis.parents[KEYS.parent(OTHER)] = b">" + CRM.encode()
+
+    def read() -> Steps[Found]:
+        steps = fetch_person(KEYS, [NODE, OTHER], NOW_MS, OWN)
+        replies = yield next(steps)
+        redis.parents[KEYS.parent(OTHER)] = b",1"
+        try:
+            while True:
+                replies = yield steps.send(replies)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]  # the generator's result
+
+    assert redis.run(read()).withdrawn == OTHER
 
 
 def test_while_a_person_is_split_the_frozen_view_tells_who_they_are() -> None:
