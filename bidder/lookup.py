@@ -14,7 +14,7 @@ import msgspec
 from bidder.reservations import OwnReservations
 from models.caps import CapLedger, Reservation, decode_ledger, decode_reservations, merge_ledgers
 from models.commands import Steps, fields_of
-from models.forest import copy_of, parent_in
+from models.forest import copy_of, erased_in, parent_in
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.notices import NO_NODE
@@ -249,25 +249,29 @@ def _packed(fields: Fields, own_field: bytes) -> Iterator[bytes]:
 
 
 def reserve(keys: Keys, root: NodeId, own: OwnReservations) -> Steps[None]:
-    """Writes the worker's reservations, at the new root if the person has just been merged."""
-    while True:
-        _, entry = yield [
-            ("HSET", keys.bid_view(root), own.field, own.packed(root)),
-            ("GET", keys.parent(root)),
+    """Writes the worker's reservations, at the new root if the person has just been merged.
+
+    Those that were made before the person was erased are forgotten here, too: they neither come
+    back to Redis nor count for whoever comes again under that root.
+    """
+    while oldest_ms := own.oldest_ms(root):
+        target = (keys.parent(root), keys.bid_view(root))
+        (entry,) = yield [
+            ("FCALL", "kinbid_v1_hold", 2, *target, own.field, own.packed(root), oldest_ms)
         ]
-        above = parent_in(entry)
-        if above is None:
+        erased_ms, above = erased_in(entry), parent_in(entry)
+        own.forget_until(root, erased_ms)
+        if above is not None:
+            own.move(root, above)
+            root = above
+        elif erased_ms < oldest_ms:
             return
-        own.move(root, above)
-        yield [("HDEL", keys.bid_view(root), own.field)]
-        root = above
 
 
 def reserve_exactly(
     keys: Keys,
     root: NodeId,
-    own_field: bytes,
-    packed: bytes,
+    own: OwnReservations,
     reservation: Reservation,
     *,
     cap: int,
@@ -279,18 +283,22 @@ def reserve_exactly(
     Args:
         keys: the owner's key names.
         root: the person's root, as it was read.
-        own_field: the worker's field.
-        packed: its new value, the new reservation included.
+        own: the worker's reservations, the new one included.
         reservation: the new one.
         cap: impressions that the window may hold, this one included.
         window_ms: the cap's window.
         now_ms: the present.
 
     Returns:
-        Whether it is reserved; False too where the person is being merged just now: then
-        nothing is certain, and a cap fails closed.
+        Whether it is reserved; False too where the person is being merged just now, or was erased
+        since they were read: then nothing is certain, and a cap fails closed.
     """
     target = (keys.parent(root), keys.bid_view(root))
-    arguments = (now_ms, own_field, packed, reservation.campaign, reservation.nonce, cap, window_ms)
-    (reply,) = yield [("FCALL", "kinbid_v1_reserve", 2, *target, *arguments)]
-    return bool(reply == 1)
+    limits = (reservation.campaign, reservation.nonce, cap, window_ms)
+    while own.has(root, reservation):
+        held = (now_ms, own.field, own.packed(root), *limits, own.oldest_ms(root))
+        (reply,) = yield [("FCALL", "kinbid_v1_reserve", 2, *target, *held)]
+        if reply <= 1:
+            return bool(reply == 1)
+        own.forget_until(root, reply)
+    return False

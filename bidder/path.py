@@ -215,7 +215,7 @@ class BidPath:
                 # As long as a billing notice may take: what the slot says, or this exchange.
                 seconds = max(exchange.reservation_seconds, billable_seconds[bid.imp_id])
                 expires_ms = case.now_ms + min(seconds, LONGEST_EXP_SECONDS) * 1000
-                reservation = Reservation(bid.campaign.id, nonce, expires_ms)
+                reservation = Reservation(bid.campaign.id, nonce, expires_ms, case.now_ms)
                 self.own.add(person.root, reservation)
                 held = Reserved(person.root, reservation)
             drafts.append(_Draft(bid, nonce, held))
@@ -250,7 +250,7 @@ class BidPath:
 
     def _reserve_one(self, held: Reserved, segment: Segment, now_ms: int) -> Steps[bool]:
         return reserve_exactly(
-            self._keys, held.root, self.own.field, self.own.packed(held.root), held.reservation,
+            self._keys, held.root, self.own, held.reservation,
             cap=segment.cap_impressions, window_ms=segment.cap_window_seconds * 1000,
             now_ms=now_ms,
         )  # fmt: skip

@@ -20,6 +20,10 @@ class OwnReservations:
         self.field = f"r:{worker}".encode()
         self._open: dict[NodeId, tuple[Reservation, ...]] = {}
 
+    def has(self, root: NodeId, reservation: Reservation) -> bool:
+        """Whether one still stands."""
+        return any(entry is reservation for entry in self._open.get(root, ()))
+
     def of(self, root: NodeId, now_ms: int) -> tuple[Reservation, ...]:
         """The person's reservations that are open at ``now_ms``."""
         kept = self._open.get(root)
@@ -34,6 +38,10 @@ class OwnReservations:
         """Adds one."""
         self._open[root] = (*self._open.get(root, ()), reservation)
 
+    def oldest_ms(self, root: NodeId) -> int:
+        """When the first of the person's reservations was made, Unix ms; 0 where there is none."""
+        return min((entry.made_ms for entry in self._open.get(root, ())), default=0)
+
     def packed(self, root: NodeId) -> bytes:
         """The field's value now: to be taken when it is sent, so that none is written over."""
         return encode_reservations(self._open.get(root, ()))
@@ -45,6 +53,11 @@ class OwnReservations:
     def remove(self, root: NodeId, reservation: Reservation) -> None:
         """Takes one back that Redis refused."""
         self._keep(root, tuple(e for e in self._open.get(root, ()) if e is not reservation))
+
+    def forget_until(self, root: NodeId, erased_ms: int) -> None:
+        """Drops those that were made up to the time of an erasure, Unix ms."""
+        kept = tuple(entry for entry in self._open.get(root, ()) if entry.made_ms > erased_ms)
+        self._keep(root, kept)
 
     def forget_expired(self, now_ms: int) -> None:
         """Drops persons without an open reservation, so memory stays bounded."""

@@ -399,14 +399,23 @@ def erase(
     wait: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for streams, if it is behind.")
     ] = 30.0,
+    unseen: Annotated[  # noqa: FBT002
+        bool, typer.Option("--unseen", help="Erase what no event ever named, too.")
+    ] = False,
     json: Json = None,
 ) -> None:
     """Forget a person for good, with all their identifiers, and print a certificate."""
     settings = client_settings(config)
     if not yes:
-        show.show_erased(asyncio.run(held_of(settings, identifier)))
+        held = asyncio.run(held_of(settings, identifier))
+        show.show_erased(held)
+        if len(held) == 1 and not held[0].is_known:
+            raise SettingsError(
+                f"nothing is known of {identifier}: no event named it, or it was erased (kinbid "
+                "person tells). Say --yes --unseen to erase it for good all the same"
+            )
         raise SettingsError("this would be erased for good, in Redis and Kafka. Say --yes to do it")
     check_json(json)
-    done = asyncio.run(erase_person(settings, identifier, wait_seconds=wait))
+    done = asyncio.run(erase_person(settings, identifier, wait_seconds=wait, may_be_unseen=unseen))
     write_json(json, done)
     show.show_certificate(done)

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from kinbid.nodes import node_named
-from kinbid.owned import number_books
+from kinbid.owned import frozen_views, number_books
 from kinbid.progress import records_behind
 from models.commands import Steps
 from models.erasure import Holding, begin_erasure, disown, holding, part_erased, to_tell
@@ -24,7 +24,7 @@ from models.errors import EventError, KinbidError
 from models.event_base import MAX_TIME_MS
 from models.events import AccountErased, encode
 from models.evidence import Pair
-from models.forest import settle
+from models.forest import FROZEN_SECONDS, settle
 from models.identifiers import NodeId, namespace_of
 from models.keys import Keys
 from models.link_records import pair_named
@@ -49,7 +49,11 @@ BATCH_BYTES: Final = 1_000_000
 STAYS: Final = (
     "events.v1, outcomes.v1: records under keyed hashes, until their retention ends; none counts",
     "dead-letters.v1: what could not be read, for 30 days",
-    "Redis: copies of an earlier split of this person, for at most 7 days; nothing leads there",
+    "Redis: what merges and splits froze of these identifiers (q:, z:), for at most 60 s from then",
+    (
+        "Redis: where a split parted these from somebody else under whose identifier both stood, "
+        "the bid view frozen under that one (z:), for 7 days from then; nothing leads there"
+    ),
 )
 
 
@@ -63,6 +67,25 @@ class ErasedIdentifier(msgspec.Struct, frozen=True, kw_only=True):
     impressions: int
     links: int
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is held of it."""
+        return bool(self.events or self.orders or self.impressions or self.links)
+
+
+class _Target(msgspec.Struct, frozen=True):
+    """Who is to be erased.
+
+    Attributes:
+        nodes: the person's identifiers, and those of an erasure of it that broke off.
+        is_open: whether there was one that broke off.
+        erased_ms: until when nothing of them counts already, Unix ms; 0 if never erased.
+    """
+
+    nodes: list[NodeId]
+    is_open: bool
+    erased_ms: int
+
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """What an erasure has touched.
@@ -73,6 +96,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
         erased_up_to: nothing up to this time counts, UTC.
         verified_at: when everything was read again and nothing was found, UTC.
         identifiers: of the person, with what was held before.
+        erased_before: until when nothing of them counted already, UTC; None where they never were
+            erased, or that one broke off.
         told: identifiers that the person was seen with, which forget it.
         number_entries: entries removed from the books of call numbers.
         records: per compacted topic, how many records were written, or tombstones.
@@ -84,10 +109,16 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     erased_up_to: str
     verified_at: str
     identifiers: tuple[ErasedIdentifier, ...]
+    erased_before: str | None
     told: int
     number_entries: int
     records: dict[str, int]
     stays: tuple[str, ...] = STAYS
+
+    @property
+    def was_known(self) -> bool:
+        """Whether anything was held of them."""
+        return any(one.is_known for one in self.identifiers) or len(self.identifiers) > 1
 
 
 async def held_of(settings: Settings, identifier: str) -> tuple[ErasedIdentifier, ...]:
@@ -97,11 +128,13 @@ async def held_of(settings: Settings, identifier: str) -> tuple[ErasedIdentifier
         KinbidError: the identifier cannot be read, or Redis or Kafka cannot be used.
     """
     async with _eraser(settings) as eraser:
-        nodes, _ = await eraser.nodes_of(node_named(settings, identifier))
-        return tuple(map(_told_of, await eraser.holdings(nodes)))
+        target = await eraser.target_of(node_named(settings, identifier))
+        return tuple(map(_told_of, await eraser.holdings(target.nodes)))
 
 
-async def erase_person(settings: Settings, identifier: str, *, wait_seconds: float) -> Certificate:
+async def erase_person(
+    settings: Settings, identifier: str, *, wait_seconds: float, may_be_unseen: bool = False
+) -> Certificate:
     """Erases the person of an identifier, with all identifiers of theirs.
 
     Args:
@@ -109,11 +142,13 @@ async def erase_person(settings: Settings, identifier: str, *, wait_seconds: flo
         identifier: as :func:`kinbid.nodes.node_named` takes it.
         wait_seconds: how long to wait for streams: what it has not read yet may name more
             identifiers of the person.
+        may_be_unseen: erase also what no event ever named: what is told of it up to now, and comes
+            later, will not count.
 
     Raises:
-        KinbidError: the identifier cannot be read, Redis or Kafka cannot be used, streams is
-            behind, or something came back while it was done. The same command finishes what was
-            begun.
+        KinbidError: the identifier cannot be read, nothing is known of it, Redis or Kafka cannot be
+            used, streams is behind, or something came back while it was done. The same command
+            finishes what was begun.
     """
     node = node_named(settings, identifier)
     behind = await records_behind(settings, wait_seconds)
@@ -124,11 +159,17 @@ async def erase_person(settings: Settings, identifier: str, *, wait_seconds: flo
         )
     async with _eraser(settings) as eraser:
         with _failures_told("nothing was changed"):
-            nodes, was_begun = await eraser.nodes_of(node)
-            before = await eraser.holdings(nodes)
-            kept = await eraser.kept_pairs(nodes) if was_begun else frozenset[Pair]()
+            target = await eraser.target_of(node)
+            before = await eraser.holdings(target.nodes)
+            if not (may_be_unseen or target.erased_ms) and all(held.is_empty for held in before):
+                raise KinbidError(
+                    f"nothing is known of {identifier}: no event named it, so perhaps it is "
+                    "mistyped; nothing was changed. With --unseen it is erased all the same, and "
+                    "nothing that is told of it up to then will ever count"
+                )
+            kept = await eraser.kept_pairs(target.nodes) if target.is_open else frozenset[Pair]()
         with _failures_told("the erasure broke off; the same command finishes it"):
-            return await eraser.erase(before, kept)
+            return await eraser.erase(target, before, kept)
 
 
 @contextlib.asynccontextmanager
@@ -164,13 +205,14 @@ class _Eraser:
         self._request = uuid.uuid4().hex
         self._token_count = 0
 
-    async def nodes_of(self, node: NodeId) -> tuple[list[NodeId], bool]:
-        """The person's identifiers and those of an erasure of it that broke off; was there one?"""
+    async def target_of(self, node: NodeId) -> _Target:
+        """Who is to be erased by an identifier."""
         members = set((await self._redis.run(settle(self._keys, node))).members)
         erasures = await read_erasures(self._settings)
         broken_off = {erasures[one].open_request for one in members & erasures.keys()} - {""}
         members.update(one.node for one in erasures.values() if one.open_request in broken_off)
-        return sorted(members), bool(broken_off)
+        erased_ms = max((erasures[one].erased_ms for one in members & erasures.keys()), default=0)
+        return _Target(sorted(members), bool(broken_off), erased_ms)
 
     async def kept_pairs(self, nodes: Collection[NodeId]) -> frozenset[Pair]:
         """Pairs with identifiers that Kafka still tells of.
@@ -193,14 +235,17 @@ class _Eraser:
         """What is held of each."""
         return await self._redis.run_all(holding(self._keys, node) for node in nodes)
 
-    async def erase(self, before: Collection[Holding], kept: Collection[Pair]) -> Certificate:
+    async def erase(
+        self, target: _Target, before: Collection[Holding], kept: Collection[Pair]
+    ) -> Certificate:
         """Erases identifiers, and looks whether nothing is left.
 
         Args:
+            target: who they are.
             before: what is held of each of them.
             kept: pairs with them that Redis may not know.
         """
-        keys, limits, nodes = self._keys, self._settings.limits, [held.node for held in before]
+        keys, limits, nodes = self._keys, self._settings.limits, target.nodes
         newest_ms = max(held.newest_ms for held in before)
         erased_ms = min(max(clock.now_ms() + AHEAD_MS, newest_ms), MAX_TIME_MS - 1)
         await self._write(nodes, erased_ms, self._request)
@@ -218,6 +263,7 @@ class _Eraser:
             async with kafka.patience():
                 await ledger.tell([await self._redis.run(parted)])
             await self._redis.run(disown(keys, nodes, pairs, erased_ms))
+        await self._let_copies_expire(set(nodes))
         self._check(await self.holdings(nodes))
         await self._write(nodes, erased_ms, "")
         return Certificate(
@@ -226,6 +272,7 @@ class _Eraser:
             erased_up_to=_time(erased_ms),
             verified_at=_time(clock.now_ms()),
             identifiers=tuple(map(_told_of, before)),
+            erased_before=_time(target.erased_ms) if target.erased_ms else None,
             told=told,
             number_entries=entries,
             records={
@@ -278,6 +325,12 @@ class _Eraser:
                 removed += await self._redis.run(_remove(book, about))
         return removed
 
+    async def _let_copies_expire(self, nodes: Collection[NodeId]) -> None:
+        """Has the bid views of before go that splits froze; frozen persons do when one is done."""
+        async for page in frozen_views(self._redis, self._keys, nodes):
+            if page:
+                await self._redis.run(_expire(page))
+
     def _check(self, after: list[Holding]) -> None:
         left = [held.node for held in after if not held.is_empty]
         if left:
@@ -289,6 +342,10 @@ class _Eraser:
     def _next_token(self) -> str:
         self._token_count += 1
         return f"{self._request}.{self._token_count:x}"
+
+
+def _expire(names: list[bytes]) -> Steps[None]:
+    yield [("EXPIRE", name, FROZEN_SECONDS) for name in names]
 
 
 def _remove(key: bytes, fields: list[bytes]) -> Steps[int]:

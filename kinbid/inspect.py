@@ -24,7 +24,7 @@ from models.commands import Steps
 from models.dealings import Intent
 from models.errors import UnknownNameError
 from models.facets import attributes, decode_facet
-from models.forest import Settled, settle
+from models.forest import Settled, erased_in, settle
 from models.identifiers import NodeId, namespace_of
 from models.keys import Keys
 from models.profile import Header, Person, header_of, newest_fields, person_of, shared_devices
@@ -54,7 +54,7 @@ async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
     """
     node = node_named(settings, identifier)
     catalog = await load_catalog(settings)
-    settled, found, survivors = await _read(settings, node)
+    settled, found, survivors, erased = await _read(settings, node)
     facet, ledger = person_of(settled)
     header = header_of(facet, shared_devices(settled))
     facets = newest_fields(settled, b"f")
@@ -67,6 +67,7 @@ async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
                 "namespace": namespace_of(one).name.lower(),
                 "shared": one in header.shared,
                 "survivor": survivors.get(one),
+                "erased": erased.get(one),
             }
             for one in sorted({*settled.members, *facets})
         ],
@@ -106,16 +107,22 @@ async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
     }
 
 
-async def _read(settings: Settings, node: NodeId) -> tuple[Settled, Found, dict[NodeId, NodeId]]:
+async def _read(
+    settings: Settings, node: NodeId
+) -> tuple[Settled, Found, dict[NodeId, NodeId], dict[NodeId, str]]:
+    """The person, their bid view, their merged cards, and who of them was erased and until when."""
     link = link_to(settings.redis_url, name="kinbid-person")
     await link.connect()
     keys = Keys(settings.owner)
 
-    def whole() -> Steps[tuple[Settled, Found, dict[NodeId, NodeId]]]:
+    def whole() -> Steps[tuple[Settled, Found, dict[NodeId, NodeId], dict[NodeId, str]]]:
         settled = yield from settle(keys, node)
         found = yield from fetch_person(keys, [node], clock.now_ms(), NO_FIELD)
         survivors = yield from fetch_survivors(keys, settled.members)
-        return settled, found, survivors
+        entries = yield [("GET", keys.parent(one)) for one in settled.members]
+        times_ms = zip(settled.members, map(erased_in, entries), strict=True)
+        erased = {one: _time(erased_ms) for one, erased_ms in times_ms if erased_ms}
+        return settled, found, survivors, erased
 
     try:
         return await link.run(whole())

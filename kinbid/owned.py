@@ -1,7 +1,7 @@
 """All of an owner's keys in Redis: found by their prefix, a page at a time."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Final
 
 from models.commands import Command, Steps, fields_of
@@ -9,7 +9,7 @@ from models.identifiers import NodeId
 from models.keys import Keys
 from runtime.link import Link
 
-__all__ = ["number_books", "persons_in", "remove_all"]
+__all__ = ["frozen_views", "number_books", "persons_in", "remove_all"]
 
 PAGE: Final = 1000
 GLOB: Final = re.compile(r"([*?\[\]\\])")
@@ -37,6 +37,19 @@ async def persons_in(link: Link, keys: Keys) -> AsyncIterator[list[NodeId]]:
     prefix = f"{keys.owner}:p:{{"
     async for page in _pages(link, f"{_literal(prefix)}*"):
         yield [NodeId(key.decode().removeprefix(prefix).removesuffix("}")) for key in page]
+
+
+async def frozen_views(
+    link: Link, keys: Keys, nodes: Collection[NodeId]
+) -> AsyncIterator[list[bytes]]:
+    """Pages of bid views that were frozen when some nodes were merged away or split."""
+    prefix = f"{keys.owner}:z:{{"
+    async for page in _pages(link, f"{_literal(prefix)}*"):
+        yield [name for name in page if _node_in(name, prefix) in nodes]
+
+
+def _node_in(name: bytes, prefix: str) -> NodeId:
+    return NodeId(name.decode().removeprefix(prefix).partition("}")[0])
 
 
 async def number_books(link: Link, keys: Keys) -> AsyncIterator[tuple[bytes, dict[bytes, bytes]]]:

@@ -60,6 +60,11 @@ def show_person(report: dict[str, Any]) -> None:
     """A person's identifiers, facets, profile, segments and caps."""
     if not report["known"]:
         console.print(f"Nothing is known under {report['person']}.")
+    for one in report["identifiers"]:
+        if one["erased"] is not None:
+            console.print(
+                f"{one['namespace']} {one['node']} was erased: nothing up to {one['erased']} counts"
+            )
     console.print(f"person {report['person']}")
     console.print(f"segments: {', '.join(report['segments']) or 'none'}")
     console.print(f"impressions: {report['impressions']}, spend {report['spend']}")
@@ -127,6 +132,13 @@ def show_certificate(done: Certificate) -> None:
     console.print(f"nothing up to {done.erased_up_to} counts any more of")
     show_erased(done.identifiers)
     console.print()
+    if done.erased_before is not None:
+        console.print(f"erased before: nothing up to {done.erased_before} counted already")
+    elif not done.was_known:
+        console.print(
+            "nothing was known of it: no event had named it. Is it mistyped? What is told of it up "
+            "to that time, and comes later, will not count"
+        )
     console.print(f"identifiers that were seen with them, told to forget it: {done.told}")
     console.print(f"entries removed from the books of call numbers: {done.number_entries}")
     for topic, count in done.records.items():

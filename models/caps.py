@@ -48,11 +48,19 @@ class CapLedger(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Reservation(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A bid whose outcome is not known yet."""
+    """A bid whose outcome is not known yet.
+
+    Attributes:
+        campaign: whose cap it holds a place under.
+        nonce: the bid's name.
+        expires_ms: from then on it holds none, Unix ms.
+        made_ms: when the bid was made, Unix ms: an erasure takes what was made up to its time.
+    """
 
     campaign: str
     nonce: str
     expires_ms: int
+    made_ms: int
 
 
 encode_ledger: Final = msgspec.msgpack.Encoder().encode

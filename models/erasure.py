@@ -11,7 +11,9 @@ step may be the last before a crash, and doing all of them again is harmless:
 3. *resettle*: old evidence is void, so the person falls into its identifiers, and others come
    together that only this person kept apart;
 4. *disown*: evidence is removed, first at the identifiers that it led to. It comes last, as it is
-   how whoever finishes what broke off finds them.
+   how whoever finishes what broke off finds them. So are reservations: until the person has fallen
+   into its identifiers, those of others may stand among them. A bid that is in flight meets the
+   time in the entry and writes none any more.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -177,6 +179,8 @@ def disown(
 ) -> Steps[None]:
     """The last step: evidence goes, at the others first, since it is how they are found.
 
+    Reservations of bids that were made up to the time go, too.
+
     Args:
         keys: the owner's key names.
         nodes: all identifiers of the person.
@@ -191,7 +195,11 @@ def disown(
             if (one in nodes) == is_erased
         ]
         if is_erased:
-            commands += [("HDEL", keys.evidence(node), MORE_LINKS) for node in nodes]
+            for node in nodes:
+                commands += [
+                    ("HDEL", keys.evidence(node), MORE_LINKS),
+                    ("FCALL", "kinbid_v1_unreserve", 1, keys.bid_view(node), erased_ms),
+                ]
         if commands:
             yield commands
 

@@ -335,12 +335,48 @@ local function declare(keys, args)
   return words[1] == args[2] and 1 or 0
 end
 
+-- KEYS n:{r} b:{r}  ARGV own field, its value, when the oldest reservation in it was made
+-- Shows a worker's reservations to the others: not where the person has been merged away, nor where
+-- they were erased since. Returns their entry, which tells.
+local function hold(keys, args)
+  local entry = redis.call('GET', keys[1]) or ''
+  if string.sub(entry, 1, 1) ~= '>' and erased_ms(entry) < tonumber(args[3]) then
+    redis.call('HSET', keys[2], args[1], args[2])
+  end
+  return entry
+end
+
+-- KEYS b:{x}  ARGV erased_ms
+-- Removes the reservations of bids that were made up to that time; returns how many fields held any.
+local function unreserve(keys, args)
+  local all, changed, erased = redis.call('HGETALL', keys[1]), 0, tonumber(args[1])
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 2) == 'r:' then
+      local entries, kept = cmsgpack.unpack(string.sub(all[i + 1], 14)), {}
+      for _, entry in ipairs(entries) do
+        if entry[4] > erased then kept[#kept + 1] = entry end
+      end
+      if #kept == 0 then
+        changed = changed + redis.call('HDEL', keys[1], all[i])
+      elseif #kept < #entries then
+        local value = string.sub(all[i + 1], 1, 13) .. cmsgpack.pack(kept)
+        redis.call('HSET', keys[1], all[i], value)
+        changed = changed + 1
+      end
+    end
+  end
+  return changed
+end
+
 -- KEYS n:{r} b:{r}
--- ARGV now_ms, own field, own field's new value, campaign, nonce, cap, window_ms
+-- ARGV now_ms, own field, own field's new value, campaign, nonce, cap, window_ms, when the oldest
+-- reservation in the field was made
 -- Checks the cap and reserves in one step. 1: reserved, 0: the cap is used up, -1: the person is
--- merging, ask again.
+-- merging, ask again; a time: they were erased then, and what was made up to it is void.
 local function reserve(keys, args)
   if not is_root(keys[1]) then return -1 end
+  local erased = erased_ms(redis.call('GET', keys[1]))
+  if erased >= tonumber(args[8]) then return erased end
   local now, campaign = tonumber(args[1]), args[4]
   local used, count = {}, 0
   local function add(nonce)
@@ -403,5 +439,7 @@ redis.register_function('kinbid_v1_withdraw', withdraw)
 redis.register_function('kinbid_v1_declare', declare)
 redis.register_function('kinbid_v1_shorten', shorten)
 redis.register_function('kinbid_v1_publish', publish)
+redis.register_function('kinbid_v1_hold', hold)
+redis.register_function('kinbid_v1_unreserve', unreserve)
 redis.register_function('kinbid_v1_reserve', reserve)
 redis.register_function('kinbid_v1_sweep', sweep)

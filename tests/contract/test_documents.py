@@ -341,7 +341,7 @@ def write_everything(watched: Watched) -> None:
         watched.run(digest(node, view(node)))
         watched.run(digest_outcomes(keys, node, 1, [(0, billing(node))]))
         watched.run(publish(keys, node))
-        own.add(node, Reservation("c", "n", 1))
+        own.add(node, Reservation("c", "n", 1, 1))
         watched.run(reserve(keys, node, own))
     watched.run(join(low, middle))
     cut = watched.steps(join(other, middle))
@@ -355,7 +355,7 @@ def write_everything(watched: Watched) -> None:
         pass
     watched.run(publish(keys, other))
     for node in (middle, other):
-        own.add(node, Reservation("c", "n", 1))
+        own.add(node, Reservation("c", "n", 1, 1))
         watched.run(reserve(keys, node, own))
     watched.run(join(middle, crms[1]))
     watched.run(split_and_noted(keys, middle, low, lambda: next(tokens)))

@@ -540,11 +540,12 @@ WINDOW_MS = 60_000
 
 
 def held(*entries: tuple[str, str, int]) -> bytes:
-    return encode_reservations(Reservation(*entry) for entry in entries)
+    return encode_reservations(Reservation(*entry, NOW_MS) for entry in entries)
 
 
 def reserve(packed: bytes, cap: int, campaign: str = "C", own: str = "r:me") -> Command:
-    return call("reserve", [PARENT, VIEW], NOW_MS, own, packed, campaign, "new", cap, WINDOW_MS)
+    limits = (campaign, "new", cap, WINDOW_MS)
+    return call("reserve", [PARENT, VIEW], NOW_MS, own, packed, *limits, NOW_MS)
 
 
 OPEN, OVER = NOW_MS + 1, NOW_MS
@@ -603,6 +604,58 @@ def test_reserve_is_certain_of_nothing_while_a_merge_is_under_way(store: Store) 
     ask(store, ("HDEL", VIEW, "m:t1"), ("SET", PARENT, f">{OTHER}"))
     assert ask(store, reserve(held(NEW), cap=9)) == [-1]
     assert fields(store, VIEW) == {}
+
+
+def test_reserve_tells_of_an_erasure_since_the_bid_was_made(store: Store) -> None:
+    ask(store, ("SET", PARENT, f",0^{NOW_MS}"))
+    assert ask(store, reserve(held(NEW), cap=9)) == [NOW_MS]
+    assert fields(store, VIEW) == {}
+    ask(store, ("SET", PARENT, f",0^{NOW_MS - 1}"))
+    assert ask(store, reserve(held(NEW), cap=9)) == [1]
+
+
+def hold(packed: bytes) -> Command:
+    return call("hold", [PARENT, VIEW], "r:me", packed, NOW_MS)
+
+
+@pytest.mark.parametrize(
+    ("entry", "is_written"),
+    [
+        ("", True),
+        (",3", True),
+        (f",0^{NOW_MS - 1}", True),
+        (f",0^{NOW_MS}", False),
+        (f"!2@t1^{NOW_MS}", False),
+        ("!2@t1", True),
+        (f">{OTHER}", False),
+        (f">{OTHER},2^{NOW_MS}", False),
+    ],
+)
+def test_hold_writes_where_somebody_reads_it_who_was_not_erased_since(
+    store: Store, entry: str, *, is_written: bool
+) -> None:
+    if entry:
+        ask(store, ("SET", PARENT, entry))
+    assert ask(store, hold(held(NEW))) == [entry.encode()]
+    assert fields(store, VIEW) == ({b"r:me": held(NEW)} if is_written else {})
+
+
+def test_unreserve_removes_what_was_made_up_to_a_time_and_leaves_what_is_newer(
+    store: Store,
+) -> None:
+    old, new = (Reservation("C", f"{ms}", OPEN, ms) for ms in (NOW_MS, NOW_MS + 1))
+    ask(
+        store,
+        ("HSET", VIEW, "r:a", encode_reservations([old]), "r:b~t1", encode_reservations([new])),
+        ("HSET", VIEW, "r:c", encode_reservations([old, new, old]), "h", "header", "c", "ledger"),
+    )
+    assert ask(store, call("unreserve", [VIEW], NOW_MS)) == [2]
+    assert fields(store, VIEW) == {
+        b"r:b~t1": encode_reservations([new]), b"r:c": encode_reservations([new]),
+        b"h": b"header", b"c": b"ledger",
+    }  # fmt: skip
+    assert ask(store, call("unreserve", [VIEW], NOW_MS)) == [0]
+    assert ask(store, call("unreserve", [KEYS.bid_view(OTHER)], NOW_MS)) == [0]
 
 
 def test_sweep_removes_what_has_wholly_expired(store: Store) -> None:

@@ -19,7 +19,7 @@ __all__ = ["MemoryStore", "Runner", "interleave", "run", "run_all"]
 T = TypeVar("T")
 Hash = dict[bytes, bytes]
 Handler = Callable[["MemoryStore", list[bytes]], Any]
-Function = Callable[["MemoryStore", list[bytes], list[bytes]], int]
+Function = Callable[["MemoryStore", list[bytes], list[bytes]], int | bytes]
 
 MOST_STEPS = 10_000
 """A schedule that is longer than this is a loop without end."""
@@ -206,7 +206,7 @@ def _expire(store: MemoryStore, arguments: list[bytes]) -> int:
     return 1
 
 
-def _fcall(store: MemoryStore, arguments: list[bytes]) -> int:
+def _fcall(store: MemoryStore, arguments: list[bytes]) -> int | bytes:
     name, count, *rest = arguments
     function = store.functions.get(name.decode())
     if function is None:
@@ -512,12 +512,39 @@ def _publish(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     return 1
 
 
+def _hold(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> bytes:
+    field, packed, oldest_ms = args
+    entry = store.string(keys[0]) or b""
+    if not entry.startswith(b">") and _erased_ms(entry) < int(oldest_ms):
+        store.set_fields(keys[1], {field: packed})
+    return entry
+
+
+def _unreserve(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    changed = 0
+    for name, value in store.hash(keys[0]).items():
+        if not name.startswith(b"r:"):
+            continue
+        entries = msgspec.msgpack.decode(value[13:])
+        kept = [entry for entry in entries if entry[3] > int(args[0])]
+        if not kept:
+            changed += store.delete_fields(keys[0], [name])
+        elif kept != entries:
+            store.set_fields(keys[0], {name: value[:13] + msgspec.msgpack.encode(kept)})
+            changed += 1
+    return changed
+
+
 def _reserve(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     parent, view = keys
     own_field, packed, campaign = args[1:4]
     now_ms, cap, window_ms = int(args[0]), int(args[5]), int(args[6])
     fields = store.hash(view)
-    if not _is_root(store, parent) or any(name.startswith(b"m:") for name in fields):
+    if not _is_root(store, parent):
+        return -1
+    if _erased_ms(store.string(parent)) >= int(args[7]):
+        return _erased_ms(store.string(parent))
+    if any(name.startswith(b"m:") for name in fields):
         return -1
     billed = msgspec.msgpack.decode(fields[b"c"])[1] if b"c" in fields else {}
     impressions = billed.get(campaign.decode(), {})
@@ -526,7 +553,7 @@ def _reserve(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     for value in (*others, packed):
         if int(value[:13]) <= now_ms:
             continue
-        for name, nonce, expires_ms in msgspec.msgpack.decode(value[13:]):
+        for name, nonce, expires_ms, _ in msgspec.msgpack.decode(value[13:]):
             if name == campaign.decode() and expires_ms > now_ms:
                 used.add(nonce)
     if len(used) > cap:
@@ -562,6 +589,8 @@ FUNCTIONS: dict[str, Function] = {
     "kinbid_v1_declare": _declare,
     "kinbid_v1_shorten": _shorten,
     "kinbid_v1_publish": _publish,
+    "kinbid_v1_hold": _hold,
+    "kinbid_v1_unreserve": _unreserve,
     "kinbid_v1_reserve": _reserve,
     "kinbid_v1_sweep": _sweep,
 }

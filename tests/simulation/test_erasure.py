@@ -1,9 +1,10 @@
-"""Every interleaving of an erasure with workers that fold, link and read.
+"""Every interleaving of an erasure with workers that fold, link and read, and bidders that reserve.
 
 Impressions and evidence up to ``ERASED_MS`` are erased, whether they were folded before, are in a
 worker's hands or come again; newer ones come only after the erasure has begun, as in life, where
 its time lies a little ahead. In every state each ledger is exactly what its records and erasures
-make of it. At every end nothing erased stands anywhere in the store, what is newer counts once,
+make of it. Bids that were made before are erased with the rest, those in flight included. At every
+end nothing erased stands anywhere in the store, what is newer counts once,
 and persons are those of the evidence that is left.
 """
 
@@ -13,9 +14,12 @@ import os
 import msgspec
 import pytest
 
-from models.caps import decode_ledger
+from bidder.lookup import fetch_person, reserve
+from bidder.reservations import OwnReservations
+from models.caps import Reservation, decode_ledger
 from models.commands import Steps
 from models.erasure import begin_erasure, disown, holding, part_erased
+from models.event_base import MAX_TIME_MS
 from models.evidence import Evidence
 from models.forest import settle
 from models.identifiers import NodeId
@@ -23,9 +27,10 @@ from models.identity import EPOCH_BITS
 from models.links import link
 from models.profile import person_of, publish, publish_all
 from models.splits import note
-from tests.fakes.memory_store import MemoryStore, run
-from tests.simulation.explore import Program, Search, explore, play
+from tests.fakes.memory_store import FUNCTIONS, Function, MemoryStore, run
+from tests.simulation.explore import Program, Search, TooManyStatesError, explore, play
 from tests.simulation.scenario import (
+    CAMPAIGN,
     KEYS,
     SHARED,
     Pair,
@@ -64,6 +69,26 @@ def erasing(name: str, *nodes: NodeId) -> Program:
     return program
 
 
+def bidding(node: NodeId) -> Program:
+    """A bidder whose bid was decided before the erasure, or while it is done."""
+
+    def program() -> Steps[None]:
+        own = OwnReservations("me")
+        found = yield from fetch_person(KEYS, [node], ERASED_MS, own.field)
+        root = found.person.root
+        if root is not None:
+            own.add(root, reservation_of(node))
+            yield from reserve(KEYS, root, own)
+
+    return program
+
+
+def reservation_of(node: NodeId) -> Reservation:
+    """A bid on an impression that would be erased."""
+    (nonce,) = nonces_of(node, {*OLD})
+    return Reservation(CAMPAIGN, nonce, 10**6, ERASED_MS)
+
+
 def linking_anew(name: str, pair: Pair) -> Program:
     """A worker that follows evidence of after the erasure."""
 
@@ -94,6 +119,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         begun: the erasure's first step was done before.
         optional: who may stop for ever at any moment, and so may leave something lying there.
         rejected: a link that somebody has withdrawn before.
+        shown: an ad was on its way to whoever is erased.
         is_long: left to the nightly profile.
     """
 
@@ -107,6 +133,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     begun: bool = False
     optional: frozenset[int] = frozenset()
     rejected: Pair | None = None
+    shown: bool = False
     is_long: bool = False
 
     def begin(self) -> MemoryStore:
@@ -115,6 +142,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         if self.rejected is not None:
             run(store, judging("split", self.rejected)())
             store.expire_now(10**6)
+        if self.shown:
+            run(store, bidding(self.erased[0])())
         if self.begun:
             for node in self.erased:
                 store.execute(("FCALL", "kinbid_v1_erase", 1, KEYS.parent(node), ERASED_MS))
@@ -247,6 +276,17 @@ CASES: dict[str, Case] = {
         erased=(a, b), persons=[{a}, {b}], linked=((a, b),),
         programs=[erasing("1", a, b), reading(a)],
     ),
+    "erase a, shown an ad | bid on a": Case(
+        erased=(a,), persons=[{a}], shown=True, programs=[erasing("1", a), bidding(a)], states=352,
+    ),
+    "erase a-b, shown an ad | bid on a": Case(
+        erased=(a, b), persons=[{a}, {b}], linked=((a, b),), shown=True,
+        programs=[erasing("1", a, b), bidding(a)], states=4_690,
+    ),
+    "erase a-b, shown an ad, after a crash anywhere | bid on b": Case(
+        erased=(a, b), persons=[{a}, {b}], linked=((a, b),), shown=True, optional=LAST({1}),
+        programs=[erasing("1", a, b), erasing("2", a, b), bidding(b)],
+    ),
 }  # fmt: skip
 
 
@@ -265,6 +305,28 @@ def test_nothing_erased_comes_back_under_random_schedules(name: str) -> None:
     wanted = CASES[name].search()
     schedules = {tuple(play(wanted, seed)) for seed in range(SCHEDULES)}
     assert len(schedules) > 10, "they are hardly random"
+
+
+def leave_reservations(_store: MemoryStore, _keys: list[bytes], _args: list[bytes]) -> int:
+    """An erasure that takes everything else."""
+    return 0
+
+
+def hold_anyway(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int | bytes:
+    """A bidder that does not look whether the person was erased since."""
+    return FUNCTIONS["kinbid_v1_hold"](store, keys, [*args[:2], b"%d" % MAX_TIME_MS])
+
+
+@pytest.mark.parametrize(
+    ("function", "wrong"),
+    [("kinbid_v1_unreserve", leave_reservations), ("kinbid_v1_hold", hold_anyway)],
+)
+def test_the_search_finds_a_reservation_that_comes_back(function: str, wrong: Function) -> None:
+    wanted = CASES["erase a-b, shown an ad | bid on a"].search()
+    wanted.store.functions = {**FUNCTIONS, function: wrong}
+    with pytest.raises(AssertionError) as caught:
+        explore(wanted)
+    assert not isinstance(caught.value, TooManyStatesError)
 
 
 def test_a_call_that_an_erased_form_spoke_against_is_believed_then() -> None:

@@ -514,18 +514,20 @@ def mark_anywhere(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> i
     return 1
 
 
-def drain_unmarked(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+def drain_unmarked(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int | bytes:
     """Under a token that nobody announced: what was frozen cannot be found."""
     return FUNCTIONS["kinbid_v1_drain"](store, keys, [args[0], b"other", *args[2:]])
 
 
-def absorb_twice(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+def absorb_twice(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int | bytes:
     """With neither token nor root check: a slow helper writes into what has been frozen."""
     store.set_fields(keys[1], {b"m:" + args[0]: b""})
     return FUNCTIONS["kinbid_v1_absorb"](store, [b"absent", *keys[1:]], args)
 
 
-def publish_without_versions(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+def publish_without_versions(
+    store: MemoryStore, keys: list[bytes], args: list[bytes]
+) -> int | bytes:
     """An older snapshot replaces a newer one."""
     store.delete_fields(keys[2], [b"v"])
     return FUNCTIONS["kinbid_v1_publish"](store, keys, args)
@@ -621,7 +623,7 @@ def reserving(node: NodeId) -> Program:
         found = yield from fetch_person(KEYS, [node], NOW_MS, own.field)
         root = found.person.root
         assert root is not None
-        own.add(root, Reservation(CAMPAIGN, "held", NOW_MS + 1))
+        own.add(root, Reservation(CAMPAIGN, "held", NOW_MS + 1, NOW_MS))
         yield from reserve(KEYS, root, own)
         seen = yield from fetch_person(KEYS, [node], NOW_MS, b"r:other")
         return {entry.nonce for entry in seen.person.reservations}

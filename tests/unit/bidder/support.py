@@ -25,6 +25,7 @@ from models.catalog_records import (
 )
 from models.commands import Command, Steps
 from models.dealings import BuyerStats, Intent
+from models.forest import erased_in
 from models.identifiers import Namespace, NodeId, Pepper
 from models.keys import Keys
 from models.profile import Header, Person, encode_header
@@ -266,6 +267,10 @@ class MemoryRedis:
         """The commands of one name."""
         return [command for command in self.commands if command[0] == name]
 
+    def called(self, function: str) -> list[Command]:
+        """The calls of one function."""
+        return [command for command in self.named("FCALL") if command[1] == function]
+
     def put(self, who: Person, **fields: bytes) -> None:
         """Writes a person's bid view."""
         assert who.root is not None
@@ -308,9 +313,22 @@ class MemoryRedis:
                 assert isinstance(field, bytes)
                 return int(self.hashes.get(str(key), {}).pop(field, None) is not None)
             case "FCALL":
-                return self._reserve(arguments)
+                return (
+                    self._hold(arguments)
+                    if arguments[0] == "kinbid_v1_hold"
+                    else self._reserve(arguments)
+                )
             case _:
                 raise RedisReplyError(f"ERR unknown command {name!r}")
+
+    def _hold(self, arguments: list[str | bytes | int]) -> bytes:
+        parent, view, field, value, oldest_ms = arguments[2:]
+        assert isinstance(field, bytes)
+        assert isinstance(value, bytes)
+        entry = self.parents.get(str(parent), b"")
+        if not entry.startswith(b">") and erased_in(entry) < int(oldest_ms):
+            self.hashes.setdefault(str(view), {})[field] = value
+        return entry
 
     def _reserve(self, arguments: list[str | bytes | int]) -> int:
         assert arguments[0] == "kinbid_v1_reserve"

@@ -53,7 +53,7 @@ def campaigns(decision: Decision) -> list[str]:
 
 
 def reserved(nonce: str, campaign: str = SEATS) -> Reservation:
-    return Reservation(campaign, nonce, NOW_MS + 5_000)
+    return Reservation(campaign, nonce, NOW_MS + 5_000, NOW_MS)
 
 
 # -- whose ad -----------------------------------------------------------------------------------

@@ -120,8 +120,8 @@ def test_what_is_sold_out_is_never_advertised(who: Person, what: Catalog, slots:
 def test_billed_reserved_pending_and_picked_together_never_pass_the_cap(
     billed: int, others: int, own: int, slots: int
 ) -> None:
-    reserved = [Reservation(SEATS, f"other-{n}", NOW_MS + 1) for n in range(others)]
-    pending = tuple(Reservation(SEATS, f"own-{n}", NOW_MS + 1) for n in range(own))
+    reserved = [Reservation(SEATS, f"other-{n}", NOW_MS + 1, NOW_MS) for n in range(others)]
+    pending = tuple(Reservation(SEATS, f"own-{n}", NOW_MS + 1, NOW_MS) for n in range(own))
     request = bid_request(*(imp(id=str(n)) for n in range(slots)))
     decision = decision_of(request, person(billed=billed, reserved=reserved), pending=pending)
     picked = sum(bid.campaign.id == SEATS for bid in decision.bids)

@@ -35,8 +35,8 @@ def rooted(at: NodeId, billed: int = 0) -> Person:
     return Person(None, at, showing(searches=(searched(),)), ledger)
 
 
-def reservation(nonce: str, ms: int = 1_000) -> Reservation:
-    return Reservation(SEATS, nonce, NOW_MS + ms)
+def reservation(nonce: str, ms: int = 1_000, made_ms: int = NOW_MS) -> Reservation:
+    return Reservation(SEATS, nonce, NOW_MS + ms, made_ms)
 
 
 def test_a_known_person_takes_two_steps() -> None:
@@ -338,19 +338,61 @@ def test_a_reservation_follows_a_merge_and_writes_over_no_other() -> None:
     assert {entry.nonce for entry in written} == {"earlier", "a"}
     assert {entry.nonce for entry in own.of(CRM, NOW_MS)} == {"earlier", "a"}
     assert own.of(NODE, NOW_MS) == ()
-    assert redis.hashes[KEYS.bid_view(NODE)] == {}, "nothing is left where nobody reads"
+    assert KEYS.bid_view(NODE) not in redis.hashes, "nothing is left where nobody reads"
 
 
 @pytest.mark.parametrize(("reply", "is_reserved"), [(1, True), (0, False), (-1, False)])
 def test_an_exact_reservation_holds_only_if_redis_says_so(reply: int, is_reserved: bool) -> None:
-    redis = MemoryRedis()
+    redis, own = MemoryRedis(), OwnReservations("me")
     redis.reserve_replies = [reply]
     one = reservation("a")
-    steps = reserve_exactly(
-        KEYS, NODE, OWN, packed([one]), one, cap=5, window_ms=86_400_000, now_ms=NOW_MS
-    )
+    own.add(NODE, one)
+    steps = reserve_exactly(KEYS, NODE, own, one, cap=5, window_ms=86_400_000, now_ms=NOW_MS)
     assert redis.run(steps) is is_reserved
     ((_, function, count, *rest),) = redis.commands
     assert (function, count) == ("kinbid_v1_reserve", 2)
     assert rest[:2] == [KEYS.parent(NODE), KEYS.bid_view(NODE)]
-    assert rest[2:] == [NOW_MS, OWN, packed([one]), SEATS, "a", 5, 86_400_000]
+    assert rest[2:] == [NOW_MS, OWN, packed([one]), SEATS, "a", 5, 86_400_000, NOW_MS]
+
+
+def test_a_bid_in_flight_writes_nothing_about_who_was_erased_meanwhile() -> None:
+    redis, own = MemoryRedis(), OwnReservations("me")
+    own.add(NODE, reservation("a"))
+    redis.parents[KEYS.parent(NODE)] = b",0^%d" % NOW_MS
+    redis.run(reserve(KEYS, NODE, own))
+    assert redis.hashes == {}
+    assert own.of(NODE, NOW_MS) == (), "nor does the next bid for whoever comes there count it"
+
+
+def test_what_was_reserved_since_an_erasure_is_written_without_what_was_before() -> None:
+    redis, own = MemoryRedis(), OwnReservations("me")
+    old, new = reservation("old"), reservation("new", made_ms=NOW_MS + 2)
+    own.add(NODE, old)
+    own.add(NODE, new)
+    redis.parents[KEYS.parent(NODE)] = b",0^%d" % (NOW_MS + 1)
+    redis.run(reserve(KEYS, NODE, own))
+    assert redis.hashes[KEYS.bid_view(NODE)] == {OWN: packed([new])}
+
+
+def test_a_bid_for_the_erased_does_not_follow_them_into_another_person() -> None:
+    redis, own = MemoryRedis(), OwnReservations("me")
+    own.add(NODE, reservation("a"))
+    redis.parents[KEYS.parent(NODE)] = b">%b^%d" % (CRM.encode(), NOW_MS)
+    redis.run(reserve(KEYS, NODE, own))
+    assert redis.hashes == {}
+    assert own.of(CRM, NOW_MS) == ()
+
+
+def test_an_exact_reservation_fails_closed_where_the_person_was_erased() -> None:
+    redis, own = MemoryRedis(), OwnReservations("me")
+    one = reservation("a")
+    own.add(NODE, one)
+    redis.reserve_replies = [NOW_MS]
+    limits = {"cap": 5, "window_ms": 86_400_000, "now_ms": NOW_MS}
+    assert not redis.run(reserve_exactly(KEYS, NODE, own, one, **limits))
+    new = reservation("b", made_ms=NOW_MS + 1)
+    own.add(NODE, reservation("old"))
+    own.add(NODE, new)
+    redis.reserve_replies = [NOW_MS, 1]
+    assert redis.run(reserve_exactly(KEYS, NODE, own, new, **limits))
+    assert redis.hashes[KEYS.bid_view(NODE)] == {OWN: packed([new])}

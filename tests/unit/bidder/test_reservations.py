@@ -9,7 +9,7 @@ OTHER = NodeId("k" + "b" * 22)
 
 
 def reservation(nonce: str, ms: int = 1_000) -> Reservation:
-    return Reservation(SEATS, nonce, NOW_MS + ms)
+    return Reservation(SEATS, nonce, NOW_MS + ms, NOW_MS)
 
 
 def test_what_is_added_is_open_until_it_expires() -> None:

@@ -167,7 +167,7 @@ def test_from_the_requests_bytes_to_the_answers_no_task_is_made(make: Make) -> N
         assert await case.ask(post(BID, b"{")) == response(400)
         case.lose_redis()
         assert b'"cid":"air-brand"' in await case.ask(bid_post())
-        assert case.redis.named("FCALL"), "the exact reservation was among them"
+        assert case.redis.called("kinbid_v1_reserve"), "the exact reservation was among them"
 
     asyncio.run(without_tasks(scenario()))
 
@@ -265,7 +265,7 @@ def test_a_request_with_two_slots_leaves_both_reservations_in_redis(make: Make) 
         request = post(BID, body(imp(id="a"), imp(id="b"), user=ME))
         answer = await case.ask(request)
         assert answer.count(f'"cid":"{SEATS}"'.encode()) == 2
-        assert len(case.redis.named("FCALL")) == 1
+        assert len(case.redis.called("kinbid_v1_reserve")) == 1
         written = case.redis.hashes[KEYS.bid_view(NODE)][case.path.own.field]
         assert len(decode_reservations(written, 0)) == 2
 
@@ -287,7 +287,7 @@ def test_t3_h5_a_request_whose_time_is_over_is_answered_204_and_its_late_bid_is_
         case.redis_transport.deliver()
         assert await case.ask() == response(204)
         assert case.path.own._open == {}
-        assert case.redis.named("HSET") == []
+        assert case.redis.called("kinbid_v1_hold") == []
 
     asyncio.run(scenario())
 
@@ -300,7 +300,7 @@ def test_a_client_that_is_gone_leaves_no_reservation_behind(make: Make) -> None:
         await case.ask()
         assert case.client.written == []
         assert case.path.own._open == {}
-        assert case.redis.named("HSET") == []
+        assert case.redis.called("kinbid_v1_hold") == []
 
     asyncio.run(scenario())
 
@@ -339,6 +339,6 @@ def test_a_sweep_clears_expired_reservations_of_dead_workers(make: Make) -> None
         case = make()
         case.redis.hashes[KEYS.bid_view(NODE)][b"r:dead"] = b"0000000000001\x90"
         await case.ask(bid_post())
-        assert [command[1] for command in case.redis.named("FCALL")] == ["kinbid_v1_sweep"]
+        assert case.redis.called("kinbid_v1_sweep")
 
     asyncio.run(scenario())

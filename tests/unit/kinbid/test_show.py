@@ -8,7 +8,7 @@ from kinbid.show import show_explanation
 
 NOBODY: dict[str, Any] = {
     "request": "r", "exchange": "north", "privacy": "personal data may be used", "person": None,
-    "person_known": False, "shared_device": False, "consent_withdrawn": False,
+    "person_known": False, "shared_device": False, "consent_withdrawn": None,
     "presence_ratio": 1.0, "bids": [], "lost": [], "reason": None,
 }  # fmt: skip
 ANNA = "c" + "a" * 22
@@ -35,8 +35,12 @@ ANNA = "c" + "a" * 22
             ),
         ),
         (
-            {"person_known": True, "consent_withdrawn": True},
-            "person: nobody: they have withdrawn their consent to personal ads\n",
+            {"person_known": True, "consent_withdrawn": ANNA},
+            (
+                "person: nobody: consent to personal ads is withdrawn by the person, or for the "
+                f"device, that crm {ANNA} leads to, and whoever else is named, the strictest word "
+                "counts\n"
+            ),
         ),
     ],
 )

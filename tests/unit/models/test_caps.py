@@ -91,7 +91,11 @@ def test_spend_is_a_thousandth_of_the_cpm() -> None:
 
 
 reservations = st.builds(
-    Reservation, st.sampled_from("CD"), st.integers(0, 30).map(str), st.integers(1, 2000)
+    Reservation,
+    st.sampled_from("CD"),
+    st.integers(0, 30).map(str),
+    st.integers(1, 2000),
+    st.integers(1, 2000),
 )
 
 
