@@ -34,6 +34,7 @@ from kinbid.rebuild import rebuild
 from kinbid.rotate import rotate
 from kinbid.scoreboard import Scoreboard
 from kinbid.show_links import show_history
+from kinbid.show_person import show_person
 from kinbid.stack import Options
 from models.catalog_records import Segment, record_key
 from models.errors import InvalidFieldError, KinbidError, UnknownNameError
@@ -294,7 +295,7 @@ def person(
         return
     report = asyncio.run(inspect.person_report(client_settings(config), identifier))
     write_json(json, report)
-    show.show_person(report)
+    show_person(report)
 
 
 @app.command()

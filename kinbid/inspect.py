@@ -3,7 +3,6 @@
 The same generators and the same ``decide`` as the live bidder, driven once.
 """
 
-import datetime as dt
 from typing import Any
 
 import msgspec
@@ -17,20 +16,20 @@ from bidder.path import presence_rule
 from bidder.privacy import personal_use_refused
 from kinbid.nodes import node_named
 from kinbid.person_summary import segments_of
+from kinbid.profile_report import profile_report, time_text
 from models.call_tags import open_callbacks
 from models.card_words import fetch_survivors
 from models.catalog import Catalog
 from models.commands import Steps
 from models.dealings import Intent
 from models.errors import UnknownNameError
-from models.facets import attributes, decode_facet
+from models.facets import decode_facet
 from models.forest import Settled, erased_in, settle
 from models.identifiers import NodeId, namespace_of
 from models.keys import Keys
 from models.profile import Header, Person, header_of, newest_fields, person_of, shared_devices
-from models.touches import CHANNEL_OF, timeline
+from models.touches import CHANNEL_OF
 from models.units import format_money
-from models.visits import visit_count
 from runtime import clock
 from runtime.pepper import pepper_of
 from runtime.redis_url import link_to
@@ -72,38 +71,29 @@ async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
             for one in sorted({*settled.members, *facets})
         ],
         "facets": {one: _facet(encoded) for one, encoded in sorted(facets.items())},
-        "attributes": {
-            name: {**msgspec.structs.asdict(one), "told": _time(one.told_ms)}
-            for name, one in attributes(facet, third_party=True).values.items()
-        },
-        "own_data_only": sorted(
-            one.id for one in catalog.advertisers.values() if not one.third_party_data
-        ),
-        "personal_ads": header.personal_ok,
-        "visits": visit_count(facet.half_hours),
-        "timeline": [
-            {**msgspec.structs.asdict(touch), "time": _time(touch.time_ms)}
-            for touch in timeline(facet.touches)
-        ],
-        "searches": [
-            _intent(one) for name, known in header.dealings.items() for one in known.searches(name)
-        ],
-        "products": [
-            _intent(one) for name, known in header.dealings.items() for one in known.products(name)
-        ],
-        "orders": {
-            name: msgspec.structs.asdict(known.buyer)
-            for name, known in header.dealings.items()
-            if known.buyer
-        },
-        "call_backs": [
-            {"advertiser": owed.advertiser, "call": owed.call_id, "since": _time(owed.since_ms)}
-            for owed in open_callbacks(header.calls, catalog.call_tags)
-        ],
+        **profile_report(facet, catalog),
+        **_dealings(catalog, header),
         "segments": segments_of(catalog, header),
         "caps": _caps(catalog, header, found.person),
         "impressions": ledger.billed_count,
         "spend": format_money(ledger.spend_micros),
+    }
+
+
+def _dealings(catalog: Catalog, header: Header) -> dict[str, Any]:
+    """What the bidder sees of the person."""
+    dealings = header.dealings.items()
+    return {
+        "personal_ads": header.personal_ok,
+        "searches": [_intent(one) for name, known in dealings for one in known.searches(name)],
+        "products": [_intent(one) for name, known in dealings for one in known.products(name)],
+        "orders": {
+            name: msgspec.structs.asdict(known.buyer) for name, known in dealings if known.buyer
+        },
+        "call_backs": [
+            {"advertiser": owed.advertiser, "call": owed.call_id, "since": time_text(owed.since_ms)}
+            for owed in open_callbacks(header.calls, catalog.call_tags)
+        ],
     }
 
 
@@ -121,7 +111,7 @@ async def _read(
         survivors = yield from fetch_survivors(keys, settled.members)
         entries = yield [("GET", keys.parent(one)) for one in settled.members]
         times_ms = zip(settled.members, map(erased_in, entries), strict=True)
-        erased = {one: _time(erased_ms) for one, erased_ms in times_ms if erased_ms}
+        erased = {one: time_text(erased_ms) for one, erased_ms in times_ms if erased_ms}
         return settled, found, survivors, erased
 
     try:
@@ -132,19 +122,15 @@ async def _read(
 
 def _facet(encoded: bytes) -> dict[str, Any]:
     facet = decode_facet(encoded)
-    channels = {CHANNEL_OF[letter]: _time(s * 1000) for letter, s in facet.channels.items()}
+    channels = {CHANNEL_OF[letter]: time_text(s * 1000) for letter, s in facet.channels.items()}
     return {**msgspec.structs.asdict(facet), "channels": channels}
 
 
 def _intent(intent: Intent) -> dict[str, Any]:
     return {
-        "advertiser": intent.advertiser, "key": intent.key, "seen": _time(intent.seen_ms),
+        "advertiser": intent.advertiser, "key": intent.key, "seen": time_text(intent.seen_ms),
         "in_cart": intent.in_cart,
     }  # fmt: skip
-
-
-def _time(ms: int) -> str:
-    return dt.datetime.fromtimestamp(ms / 1000, tz=dt.UTC).isoformat(" ", "seconds")
 
 
 def _caps(catalog: Catalog, header: Header, person: Person) -> list[dict[str, Any]]:

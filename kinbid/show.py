@@ -16,7 +16,6 @@ __all__ = [
     "show_certificate",
     "show_erased",
     "show_explanation",
-    "show_person",
     "show_segments",
     "show_settings",
 ]
@@ -53,67 +52,6 @@ def show_segments(segments: list[Segment]) -> None:
             f"{one.cap_impressions} in {one.cap_window_seconds} s",
             one.creative_set,
         )
-    console.print(rows)
-
-
-def show_person(report: dict[str, Any]) -> None:
-    """A person's identifiers, facets, profile, segments and caps."""
-    if not report["known"]:
-        console.print(f"Nothing is known under {report['person']}.")
-    for one in report["identifiers"]:
-        if one["erased"] is not None:
-            console.print(
-                f"{one['namespace']} {one['node']} was erased: nothing up to {one['erased']} counts"
-            )
-    console.print(f"person {report['person']}")
-    console.print(f"segments: {', '.join(report['segments']) or 'none'}")
-    console.print(f"impressions: {report['impressions']}, spend {report['spend']}")
-    if not report["personal_ads"]:
-        console.print("consent to personal ads is withdrawn: every bid is for nobody")
-    console.print()
-    rows = table("identifiers", "namespace", "node", "events up to", "channels")
-    for one in report["identifiers"]:
-        facet = report["facets"].get(one["node"], {})
-        shared = " (shared device)" if one["shared"] else ""
-        merged = " (merged)" if one["survivor"] else ""
-        rows.add_row(
-            one["namespace"] + shared + merged,
-            one["node"],
-            str(facet.get("watermark", "")),
-            ", ".join(facet.get("channels", {})),
-        )
-    console.print(rows)
-    _show_attributes(report)
-    rows = table("\nlooked at", "advertiser", "what", "last seen (UTC)")
-    for one in [*report["searches"], *report["products"]]:
-        rows.add_row(one["advertiser"], one["key"] + (" (cart)" * one["in_cart"]), one["seen"])
-    console.print(rows)
-    rows = table("\norders", "advertiser", "orders", "repeat days", "mean of repeat days")
-    for advertiser, one in report["orders"].items():
-        mean = format_money(one["repeat_mean_micros"])
-        rows.add_row(advertiser, str(one["order_count"]), str(one["repeat_count"]), mean)
-    console.print(rows)
-    for owed in report["call_backs"]:
-        console.print(f"\nwaits for a call of {owed['advertiser']} since {owed['since']}")
-    rows = table("\ncaps", "campaign", "segment", "billed", "reserved", "cap")
-    for one in report["caps"]:
-        cap = f"{one['cap']} in {one['window_seconds']} s"
-        rows.add_row(one["campaign"], one["segment"], str(one["billed"]), str(one["reserved"]), cap)
-    console.print(rows)
-
-
-def _show_attributes(report: dict[str, Any]) -> None:
-    """What is believed and who said so, then what happened last on any channel."""
-    rows = table("\nattributes", "name", "value", "source", "told (UTC)", "trust")
-    for name, one in report["attributes"].items():
-        source = one["source"] + " (third party)" * one["is_third_party"]
-        rows.add_row(name, one["value"], source, one["told"], str(one["trust"]))
-    console.print(rows)
-    if report["own_data_only"]:
-        console.print(f"without third parties: {', '.join(report['own_data_only'])}")
-    rows = table(f"\ntimeline ({report['visits']} visits)", "when (UTC)", "channel", "what", "key")
-    for one in report["timeline"]:
-        rows.add_row(one["time"], one["channel"], one["kind"], one["key"])
     console.print(rows)
 
 

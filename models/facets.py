@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from models.calls import CallHistory, fold_phone, merge_calls
-from models.consents import KEPT_CONSENTS, Consents, consents_of
+from models.consents import KEPT_CONSENTS, Consents, consents_of, is_withdrawn
 from models.events import (
     AccountErased,
     Call,
@@ -297,7 +297,9 @@ def attributes(facet: Facet, *, third_party: bool) -> Attributes:
 
     Args:
         facet: a person's merged facet, or one identifier's.
-        third_party: whether third parties are heard; without them, the answer rests on the
-            owner's own data alone, and says so.
+        third_party: whether third parties are heard; without them, and for a person who has
+            withdrawn consent to ``partner_data``, the answer rests on the owner's own data alone,
+            and says so.
     """
-    return resolve(facet.traits, facet.third_party if third_party else {})
+    is_heard = third_party and not is_withdrawn(facet.consents, "partner_data")
+    return resolve(facet.traits, facet.third_party if is_heard else {})
