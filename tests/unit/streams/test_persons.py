@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.caps import decode_ledger
+from models.consents import is_withdrawn
 from models.events import (
     Billing,
     Call,
+    Consent,
     CrmMerge,
     Event,
     Order,
@@ -184,10 +186,28 @@ def test_an_error_of_a_date_ahead_says_by_how_much() -> None:
     assert "365.0 days ahead" in refused.reason
 
 
-def test_clocks_that_differ_by_a_day_are_believed() -> None:
-    ahead, late = seen(A, at=NOW_MS + DAY_MS), seen(A, at=1)
-    records = [(n, NOW_MS, A.encode(), encode(one)) for n, one in enumerate((ahead, late))]
-    assert not read_batch(records, "events").refused
+def test_a_clock_that_is_fast_by_less_tells_of_the_time_of_its_record() -> None:
+    told = [seen(A, at=at) for at in (NOW_MS + DAY_MS, NOW_MS, 1)]
+    records = [(n, NOW_MS, A.encode(), encode(one)) for n, one in enumerate(told)]
+    events = read_batch(records, "events").events[A]
+    assert [event.event_time_ms for _, event in events] == [NOW_MS, NOW_MS, 1]
+
+
+def test_a_fast_clock_has_no_consent_outlast_its_withdrawal() -> None:
+    granted = Consent(
+        event_id="1", ids=(A,), event_time_ms=NOW_MS + DAY_MS // 2, source="crm",
+        granted=("personal_ads",),
+    )  # fmt: skip
+    withdrawn = Consent(
+        event_id="2", ids=(A,), event_time_ms=NOW_MS + 5000, source="crm",
+        withdrawn=("personal_ads",),
+    )  # fmt: skip
+    records = [
+        (offset, NOW_MS + 5000 * offset, A.encode(), encode(one))
+        for offset, one in enumerate((granted, withdrawn))
+    ]
+    told = folded([event for _, event in read_batch(records, "events").events[A]])
+    assert is_withdrawn(told.consents, "personal_ads")
 
 
 def test_an_outcome_of_tomorrow_is_refused() -> None:
