@@ -287,7 +287,7 @@ def _join_contacts(
 
 
 def attributes(facet: Facet, *, third_party: bool) -> Attributes:
-    """What is believed of the person: birthday, gender, city, sizes, tier, miles and the like.
+    """What is believed of the person: birthday, gender, city, sizes, memberships and the like.
 
     Args:
         facet: a person's merged facet, or one identifier's.

@@ -148,7 +148,8 @@ def test_row_08_past_trips_taste_of_seat_and_cabin_and_miles_are_known() -> None
     trips = person.purchases[AIR]
     assert (seat_taste(trips), cabin_taste(trips)) == ("window", "business")
     assert past_trips(trips, NOW_MS) == ["JFK-LAX/2026-07-01", "LAX-JFK/2026-07-08"]
-    assert attributes(person, third_party=False).values["miles"].value == "12000"
+    membership = attributes(person, third_party=False).membership(AIR)
+    assert (membership["tier"].value, membership["miles"].value) == ("gold", "12000")
 
 
 def test_row_09_an_abandoned_booking_is_known_by_its_step() -> None:
