@@ -30,12 +30,31 @@ FULL_PERCENT: Final = 100
 """What a call is worth that nobody has judged: without scores, all calls count alike."""
 
 
-class OpenCallback(msgspec.Struct, frozen=True, gc=False):
-    """We owe the customer a call since ``since_ms``, for the call ``call_id``."""
+class OpenCallback(msgspec.Struct, frozen=True):
+    """We owe the customer a call.
 
-    advertiser: str
-    call_id: str
-    since_ms: int
+    Attributes:
+        call: after which we do.
+        tag: because of which, the operator's or an automatic one.
+    """
+
+    call: ToldCall
+    tag: CallTag
+
+    @property
+    def advertiser(self) -> str:
+        """Who owes it."""
+        return self.call.advertiser
+
+    @property
+    def call_id(self) -> str:
+        """The call's."""
+        return self.call.call_id
+
+    @property
+    def since_ms(self) -> int:
+        """Since when, Unix ms."""
+        return self.call.time_ms
 
 
 def tag_of(call: ToldCall, tags: Tags) -> CallTag | None:
@@ -52,7 +71,7 @@ def tag_of(call: ToldCall, tags: Tags) -> CallTag | None:
     return next(automatic, None)
 
 
-class Conversion(msgspec.Struct, frozen=True, gc=False):
+class Conversion(msgspec.Struct, frozen=True):
     """A call that counts.
 
     Attributes:
@@ -118,18 +137,18 @@ def open_callbacks(calls: Sequence[ToldCall], tags: Tags) -> list[OpenCallback]:
         tags: of the catalogue.
     """
     last_talk_ms: dict[str, int] = {}
-    owed: list[ToldCall] = []
+    owed: list[OpenCallback] = []
     for call in calls:
         tag = tag_of(call, tags)
         if tag is not None and tag.opens_callback:
-            owed.append(call)
+            owed.append(OpenCallback(call, tag))
         elif call.is_answered:
             talked_ms = last_talk_ms.get(call.advertiser, 0)
             last_talk_ms[call.advertiser] = max(talked_ms, call.time_ms)
     return [
-        OpenCallback(call.advertiser, call.call_id, call.time_ms)
-        for call in sorted(owed, key=lambda one: (one.time_ms, one.call_id))
-        if call.time_ms >= last_talk_ms.get(call.advertiser, 0)
+        one
+        for one in sorted(owed, key=lambda one: (one.since_ms, one.call_id))
+        if one.since_ms >= last_talk_ms.get(one.advertiser, 0)
     ]
 
 
