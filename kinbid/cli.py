@@ -93,8 +93,8 @@ def _where_set(setting: str, error: KinbidError) -> str:
     if address in str(error):
         return said
     return (
-        f"{said} `kinbid up` runs here with {masked(setting, url)}: `kinbid streams` and `kinbid "
-        "bidder` do not take that from it, and a setting of your own comes before it"
+        f"{said} `kinbid up` runs here with {masked(setting, url)}: where nothing is set, commands "
+        "take that from it, but `kinbid streams` and `kinbid bidder` never do"
     )
 
 
