@@ -33,6 +33,7 @@ from models.events import (
     SignIn,
 )
 from models.evidence import Limits, pair_of
+from models.facets import Facet
 from models.identifiers import Namespace, NodeId, Pepper
 from models.interests import contacts, deal_stage
 from models.keys import Keys
