@@ -14,7 +14,7 @@ from models.forest import Settled, settle
 from models.history import MOST_REPLAYED, Moment, What, history
 from models.identifiers import NodeId
 from models.keys import Keys
-from models.own_links import survey_links
+from models.own_links import survey_past
 from models.profile import shared_devices
 from models.survey import Survey
 from runtime.redis_url import link_to
@@ -78,7 +78,7 @@ async def history_report(settings: Settings, identifier: str) -> LinkHistory:
     keys = Keys(settings.owner)
 
     def look() -> Steps[tuple[Settled, Survey, dict[Pair, CardStory]]]:
-        around = yield from survey_links(keys, node, settings.limits)
+        around = yield from survey_past(keys, node, settings.limits)
         cards = yield from fetch_stories(keys, around.nodes)
         settled = yield from settle(keys, node)
         return settled, around, cards

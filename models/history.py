@@ -28,6 +28,7 @@ from models.evidence import (
     Verdict,
     canonical,
     is_unseen,
+    overloaded_by,
 )
 from models.identifiers import NodeId
 from models.link_records import VerdictRecord
@@ -113,7 +114,8 @@ def history(
             last one that ``edges`` has wait to be carried out.
         notes: what streams noted about them.
         cards: what the CRM said of pairs of its cards, merges that stand included.
-        overloaded: identifiers that have too many links now; they count as such all the time.
+        overloaded: identifiers that have too many links now. They count as such from when the edges
+            show it; those of which they do not, since more was told than is kept, all the time.
         limits: the blast radius, as it is now.
 
     Returns:
@@ -126,7 +128,8 @@ def history(
         if len(edges) <= MOST_REPLAYED or not own.isdisjoint(pair)
     }
     verdicts = _without_repeats(verdicts)
-    replay = _Replay(node, overloaded, limits, _told_beforehand(replayed, verdicts))
+    unshown = overloaded - overloaded_by(replayed, limits)
+    replay = _Replay(node, unshown, limits, _told_beforehand(replayed, verdicts))
     happened = [*_said(cards), *_moments(replayed, verdicts, notes)]
     moments = [
         replay.play(moment)

@@ -158,6 +158,27 @@ def test_a_refusal_that_ends_without_a_verdict_is_told() -> None:
     assert [one.what for one in moments] == ["seen", "refused", "accepted"]
 
 
+KIOSK_LIMITS = Limits(device_links=2)
+KIOSK = (seen(TABLET, EMAIL, 1), seen(TABLET, OTHER, 2), seen(TABLET, ANNA, 3))
+
+
+def test_one_link_too_many_parts_those_that_were_joined_until_it_came() -> None:
+    overloaded = frozenset([TABLET])
+    for node, left in ((TABLET, {EMAIL, OTHER}), (EMAIL, {TABLET, OTHER})):
+        moments = history(node, [node], dict(KIOSK), overloaded=overloaded, limits=KIOSK_LIMITS)
+        *made, parted = moments
+        assert [one.reason for one in made] == [None, None]
+        assert (parted.time_ms, parted.reason) == (3, "too_many_links")
+        assert (set(parted.left), parted.size) == (left, 1)
+
+
+def test_where_more_was_told_than_is_kept_links_are_refused_all_the_time() -> None:
+    moments = history(
+        TABLET, [TABLET], dict(KIOSK[:2]), overloaded=frozenset([TABLET]), limits=KIOSK_LIMITS
+    )
+    assert [one.reason for one in moments] == ["too_many_links"] * 2
+
+
 def test_a_link_of_others_is_told_where_it_brought_somebody() -> None:
     edges = dict([seen(TABLET, EMAIL, 1), seen(EMAIL, OTHER, 2), seen(LAPTOP, OTHER, 3)])
     word = verdict(EMAIL, OTHER, "rejected", 4)
