@@ -21,9 +21,11 @@ from models.link_records import (
     LinkRecord,
     decode_evidence_record,
     decode_quarantine,
+    decode_told,
     decode_verdict,
     pair_key,
     pair_named,
+    told_pair,
 )
 from models.topics import Topic, Topics
 
@@ -78,6 +80,15 @@ def _link_record(decode: Callable[[bytes | None, bytes], LinkRecord]) -> Rotate:
     return rotate
 
 
+def _rotate_told(key: bytes | None, value: bytes | None, rehash: Rehash) -> Record:
+    a, b = pair_of(*map(rehash, told_pair(key)))
+    turned = pair_key(a, b) + b"|" + (key or b"").rpartition(b"|")[2]
+    if value is None:
+        return turned, None
+    decode_told(key, value)
+    return turned, _encode({**_decode(value), "a": a, "b": b})
+
+
 def _as_it_is(key: bytes | None, value: bytes | None, _: Rehash) -> Record:
     return key, value
 
@@ -89,6 +100,7 @@ ROTATED: Final[dict[Topic, Rotate]] = {
     Topics.OFFERS: _as_it_is,
     Topics.VERDICTS: _link_record(decode_verdict),
     Topics.QUARANTINE: _link_record(decode_quarantine),
+    Topics.LINK_HISTORY: _rotate_told,
     Topics.EVIDENCE: _link_record(decode_evidence_record),
     Topics.OUTCOMES: _rotate_outcome,
     Topics.EVENTS: rotate_event,
