@@ -19,7 +19,7 @@ from benchmarks.quality import (
     MOST_SEEDS,
     Findings,
     NoiseRates,
-    count_worlds,
+    count_runs,
     measure,
     resolve_on_redis,
     show_findings,
@@ -57,7 +57,7 @@ def identity_quality(
         RedisEngine.start(Path(folder)) as redis,
         Progress(console=Console(stderr=True), transient=True) as progress,
     ):
-        task = progress.add_task("", total=count_worlds(rates, seeds))
+        task = progress.add_task("", total=count_runs(rates, seeds))
 
         def kinbid(events: Sequence[Event]) -> Mapping[NodeId, NodeId]:
             resolved = asyncio.run(resolve_on_redis(redis.url, events, workers=workers))

@@ -71,13 +71,28 @@ def main() -> None:
         app()
     except (SettingsError, UnknownNameError, InvalidFieldError) as error:
         _fail(error, 2)
-    except (KafkaDownError, RedisDownError) as error:
-        hint = (
-            "" if run_file.read() else "\nNothing runs here that I know of: `kinbid up` starts it."
-        )
-        _fail(KinbidError(f"{error}{hint}"), 1)
+    except KafkaDownError as error:
+        _fail(KinbidError(f"{error}\n{_where_set('kafka_bootstrap', error)}"), 1)
+    except RedisDownError as error:
+        _fail(KinbidError(f"{error}\n{_where_set('redis_url', error)}"), 1)
     except KinbidError as error:
         _fail(error, 1)
+
+
+def _where_set(setting: str, error: KinbidError) -> str:
+    """Where the address of what is down was to be set, and what runs here instead."""
+    said = f"Set KINBID_{setting.upper()}, or {setting} in the file of --config."
+    found = run_file.read()
+    if found is None:
+        return f"{said} Nothing runs here that I know of: `kinbid up` starts it."
+    url = str(found.settings.get(setting, ""))
+    address = url.rpartition("://")[2].rpartition("@")[2].partition("/")[0]
+    if address in str(error):
+        return said
+    return (
+        f"{said} `kinbid up` runs here with {masked(setting, url)}: `kinbid streams` and `kinbid "
+        "bidder` do not take that from it, and a setting of your own comes before it"
+    )
 
 
 def _fail(error: KinbidError, code: int) -> None:
@@ -334,7 +349,8 @@ def rebuild_command(
     if not yes:
         raise SettingsError(
             f"this removes every key of {where} and folds all records of Kafka again; meanwhile "
-            "bidders know nobody. Say --yes to do it"
+            "bidders know nobody, and if it breaks off, streams does not start until the same "
+            "command has finished. Say --yes to do it"
         )
 
     def progress(done: int, total: int) -> None:

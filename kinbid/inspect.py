@@ -197,6 +197,8 @@ async def explain_request(settings: Settings, body: bytes, exchange_id: str) -> 
         "privacy": refused or "personal data may be used",
         "person": found.person.root,
         "person_known": found.is_known,
+        "shared_device": found.is_shared,
+        "consent_withdrawn": found.is_withdrawn,
         "presence_ratio": found.person.presence_ratio,
         "reason": decision.reason.value if decision.reason else None,
         "bids": [_bid(bid, request) for bid in decision.bids],

@@ -52,10 +52,14 @@ def _fields(key: bytes) -> Steps[dict[bytes, bytes]]:
 
 
 async def remove_all(link: Link, keys: Keys) -> int:
-    """Removes every key of the owner, and no other's; returns how many there were."""
-    removed = 0
+    """Removes every key of the owner but the mark of a rebuild, and no other's.
+
+    Returns how many there were.
+    """
+    removed, mark = 0, keys.rebuild().encode()
     async for page in _pages(link, f"{_literal(keys.owner)}:*"):
-        removed += await link.run(_unlink(page)) if page else 0
+        names = [name for name in page if name != mark]
+        removed += await link.run(_unlink(names)) if names else 0
     return removed
 
 

@@ -1,29 +1,36 @@
 """``kinbid rebuild``: Redis anew from Kafka, for one owner.
 
-The order of steps is what makes a crash between any two harmless. Offsets go back to the beginning
-first: over persons that still stand, records that come again change nothing. Only then do keys
-go, so whoever reads on, this command again or a streams worker, reads everything. Ownership epochs
-begin again with them, which is safe as the fields that carry older ones are gone as well, and
-nobody owns a partition meanwhile: the command does its work as the group's only member.
+A crash between any two steps is mended by the same command. Before anything is changed, a mark in
+Redis says how far streams had come, and it stands until all is done: whatever broke off, the
+command done again knows which calls are old, and no streams worker reads on meanwhile, which would
+join old calls anew, and to other sessions. Then offsets go back to the beginning, and only then
+keys go. Ownership epochs begin again with them, which is safe as the fields that carry older ones
+are gone as well, and nobody owns a partition meanwhile: the command does its work as the group's
+only member.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from kinbid.link_topics import read_evidence
 from kinbid.owned import remove_all
 from models.errors import KinbidError
 from models.keys import Keys
+from models.link_records import EvidenceRecord
+from models.rebuild_mark import mark_rebuild, unmark_rebuild
 from runtime import kafka
+from runtime.link import Link
 from runtime.redis_url import link_to
 from runtime.settings import Settings
 from streams.firehose import Firehose
 from streams.metrics import Metrics
+from streams.replay import Replay
 from streams.suppression import suppress
 
 __all__ = ["Rebuilt", "rebuild"]
@@ -62,19 +69,60 @@ async def rebuild(settings: Settings, progress: Progress) -> Rebuilt:
         cleanup.push_async_callback(producer.stop)
         consumer = await kafka.consumer(settings, group=f"{settings.owner}.streams")
         cleanup.push_async_callback(consumer.stop)
-        firehose = Firehose(settings, consumer, producer, redis, Metrics(), is_replay=True)
+        replay = Replay(consumer)
+        firehose = Firehose(settings, consumer, producer, redis, Metrics(), replay=replay)
         partitions = await _own_all(consumer, firehose)
-        starts: Positions = await consumer.beginning_offsets(partitions)
-        ends: Positions = await consumer.end_offsets(partitions)
         with kafka.failures_told("nothing was changed"):
+            evidence = await read_evidence(settings)
+            starts: Positions = await consumer.beginning_offsets(partitions)
+            ends: Positions = await consumer.end_offsets(partitions)
+            folded = await _folded_before(consumer, ends, evidence)
+        with _broken_off_told():
+            keys = Keys(settings.owner)
+            replay.begin(await _mark(redis, keys, folded, ends))
             await consumer.commit(starts)
-        removed = await remove_all(redis, Keys(settings.owner))
-        await suppress(settings, redis)  # before any record of somebody erased is read
-        with kafka.failures_told("the rebuild broke off; the same command begins it anew"):
-            await firehose.follow_calls(await read_evidence(settings))
-        await consumer.seek_to_beginning(*partitions)
-        await _fold(firehose, consumer, (starts, ends), progress)
+            removed = await remove_all(redis, keys)
+            await suppress(settings, redis)  # before any record of somebody erased is read
+            await firehose.follow_calls(evidence)
+            await consumer.seek_to_beginning(*partitions)
+            await _fold(firehose, consumer, (starts, ends), progress)
+            await redis.run(unmark_rebuild(keys))
     return Rebuilt(removed, _between(starts, ends))
+
+
+async def _folded_before(
+    consumer: Any,  # noqa: ANN401 - untyped library
+    ends: Positions,
+    evidence: list[EvidenceRecord],
+) -> Positions:
+    """How far streams had come.
+
+    A group that never committed anything, beside evidence that somebody found, is that of a copy
+    (``kinbid rotate``) or has been forgotten by the broker: then everything is old.
+    """
+    committed = {part: await consumer.committed(part) for part in ends}
+    if evidence and not any(committed.values()):
+        return ends
+    return {part: offset or 0 for part, offset in committed.items()}
+
+
+async def _mark(redis: Link, keys: Keys, folded: Positions, ends: Positions) -> Positions:
+    """Sets the mark; how far streams had come before, as it says, which may be an earlier one."""
+    named = {f"{part.topic}:{part.partition}": part for part in ends}
+    offsets = {name: folded[part] for name, part in named.items()}
+    marked = await redis.run(mark_rebuild(keys, offsets))
+    return {part: min(marked.get(name, 0), ends[part]) for name, part in named.items()}
+
+
+@contextlib.contextmanager
+def _broken_off_told() -> Iterator[None]:
+    try:
+        yield
+    except (KafkaError, KinbidError) as error:
+        raise KinbidError(
+            f"the rebuild broke off: {error or type(error).__name__}. Mend that and run the same "
+            "command again, which begins anew; until it has finished, streams does not start"
+        ) from error
 
 
 async def _own_all(consumer: Any, firehose: Firehose) -> list[TopicPartition]:  # noqa: ANN401
@@ -106,7 +154,11 @@ async def _fold(
     bounds: tuple[Positions, Positions],
     progress: Progress,
 ) -> None:
-    """Runs the firehose until it has committed all that stood in the topics at the start."""
+    """Runs the firehose until it has committed all that stood in the topics at the start.
+
+    Raises:
+        KinbidError: it ended, or somebody else joined the group and reads, too.
+    """
     starts, ends = bounds
     total, done = _between(starts, ends), 0
     folding = asyncio.create_task(firehose.run())
@@ -116,6 +168,8 @@ async def _fold(
             reached = {part: await consumer.committed(part) or starts[part] for part in ends}
             done = sum(min(reached[part], ends[part]) - starts[part] for part in ends)
             progress(done, total)
+            if 0 < len(consumer.assignment()) < len(ends):
+                raise KinbidError("a streams worker of this owner was started meanwhile: stop it")
     finally:
         folding.cancel()
         await asyncio.wait({folding})

@@ -136,7 +136,7 @@ class _Copy:
         sent, turn = [], ROTATED[topic]
         for record in records:
             try:
-                key, value = turn(record.key, record.value, self._rehash)
+                key, value = turn(record.key, record.value, record.timestamp, self._rehash)
             except EventError as error:
                 if topic not in REFUSED_APART:
                     raise KinbidError(

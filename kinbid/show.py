@@ -139,12 +139,30 @@ def show_certificate(done: Certificate) -> None:
 WRITTEN: Final = {"erasures.v1": "records, of a keyed hash and a time each"}
 
 
+def _who(report: dict[str, Any]) -> str:
+    """For whom a request is answered, and why for nobody where it is for nobody."""
+    if report["consent_withdrawn"]:
+        return "nobody: they have withdrawn their consent to personal ads"
+    if report["shared_device"]:
+        return (
+            "nobody: several customers have signed in on this device, and who is there now is not "
+            "sure enough (KINBID_PRESENCE_PERCENT)"
+        )
+    known = "known" if report["person_known"] else "not known"
+    told = f"{report['person'] or 'nobody'} ({known})"
+    if report["presence_ratio"] < 1:
+        told += (
+            f": signed in last on a device of several customers, there now with probability "
+            f"{report['presence_ratio']:.2f}"
+        )
+    return told
+
+
 def show_explanation(report: dict[str, Any]) -> None:
     """Every factor of the price, and every campaign that lost and why."""
     console.print(f"request {report['request']} from {report['exchange']}")
     console.print(f"privacy: {report['privacy']}")
-    person = report["person"] or "nobody"
-    console.print(f"person: {person} ({'known' if report['person_known'] else 'not known'})")
+    console.print(f"person: {_who(report)}")
     for bid in report["bids"]:
         rows = table(f"\nbid on slot {bid['imp']}: {bid['campaign']}", "factor", "value")
         for name in ("segment", "offer", "creative", "size", "cap_used"):

@@ -35,6 +35,7 @@ REASON_WORDS: Final[dict[Reason, str]] = {
     "rejected": "somebody has decided so",
     "two_crm_persons": "each side has a CRM id, so they are two customers",
     "shared_device": "several customers have signed in on the device: it stands alone",
+    "cards_split": "a chain of merges would join cards that the CRM has split since",
     "too_many_links": "one side has more links than its kind may have",
     "too_many_identifiers": "the person would have too many identifiers",
     "other_phone": "a call from another phone than the form of the same web session gives",

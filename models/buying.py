@@ -43,17 +43,17 @@ def spend_micros(purchases: Purchases, now_ms: int, days: int = YEAR_DAYS) -> in
     """Net revenue of the last ``days`` days, micros.
 
     An order counts from its own second until exactly ``days`` days later. Of somebody with more
-    than 32 orders in that time, the newest 32 count.
+    than 256 orders in that time, the newest 256 count.
     """
     return sum(
-        told.net_micros
+        told.revenue_micros
         for told in standing_orders(purchases)
         if now_ms - days * DAY_MS < told.ordered_s * SECOND_MS <= now_ms
     )
 
 
 def order_days(purchases: Purchases) -> list[int]:
-    """Epoch days (UTC) with one of the newest 32 orders, rising: the purchase model's days."""
+    """Epoch days (UTC) with one of the kept orders, rising: the purchase model's days."""
     return sorted({one.ordered_s * SECOND_MS // DAY_MS for one in standing_orders(purchases)})
 
 

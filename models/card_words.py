@@ -1,7 +1,8 @@
 """What the CRM says of two of its cards: that they are one customer's, or two customers'.
 
 Of one pair the newest word stands, by the time of its event, whatever the order in which words
-come: a late merge does not undo a newer split. It stands beside the evidence for the pair, not in
+come: a late merge does not undo a newer split. A split also parts cards that only a chain of merges
+joins (:func:`models.evidence.canonical`). A word stands beside the evidence for the pair, not in
 its place, so a split leaves what would be known if the cards had never been merged. The words
 before it are kept for those who look back; they decide nothing.
 """
@@ -23,6 +24,7 @@ __all__ = [
     "KEPT_WORDS",
     "CardStory",
     "CardWord",
+    "apart_of",
     "decode_word",
     "encode_word",
     "fetch_stories",
@@ -95,6 +97,12 @@ def laid_over(edges: Mapping[Pair, Edge], words: Mapping[Pair, bytes]) -> dict[P
         if evidence is not None:
             known[pair] = Edge(evidence, known[pair].verdict if pair in known else None)
     return known
+
+
+def apart_of(words: Mapping[Pair, bytes]) -> dict[Pair, int]:
+    """Pairs of which the newest word is a split, and its time, Unix ms."""
+    newest = {pair: decode_word(encoded) for pair, encoded in words.items()}
+    return {pair: word.time_ms for pair, word in newest.items() if word.survivor is None}
 
 
 def fetch_survivors(keys: Keys, nodes: Iterable[NodeId]) -> Steps[dict[NodeId, NodeId]]:

@@ -36,6 +36,8 @@ __all__ = [
 _DOMAIN: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 MAX_WINDOW_SECONDS: Final = 30 * 86_400
 MAX_PAUSE_HOURS: Final = 30 * 24
+_PATH_SEGMENT: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+"""What needs no escape in a URL (RFC 3986, 2.3)."""
 _EVENT_NAME: Final = re.compile(r"[\w.:+-]{1,64}", re.ASCII)
 """What a call's ``tag`` and ``department`` may be (:mod:`models.events`)."""
 
@@ -76,7 +78,7 @@ class Exchange(_Record, frozen=True, kw_only=True, tag="exchange"):
     """An ad exchange that may send bid requests to ``/openrtb2/{id}/bid``.
 
     Attributes:
-        id: its name in the path.
+        id: its name in the path; its user ids are known by it too.
         default_tmax_ms: the time limit where a request names none.
         network_margin_ms: what of it the network takes, both ways.
         reservation_seconds: how long a bid holds its place under a cap: above the 99.9th
@@ -92,6 +94,9 @@ class Exchange(_Record, frozen=True, kw_only=True, tag="exchange"):
 
     def check(self) -> None:
         """Raises InvalidFieldError where a value cannot be used."""
+        if not _PATH_SEGMENT.fullmatch(self.id):
+            wanted = "1 to 64 of A-Z a-z 0-9 . _ ~ -, since it stands in the URL of bid requests"
+            raise InvalidFieldError("exchange: id", self.id, wanted)
         _positive("exchange", self.id, "default_tmax_ms", self.default_tmax_ms)
         _positive("exchange", self.id, "reservation_seconds", self.reservation_seconds)
         if not 0 <= self.network_margin_ms < self.default_tmax_ms:

@@ -31,6 +31,7 @@ from models.keys import Keys
 from models.profile import newest_fields, publish, publish_all
 from models.purchases import totals
 from models.splits import Resettled, resettle
+from models.survey import MORE_LINKS
 from models.units import SECOND_MS
 
 __all__ = ["Holding", "begin_erasure", "disown", "holding", "part_erased", "to_tell"]
@@ -189,6 +190,8 @@ def disown(
             for one, other in both
             if (one in nodes) == is_erased
         ]
+        if is_erased:
+            commands += [("HDEL", keys.evidence(node), MORE_LINKS) for node in nodes]
         if commands:
             yield commands
 

@@ -2,9 +2,13 @@
 
 import difflib
 from collections.abc import Iterable
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 __all__ = ["EventError", "InvalidFieldError", "KinbidError", "UnknownNameError", "nearest"]
+
+
+MOST_LISTED: Final = 20
+"""More names than so many help nobody who has the wrong one."""
 
 
 class KinbidError(Exception):
@@ -22,11 +26,17 @@ class InvalidFieldError(KinbidError):
 
 
 class UnknownNameError(KinbidError):
-    """A name that does not exist, with the nearest one that does."""
+    """A name that does not exist, with the nearest one that does, or all where they are few."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        guess = nearest(name, known)
-        hint = f"; did you mean {guess!r}?" if guess else ""
+        names = sorted(known)
+        guess = nearest(name, names)
+        if guess:
+            hint = f"; did you mean {guess!r}?"
+        elif len(names) > MOST_LISTED:
+            hint = ""
+        else:
+            hint = f"; there are {', '.join(names)}" if names else "; there is none yet"
         super().__init__(f"unknown {kind} {name!r}{hint}")
         self.name = name
         self.guess = guess

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from models.errors import EventError
 from models.identifiers import NODE_FORM, NodeId
-from models.units import AdvertiserId
+from models.units import DAY_MS, AdvertiserId
 
 __all__ = [
     "CHANNELS",
@@ -37,6 +37,7 @@ __all__ = [
     "check_money",
     "check_node",
     "check_time",
+    "not_ahead",
 ]
 
 Channel = Literal[
@@ -55,6 +56,8 @@ Ids: TypeAlias = tuple[NodeId, ...]
 MAX_IDS: Final = 8
 MAX_TIME_MS: Final = 10**13
 """The year 2286: a time above it is in other units."""
+MAX_AHEAD_MS: Final = DAY_MS
+"""Clocks differ by seconds, and local times taken for UTC by up to 14 hours: more is a mistake."""
 MAX_MONEY_MICROS: Final = 10**15
 """A thousand million: above it, sums would outgrow the 64 bits in which they are kept."""
 
@@ -103,6 +106,32 @@ def check_time(field: str, time_ms: int) -> None:
     """Raises EventError unless ``time_ms`` is a time in Unix milliseconds."""
     if not 0 < time_ms < MAX_TIME_MS:
         raise EventError(f"{field}: {time_ms} is not a time in Unix milliseconds")
+
+
+def not_ahead(field: str, time_ms: int, recorded_ms: int) -> int:
+    """A time, at most that of its own Kafka record: nothing is told before it happens.
+
+    The newest word stands about consent, who is at a device or which cards are one: dated ahead by
+    a clock that is fast, it would stand against later ones until then. Compared with the record's
+    time, not the present, so a replay comes to the same.
+
+    Args:
+        field: holds the time.
+        time_ms: Unix ms.
+        recorded_ms: the Kafka record's timestamp, Unix ms.
+
+    Raises:
+        EventError: it is more than a day ahead, which is no clock's drift.
+    """
+    if time_ms <= recorded_ms:
+        return time_ms
+    if time_ms - recorded_ms > MAX_AHEAD_MS:
+        raise EventError(
+            f"{field}: {time_ms} is {(time_ms - recorded_ms) / DAY_MS:,.1f} days ahead of the time "
+            f"at which its record was written ({recorded_ms}); at most one day is taken: correct "
+            "the producer's clock or its unit of time (Unix milliseconds) and send it again"
+        )
+    return recorded_ms
 
 
 def check_money(field: str, micros: int) -> None:

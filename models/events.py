@@ -31,8 +31,9 @@ from models.event_base import (
     check_money,
     check_node,
     check_time,
+    not_ahead,
 )
-from models.identifiers import NodeId
+from models.identifiers import NodeId, is_device, is_visitor, namespace_of
 from models.person_events import (
     AccountErased,
     CardContact,
@@ -95,6 +96,8 @@ __all__ = [
     "decode_event",
     "decode_outcome",
     "encode",
+    "read_event",
+    "read_outcome",
 ]
 
 FIRST_DATE: Final = "1970-01-01"
@@ -153,9 +156,25 @@ class CartAdd(EventRecord, frozen=True, kw_only=True, tag="cart_add"):
 
 
 class SignIn(EventRecord, frozen=True, kw_only=True, tag="sign_in"):
-    """Somebody signed in: ``ids`` are the device, then the account's e-mail, phone or CRM id."""
+    """Somebody signed in: ``ids`` are the device, then the account's e-mail, phone or CRM id.
+
+    The account may have several, and the device other identifiers behind its first, which is the
+    one under which it is kept who signed in there. A session comes first only where no device is
+    known. A sign-in whose account has no node names the device alone.
+    """
 
     advertiser: Advertiser
+
+    def check(self) -> None:
+        """Raises EventError unless the device comes first."""
+        first, *others = self.ids
+        if is_device(first) or (is_visitor(first) and not any(map(is_device, others))):
+            return
+        named = ", ".join(namespace_of(node).name.lower() for node in self.ids)
+        raise EventError(
+            f"ids: a sign_in of ({named}); first comes the device that somebody signed in on, or "
+            "the session where no device is known, then the account"
+        )
 
 
 class CrmCard(EventRecord, frozen=True, kw_only=True, tag="crm_card"):
@@ -286,3 +305,46 @@ def decode_outcome(payload: bytes) -> Outcome:
     if not 0 <= outcome.clearing_cpm_micros <= MAX_MONEY_MICROS:
         raise EventError(f"clearing_cpm_micros: {outcome.clearing_cpm_micros} is not a price")
     return outcome
+
+
+def read_event(key: bytes | None, value: bytes | None, recorded_ms: int) -> Event:
+    """Reads an event as it stands in Kafka.
+
+    Args:
+        key: its record's.
+        value: its record's.
+        recorded_ms: its record's timestamp, Unix ms.
+
+    Raises:
+        EventError: not an event, not under its first identifier, or dated ahead of its record.
+    """
+    event = decode_event(value or b"")
+    _check_key(key, event.ids[0])
+    time_ms = not_ahead("event_time_ms", event.event_time_ms, recorded_ms)
+    if isinstance(event, Call):
+        told_ms = not_ahead("told_ms", event.told_ms, recorded_ms)
+        return _replace(event, event_time_ms=time_ms, told_ms=told_ms)
+    return event if time_ms == event.event_time_ms else _replace(event, event_time_ms=time_ms)
+
+
+def read_outcome(key: bytes | None, value: bytes | None, recorded_ms: int) -> Outcome:
+    """Reads a notice's record as it stands in Kafka; arguments as of :func:`read_event`.
+
+    Raises:
+        EventError: not an outcome, not under its identifier, or dated ahead of its record.
+    """
+    outcome = decode_outcome(value or b"")
+    _check_key(key, outcome.node)
+    time_ms = not_ahead("notice_time_ms", outcome.notice_time_ms, recorded_ms)
+    return (
+        outcome if time_ms == outcome.notice_time_ms else _replace(outcome, notice_time_ms=time_ms)
+    )
+
+
+_replace: Final = msgspec.structs.replace
+
+
+def _check_key(key: bytes | None, node: NodeId) -> None:
+    """An identifier's records have its own partition: elsewhere its watermark means nothing."""
+    if (key or b"") != node.encode():
+        raise EventError(f"key: {key!r} is not the record's first identifier {node!r}")

@@ -1,14 +1,16 @@
 """Evidence for links: how strong it is, and which persons a set of it makes. Pure.
 
 Persons are a function of the set of evidence, whatever the order in which it came: the edges are
-taken in canonical order (strength, first event time, ids), and one that would join two CRM persons
-is refused. A device at which several CRM persons have signed in stands alone. An identifier with
-too many links, and a link that would make a person too large, are quarantined; so is a call from
-another phone than the web session that it belongs to has given in a form.
+taken in canonical order (strength, confidence, first event time, ids), and one that would join two
+CRM persons is refused. A device at which several CRM persons have signed in stands alone, and so
+does one at which too many have, whoever they are. An identifier with too many links, and a link
+that would make a person too large, are quarantined; so is a call from another phone than the web
+session that it belongs to has given in a form.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
@@ -19,6 +21,7 @@ from models.identifiers import NodeId, is_crm, is_device, is_phone, is_visitor
 __all__ = [
     "DEFAULT_LIMITS",
     "FULL_CONFIDENCE",
+    "NOTHING_APART",
     "UNSEEN",
     "Canonical",
     "Edge",
@@ -29,6 +32,7 @@ __all__ = [
     "Reason",
     "Verdict",
     "canonical",
+    "crowded_among",
     "decode_evidence",
     "encode_evidence",
     "evidence_of",
@@ -46,16 +50,20 @@ Verdict = Literal["approved", "rejected"]
 """What a person decided about a link; it stands until they decide otherwise."""
 
 Reason = Literal[
-    "rejected", "two_crm_persons", "shared_device", "too_many_links", "too_many_identifiers",
-    "weak", "other_phone",
+    "rejected", "two_crm_persons", "cards_split", "shared_device", "too_many_links",
+    "too_many_identifiers", "weak", "other_phone",
 ]  # fmt: skip
 """Why a link is not made."""
 
-ORDERED: Final = frozenset({"two_crm_persons", "shared_device", "too_many_identifiers"})
+ORDERED: Final = frozenset(
+    {"two_crm_persons", "cards_split", "shared_device", "too_many_identifiers"}
+)
 """Refusals that depend on which links were taken before."""
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 STRENGTH: Final[dict[str, int]] = {kind: place for place, kind in enumerate(KINDS)}
+SOFT: Final[Kind] = "call_session"
+"""The kind that may be less than sure."""
 FULL_CONFIDENCE: Final = 100
 CALL_SESSION_PERCENT: Final = 90
 """The telephony names the web session, or its device, itself: a declared prior, not a fit."""
@@ -90,6 +98,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 DEFAULT_LIMITS: Final = Limits()
+NOTHING_APART: Final[Mapping[Pair, int]] = MappingProxyType({})
 
 
 class Evidence(msgspec.Struct, frozen=True, gc=False):
@@ -106,9 +115,9 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     confidence: int = FULL_CONFIDENCE
 
 
-UNSEEN: Final = Evidence("call_session", MAX_TIME_MS)
+UNSEEN: Final = Evidence("call_session", MAX_TIME_MS, confidence=0)
 """Stands for the evidence of a pair of which nothing was seen: somebody's word is all. Whatever is
-seen of it later is stronger or earlier."""
+seen of it later is stronger."""
 
 
 def is_unseen(time_ms: int) -> bool:
@@ -121,6 +130,18 @@ class Edge(msgspec.Struct, frozen=True, gc=False):
 
     evidence: Evidence
     verdict: Verdict | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is one of the links of which an identifier may not have too many.
+
+        One that somebody has rejected still is: a kiosk does not become trustworthy because one of
+        its many visitors is known to be another's. The CRM's word on its cards is none: producers
+        could not send too many of these.
+        """
+        if self.verdict == "rejected" and is_unseen(self.evidence.time_ms):
+            return False  # nobody told of it
+        return self.evidence.kind != "crm_merge"
 
 
 class Canonical(msgspec.Struct, frozen=True):
@@ -169,17 +190,20 @@ def pair_of(a: NodeId, b: NodeId) -> Pair:
 def encode_evidence(evidence: Evidence) -> bytes:
     """Text that sorts in canonical order: the smaller one decides about its pair.
 
-    ``STRENGTH@MILLISECONDS``, and ``@PERCENT`` behind it where the evidence is soft.
+    ``STRENGTH@MILLISECONDS``. Behind the strength of a call come three digits of what it lacks of
+    full confidence, so that of two calls the one that says more counts.
     """
-    encoded = b"%d@%013d" % (STRENGTH[evidence.kind], evidence.time_ms)
-    is_soft = evidence.confidence < FULL_CONFIDENCE
-    return encoded + b"@%d" % evidence.confidence if is_soft else encoded
+    strength = STRENGTH[evidence.kind]
+    if evidence.kind == SOFT:
+        return b"%d%03d@%013d" % (strength, FULL_CONFIDENCE - evidence.confidence, evidence.time_ms)
+    return b"%d@%013d" % (strength, evidence.time_ms)
 
 
 def decode_evidence(encoded: bytes) -> Evidence:
     """Reads what :func:`encode_evidence` wrote."""
-    strength, time_ms, *soft = encoded.split(b"@")
-    return Evidence(KINDS[int(strength)], int(time_ms), int(soft[0]) if soft else FULL_CONFIDENCE)
+    strength, _, time_ms = encoded.partition(b"@")
+    lacking = int(strength[1:] or b"0")
+    return Evidence(KINDS[int(strength[:1])], int(time_ms), FULL_CONFIDENCE - lacking)
 
 
 class _Forest:
@@ -192,6 +216,14 @@ class _Forest:
     def has_crm(self, node: NodeId) -> bool:
         return not self.members[node].isdisjoint(self._crm_ids)  # walks the smaller of the two
 
+    def reunites(self, a: NodeId, b: NodeId, apart: Mapping[Pair, int], told_ms: int) -> bool:
+        """Whether joining the two would join cards that the CRM has split after ``told_ms``."""
+        one, other = self.members[a], self.members[b]
+        return any(
+            split_ms > told_ms and ((x in one and y in other) or (x in other and y in one))
+            for (x, y), split_ms in apart.items()
+        )
+
     def join(self, a: NodeId, b: NodeId) -> None:
         larger, smaller = sorted((self.members[a], self.members[b]), key=len, reverse=True)
         larger |= smaller
@@ -203,7 +235,9 @@ def canonical(
     nodes: Iterable[NodeId],
     edges: Mapping[Pair, Edge],
     *,
+    apart: Mapping[Pair, int] = NOTHING_APART,
     overloaded: frozenset[NodeId] = frozenset(),
+    crowded: frozenset[NodeId] = frozenset(),
     limits: Limits = DEFAULT_LIMITS,
 ) -> Canonical:
     """The persons that a set of evidence makes; a function of the set alone.
@@ -211,19 +245,22 @@ def canonical(
     Args:
         nodes: the identifiers; those of the edges belong to them.
         edges: what is known about each pair, in the order of :func:`pair_of`.
+        apart: cards that the CRM says are two customers', and when it said so, Unix ms. Merges of
+            before that do not join them by a detour either: the newest of these gives way.
         overloaded: identifiers known to have too many links, more than ``edges`` shows.
+        crowded: those of them that are devices with many users (:func:`crowded_among`).
         limits: the blast radius.
     """
     every = sorted(nodes)
     heavy = overloaded | overloaded_by(edges, limits)
     doubted = _doubted(edges, limits)
     ordered = sorted(edges.items(), key=lambda item: (encode_evidence(item[1].evidence), item[0]))
-    shared: frozenset[NodeId] = frozenset()
+    shared = crowded | crowded_among(edges, heavy)
     while True:
         forest, refused, joins = _Forest(every), dict[Pair, Reason](), list[Pair]()
         for pair, edge in ordered:
             reason = _verdict(pair, edge, heavy, shared, doubted)
-            reason = reason or _refusal(pair, edge, forest, limits)
+            reason = reason or _refusal(pair, edge, forest, apart, limits)
             if reason is not None:
                 refused[pair] = reason
             elif forest.members[pair[0]] is not forest.members[pair[1]]:
@@ -244,11 +281,22 @@ def overloaded_by(edges: Mapping[Pair, Edge], limits: Limits) -> frozenset[NodeI
     """Identifiers that these edges alone show to have too many links."""
     links: defaultdict[NodeId, int] = defaultdict(int)
     for pair, edge in edges.items():
-        # The CRM's word on its cards is no link that a producer could send too many of.
-        counts = edge.verdict != "rejected" and edge.evidence.kind != "crm_merge"
         for node in pair:
-            links[node] += counts
+            links[node] += edge.counts
     return frozenset(node for node, count in links.items() if count > limits.links(node))
+
+
+def crowded_among(edges: Mapping[Pair, Edge], heavy: Collection[NodeId]) -> frozenset[NodeId]:
+    """Devices with too many links at which several accounts have signed in: they have many users.
+
+    So they are nobody's own, and each request from them is priced for whoever signed in last.
+    """
+    accounts: defaultdict[NodeId, int] = defaultdict(int)
+    for pair, edge in edges.items() if heavy else ():
+        for node in pair:
+            if node in heavy and is_device(node) and edge.verdict != "rejected":
+                accounts[node] += edge.evidence.kind == "sign_in"
+    return frozenset(device for device, count in accounts.items() if count > 1)
 
 
 def _doubted(edges: Mapping[Pair, Edge], limits: Limits) -> frozenset[Pair]:
@@ -293,14 +341,19 @@ def _verdict(
     return "other_phone" if pair in doubted else None
 
 
-def _refusal(pair: Pair, edge: Edge, forest: _Forest, limits: Limits) -> Reason | None:
+def _refusal(
+    pair: Pair, edge: Edge, forest: _Forest, apart: Mapping[Pair, int], limits: Limits
+) -> Reason | None:
     """Why a link is not made to what is linked already."""
     a, b = pair
     if edge.verdict is None and edge.evidence.confidence < limits.min_confidence:
         return "weak"
     if forest.members[a] is forest.members[b]:
         return None
-    if edge.evidence.kind != "crm_merge" and forest.has_crm(a) and forest.has_crm(b):
+    if edge.evidence.kind == "crm_merge":
+        if forest.reunites(a, b, apart, edge.evidence.time_ms):
+            return "cards_split"
+    elif forest.has_crm(a) and forest.has_crm(b):
         return "two_crm_persons"
     joined = len(forest.members[a]) + len(forest.members[b])
     if edge.verdict is None and joined > limits.person_ids:

@@ -40,17 +40,11 @@ from models.events import (
     SignIn,
     TraitTold,
 )
-from models.identifiers import NodeId
+from models.identifiers import NodeId, is_account, is_crm
 from models.newest import add_newest, join_newest
 from models.packing import pack, unpack
 from models.person_events import ACTIONS
-from models.purchases import (
-    Purchases,
-    join_purchases,
-    newest_word_s,
-    purchases_of,
-    short_name,
-)
+from models.purchases import Purchases, join_shops, purchases_of, short_name
 from models.shop_events import STAGES
 from models.touches import LETTER_OF, Touches, join_touches, kind_of
 from models.traits import (
@@ -75,17 +69,15 @@ __all__ = [
     "encode_facet",
     "export_facet",
     "fold_event",
-    "join_shops",
     "merge",
 ]
 
-MAX_FACET_BYTES: Final = 98_304
-"""Longer than every facet can become: the kept numbers of all parts times their longest texts."""
+MAX_FACET_BYTES: Final = 786_432
+"""Longer than every facet can become, whatever the script of its texts: the kept numbers of all
+parts times their longest texts, at four bytes a letter. Orders may take four fifths of it."""
 
 KEPT_SIGN_INS: Final = 8
 KEPT_DEALS: Final = 8
-KEPT_ADVERTISERS: Final = 8
-"""Advertisers whose orders are kept: those that were heard of last. An owner has few."""
 
 OWN_PAGES: Final = frozenset({"web", "app"})
 """Channels on which an event is part of a visit."""
@@ -197,6 +189,11 @@ def _without_account(facet: Facet, event: AccountErased, offset: int) -> Facet:
     return _replace(facet, watermark=offset, sign_ins=kept)
 
 
+def _of_sign_in(event: SignIn) -> Facet:
+    accounts = (node for node in event.ids[1:] if is_account(node) or is_crm(node))
+    return Facet(sign_ins=dict.fromkeys(accounts, event.event_time_ms))
+
+
 def _of_status(event: OrderStatus) -> Facet:
     deal = f"{event.advertiser}/{short_name(event.order_id)}"
     return Facet(deals={deal: (event.event_time_ms // SECOND_MS, STAGES.index(event.stage))})
@@ -225,7 +222,7 @@ def _of_phone(event: Call | NumberLease) -> Facet:
 
 
 _SAID: Final[dict[type[Event], Callable[[Any], Facet]]] = {
-    SignIn: lambda e: Facet(sign_ins=dict.fromkeys(e.ids[1:], e.event_time_ms)),
+    SignIn: _of_sign_in,
     Order: _of_order,
     Refund: _of_order,
     Refusal: _of_order,
@@ -281,19 +278,6 @@ def _merge_said(a: Facet, b: Facet) -> Facet:
         consents=join_newest(a.consents, b.consents, KEPT_CONSENTS),
         phone=merge_calls(a.phone, b.phone),
     )
-
-
-def join_shops(a: dict[str, Purchases], b: dict[str, Purchases]) -> dict[str, Purchases]:
-    """The orders of both, by advertiser."""
-    if not b:
-        return a
-    joined = dict(a)
-    for name, purchases in b.items():
-        joined[name] = join_purchases(joined[name], purchases) if name in joined else purchases
-    if len(joined) <= KEPT_ADVERTISERS:
-        return joined
-    by_age = sorted(joined, key=lambda name: (newest_word_s(joined[name]), name))
-    return {name: joined[name] for name in by_age[-KEPT_ADVERTISERS:]}
 
 
 def _join_contacts(

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from models.evidence import UNSEEN, Canonical, Edge, Limits, Pair, Verdict, canonical
+from models.evidence import UNSEEN, Canonical, Edge, Limits, Pair, Verdict
 from models.forest import Settled, rank
 from models.identifiers import NodeId
 from models.survey import Survey
@@ -36,9 +36,7 @@ def foresee(around: Survey, pair: Pair, verdict: Verdict, limits: Limits) -> For
     """
     known = around.edges.get(pair, Edge(UNSEEN))
     edges = {**around.edges, pair: Edge(known.evidence, verdict)}
-    # All links of the two are known: whether they have too many is counted anew.
-    crowded = around.overloaded.difference(pair)
-    plan = canonical(around.nodes, edges, overloaded=crowded, limits=limits)
+    plan = around.canonical(edges, limits)
     here = [one.members for one in around.persons.values() if not set(pair).isdisjoint(one.members)]
     home = {node: part for part in plan.persons for node in part}
     parts = dict.fromkeys(home[node] for nodes in (pair, *here) for node in nodes)

@@ -208,13 +208,13 @@ end
 
 -- When evidence was told, Unix ms; 0 for what stands where only a verdict is known.
 local function time_of(evidence)
-  local told_ms = tonumber(string.match(evidence, '^%d@(%d+)'))
+  local told_ms = tonumber(string.match(evidence, '^%d+@(%d+)'))
   return told_ms < 10000000000000 and told_ms or 0
 end
 
 -- Of which kind evidence is and when it was told, without its confidence.
 local function source_of(evidence)
-  return string.match(evidence, '^%d@%d+')
+  return string.sub(evidence, 1, 1) .. string.match(evidence, '@%d+')
 end
 
 -- Whether a web session has called from one phone and given another one in a form.
@@ -222,46 +222,56 @@ local function has_other_phone(key)
   local called, given, all = false, false, redis.call('HGETALL', key)
   for i = 1, #all, 2 do
     if string.sub(all[i], 1, 3) == 'e:p' then
-      local is_call = string.sub(all[i + 1], 1, 2) == '4@'
+      local is_call = string.sub(all[i + 1], 1, 1) == '4'
       called, given = called or is_call, given or not is_call
     end
   end
   return called and given
 end
 
+-- How many links of an identifier were told, those included that somebody has rejected.
+local function links_of(key)
+  local links, all = 0, redis.call('HGETALL', key)
+  for i = 1, #all, 2 do
+    local kind, rejected = string.sub(all[i], 1, 2), string.match(all[i + 1], '^rejected@(.*)')
+    if kind == 'e:' or kind == 'x:' and rejected and time_of(rejected) > 0 then links = links + 1 end
+  end
+  return links
+end
+
 -- KEYS w:{x} n:{x}  ARGV other, evidence, most links, when the other was erased
--- Keeps the strongest and earliest evidence for a pair, since either was erased; no more are kept
--- than one too many. Returns how many links the identifier has at the most, -1 where a person has
--- rejected this one, -2 where they are not too many, but somebody has to look whether this one is
--- refused: it was before, or other phones speak against it; -3 where the identifier was erased
--- meanwhile.
+-- Keeps the strongest and earliest evidence for a pair, since either was erased. An identifier with
+-- too many links keeps some more, so that it has too many still when some are erased; that there
+-- were others it knows for good. Returns how many links the identifier has at the most, -1 where a
+-- person has rejected this one, -2 where they are not too many, but somebody has to look whether
+-- this one is refused: it was before, or other phones speak against it; -3 where the identifier was
+-- erased meanwhile.
 local function witness(keys, args)
   local erased = erased_ms(redis.call('GET', keys[2]))
   if erased > 0 and time_of(args[2]) <= erased then return -3 end
-  local verdict = redis.call('HGET', keys[1], 'x:' .. args[1])
+  local field, most = 'e:' .. args[1], tonumber(args[3])
+  local verdict, known, refused, has_more =
+    unpack(redis.call('HMGET', keys[1], 'x:' .. args[1], field, 's:' .. args[1], '+'))
   if verdict and string.sub(verdict, 1, 9) == 'rejected@' then
     if args[2] < string.sub(verdict, 10) then
       redis.call('HSET', keys[1], 'x:' .. args[1], 'rejected@' .. args[2])
     end
     return -1
   end
-  local field, most, links = 'e:' .. args[1], tonumber(args[3]), redis.call('HLEN', keys[1])
-  if links > most then
-    links = 0
-    for _, name in ipairs(redis.call('HKEYS', keys[1])) do
-      if string.sub(name, 1, 2) == 'e:' then links = links + 1 end
-    end
-  end
-  local known = redis.call('HGET', keys[1], field)
+  local links = redis.call('HLEN', keys[1])
+  if links > most then links = links_of(keys[1]) end
   if not known then links = links + 1 end
   -- Of one call, what was found out last about its confidence.
   local void = known and (time_of(known) <= math.max(erased, tonumber(args[4]))
     or source_of(known) == source_of(args[2]))
-  if void or known and args[2] < known or not known and links <= most + 1 then
+  if void or known and args[2] < known or not known and links <= 2 * most + 1 then
     redis.call('HSET', keys[1], field, args[2])
+  elseif not known and not has_more then
+    redis.call('HSET', keys[1], '+', '1')
   end
+  if has_more then links = math.max(links, most + 1) end
   if links > most then return links end
-  if redis.call('HEXISTS', keys[1], 's:' .. args[1]) == 1 then return -2 end
+  if refused then return -2 end
   if string.sub(args[1], 1, 1) == 'p' and has_other_phone(keys[1]) then return -2 end
   return links
 end

@@ -22,12 +22,12 @@ from models.dealings import (
     Known,
     dealings_of,
 )
-from models.facets import KEPT_SIGN_INS, Facet, join_shops
+from models.facets import KEPT_SIGN_INS, Facet
 from models.identifiers import NodeId
 from models.interests import NEVER, cart_states, owned_items
 from models.newest import join_newest
 from models.packing import unpack
-from models.purchases import Purchases, Totals, totals
+from models.purchases import Purchases, Totals, join_shops, totals
 from models.touches import DAY_DIGITS, KINDS, SEARCH_HEAD
 from models.units import DAY_S, SECOND_MS, date_of
 

@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from models.card_words import CardStory, CardWord, encode_word, laid_over
+from models.card_words import CardStory, CardWord, apart_of, encode_word, laid_over
 from models.evidence import (
     DEFAULT_LIMITS,
     FULL_CONFIDENCE,
@@ -317,7 +317,10 @@ class _Replay:
             self._follow(moment)
         edges = laid_over(self._edges, self._words)
         around = {node for pair in edges for node in pair} | {self._node}
-        plan = canonical(around, edges, overloaded=self._overloaded, limits=self._limits)
+        plan = canonical(
+            around, edges,
+            apart=apart_of(self._words), overloaded=self._overloaded, limits=self._limits,
+        )  # fmt: skip
         before, reason = self._person, plan.refused.get(moment.pair)
         self._told[moment.pair] = reason
         self._person = next(person for person in plan.persons if self._node in person)

@@ -152,7 +152,12 @@ def scoped(scope: str, value: str) -> str:
     """An id that means something within its scope only: a user id in its exchange's, say.
 
     Whoever makes such a node, event producer or bidder, writes it in this form.
+
+    Raises:
+        InvalidFieldError: the scope is empty or has a bar: two scopes could not be told apart.
     """
+    if not scope or "|" in scope:
+        raise InvalidFieldError("scope", scope, "a name without a bar, such as the exchange north")
     return f"{scope}|{value}"
 
 

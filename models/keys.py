@@ -18,6 +18,7 @@ KEY_PATTERNS = {
     "{owner}:number:{number}": "one pool number: its leases, who dialled it, links made",
     "{owner}:lines:{advertiser}": "calls of the last minutes: which found no free line",
     "{owner}:epoch:{topic}:{partition}": "ownership epoch of one input partition",
+    "{owner}:rebuild": "a rebuild is not finished: what had been folded before it",
 }
 
 
@@ -66,3 +67,7 @@ class Keys:
     def epoch(self, topic: str, partition: int) -> str:
         """The ownership counter of one input partition."""
         return f"{self.owner}:epoch:{topic}:{partition}"
+
+    def rebuild(self) -> str:
+        """The mark of a rebuild that is not finished."""
+        return f"{self.owner}:rebuild"

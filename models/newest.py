@@ -1,17 +1,24 @@
 """Maps that keep the newest entries: the part of which order-free facets are made.
 
-An entry's value is its time, or a tuple that begins with it. Two values of one key are joined by
-their maximum, and a map keeps the greatest ``kept`` of (value, key). Both together are exact: a
-key is dropped only where ``kept`` other keys are newer, and those only become newer still. So the
-result does not depend on the order in which entries came, nor on how they were split.
+An entry's value is its time, or a tuple or record that begins with it. Two values of one key are
+joined by their maximum, and a map keeps the greatest ``kept`` of (value, key). Both together are
+exact: a key is dropped only where ``kept`` other keys are newer, and those only become newer still.
+So the result does not depend on the order in which entries came, nor on how they were split.
 """
 
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 __all__ = ["add_newest", "join_newest"]
 
 K = TypeVar("K", bound=str)
-V = TypeVar("V", int, tuple[Any, ...])
+
+
+class _Ordered(Protocol):
+    def __lt__(self, other: Any, /) -> bool: ...  # noqa: ANN401 - of its own kind
+    def __gt__(self, other: Any, /) -> bool: ...  # noqa: ANN401
+
+
+V = TypeVar("V", bound=_Ordered)
 
 NOTHING: Final = -1
 

@@ -40,6 +40,7 @@ _DOMAIN: Final = re.compile(
     r"(?:(?!-)[a-z0-9-]{1,63}(?<!-)\.)+(?!-)(?=.*[a-z])[a-z0-9-]{2,63}(?<!-)"
 )
 MAX_ADDRESS: Final = 254
+GMAIL: Final = frozenset({"gmail.com", "googlemail.com"})
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _IFA_HASHES: Final = re.compile(r"[0-9a-f]{16}|[0-9a-f]{40}|[0-9a-f]{64}")
 _AGENT_TYPE: Final = re.compile(r"[1-9][0-9]{0,9}")
@@ -197,13 +198,15 @@ def _hex_of_base64(text: str) -> str:
 def _address(text: str) -> str:
     """An address as it is hashed: trimmed, in small letters, the domain in ASCII.
 
-    Dots and ``+tags`` mean nothing at gmail.com, and only there (UID2 has the same rule).
+    Dots and ``+tags`` mean nothing at gmail.com, and only there (UID2 has the same rule); what is
+    sent to googlemail.com arrives there, too.
     """
     lowered = text.lower() if text.isascii() else _plain(text)
     local, _, domain = lowered.partition("@")
     if domain and not domain.isascii():
         domain = _ascii_domain(domain)
-    if domain == "gmail.com":
+    if domain in GMAIL:
+        domain = "gmail.com"
         local = local.partition("+")[0].replace(".", "")
     address = f"{local}@{domain}"
     if not (_LOCAL.fullmatch(local) and _DOMAIN.fullmatch(domain) and len(address) <= MAX_ADDRESS):

@@ -6,7 +6,7 @@ from models.commands import Steps, fields_of
 from models.evidence import Limits, Pair, pair_of
 from models.identifiers import NodeId
 from models.keys import Keys
-from models.survey import Survey, survey
+from models.survey import MORE_LINKS, Survey, survey
 
 __all__ = ["survey_links", "survey_pair", "survey_past"]
 
@@ -26,7 +26,8 @@ def survey_links(keys: Keys, node: NodeId, limits: Limits) -> Steps[Survey]:
     members = next((one.members for one in found.persons.values() if node in one.members), [node])
     replies = yield [("HGETALL", keys.evidence(one)) for one in members]
     for one, reply in zip(members, replies, strict=True):
-        linked = {pair_of(one, NodeId(name[2:].decode())) for name in fields_of(reply)}
+        named = fields_of(reply).keys() - {MORE_LINKS}
+        linked = {pair_of(one, NodeId(name[2:].decode())) for name in named}
         if not linked.issubset(found.edges):
             found = _together(found, (yield from survey(keys, [one], limits)))
     return found
@@ -72,7 +73,9 @@ def _together(one: Survey, other: Survey) -> Survey:
     return Survey(
         {**one.persons, **other.persons},
         {**one.edges, **other.edges},
+        {**one.apart, **other.apart},
         {**one.noted, **other.noted},
         one.overloaded | other.overloaded,
+        one.crowded | other.crowded,
         one.followed | other.followed,
     )

@@ -64,13 +64,35 @@ MAILBOXES: Final = frozenset(
         "mailer-daemon", "no-reply", "no_reply", "no.reply", "noemail", "no-email", "nomail",
         "noreply", "notification", "notifications",
         # fillers
-        "nouser", "test1", "test2", "test123", "user",
+        "client", "customer", "no", "nope", "nouser", "test1", "test2", "test123", "user",
     }
 )  # fmt: skip
 """The part before the @ of addresses that no single person reads."""
 
+ROWS: Final = (
+    "1234567890", "0123456789", "qwertyuiop", "asdfghjkl", "zxcvbnm", "qazwsxedc", "1q2w3e4r5t",
+)  # fmt: skip
+"""Keys in the order in which fingers run over them to fill a field."""
+
+_TYPED: Final = ("1", "111", "123", "1234", "12345", "123456", "asd", "no", "none", "qwe", "qwerty",
+                 "test")  # fmt: skip
+_REPEATED: Final = (*_TYPED, "a", "aa", "aaa", "abc", "email", "mail", "q", "user", "xxx", "zxc")
+_FILLED: Final = frozenset(
+    {
+        *(f"{local}@{domain}" for local in _TYPED for domain in ("gmail.com", "mail.ru")),
+        *(f"{one}@{one}.{top}" for one in _REPEATED for top in ("com", "net", "org", "ru")),
+    }
+)
+"""The most frequent of the addresses that rules refuse, to know them where a digest comes."""
+
 SAME: Final = 8
 """So many times the same letter is nobody's id."""
+UUID_DIGITS: Final = 32
+FILLED_DIGITS: Final = 28
+"""So many digits of a UUID are alike in one that was counted or typed, not drawn.
+
+Of random ones 1e-28 are like that: 16 * C(32, 4) * 15**4 / 16**32.
+"""
 QUOTES: Final = "\"'`()[]{}<> "
 _ALL_ONE: Final = rf"[^a-z0-9]*([a-z0-9])(?:[^a-z0-9]*\1){{{SAME - 1},}}[^a-z0-9]*"
 _NOTHING: Final = r"[\W_]*"
@@ -98,7 +120,7 @@ _SHARED: Final = (
     WORDS
     | _digests(WORDS)
     | _digests(word.upper() for word in WORDS)
-    | _digests(NO_ADDRESS)
+    | _digests(NO_ADDRESS | _FILLED)
     | _digests({" ", "NaN", "None", "[object Object]", "test@test.com", "test@example.com"})
 )
 
@@ -107,6 +129,7 @@ def is_placeholder(text: str) -> bool:
     """Whether the text stands for nobody, or for everybody.
 
     Words such as ``null``; eight or more times one letter or digit (a zero UUID, say), zeros alone;
+    a UUID of one digit but for four at most (``00000000-0000-0000-0000-0000000000ff``);
     macros that nobody expanded (``${IFA}``, ``%%IFA%%``, ``{{ifa}}``, ``[IFA]``, ``__IFA__``); IP
     addresses, which a household or an operator's customers share; and the MD5, SHA-1 or SHA-256
     of such words.
@@ -115,17 +138,35 @@ def is_placeholder(text: str) -> bool:
     bare = lowered.replace("-", "")
     if bare.isalnum():  # most ids are, UUIDs among them, and then only two of the rules apply
         is_word = lowered in _SHARED or bare in _SHARED
-        is_one_letter = bare.count(bare[0]) == len(bare)
+        alike = bare.count(bare[0])
+        if len(bare) == UUID_DIGITS and (
+            alike >= FILLED_DIGITS or bare.count("0") >= FILLED_DIGITS
+        ):
+            return True
+        is_one_letter = alike == len(bare)
         return is_word or (is_one_letter and (len(bare) >= SAME or bare[0] == "0"))
     return lowered.strip(QUOTES) in _SHARED or _SHAPES.fullmatch(lowered) is not None
 
 
 def is_shared_mailbox(address: str) -> bool:
-    """Whether nobody or more than one person reads the address, which is in its normal form."""
-    local = address.partition("@")[0]
+    """Whether nobody or more than one person reads the address, which is in its normal form.
+
+    A part before the @ that is the domain's name again is a company's desk or typed to get past a
+    form (``qwe@qwe.ru``); whoever has a domain of their own name and that address is lost with it.
+    Digits are refused where they are counted or one digit (``123@``, ``11@``): 007 may be somebody.
+    """
+    local, _, domain = address.partition("@")
     return (
         address in NO_ADDRESS
         or local in MAILBOXES
-        or (len(set(local)) == 1 and len(local) > 2)
+        or local == domain.partition(".")[0]
+        or _is_typed(local)
         or is_placeholder(local)
     )
+
+
+def _is_typed(local: str) -> bool:
+    shortest = 1 if local.isdigit() else 3  # two letters are initials
+    if len(local) < shortest:
+        return False
+    return len(set(local)) == 1 or any(row.startswith(local) for row in ROWS)

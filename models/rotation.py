@@ -13,8 +13,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from models.erasure_records import ErasureRecord, decode_erasure
-from models.errors import EventError
-from models.events import Event, Outcome, decode_event, decode_outcome
+from models.events import Event, Outcome, read_event, read_outcome
 from models.evidence import pair_of
 from models.identifiers import NodeId
 from models.link_records import (
@@ -37,40 +36,42 @@ Rehash: TypeAlias = Callable[[NodeId], NodeId]
 Record: TypeAlias = tuple[bytes | None, bytes | None]
 """A key and a value."""
 
-Rotate: TypeAlias = Callable[[bytes | None, bytes | None, Rehash], Record]
-"""Turns a key and a value into those of the new owner; raises EventError for what is no record of
-its topic."""
+Rotate: TypeAlias = Callable[[bytes | None, bytes | None, int, Rehash], Record]
+"""Turns a key and a value, of a record with this timestamp (Unix ms), into those of the new owner;
+raises EventError for what is no record of its topic."""
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def rotate_event(key: bytes | None, value: bytes | None, rehash: Rehash) -> Record:
+def rotate_event(
+    key: bytes | None, value: bytes | None, recorded_ms: int, rehash: Rehash
+) -> Record:
     """A record of the events topic.
 
     Raises:
-        EventError: no event, or not under its first identifier.
+        EventError: as :func:`models.events.read_event`.
     """
-    event = decode_event(value or b"")
-    _check_key(key, event.ids[0])
+    event = read_event(key, value, recorded_ms)
     return rehash(event.ids[0]).encode(), _rotated(event, value or b"", rehash)
 
 
-def _rotate_outcome(key: bytes | None, value: bytes | None, rehash: Rehash) -> Record:
-    outcome = decode_outcome(value or b"")
-    _check_key(key, outcome.node)
+def _rotate_outcome(
+    key: bytes | None, value: bytes | None, recorded_ms: int, rehash: Rehash
+) -> Record:
+    outcome = read_outcome(key, value, recorded_ms)
     if not outcome.node:
         return key, value  # shown for its context, to nobody
     return rehash(outcome.node).encode(), _rotated(outcome, value or b"", rehash)
 
 
-def _rotate_erasure(key: bytes | None, value: bytes | None, rehash: Rehash) -> Record:
+def _rotate_erasure(key: bytes | None, value: bytes | None, _: int, rehash: Rehash) -> Record:
     erasure = decode_erasure(key, value or b"")
     return rehash(erasure.node).encode(), _rotated(erasure, value or b"", rehash)
 
 
 def _link_record(decode: Callable[[bytes | None, bytes], LinkRecord]) -> Rotate:
-    def rotate(key: bytes | None, value: bytes | None, rehash: Rehash) -> Record:
+    def rotate(key: bytes | None, value: bytes | None, _: int, rehash: Rehash) -> Record:
         a, b = pair_of(*map(rehash, pair_named(key)))
         if value is None:
             return pair_key(a, b), None
@@ -80,7 +81,7 @@ def _link_record(decode: Callable[[bytes | None, bytes], LinkRecord]) -> Rotate:
     return rotate
 
 
-def _rotate_told(key: bytes | None, value: bytes | None, rehash: Rehash) -> Record:
+def _rotate_told(key: bytes | None, value: bytes | None, _: int, rehash: Rehash) -> Record:
     a, b = pair_of(*map(rehash, told_pair(key)))
     turned = pair_key(a, b) + b"|" + (key or b"").rpartition(b"|")[2]
     if value is None:
@@ -89,7 +90,7 @@ def _rotate_told(key: bytes | None, value: bytes | None, rehash: Rehash) -> Reco
     return turned, _encode({**_decode(value), "a": a, "b": b})
 
 
-def _as_it_is(key: bytes | None, value: bytes | None, _: Rehash) -> Record:
+def _as_it_is(key: bytes | None, value: bytes | None, _: int, __: Rehash) -> Record:
     return key, value
 
 
@@ -107,11 +108,6 @@ ROTATED: Final[dict[Topic, Rotate]] = {
 }
 """The topics that an owner's persons and ads follow from. Inventory has gone into offers, and dead
 letters are what could not be read."""
-
-
-def _check_key(key: bytes | None, node: NodeId) -> None:
-    if (key or b"") != node.encode():
-        raise EventError(f"key: {key!r} is not the record's identifier {node!r}")
 
 
 def _rotated(record: Event | Outcome | ErasureRecord, value: bytes, rehash: Rehash) -> bytes:

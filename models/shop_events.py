@@ -82,7 +82,7 @@ class Refund(EventRecord, frozen=True, kw_only=True, tag="refund"):
 
     Attributes:
         refunded_micros: paid back of this order in all until now, not this time alone: so that
-            two sources may tell of it.
+            two sources may tell of it, and the newest word stands.
         refunded_margin_micros: what the advertiser lost of its margin, in all until now.
         items: what was given back; advertised again.
     """
@@ -104,7 +104,7 @@ class Refusal(EventRecord, frozen=True, kw_only=True, tag="refusal"):
 
     Attributes:
         reason: why, in the advertiser's words.
-        refused_micros: the price of what was refused, in all until now.
+        refused_micros: the price of what was refused, in all until now; the newest word stands.
         items: what was refused; empty for the whole order.
     """
 

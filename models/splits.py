@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from models.commands import Command, Steps
-from models.evidence import Canonical, Edge, Limits, Pair, Reason, canonical
+from models.evidence import Canonical, Edge, Limits, Pair, Reason
 from models.forest import Settled, find, forget, rank, settle
 from models.identifiers import NodeId
 from models.identity import join
@@ -81,7 +81,7 @@ def resettle(
         # come to another end and take away marks, but not those that we set after theirs.
         if (yield from _contest(keys, around, mark, marked)):
             continue
-        plan = canonical(around.nodes, around.edges, overloaded=around.overloaded, limits=limits)
+        plan = around.canonical(around.edges, limits)
         home = {node: person for person in plan.persons for node in person}
         if (yield from _take_back(keys, around, home)):
             continue

@@ -1,21 +1,33 @@
 """Reading all that is known around an identifier: its persons, and the evidence between them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final, TypeAlias
 
 import msgspec
 
-from models.card_words import decode_word, laid_over
+from models.card_words import apart_of, decode_word, laid_over
 from models.commands import Steps, fields_of, together
-from models.evidence import Edge, Limits, Pair, Reason, decode_evidence, pair_of
+from models.evidence import (
+    Canonical,
+    Edge,
+    Limits,
+    Pair,
+    Reason,
+    canonical,
+    crowded_among,
+    decode_evidence,
+    pair_of,
+)
 from models.forest import Settled, erased_in, settle
 from models.identifiers import NodeId
 from models.keys import Keys
 
-__all__ = ["Survey", "survey"]
+__all__ = ["MORE_LINKS", "Survey", "survey"]
 
 Ids: TypeAlias = list[NodeId]
 
+MORE_LINKS: Final = b"+"
+"""The field of an identifier of which more links were told than are kept."""
 MOST_NODES: Final = 5_000
 """A survey stops here: what lies further away is left as it is."""
 
@@ -26,22 +38,33 @@ class Survey(msgspec.Struct, frozen=True):
     Attributes:
         persons: the persons there, by their roots.
         edges: the evidence between their identifiers.
+        apart: cards that the CRM says are two customers', and when it said so, Unix ms.
         noted: why links were not made, as it was noted before; None where only one of the two
             identifiers says so, since whoever noted it was cut off.
         overloaded: identifiers with more links than they may have.
+        crowded: those of them that are devices with many users.
         followed: identifiers of which all evidence was looked at, and what lies behind it.
     """
 
     persons: dict[NodeId, Settled]
     edges: dict[Pair, Edge]
+    apart: dict[Pair, int]
     noted: dict[Pair, Reason | None]
     overloaded: frozenset[NodeId]
+    crowded: frozenset[NodeId]
     followed: frozenset[NodeId]
 
     @property
     def nodes(self) -> list[NodeId]:
         """Every identifier of the persons."""
         return [node for settled in self.persons.values() for node in settled.members]
+
+    def canonical(self, edges: Mapping[Pair, Edge], limits: Limits) -> Canonical:
+        """The persons that evidence between these identifiers makes: ``edges``, or others."""
+        return canonical(
+            self.nodes, edges, apart=self.apart, overloaded=self.overloaded,
+            crowded=self.crowded, limits=limits,
+        )  # fmt: skip
 
 
 class _Told(msgspec.Struct):
@@ -52,13 +75,14 @@ class _Told(msgspec.Struct):
     erased_ms: dict[NodeId, int] = {}
     noted: dict[Pair, list[Reason]] = {}
     overloaded: set[NodeId] = set()
+    crowded: set[NodeId] = set()
 
     def add(self, node: NodeId, fields: dict[bytes, bytes], limits: Limits, *, all_of: bool) -> Ids:
         """Takes in one identifier's evidence; returns which others to look at, or all of them."""
         known, said = _edges_of(node, fields, self.noted), _words_of(node, fields)
-        standing = {pair for pair, edge in known.items() if edge.verdict != "rejected"}
-        if len(standing) > limits.links(node):
+        if MORE_LINKS in fields or sum(e.counts for e in known.values()) > limits.links(node):
             self.overloaded.add(node)
+            self.crowded |= crowded_among(known, {node})
         self.edges |= known
         # Where a worker was cut off between the two identifiers of a pair, the newer word stands.
         self.words |= {pair: max(word, self.words.get(pair, b"")) for pair, word in said.items()}
@@ -71,11 +95,11 @@ class _Told(msgspec.Struct):
             for other in pair
         ]
 
-    def standing(self) -> dict[Pair, Edge]:
-        """All of it, without what is not newer than the erasure of one of a pair: it never was."""
+    def standing(self) -> tuple[dict[Pair, Edge], dict[Pair, int]]:
+        """Edges and cards apart; what is older than an erasure of one of a pair never was."""
         edges = {p: e for p, e in self.edges.items() if e.evidence.time_ms > self._erased_ms(p)}
         words = {p: w for p, w in self.words.items() if decode_word(w).time_ms > self._erased_ms(p)}
-        return laid_over(edges, words)
+        return laid_over(edges, words), apart_of(words)
 
     def _erased_ms(self, pair: Pair) -> int:
         return max(self.erased_ms.get(node, 0) for node in pair)
@@ -128,12 +152,14 @@ def _walk(keys: Keys, starts: Collection[NodeId], limits: Limits) -> Steps[Surve
             todo += told.add(node, fields_of(reply), limits, all_of=node in begun)
         last, fresh = fresh, [node for node in dict.fromkeys(todo) if node not in seen]
     followed = seen.difference(told.overloaded, last if fresh else ())
-    edges = told.standing()
+    edges, apart = told.standing()
     return Survey(
         persons,
         {pair: edge for pair, edge in edges.items() if members.issuperset(pair)},
+        {pair: split_ms for pair, split_ms in apart.items() if members.issuperset(pair)},
         {pair: _agreed(said) for pair, said in told.noted.items() if seen.issuperset(pair)},
         frozenset(told.overloaded),
+        frozenset(told.crowded),
         frozenset(followed),
     )
 

@@ -20,6 +20,8 @@ from aiokafka.errors import KafkaError
 
 from models.catalog_records import encode_record
 from models.errors import EventError, KinbidError
+from models.keys import Keys
+from models.rebuild_mark import is_rebuild_marked
 from models.topics import Topics
 from runtime import clock, kafka, logs
 from runtime.admin import AdminServer
@@ -45,6 +47,17 @@ YOUNG_OBJECTS: Final = 20_000
 """Objects between two runs of the collector: a batch makes some thousands that do not stay."""
 
 
+class UnfinishedRebuildError(KinbidError):
+    """Redis holds only a part of what Kafka tells: what is folded now might never be whole."""
+
+    def __init__(self, owner: str) -> None:
+        super().__init__(
+            f"Redis holds only a part of what is known of owner {owner!r}: a rebuild is under way, "
+            "or one broke off. Wait for it, or run `kinbid rebuild --yes`, which finishes it; then "
+            "start streams"
+        )
+
+
 def run(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) -> None:
     """Runs the worker until SIGTERM or SIGINT, then drains.
 
@@ -53,7 +66,7 @@ def run(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) -> None:
         on_ready: called with what is worth telling once the worker is ready.
 
     Raises:
-        KinbidError: Kafka or Redis cannot be used.
+        KinbidError: Kafka or Redis cannot be used, or a rebuild is not finished.
     """
     logs.configure("streams", settings.log_level)
     uvloop.run(_main(settings, on_ready))
@@ -64,6 +77,8 @@ async def _main(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) 
     metrics = Metrics()
     redis = link_to(settings.redis_url, name="kinbid-streams")
     await redis.connect()
+    if await redis.run(is_rebuild_marked(Keys(settings.owner))):
+        raise UnfinishedRebuildError(settings.owner)
     logger.info("erased_known", extra={"identifiers": await suppress(settings, redis)})
     owner = settings.owner
     producer = await kafka.producer(settings)

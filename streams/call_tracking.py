@@ -44,9 +44,9 @@ class CallTracking:
         redis: where numbers and lines are kept.
         metrics: where results are counted.
         next_token: gives a token that was never used before.
-        is_replay: old records come again, all at once. Which call came from which session was
-            found out when they were new, and stands in the evidence topic: books of numbers keep
-            days, and would come to other joins.
+        is_replay: whether old records come again, all at once. Which call came from which session
+            was found out when they were new, and stands in the evidence topic: books of numbers
+            keep days, and would come to other joins.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class CallTracking:
         metrics: Metrics,
         next_token: Callable[[], str],
         *,
-        is_replay: bool = False,
+        is_replay: Callable[[], bool] = lambda: False,
     ) -> None:
         self._is_replay = is_replay
         self._keys = Keys(settings.owner)
@@ -126,7 +126,7 @@ class CallTracking:
         return apply_soft_link(self._keys, soft, self._next_token, limits=self._limits)
 
     def _is_left(self, soft: SoftLink) -> bool:
-        return self._is_replay and soft.kind == "call_session"
+        return self._is_replay() and soft.kind == "call_session"
 
     async def _publish_lines(self, news: CallNews) -> None:
         now_ms = clock.now_ms()

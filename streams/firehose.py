@@ -31,6 +31,7 @@ from streams.call_tracking import CallTracking
 from streams.dead_letters import DeadLetters
 from streams.link_ledger import LinkLedger, follow_record
 from streams.metrics import Metrics
+from streams.replay import Replay
 from streams.stage_clock import StageClock
 from streams.stages.persons import (
     Batch,
@@ -62,7 +63,16 @@ At a quarter of its capacity, records coming one by one, that takes 0.72 of the 
 
 
 class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped library
-    """Reads the two firehose topics and people's verdicts on links, and writes persons."""
+    """Reads the two firehose topics and people's verdicts on links, and writes persons.
+
+    Args:
+        settings: whose records, and where Redis and Kafka are.
+        consumer: of the group of streams.
+        producer: of what is told about links, lines and dead letters.
+        redis: where persons are kept.
+        metrics: what is counted.
+        replay: reads in place of the consumer; None where no record is an old one.
+    """
 
     def __init__(
         self,
@@ -72,11 +82,12 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         redis: Link,
         metrics: Metrics,
         *,
-        is_replay: bool = False,
+        replay: Replay | None = None,
     ) -> None:
         self._settings = settings
         self._keys = Keys(settings.owner)
         self._consumer = consumer
+        self._source = replay or consumer
         self._dead_letters = DeadLetters(settings, producer, metrics)
         self._redis = redis
         self._metrics = metrics
@@ -94,8 +105,9 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         self._tokens = itertools.count()
         self._incarnation = f"{os.getpid():x}.{clock.now_ms():x}"
         self._calls = CallTracking(
-            settings, producer, redis, metrics, self._next_token, is_replay=is_replay
-        )
+            settings, producer, redis, metrics, self._next_token,
+            is_replay=lambda: replay is not None and not replay.is_over,
+        )  # fmt: skip
         self._limits = settings.limits
         self._ledger = LinkLedger(settings, producer, redis, metrics, self._next_token)
         self._busy = asyncio.Lock()
@@ -144,7 +156,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         """Reads until cancelled."""
         while True:
             began = self.beat = time.monotonic()
-            fetched = await self._consumer.getmany(
+            fetched = await self._source.getmany(
                 timeout_ms=POLL_MS, max_records=self._settings.streams_batch_records
             )
             async with self._busy:
@@ -220,7 +232,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
                 verdicts += await self._read_verdicts(partition, records)
                 continue
             batch = read_batch(
-                ((record.offset, record.key, record.value) for record in records),
+                ((one.offset, one.timestamp, one.key, one.value) for one in records),
                 "events" if self._kinds[partition.topic] == "events" else "outcomes",
             )
             await self._bury(partition, batch.refused)

@@ -3,7 +3,8 @@
 All parts are pure but `resolve_on_redis`, which runs the code of production on a Redis.
 """
 
-from benchmarks.quality.baselines import last_sign_in, naive_union, right_links_only
+from benchmarks.quality.baselines import Resolver, last_sign_in, naive_union, right_links_only
+from benchmarks.quality.cards import CARD_METRICS, judge_cards
 from benchmarks.quality.experiment import (
     ALL_NOISE,
     METRICS,
@@ -13,8 +14,7 @@ from benchmarks.quality.experiment import (
     SHARED_RIGHT,
     Estimate,
     Findings,
-    Resolver,
-    count_worlds,
+    count_runs,
     measure,
 )
 from benchmarks.quality.metrics import (
@@ -25,18 +25,20 @@ from benchmarks.quality.metrics import (
     judge_shared,
     pair_counts,
 )
-from benchmarks.quality.noise import NOISE_KINDS, Luck, NoiseKind, NoiseRates
+from benchmarks.quality.noise import NOISE_KINDS, PUTS_RIGHT, Luck, NoiseKind, NoiseRates
 from benchmarks.quality.streams_path import Digesting, resolve_on_redis, share_out
 from benchmarks.quality.tables import show_findings
 from benchmarks.quality.world import FEWEST_PERSONS, World, make_world
 
 __all__ = [
     "ALL_NOISE",
+    "CARD_METRICS",
     "FEWEST_PERSONS",
     "METRICS",
     "MOST_SEEDS",
     "NOISE_KINDS",
     "NO_NOISE",
+    "PUTS_RIGHT",
     "SHARED_PAIRS",
     "SHARED_RIGHT",
     "Agreement",
@@ -51,7 +53,8 @@ __all__ = [
     "Resolver",
     "SharedVerdicts",
     "World",
-    "count_worlds",
+    "count_runs",
+    "judge_cards",
     "judge_shared",
     "last_sign_in",
     "make_world",

@@ -1,31 +1,39 @@
 """What others do, and what could be done at best: three resolvers to stand beside kinbid.
 
-Each is a function from the records in the order of their arrival to a partition of the nodes.
+Each is a function from the records in the order of their arrival to a partition of the nodes. All
+believe the CRM's newest word on two of its cards, as kinbid does.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
-from models.events import CrmCard, Event, SignIn
+from models.events import CrmCard, CrmMerge, CrmSplit, Event, SignIn
 from models.identifiers import NodeId
 
-__all__ = ["last_sign_in", "naive_union", "right_links_only"]
+__all__ = ["Resolver", "last_sign_in", "naive_union", "right_links_only"]
+
+Resolver: TypeAlias = Callable[[Sequence[Event]], Mapping[NodeId, NodeId]]
+"""From records in the order of their arrival to every node's person."""
 
 
 def naive_union(events: Sequence[Event]) -> dict[NodeId, NodeId]:
-    """Whatever is seen together is one person: no rule, no doubt."""
+    """Whatever is told together is one person: no rule, no doubt."""
     forest = _Forest(event.ids for event in events)
-    for event in events:
-        for other in event.ids[1:]:
-            forest.join(event.ids[0], other)
+    for a, b in _told_together(events):
+        forest.join(a, b)
     return forest.partition()
 
 
 def last_sign_in(events: Sequence[Event]) -> dict[NodeId, NodeId]:
     """A device belongs to the account that signed in on it last; CRM cards say whose that is.
 
-    An address or number belongs to the card that named it last. Times are those of the events, so
-    lateness does no harm. All other evidence is left alone.
+    An address or number belongs to the card that named it last, and cards that the CRM has merged
+    are one. Times are those of the events, so lateness does no harm. All other evidence is left
+    alone.
     """
+    cards = _Forest(event.ids for event in events)
+    for survivor, other in _standing_merges(events):
+        cards.join(survivor, other)
     card_of = _latest(
         (contact, event.event_time_ms, event.ids[0])
         for event in events
@@ -42,7 +50,7 @@ def last_sign_in(events: Sequence[Event]) -> dict[NodeId, NodeId]:
     for event in events:
         for node in event.ids:
             account = account_of.get(node, node)
-            partition[node] = card_of.get(account, account)
+            partition[node] = cards.root(card_of.get(account, account))
     return partition
 
 
@@ -53,12 +61,34 @@ def right_links_only(events: Sequence[Event], owned: Mapping[NodeId, int]) -> di
     persons use.
     """
     forest = _Forest(event.ids for event in events)
-    for event in events:
-        owner = owned.get(event.ids[0])
-        for other in event.ids[1:]:
-            if owner is not None and owner == owned.get(other):
-                forest.join(event.ids[0], other)
+    for a, b in _told_together(events):
+        owner = owned.get(a)
+        if owner is not None and owner == owned.get(b):
+            forest.join(a, b)
     return forest.partition()
+
+
+def _told_together(events: Sequence[Event]) -> Iterator[tuple[NodeId, NodeId]]:
+    for event in events:
+        if not isinstance(event, CrmMerge | CrmSplit):
+            for other in event.ids[1:]:
+                yield event.ids[0], other
+    yield from _standing_merges(events)
+
+
+def _standing_merges(events: Sequence[Event]) -> Iterator[tuple[NodeId, NodeId]]:
+    """Pairs of cards on which the CRM's newest word is a merge."""
+    newest: dict[frozenset[NodeId], tuple[int, bool]] = {}
+    for event in events:
+        if isinstance(event, CrmMerge | CrmSplit):
+            # Of two at one instant the split stands: True is the greater.
+            word = (event.event_time_ms, isinstance(event, CrmSplit))
+            for other in event.ids[1:]:
+                pair = frozenset((event.ids[0], other))
+                newest[pair] = max(newest.get(pair, word), word)
+    for (a, b), (_, is_split) in newest.items():
+        if not is_split:
+            yield a, b
 
 
 def _latest(told: Iterable[tuple[NodeId, int, NodeId]]) -> dict[NodeId, NodeId]:

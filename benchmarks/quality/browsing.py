@@ -16,7 +16,7 @@ from benchmarks.quality.people import Device, Person
 from benchmarks.quality.registry import Registry
 from benchmarks.quality.scribe import Scribe
 from benchmarks.quality.slips import slip_in_email, slip_in_phone
-from models.identifiers import Namespace, NodeId, scoped
+from models.identifiers import Namespace, NodeId
 from models.units import SECOND_MS
 
 __all__ = ["Browsing", "Visit"]
@@ -35,7 +35,7 @@ HIT_SHARE: Final = 0.1
 
 POISON_ID: Final = "7d3e0c1a-5b52-4c5e-9a41-20c6f3b8d917"
 PLACEHOLDER_ID: Final = "00000000-0000-0000-0000-000000000000"
-EID_SCOPE: Final = scoped("id.example", "1")
+EID_PREFIX: Final = "id.example|1|"
 """Source and agent type of the extended ids: an id of the browser, gone with its cookies."""
 
 
@@ -111,7 +111,7 @@ class Browsing:
         cookie = self._registry.node(Namespace.COOKIE, value, device.owner)
         if not device.has_eid:
             return (cookie,)
-        eid = self._registry.node(Namespace.EID, scoped(EID_SCOPE, value), device.owner)
+        eid = self._registry.node(Namespace.EID, EID_PREFIX + value, device.owner)
         return cookie, eid
 
     def _send_constant_id(self, visit: Visit) -> None:

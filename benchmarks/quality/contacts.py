@@ -1,14 +1,15 @@
 """CRM cards, and who has which address and number when.
 
-Three kinds of noise live here: one landline on the cards of a family, a number that goes to
-another customer months later, and a customer with two cards.
+Noise that lives here: one landline on the cards of a family, a number that goes to another
+customer months later, a customer with two cards, and two customers whose cards the CRM merges by
+mistake; the CRM puts some of the last two right.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from benchmarks.quality.noise import Luck
+from benchmarks.quality.noise import Luck, NoiseKind
 from benchmarks.quality.people import Person, customers_of
 from benchmarks.quality.registry import Registry
 from benchmarks.quality.scribe import Scribe
@@ -87,7 +88,34 @@ class Contacts:
                 same = dice.random() < SAME_PHONE_SHARE
                 phones = self._card_phones(person, at_ms)[:1] if same else ()
                 email = self.email_account(person, second=True)
-                scribe.crm_card(at_ms, self.crm_account(person, second=True), email, *phones)
+                second = self.crm_account(person, second=True)
+                scribe.crm_card(at_ms, second, email, *phones)
+                if self._luck.happens("merged_duplicate"):
+                    merged_ms = self._later(at_ms, "merged_duplicate")
+                    scribe.crm_merge(merged_ms, self.crm_account(person), second)
+
+    def merge_by_mistake(self, scribe: Scribe) -> None:
+        """The CRM takes relatives, or strangers of one name, for one customer; not always for good.
+
+        No customer's card is taken for those of two others.
+        """
+        customers, dice = customers_of(self._people), self._luck.dice("wrong_merge")
+        merged: set[int] = set()
+        for person in customers:
+            others = [one for one in customers if one is not person and one.index not in merged]
+            if person.index in merged or not others or not self._luck.happens("wrong_merge"):
+                continue
+            family = [one for one in others if one.household == person.household]
+            other = dice.choice(family or others)
+            merged |= {person.index, other.index}
+            cards = self.crm_account(person), self.crm_account(other)
+            at_ms = self._later(max(map(self._made_ms, (person, other))), "wrong_merge")
+            scribe.crm_merge(at_ms, *cards)
+            if self._luck.happens("split_again"):
+                scribe.crm_split(self._later(at_ms, "split_again"), *cards)
+
+    def _later(self, since_ms: int, kind: NoiseKind) -> int:
+        return self._luck.dice(kind).randrange(since_ms, self._begin_ms + self._span_ms)
 
     def _made_ms(self, person: Person) -> int:
         """Cards are made one after another in the first quarter."""

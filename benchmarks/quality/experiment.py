@@ -3,17 +3,17 @@
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Self, TypeAlias
+from functools import partial
+from typing import Final, Self
 
 import msgspec
 
-from benchmarks.quality.baselines import last_sign_in, naive_union, right_links_only
+from benchmarks.quality.baselines import Resolver, last_sign_in, naive_union, right_links_only
+from benchmarks.quality.cards import RUNS_PER_WORLD, judge_cards
 from benchmarks.quality.metrics import Agreement, judge_shared
 from benchmarks.quality.noise import NOISE_KINDS, NoiseRates
 from benchmarks.quality.world import World, make_world
 from models.errors import InvalidFieldError
-from models.events import Event
-from models.identifiers import NodeId
 
 __all__ = [
     "ALL_NOISE",
@@ -24,13 +24,9 @@ __all__ = [
     "SHARED_RIGHT",
     "Estimate",
     "Findings",
-    "Resolver",
-    "count_worlds",
+    "count_runs",
     "measure",
 ]
-
-Resolver: TypeAlias = Callable[[Sequence[Event]], Mapping[NodeId, NodeId]]
-"""From records in the order of their arrival to every node's person."""
 
 ALL_NOISE: Final = "all noise"
 NO_NOISE: Final = "no noise"
@@ -102,6 +98,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
         events, nodes, shared_nodes: in the worlds with all noise, on average.
         rates: of the noise.
         scores: noise to resolver to metric; the noise is ``ALL_NOISE``, ``NO_NOISE`` or a kind.
+            ``CARD_METRICS`` are among those of ``ALL_NOISE`` alone.
     """
 
     seeds: tuple[int, ...]
@@ -129,7 +126,8 @@ def measure(
         seed: the first; the others follow it.
         seeds: how many worlds of each kind, 1 to ``MOST_SEEDS``.
         persons: in each world.
-        rates: what goes wrong in the worlds with all noise; each noise alone has its rate.
+        rates: what goes wrong in the worlds with all noise; each noise alone has its rate, as has
+            the noise that it puts right.
         advance: called with the noise before each world.
 
     Raises:
@@ -144,7 +142,7 @@ def measure(
         for number in range(seed, seed + seeds):
             advance(noise)
             world = make_world(number, persons, used)
-            found.append(_scores_in(world, kinbid))
+            found.append(_scores_in(world, kinbid, with_cards=noise == ALL_NOISE))
             if noise == ALL_NOISE:
                 nodes = len(world.owned) + len(world.shared)
                 sizes.append((len(world.events), nodes, len(world.shared)))
@@ -161,30 +159,33 @@ def measure(
     )  # fmt: skip
 
 
-def count_worlds(rates: NoiseRates, seeds: int) -> int:
-    """How many worlds :func:`measure` makes."""
-    return seeds * len(_noises(rates))
+def count_runs(rates: NoiseRates, seeds: int) -> int:
+    """How often :func:`measure` asks the resolver under test."""
+    return seeds * (len(_noises(rates)) + RUNS_PER_WORLD)
 
 
 def _noises(rates: NoiseRates) -> dict[str, NoiseRates]:
     alone: dict[str, NoiseRates] = {
-        kind: rates.only(kind) for kind in NOISE_KINDS if rates.of(kind)
+        kind: rates.alone(kind) for kind in NOISE_KINDS if rates.of(kind)
     }
     return {ALL_NOISE: rates, NO_NOISE: rates.only(), **alone}
 
 
-def _scores_in(world: World, kinbid: Resolver) -> dict[str, dict[str, float]]:
-    answers = {
-        "kinbid": kinbid(world.events),
-        "last sign-in": last_sign_in(world.events),
-        "naive union": naive_union(world.events),
-        "right links only": right_links_only(world.events, world.owned),
+def _scores_in(world: World, kinbid: Resolver, *, with_cards: bool) -> dict[str, dict[str, float]]:
+    resolvers: dict[str, Resolver] = {
+        "kinbid": kinbid,
+        "last sign-in": last_sign_in,
+        "naive union": naive_union,
+        "right links only": partial(right_links_only, owned=world.owned),
     }
     found = {}
-    for resolver, resolved in answers.items():
+    for resolver, resolve in resolvers.items():
+        resolved = resolve(world.events)
         agreement = Agreement.of(resolved, world.owned)
         shared = judge_shared(resolved, world.owned, world.shared)
         found[resolver] = {name: getattr(agreement, name) for name in METRICS}
         found[resolver][SHARED_RIGHT] = shared.right_rate
         found[resolver][SHARED_PAIRS] = shared.pair_precision
+        if with_cards:
+            found[resolver] |= judge_cards(world, resolve, resolved)
     return found

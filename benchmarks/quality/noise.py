@@ -1,26 +1,34 @@
 """What goes wrong in the world, how often, and the dice that decide it.
 
 Every kind of noise has dice of its own, so to switch one off changes nothing of the others: two
-worlds of one seed differ by that noise alone.
+worlds of one seed differ by that noise alone. Two kinds put another one right again, as far as
+they go.
 """
 
 import random
 from collections import Counter
+from collections.abc import Mapping
 from typing import Final, Literal, Self, TypeAlias, get_args
 
 import msgspec
 
 from models.errors import InvalidFieldError
 
-__all__ = ["NOISE_KINDS", "Luck", "NoiseKind", "NoiseRates"]
+__all__ = ["NOISE_KINDS", "PUTS_RIGHT", "Luck", "NoiseKind", "NoiseRates"]
 
 NoiseKind: TypeAlias = Literal[
     "cookie_churn", "poison_id", "form_typo", "stray_call",
     "family_tablet", "kiosk", "borrowed_device", "gift_order",
-    "family_line", "recycled_phone", "crm_duplicate",
+    "family_line", "recycled_phone", "crm_duplicate", "merged_duplicate",
+    "wrong_merge", "split_again",
 ]  # fmt: skip
 
 NOISE_KINDS: Final[tuple[NoiseKind, ...]] = get_args(NoiseKind)
+
+PUTS_RIGHT: Final[Mapping[NoiseKind, NoiseKind]] = {
+    "merged_duplicate": "crm_duplicate", "split_again": "wrong_merge",
+}  # fmt: skip
+"""Kinds that happen only where another one did, which the CRM puts right by them."""
 
 
 class NoiseRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,6 +48,9 @@ class NoiseRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         family_line_ratio: households of several customers whose cards name one landline.
         recycled_phone_ratio: customers whose number goes to another customer months later.
         crm_duplicate_ratio: customers with two CRM cards.
+        merged_duplicate_ratio: of these, customers whose cards the CRM merges later.
+        wrong_merge_ratio: customers whose card the CRM merges with somebody else's by mistake.
+        split_again_ratio: of these mistakes, those that the CRM finds and splits.
 
     Raises:
         InvalidFieldError: a rate is outside 0 to 1.
@@ -56,6 +67,9 @@ class NoiseRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     family_line_ratio: float = 0.3
     recycled_phone_ratio: float = 0.05
     crm_duplicate_ratio: float = 0.05
+    merged_duplicate_ratio: float = 0.6
+    wrong_merge_ratio: float = 0.02
+    split_again_ratio: float = 0.5
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -71,6 +85,10 @@ class NoiseRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """These rates for the given kinds, 0 for all others; no kind is a world without noise."""
         quiet = {f"{kind}_ratio": 0.0 for kind in NOISE_KINDS if kind not in kinds}
         return msgspec.structs.replace(self, **quiet)
+
+    def alone(self, kind: NoiseKind) -> Self:
+        """Only this kind, and the one that it puts right."""
+        return self.only(kind, PUTS_RIGHT.get(kind, kind))
 
 
 class Luck:

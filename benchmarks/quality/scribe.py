@@ -9,7 +9,7 @@ import random
 from typing import Final
 
 from models.event_base import Channel
-from models.events import Call, CrmCard, Event, Order, PageView, SignIn
+from models.events import Call, CrmCard, CrmMerge, CrmSplit, Event, Order, PageView, SignIn
 from models.identifiers import Namespace, NodeId, namespace_of
 from models.units import DAY_MS, HOUR_MS, MICROS, SECOND_MS, AdvertiserId
 
@@ -81,6 +81,14 @@ class Scribe:
     def crm_card(self, at_ms: int, crm: NodeId, *contacts: NodeId) -> None:
         """The CRM's card as it is from now on."""
         self._send(CrmCard(event_id=self._id(), ids=(crm, *contacts), event_time_ms=at_ms))
+
+    def crm_merge(self, at_ms: int, survivor: NodeId, other: NodeId) -> None:
+        """The CRM takes two cards for one customer's."""
+        self._send(CrmMerge(event_id=self._id(), ids=(survivor, other), event_time_ms=at_ms))
+
+    def crm_split(self, at_ms: int, card: NodeId, other: NodeId) -> None:
+        """The CRM takes the merge of two cards back."""
+        self._send(CrmSplit(event_id=self._id(), ids=(card, other), event_time_ms=at_ms))
 
     def in_order_of_arrival(self) -> list[Event]:
         """All records as Kafka has them."""

@@ -30,8 +30,8 @@ BATCH_RECORDS: Final = 50
 FIND_AT_ONCE: Final = 1000
 FIRST_EPOCH: Final = 1
 
-Record: TypeAlias = tuple[int, bytes | None, bytes | None]
-"""Offset, key and value."""
+Record: TypeAlias = tuple[int, int, bytes | None, bytes | None]
+"""Offset, timestamp, key and value."""
 
 
 class Digesting:
@@ -86,7 +86,7 @@ def share_out(keys: Keys, events: Sequence[Event], workers: int) -> list[Digesti
     for event in events:
         key = event.ids[0].encode()
         records = partitions[zlib.crc32(key) % PARTITIONS]
-        records.append((len(records), key, encode(event)))
+        records.append((len(records), event.event_time_ms, key, encode(event)))
     return [
         Digesting(keys, f"w{worker}", [partitions[p] for p in range(worker, PARTITIONS, workers)])
         for worker in range(workers)

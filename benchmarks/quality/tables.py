@@ -21,6 +21,10 @@ CLUSTERS: Final = {
     "exact_match_rate": "exact", "over_merge_rate": "over-merged",
     "mixed_person_rate": "mixed up", SHARED_RIGHT: "shared right", REACH: "reach",
 }  # fmt: skip
+CARDS: Final = {
+    "unmerged_recall": "unmerged", "merged_recall": "merged", "mistaken_fused_rate": "mistaken",
+    "split_fused_rate": "split again", "split_trace_rate": "trace",
+}  # fmt: skip
 COMPARED: Final = {"kinbid": "kinbid", "last sign-in": "last", "naive union": "naive"}
 """Resolvers whose losses are shown, and their short names."""
 
@@ -28,7 +32,7 @@ NO_FINDING: Final = "."
 
 
 def show_findings(findings: Findings, console: Console) -> None:
-    """Prints both tables.
+    """Prints the tables.
 
     Args:
         findings: of the experiment.
@@ -42,6 +46,9 @@ def show_findings(findings: Findings, console: Console) -> None:
     )
     console.print(_resolvers(findings, "\nnodes with all noise", PAIRS))
     console.print(_resolvers(findings, "\npersons with all noise", CLUSTERS))
+    console.print(
+        _resolvers(findings, "\ncustomers whose cards the CRM merged, with all noise", CARDS)
+    )
     console.print(_costs(findings))
 
 

@@ -68,6 +68,7 @@ def make_world(seed: int, persons: int, rates: NoiseRates) -> World:
     registry = Registry(Pepper(f"the pepper of world {seed}"))
     contacts = Contacts(people, luck, registry, BEGIN_MS, END_MS)
     contacts.write_cards(scribe)
+    contacts.merge_by_mistake(scribe)
     browsing = Browsing(
         seed=seed, people=people, contacts=contacts, luck=luck, registry=registry, scribe=scribe
     )

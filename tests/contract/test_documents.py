@@ -39,6 +39,7 @@ from models.lines import LINE_SECONDS
 from models.links import LinkResult, declare, judge, link
 from models.number_book import BOOK_SECONDS
 from models.profile import publish, publish_all
+from models.rebuild_mark import mark_rebuild
 from models.splits import SPLIT_SECONDS, note
 from models.topics import ALL_TOPICS, Topics
 from models.touches import KINDS, kind_of
@@ -205,6 +206,8 @@ PLACEHOLDERS = {
     "LEASE": r"[^@]+",
     "CALL": r"[^@]+",
     "MILLISECONDS": r"\d{13}",
+    "TOPIC": r"[\w.-]+",
+    "PARTITION": r"\d+",
 }
 
 
@@ -370,6 +373,7 @@ def write_everything(watched: Watched) -> None:
     watched.run(publish(keys, crms[0]))
     watched.run(killed(keys, crms[1]))
     write_calls(watched)
+    watched.run(mark_rebuild(keys, {f"{Topics.EVENTS.name('demo')}:0": 1}))
 
 
 def write_calls(watched: Watched) -> None:

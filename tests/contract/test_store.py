@@ -68,6 +68,9 @@ COMMANDS: list[tuple[Command, Any]] = [
     (("HDEL", "h", "count"), 1),
     (("EXPIRE", "h", 60), 0),
     (("EXPIRE", "s", 60), 1),
+    (("UNLINK", "s"), 1),
+    (("UNLINK", "s"), 0),
+    (("GET", "s"), None),
 ]
 
 
@@ -241,6 +244,13 @@ def witness(other: str, time_ms: int, most: int = 2, erased_ms: int = 0) -> Comm
     return call("witness", [EVIDENCE, PARENT], other, told(time_ms), most, erased_ms)
 
 
+def test_of_two_calls_the_one_with_more_confidence_stands(store: Store) -> None:
+    calls = [encode_evidence(Evidence("call_session", *one)) for one in ((5, 30), (7, 90), (6, 50))]
+    for evidence, kept in zip(calls, (calls[0], calls[1], calls[1]), strict=True):
+        ask(store, call("witness", [EVIDENCE, PARENT], "a", evidence, 2, 0))
+        assert fields(store, EVIDENCE) == {b"e:a": kept}
+
+
 def test_of_evidence_of_one_kind_and_time_the_latest_confidence_stands(store: Store) -> None:
     found = [encode_evidence(Evidence("call_session", 5, percent)) for percent in (30, 70, 50)]
     for evidence in found:
@@ -310,10 +320,24 @@ def test_witness_keeps_the_smallest_and_counts_links(store: Store) -> None:
     assert fields(store, EVIDENCE) == {b"e:a": told(3), b"e:b": told(1)}
 
 
-def test_an_identifier_with_too_many_links_keeps_no_more_of_them(store: Store) -> None:
-    replies = ask(store, *[witness(name, 1) for name in "abcdeabc"])
-    assert replies == [1, 2, 3, 4, 4, 3, 3, 3]
-    assert fields(store, EVIDENCE).keys() == {b"e:a", b"e:b", b"e:c"}
+def test_an_identifier_with_too_many_links_keeps_some_and_that_there_were_more(
+    store: Store,
+) -> None:
+    replies = ask(store, *[witness(name, 1) for name in "abcdefgab"])
+    assert replies == [1, 2, 3, 4, 5, 6, 6, 5, 5]
+    kept = {b"e:" + name.encode() for name in "abcde"}
+    assert fields(store, EVIDENCE).keys() == {*kept, b"+"}
+    ask(store, *(call("disown", [EVIDENCE], name, 9) for name in "abcd"))
+    assert ask(store, witness("e", 1)) == [3], "still one too many, for good"
+
+
+def test_a_link_that_was_rejected_still_counts_unless_nobody_told_of_it(store: Store) -> None:
+    unseen = encode_evidence(UNSEEN)
+    ask(store, *[witness(name, 1) for name in "abc"])
+    ask(store, *(call("judge", [EVIDENCE], name, "rejected", unseen) for name in "abx"))
+    assert ask(store, witness("d", 1)) == [4]
+    assert ask(store, witness("a", 1), witness("x", 1)) == [-1, -1]
+    assert ask(store, witness("d", 2)) == [5], "now somebody has told of it"
 
 
 def test_a_rejected_link_stays_so_and_comes_back_with_its_earliest_evidence(store: Store) -> None:

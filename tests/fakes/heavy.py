@@ -1,12 +1,17 @@
-"""A history as large as the limits of the events allow, to press a facet against its bound."""
+"""A history as large as the limits of the events allow, to press a facet against its bound.
+
+Limits count letters, and a facet is counted in bytes; so the letters are of the longest in UTF-8.
+"""
 
 import random
 from collections.abc import Callable
 from typing import Any, Final
 
-from models.event_base import CHANNELS
+from models.event_base import CHANNELS, MAX_TIME_MS
 from models.events import (
+    AccountErased,
     BookingStep,
+    Call,
     CardContact,
     CartAdd,
     CartRemove,
@@ -14,10 +19,13 @@ from models.events import (
     Contact,
     CouponUsed,
     CrmCard,
+    CrmMerge,
+    CrmSplit,
     Event,
     FlightSearch,
     FormAnswers,
     LoyaltyStatus,
+    NumberLease,
     Order,
     OrderStatus,
     PageView,
@@ -26,6 +34,7 @@ from models.events import (
     ProductView,
     Refund,
     Refusal,
+    Registration,
     SignIn,
     TraitTold,
     decode_event,
@@ -38,9 +47,13 @@ from models.units import DAY_MS, AdvertiserId
 
 __all__ = ["heavy_events"]
 
-FEW: Final = 20
+FEW: Final = 9
 MANY: Final = 10_000
-START_MS: Final = 1_700_000_000_000
+LAST_MS: Final = MAX_TIME_MS - 2_000
+"""Its seconds need more than 32 bits, hence nine bytes instead of five."""
+START_MS: Final = LAST_MS - 1_000 * DAY_MS
+LETTER: Final = "\U00010437"
+"""Four bytes in UTF-8, and a letter to ``\\w``: names may have it."""
 MICROS: Final = 10**15
 
 
@@ -54,15 +67,28 @@ def heavy_events(rng: random.Random, count: int) -> list[Event]:
 
 
 def _text(rng: random.Random, length: int = 64, many: int = MANY) -> str:
-    return f"{rng.randrange(many):x}".rjust(length, "x")
+    return f"{rng.randrange(many):x}".rjust(length, LETTER)
+
+
+def _ascii(rng: random.Random, length: int = 64) -> str:
+    return f"{rng.randrange(MANY):x}".rjust(length, "x")
+
+
+def _node(rng: random.Random, letter: str) -> NodeId:
+    return NodeId(letter + _ascii(rng, 22))
 
 
 def _common(rng: random.Random) -> dict[str, Any]:
-    account = NodeId("e" + _text(rng, 22))
+    # Most in one second, so that every advertiser has all the orders that may be kept.
+    time_ms = LAST_MS if rng.random() < 0.8 else START_MS + rng.randrange(1_000 * DAY_MS)
     return {
-        "event_id": "1", "ids": (NodeId("k" + "a" * 22), account),
-        "event_time_ms": START_MS + rng.randrange(1_000 * DAY_MS),
+        "event_id": "1", "ids": (NodeId("k" + "a" * 22), _node(rng, "e")),
+        "event_time_ms": time_ms,
     }  # fmt: skip
+
+
+def _cards(rng: random.Random) -> dict[str, Any]:
+    return {**_common(rng), "ids": (NodeId("c" + "a" * 22), NodeId("c" + "b" * 22))}
 
 
 def _at(rng: random.Random) -> dict[str, Any]:
@@ -121,7 +147,8 @@ _MAKERS: Final[tuple[Callable[[random.Random], Event], ...]] = (
     lambda rng: CardContact(**_at(rng), place=_text(rng, 32)),
     lambda rng: CrmCard(
         **_common(rng), city=_text(rng), tier=_text(rng, 32), birthday="1980-02-29",
-        gender="female", sizes={_text(rng, 27): _text(rng, 32) for _ in range(8)}, miles=10**12,
+        gender="female", sizes={_text(rng, 32): _text(rng, 32) for _ in range(8)}, miles=10**12,
+        deal_stage=_text(rng, 32),
     ),
     lambda rng: LoyaltyStatus(**_at(rng), tier=_text(rng, 32), miles=10**12),
     lambda rng: FormAnswers(
@@ -132,4 +159,20 @@ _MAKERS: Final[tuple[Callable[[random.Random], Event], ...]] = (
         **_common(rng), source=_text(rng, 32), third_party=rng.random() < 0.5,
         name=_text(rng, 32), value=_text(rng), trust=rng.randint(0, 100),
     ),
+    lambda rng: Registration(
+        **_at(rng), city=_text(rng), gender="female", birthday="1980-02-29"
+    ),
+    lambda rng: Call(
+        **_at(rng), call_id=_ascii(rng), called_number="+123456789012345", told_ms=LAST_MS,
+        duration_seconds=86_400, missed=True, missed_reason="lines_full", is_outbound=True,
+        tag=_ascii(rng), score=100, department=_ascii(rng), form_phone=_node(rng, "p"),
+        repeat_of=_node(rng, "p"),
+    ),
+    lambda rng: NumberLease(
+        **_at(rng), lease_id=_ascii(rng), number="+123456789012345", expires_ms=LAST_MS + 1,
+        campaign=_text(rng, 128), keyword=_text(rng, 128), device_type="desktop",
+    ),
+    lambda rng: CrmMerge(**_cards(rng)),
+    lambda rng: CrmSplit(**_cards(rng)),
+    lambda rng: AccountErased(**_common(rng), account=_node(rng, "e")),
 )  # fmt: skip

@@ -47,6 +47,10 @@ class MemoryStore:
         twin.functions = self.functions
         return twin
 
+    def equals(self, other: "MemoryStore") -> bool:
+        """Whether the content is the same; cheap between a store and its copy."""
+        return self.data == other.data and self.expiring == other.expiring
+
     def execute(self, command: Command) -> Any:  # noqa: ANN401 - a reply of any kind
         """Runs one command.
 
@@ -106,6 +110,10 @@ class MemoryStore:
             self.data.pop(key, None)
             self.expiring.pop(key, None)
         return len(before) - len(kept)
+
+    def unlink(self, key: bytes) -> int:
+        self.expiring.pop(key, None)
+        return int(self.data.pop(key, None) is not None)
 
     def rename(self, old: bytes, new: bytes) -> None:
         self.data[new] = self.data.pop(old)
@@ -186,6 +194,10 @@ def _hgetall(store: MemoryStore, arguments: list[bytes]) -> list[bytes]:
     return [part for pair in store.hash(key).items() for part in pair]
 
 
+def _unlink(store: MemoryStore, arguments: list[bytes]) -> int:
+    return sum(store.unlink(key) for key in arguments)
+
+
 def _expire(store: MemoryStore, arguments: list[bytes]) -> int:
     key, seconds = arguments
     if key not in store.data:
@@ -206,7 +218,7 @@ HANDLERS: dict[str, Handler] = {
     "GET": _get, "SET": _set, "INCR": _incr, "MGET": _mget, "HGET": _hget, "HMGET": _hmget,
     "HSET": _hset,
     "HSETNX": _hsetnx, "HDEL": _hdel, "HGETALL": _hgetall, "HINCRBY": _hincrby, "EXPIRE": _expire,
-    "FCALL": _fcall,
+    "FCALL": _fcall, "UNLINK": _unlink,
 }  # fmt: skip
 
 
@@ -383,8 +395,13 @@ def _time_of(evidence: bytes) -> int:
     return told_ms if told_ms < 10**13 else 0
 
 
-def _source_of(evidence: bytes) -> list[bytes]:
-    return evidence.split(b"@")[:2]
+def _source_of(evidence: bytes) -> tuple[bytes, bytes]:
+    return evidence[:1], evidence.partition(b"@")[2]
+
+
+def _links_of(fields: Hash) -> int:
+    rejected = [value[9:] for value in fields.values() if value.startswith(b"rejected@")]
+    return sum(name.startswith(b"e:") for name in fields) + sum(map(bool, map(_time_of, rejected)))
 
 
 def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
@@ -400,15 +417,19 @@ def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
         return -1
     links = len(fields)
     if links > most:
-        links = sum(name.startswith(b"e:") for name in fields)
+        links = _links_of(fields)
     known = fields.get(b"e:" + other)
     links += known is None
     is_void = known is not None and (
         _time_of(known) <= max(erased_ms, int(args[3])) or _source_of(known) == _source_of(evidence)
     )
     is_better = known is not None and evidence < known
-    if is_void or is_better or (known is None and links <= most + 1):
+    if is_void or is_better or (known is None and links <= 2 * most + 1):
         store.set_fields(keys[0], {b"e:" + other: evidence})
+    elif known is None:
+        store.set_fields(keys[0], {b"+": b"1"})
+    if b"+" in fields:
+        links = max(links, most + 1)
     is_doubtful = b"s:" + other in fields or (
         other.startswith(b"p") and _has_other_phone(store.hash(keys[0]))
     )
@@ -417,7 +438,7 @@ def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
 
 def _has_other_phone(fields: Hash) -> bool:
     phones = [evidence for name, evidence in fields.items() if name.startswith(b"e:p")]
-    return len({evidence.startswith(b"4@") for evidence in phones}) == 2
+    return len({evidence.startswith(b"4") for evidence in phones}) == 2
 
 
 def _disown(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:

@@ -43,10 +43,12 @@ from models.shop_events import STAGES
 from models.units import DAY_MS, AdvertiserId, CampaignId, CreativeId, ExchangeId
 
 __all__ = [
-    "NODES", "billings", "calls", "deals", "events", "folded", "leases", "orders", "outcomes",
+    "ACCOUNTS", "NODES", "billings", "calls", "deals", "events", "folded", "leases", "orders",
+    "outcomes",
 ]  # fmt: skip
 
 NODES: Final = tuple(NodeId("k" + letter * 22) for letter in "abcdef")
+ACCOUNTS: Final = tuple(NodeId("e" + letter * 22) for letter in "abcdef")
 
 START_MS: Final = 1_700_000_000_000
 times = st.one_of(
@@ -143,7 +145,7 @@ purposes = st.lists(st.sampled_from(PURPOSES), min_size=1, unique=True).map(tupl
 personal = st.one_of(
     st.builds(
         SignIn, event_id=event_ids, event_time_ms=times, channel=channels, advertiser=advertisers,
-        ids=st.permutations(NODES).map(lambda nodes: tuple(nodes[:2])),
+        ids=st.tuples(st.sampled_from(NODES), st.sampled_from(ACCOUNTS)),
     ),
     st.builds(
         CrmCard, **common, city=st.sampled_from(["", "Paris", "Rome"]),

@@ -2,19 +2,21 @@
 
 A state is the store's content and how far each program has come. Programs and stores are
 interned, both kinds of transition are remembered, and the search itself moves integers. A
-generator cannot be copied, so a program is replayed from the replies that it has had; programs
-must make their own token counters.
+generator cannot be copied: each that comes to a position waits there for a reply to go on with,
+and where none is left one more is replayed from the replies that it has had. Programs must make
+their own token counters.
 
 Two histories count as one where they leave every frame of the generator at the same instruction
 with equal locals. Loops over a collection hold their place in a local too, so nothing is left
 out; ``test_explore.py`` compares with a search that keeps full histories apart.
 """
 
+import gc
 import itertools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from types import FrameType, FunctionType, GeneratorType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import msgspec
 
@@ -27,8 +29,14 @@ from tests.fakes.memory_store import MOST_STEPS, MemoryStore, Runner
 __all__ = ["Program", "Search", "Statistics", "TooManyStatesError", "explore", "play"]
 
 Program: TypeAlias = Callable[[], Steps[Any]]
-State: TypeAlias = tuple[int, ...]
-"""The number of the store, then of each program's position."""
+BITS = 20
+MASK = (1 << BITS) - 1
+"""A state is one integer: the store's number, then each program's position in so many bits, the
+first program's in the lowest.
+"""
+
+ATOMS = frozenset({str, bytes, int, float, bool, type(None)})
+"""What most locals are made of: looked for in line, which saves two calls in three."""
 
 History: TypeAlias = tuple[tuple[Any, ...], ...]
 """A program's replies, step by step."""
@@ -57,7 +65,8 @@ class Search(msgspec.Struct, kw_only=True):
         on_store: called once for each content of the store that is reached.
         on_change: called once for each change of content.
         on_result: called with the place and result of a program that ends, and the store then.
-        on_end: called when all that are not optional have ended.
+        on_end: called when all that are not optional have ended; once for each content of the
+            store.
         unseen: commands that neither change what another program reads nor matter to a check:
             one of those goes first, alone, since its place in the order makes no difference.
         limit: the most states.
@@ -77,28 +86,51 @@ class Search(msgspec.Struct, kw_only=True):
 
 
 class _Position:
-    """How far a program has come: the replies it has had, and what it asks next."""
+    """How far a program has come: the replies it has had, and what it asks next.
 
-    __slots__ = ("command", "followers", "full", "number", "partial", "result", "wanted")
+    Attributes:
+        place: whose program it is.
+        full: the replies to all steps before this one, as they were in one history.
+        partial: those to the first commands of this step.
+        wanted: the commands of this step.
+        command: the next one; None at the program's end.
+        result: what the program returned, at its end.
+        is_awaited: it has something left to do, and may not stop for ever.
+        goes_first: it is awaited, and the next command is one that is ``unseen``.
+        waiting: generators that have come here, each good for one follower.
+        followers: by reply, where the program is next.
+        moves: by store, what the next command adds to a state.
+    """
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    __slots__ = (
+        "command", "followers", "full", "goes_first", "is_awaited", "moves", "number", "partial",
+        "place", "result", "waiting", "wanted",
+    )  # fmt: skip
+
+    def __init__(self, place: int, number: int) -> None:
+        self.place, self.number = place, number
         self.full: History = ()
         self.partial: tuple[Any, ...] = ()
         self.wanted: list[Command] = []
         self.command: Command | None = None
         self.result: Any = None
+        self.is_awaited = self.goes_first = False
+        self.waiting: list[Steps[Any]] = []
         self.followers: dict[Any, _Position] = {}
+        self.moves: dict[int, int] = {}
 
 
 class _Explorer:
     def __init__(self, search: Search) -> None:
         self.search = search
+        self.top = BITS * len(search.programs)
+        self.shifts = range(0, self.top, BITS)
         self.positions: list[_Position] = []
         self.stores: list[MemoryStore] = []
         self.store_numbers: dict[object, int] = {}
         self.executed: dict[tuple[int, Command], tuple[int, Any]] = {}
         self.by_local_state: dict[object, _Position] = {}
+        self.ended: set[int] = set()
 
     def intern(self, store: MemoryStore) -> int:
         canonical = store.canonical()
@@ -122,70 +154,99 @@ class _Explorer:
             self.executed[number, command] = known
         return known
 
-    def start(self, place: int) -> _Position:
-        return self._replay(place, ())
+    def first(self) -> int:
+        """The state before anybody moves."""
+        first = self.intern(self.search.store) << self.top
+        for place, program in enumerate(self.search.programs):
+            first += self._arrive(place, (), program(), None).number << BITS * place
+        return first
 
-    def follow(self, place: int, position: _Position, reply: object) -> _Position:
+    def movers(self, state: int) -> list[_Position]:
+        """Which programs must be tried next, of those that wait."""
+        waiting = []
+        for shift in self.shifts:
+            position = self.positions[state >> shift & MASK]
+            if position.goes_first:
+                return [position]
+            if position.command is not None:
+                waiting.append(position)
+        return waiting
+
+    def follow(self, position: _Position, reply: object) -> _Position:
         follower = position.followers.get(reply)
         if follower is None:
             replies = (*position.partial, reply)
-            if len(replies) == len(position.wanted):
-                follower = self._replay(place, (*position.full, replies))
+            if len(replies) < len(position.wanted):
+                follower = self._new(position.place, position.full, position.wanted, replies)
+                follower.waiting = position.waiting
             else:
-                follower = self._new(position.full, position.wanted, replies)
+                steps = position.waiting.pop() if position.waiting else self._replay(position)
+                history = (*position.full, replies)
+                follower = self._arrive(position.place, history, steps, _reply(replies))
             position.followers[reply] = follower
         return follower
 
-    def step(self, state: State, place: int) -> State:
-        """Executes the next command of the program at ``place``."""
-        position = self.positions[state[place + 1]]
+    def move(self, position: _Position, number: int) -> int:
+        """Executes the next command of a program in a store; what that adds to a state."""
         assert position.command is not None
-        store, reply = self.execute(state[0], position.command)
-        follower = self.follow(place, position, reply)
+        store, reply = self.execute(number, position.command)
+        follower = self.follow(position, reply)
         if follower.command is None:
-            self.search.on_result(place, follower.result, self.stores[store])
-        return (store, *state[1 : place + 1], follower.number, *state[place + 2 :])
+            self.search.on_result(position.place, follower.result, self.stores[store])
+        moved = (follower.number - position.number) << (BITS * position.place)
+        move = position.moves[number] = moved + ((store - number) << self.top)
+        return move
+
+    def end(self, number: int) -> None:
+        if number not in self.ended:
+            self.ended.add(number)
+            self.search.on_end(self.stores[number])
 
     def _new(
-        self, full: History, wanted: list[Command], partial: tuple[Any, ...] = ()
+        self, place: int, full: History, wanted: list[Command], partial: tuple[Any, ...] = ()
     ) -> _Position:
-        position = _Position(len(self.positions))
+        position = _Position(place, len(self.positions))
+        assert position.number <= MASK
         position.full, position.wanted, position.partial = full, wanted, partial
-        position.command = wanted[len(partial)] if wanted else None
+        if wanted:
+            position.command = wanted[len(partial)]
+            position.is_awaited = place not in self.search.optional
+            position.goes_first = position.is_awaited and self.search.unseen(position.command)
         self.positions.append(position)
         return position
 
-    def _replay(self, place: int, history: History) -> _Position:
-        steps = self.search.programs[place]()
+    def _arrive(
+        self, place: int, history: History, steps: Steps[Any], reply: list[Any] | None
+    ) -> _Position:
+        """Where a program is after a reply; its generator waits there for the next one."""
         result, wanted = None, []
         try:
-            wanted = next(steps)
-            for replies in history:
-                wanted = steps.send([list(r) if isinstance(r, tuple) else r for r in replies])
+            wanted = steps.send(reply)  # type: ignore[arg-type]  # None starts it
             assert wanted, "a step asks for nothing: it would be taken for the program's end"
             local = history if self.search.full_histories else _local_state(steps)
         except StopIteration as stop:
-            result, wanted = stop.value, []
+            result = stop.value
             local = ("ended", history if self.search.full_histories else _frozen(result))
-        finally:
-            steps.close()
         key = (place, local)
         position = self.by_local_state.get(key)
         if position is None:
-            position = self.by_local_state[key] = self._new(history, wanted)
+            position = self.by_local_state[key] = self._new(place, history, wanted)
             position.result = result
+        if wanted:
+            position.waiting.append(steps)
         return position
 
+    def _replay(self, position: _Position) -> Steps[Any]:
+        """One more generator for a position that all have left."""
+        steps = self.search.programs[position.place]()
+        next(steps)
+        for replies in position.full:
+            steps.send(_reply(replies))
+        return steps
 
-def _enough(
-    search: Search, waiting: list[int], commands: Sequence[Command | None]
-) -> Sequence[int]:
-    """Which programs must be tried next, of those that wait."""
-    for place in waiting:
-        command = commands[place]
-        if place not in search.optional and command is not None and search.unseen(command):
-            return (place,)
-    return waiting
+
+def _reply(replies: tuple[Any, ...]) -> list[Any]:
+    return [list(reply) if isinstance(reply, tuple) else reply for reply in replies]
 
 
 def _local_state(steps: Steps[Any]) -> object:
@@ -201,23 +262,37 @@ def _local_state(steps: Steps[Any]) -> object:
 
 def _frozen(value: object) -> object:
     """A hashable stand-in for a local of a program."""
+    kind = type(value)
+    if kind is dict:
+        held = cast("dict[object, object]", value)
+        return frozenset(zip(held, _all_frozen(held.values()), strict=True))
+    if kind is list or kind is tuple:
+        return tuple(_all_frozen(cast("Sequence[object]", value)))
+    if kind is set or kind is frozenset:
+        return frozenset(_all_frozen(cast("Collection[object]", value)))
+    if kind is Keys or kind is FunctionType:
+        return kind
+    if issubclass(kind, msgspec.Struct):
+        return kind, *_all_frozen(msgspec.structs.astuple(cast("msgspec.Struct", value)))
+    return _frozen_rare(value)
+
+
+def _frozen_rare(value: object) -> object:
     if value is None or isinstance(value, str | bytes | int | float | range):
         return value
-    if isinstance(value, dict):
-        return frozenset((key, _frozen(held)) for key, held in value.items())
-    if isinstance(value, list | tuple):
-        return tuple(_frozen(held) for held in value)
-    if isinstance(value, set | frozenset):
-        return frozenset(_frozen(held) for held in value)
-    if isinstance(value, msgspec.Struct):
-        return type(value), _frozen(msgspec.structs.astuple(value))
+    if isinstance(value, GeneratorType):
+        return _local_state(value)
     if isinstance(value, itertools.count):
         return repr(value)
-    if isinstance(value, KnownLinks | OwnReservations | msgspec.Raw):
-        return bytes(value) if isinstance(value, msgspec.Raw) else _frozen(vars(value))
-    if isinstance(value, Keys | FunctionType | GeneratorType):
-        return _local_state(value) if isinstance(value, GeneratorType) else type(value)
+    if isinstance(value, msgspec.Raw):
+        return bytes(value)
+    if isinstance(value, KnownLinks | OwnReservations):
+        return _frozen(vars(value))
     raise TypeError(f"a program's local is of a kind that cannot be compared: {value!r}")
+
+
+def _all_frozen(values: Iterable[object]) -> list[object]:
+    return [value if type(value) in ATOMS else _frozen(value) for value in values]
 
 
 def explore(search: Search) -> Statistics:
@@ -226,33 +301,40 @@ def explore(search: Search) -> Statistics:
     Raises:
         TooManyStatesError: there are more than ``limit``.
     """
-    explorer = _Explorer(search)
-    places = range(len(search.programs))
-    positions = explorer.positions
-    first = (
-        explorer.intern(search.store),
-        *(explorer.start(place).number for place in places),
-    )
-    came_from: dict[State, tuple[State, int] | None] = {first: None}
+    # All that a search holds lives to its end: to look through it took a third of the time.
+    gc.disable()
+    try:
+        return _visit_all(_Explorer(search))
+    finally:
+        gc.enable()
+
+
+def _visit_all(explorer: _Explorer) -> Statistics:
+    limit, top, first = explorer.search.limit, explorer.top, explorer.first()
+    came_from = {first: first}
     todo, transitions, ends = [first], 0, 0
-    state, place = first, 0
+    state = first
     try:
         while todo:
             state = todo.pop()
-            waiting = [p for p in places if positions[state[p + 1]].command is not None]
-            if search.optional.issuperset(waiting):
-                ends += 1
-                search.on_end(explorer.stores[state[0]])
-            for place in _enough(search, waiting, [positions[n].command for n in state[1:]]):
+            store = state >> top
+            is_end = True
+            for position in explorer.movers(state):
+                if position.is_awaited:
+                    is_end = False
                 transitions += 1
-                after = explorer.step(state, place)
+                move = position.moves.get(store)
+                after = state + (explorer.move(position, store) if move is None else move)
                 if after not in came_from:
-                    came_from[after] = state, place
+                    came_from[after] = state
                     todo.append(after)
-            if len(came_from) > search.limit:
-                raise TooManyStatesError(f"more than {search.limit} states")
+            if is_end:
+                ends += 1
+                explorer.end(store)
+            if len(came_from) > limit:
+                raise TooManyStatesError(f"more than {limit} states")
     except AssertionError as error:
-        error.add_note(_schedule(explorer, came_from, state, place))
+        error.add_note(_schedule(explorer, came_from, state))
         raise
     return Statistics(len(came_from), transitions, ends)
 
@@ -269,7 +351,8 @@ def play(search: Search, seed: int) -> list[int]:
     }
     moved: list[int] = []
     try:
-        search.on_store(store)
+        before = store.copy()
+        search.on_store(before)
         for _ in range(MOST_STEPS):
             waiting = [place for place, runner in enumerate(runners) if not runner.done]
             if search.optional.issuperset(waiting):
@@ -277,10 +360,12 @@ def play(search: Search, seed: int) -> list[int]:
             place = chance.choice([p for p in waiting if patience.get(p, 1) > 0])
             patience[place] = patience.get(place, MOST_STEPS) - 1
             moved.append(place)
-            before = store.copy()
             runners[place].step()
-            search.on_store(store)
-            search.on_change(before, store.copy())
+            if not store.equals(before):
+                after = store.copy()
+                search.on_store(after)
+                search.on_change(before, after)
+                before = after
             if runners[place].done:
                 search.on_result(place, runners[place].result, store)
         assert search.optional.issuperset(p for p, runner in enumerate(runners) if not runner.done)
@@ -291,20 +376,18 @@ def play(search: Search, seed: int) -> list[int]:
     return moved
 
 
-def _schedule(
-    explorer: _Explorer,
-    came_from: dict[State, tuple[State, int] | None],
-    state: State,
-    place: int,
-) -> str:
-    """The commands that led to a state, and the one that was tried there."""
-    lines: list[str] = []
-    step: tuple[State, int] | None = state, place
-    while step is not None:
-        state, place = step
-        position = explorer.positions[state[place + 1]]
-        if position.command is not None:
-            _, reply = explorer.executed.get((state[0], position.command), (0, "(not run)"))
-            lines.append(f"program {place}: {position.command} -> {reply}")
-        step = came_from[state]
+def _schedule(explorer: _Explorer, came_from: dict[int, int], state: int) -> str:
+    """The commands that led to a state, and the one that was tried there, if any was."""
+    lines = [
+        f"program {position.place}: {position.command} was tried last"
+        for position in explorer.movers(state)
+        if state >> explorer.top not in position.moves
+    ][:1]
+    while came_from[state] != state:
+        after, state = state, came_from[state]
+        store = state >> explorer.top
+        moved = next(p for p in explorer.movers(state) if state + p.moves.get(store, 0) == after)
+        assert moved.command is not None
+        _, reply = explorer.executed[store, moved.command]
+        lines.append(f"program {moved.place}: {moved.command} -> {reply}")
     return "\n".join(reversed(lines))

@@ -5,9 +5,9 @@ import itertools
 import pytest
 
 from models.commands import Steps
-from tests.fakes.memory_store import MemoryStore
+from tests.fakes.memory_store import MemoryStore, Runner
 from tests.simulation.explore import Program, Search, TooManyStatesError, explore
-from tests.simulation.scenario import X, a, b, billing, c, is_unread, linking, seeded
+from tests.simulation.scenario import X, a, b, billing, c, is_unread, linking, reading, seeded
 
 
 def incrementing(*, careful: bool) -> Program:
@@ -84,6 +84,58 @@ def test_neither_shortcut_leaves_a_store_out(programs: list[Program]) -> None:
         )
         found.append((stores, ends))
     assert found[1:] == found[:1] * 3
+
+
+@pytest.mark.parametrize(
+    "programs",
+    [
+        [billing(a, 1, range(1, 2)), reading(a)],
+        [incrementing(careful=False)] * 3,
+    ],
+    ids=["bill and read", "increment"],
+)
+def test_schedules_played_one_by_one_come_to_the_same(programs: list[Program]) -> None:
+    """What the search remembers and takes over from others, against none of it."""
+    stores: set[object] = set()
+    ends: set[object] = set()
+    results: set[object] = set()
+    begin = seeded(a)
+    explore(
+        Search(
+            store=begin,
+            programs=programs,
+            on_store=lambda store: stores.add(store.canonical()),
+            on_end=lambda store: ends.add(store.canonical()),
+            on_result=lambda place, result, store: results.add((place, seen(result))),
+        )
+    )
+    assert (stores, ends, results) == played_one_by_one(begin, programs)
+
+
+def seen(result: set[str] | None) -> frozenset[str]:
+    return frozenset(result or ())
+
+
+def played_one_by_one(
+    begin: MemoryStore, programs: list[Program]
+) -> tuple[set[object], set[object], set[object]]:
+    """All stores, those at an end, and all results; every schedule from its beginning."""
+    stores: set[object] = set()
+    ends: set[object] = set()
+    results: set[object] = set()
+    todo: list[tuple[int, ...]] = [()]
+    while todo:
+        schedule, store = todo.pop(), begin.copy()
+        runners = [Runner(store, program()) for program in programs]
+        for place in schedule:
+            runners[place].step()
+        stores.add(store.canonical())
+        waiting = [place for place, runner in enumerate(runners) if not runner.done]
+        if not waiting:
+            ends.add(store.canonical())
+        results |= {(n, seen(one.result)) for n, one in enumerate(runners) if one.done}
+        todo += [(*schedule, place) for place in waiting]
+    return stores, ends, results
 
 
 def seen_part(store: MemoryStore) -> object:

@@ -125,9 +125,12 @@ class World:
 
     def play(self) -> None:
         """Runs until every owner is done, then lets the zombies have a last word."""
+        before = self.store.copy()
         while not all(owner.done for owner in self.owners):
             self._move()
-            check_store(self.store)
+            if not self.store.equals(before):
+                before = self.store.copy()
+                check_store(before)
         for zombie in self.zombies:
             for _ in range(self.random.choice([0, 3, 1000])):
                 if not zombie.done:

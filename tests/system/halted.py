@@ -17,12 +17,21 @@ from kinbid.cli import main
 from runtime import kafka
 
 HALTED = "halted here"
-PATIENCE_SECONDS = 2.0
+LEFT_SECONDS = 2.0
 
 
-async def stand_still() -> None:
+def stand_still() -> None:
+    """Blocks all that the command does; two seconds of its patience are left afterwards.
+
+    So it is told soon what is wrong, and gives up nothing before only because a machine is slow.
+    """
+    loop = asyncio.get_running_loop()
+    since, now = loop.time(), loop.time
     print(HALTED, flush=True)
-    await asyncio.to_thread(sys.stdin.read)
+    sys.stdin.read()
+    ahead = kafka.PATIENCE_SECONDS - LEFT_SECONDS - (now() - since)
+    loop.time = lambda: now() + ahead  # type: ignore[method-assign]
+    kafka.PATIENCE_SECONDS = LEFT_SECONDS  # type: ignore[misc]
 
 
 def halt_before_sending(suffix: str, number: int) -> None:
@@ -34,7 +43,7 @@ def halt_before_sending(suffix: str, number: int) -> None:
     async def halt(producer: AIOKafkaProducer, topic: str) -> None:
         if topic.endswith(f".{suffix}") and next(numbers) == number:
             await producer.flush()
-            await stand_still()
+            stand_still()
 
     async def halting(self: AIOKafkaProducer, topic: str, **record: Any) -> Any:  # noqa: ANN401
         await halt(self, topic)
@@ -53,7 +62,7 @@ def halt_before_reading(suffix: str) -> None:
 
     async def halting(self: AIOKafkaConsumer, *parts: Any) -> Any:  # noqa: ANN401
         if parts[0].topic.endswith(f".{suffix}"):
-            await stand_still()
+            stand_still()
         return await seek(self, *parts)
 
     AIOKafkaConsumer.seek_to_beginning = halting
@@ -65,5 +74,4 @@ if __name__ == "__main__":
         halt_before_reading(topic)
     else:
         halt_before_sending(topic, int(place))
-    kafka.PATIENCE_SECONDS = PATIENCE_SECONDS  # type: ignore[misc]
     main()

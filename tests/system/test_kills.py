@@ -255,8 +255,7 @@ def test_an_erasure_during_which_kafka_is_killed_is_finished_by_the_same_command
 ) -> None:
     client = engines.client
     places = (
-        "erasures.v1:read", "erasures.v1:1", "evidence.v1:1", "quarantine.v1:1", "events.v1:1",
-        "erasures.v1:2",
+        "erasures.v1:read", "evidence.v1:1", "quarantine.v1:1", "events.v1:1", "erasures.v1:2"
     )  # fmt: skip
     families = {place: Family(client, f"kafka{at}") for at, place in enumerate(places)}
     bystanders = Family(client, "bystanders")
@@ -285,7 +284,7 @@ def test_an_erasure_during_which_redis_is_lost_is_finished_after_a_rebuild(
     engines: Engines,
 ) -> None:
     client = engines.client
-    places = ("evidence.v1:1", "events.v1:1")
+    places = ("erasures.v1:1", "events.v1:1")
     families = {place: Family(client, f"redis{at}") for at, place in enumerate(places)}
     live(client, list(families.values()))
     for error in killed_midway(engines, engines.redis, families).values():

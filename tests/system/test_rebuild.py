@@ -10,11 +10,16 @@ from pathlib import Path
 import pytest
 import redis
 
+from kinbid import rebuild as rebuild_module
 from kinbid.inspect import person_report
+from kinbid.progress import records_behind
+from kinbid.stack import StackError
+from models.errors import KinbidError
 from models.events import Call, CrmCard, CrmMerge, CrmSplit, NumberLease, encode
 from models.identifiers import Namespace, NodeId
 from models.topics import Topics
 from models.units import DAY_MS
+from runtime.kafka import KafkaDownError
 from tests.system.client import AIRLINE, Client
 from tests.system.story import check, make_story
 
@@ -60,20 +65,33 @@ def tell_a_story(client: Client) -> None:
 def call_for_days(client: Client) -> None:
     """One number, a visitor and a call each day, for longer than its book is kept."""
     number, start_ms = "+12127365000", client.now_ms() - 20 * DAY_MS
-    callers = [client.node(Namespace.PHONE, f"+1212736{5001 + day}") for day in range(6)]
-    for day, caller in enumerate(callers):
-        visitor = client.node(Namespace.COOKIE, f"visitor-{day}")
+    for day in range(6):
+        caller, visitor = caller_of(client, day), client.node(Namespace.COOKIE, f"visitor-{day}")
         at_ms = start_ms + day * DAY_MS
-        lease = NumberLease(
-            event_id=f"lease-{day}", lease_id=f"lease-{day}", ids=(visitor,), advertiser=AIRLINE,
-            event_time_ms=at_ms, expires_ms=at_ms + 600_000, number=number,
-        )  # fmt: skip
-        call = Call(
-            event_id=f"call-{day}", call_id=f"call-{day}", ids=(caller,), advertiser=AIRLINE,
-            event_time_ms=at_ms + 60_000, called_number=number, duration_seconds=9,
-        )  # fmt: skip
-        client.produce(lease, call)
+        client.produce(
+            a_lease(visitor, f"lease-{day}", number, at_ms),
+            a_call(caller, f"call-{day}", number, at_ms + 60_000),
+        )
         client.until(partial(members_of, client, caller), lambda found: len(found) == 2)
+
+
+def caller_of(client: Client, day: int) -> NodeId:
+    return client.node(Namespace.PHONE, f"+1212736{5001 + day}")
+
+
+def a_lease(visitor: NodeId, lease_id: str, number: str, at_ms: int) -> NumberLease:
+    """The number on a visitor's screen for ten minutes."""
+    return NumberLease(
+        event_id=lease_id, lease_id=lease_id, ids=(visitor,), advertiser=AIRLINE,
+        event_time_ms=at_ms, expires_ms=at_ms + 600_000, number=number,
+    )  # fmt: skip
+
+
+def a_call(caller: NodeId, call_id: str, number: str, at_ms: int) -> Call:
+    return Call(
+        event_id=call_id, call_id=call_id, ids=(caller,), advertiser=AIRLINE, event_time_ms=at_ms,
+        called_number=number, duration_seconds=9,
+    )  # fmt: skip
 
 
 def members_of(client: Client, node: NodeId) -> list[str]:
@@ -81,7 +99,7 @@ def members_of(client: Client, node: NodeId) -> list[str]:
     return [one["node"] for one in report["identifiers"]]
 
 
-def test_a_rebuilt_redis_gives_an_equal_export(client: Client, tmp_path: Path) -> None:
+def test_row_62_a_rebuilt_redis_gives_an_equal_export(client: Client, tmp_path: Path) -> None:
     tell_a_story(client)
     first, second, third = (tmp_path / f"{name}.jsonl" for name in "abc")
     before = client.until(
@@ -111,3 +129,108 @@ def test_a_rebuilt_redis_gives_an_equal_export(client: Client, tmp_path: Path) -
     kinbid("rebuild", "--yes")
     assert kinbid("export", "--out", third).stdout == before
     client.stack.restart_part("streams")
+
+
+CASES = ("both old", "call new", "lease new", "both new", "new lease contradicts")
+
+
+class Callers:
+    """A caller for each case: what of a call and its lease streams had folded, and what came later.
+
+    Args:
+        client: the stack.
+        first: of five numbers that nobody else calls.
+    """
+
+    def __init__(self, client: Client, first: int) -> None:
+        self._client, self._first, self._now_ms = client, first, client.now_ms()
+
+    def tell_old(self) -> None:
+        """What streams folds."""
+        for case in ("both old", "new lease contradicts"):
+            self._client.produce(self._lease(case), self._call(case))
+        self._client.produce(self._lease("call new"), self._call("lease new"))
+        self._client.until(self.joined, lambda found: sum(found.values()) == 2)
+
+    def tell_new(self) -> None:
+        """What comes while streams is away."""
+        self._client.produce(
+            self._call("call new"),
+            self._lease("lease new"),
+            self._lease("both new"),
+            self._call("both new"),
+            self._lease("new lease contradicts", "somebody else"),
+        )
+
+    def joined(self) -> dict[str, bool]:
+        """Whether the caller is the visitor who saw the number."""
+        return {case: len(members_of(self._client, self._caller(case))) == 2 for case in CASES}
+
+    def _number(self, case: str) -> str:
+        return f"+1212736{self._first + CASES.index(case)}"
+
+    def _caller(self, case: str) -> NodeId:
+        return self._client.node(Namespace.PHONE, f"+1312736{self._first + CASES.index(case)}")
+
+    def _lease(self, case: str, visitor: str = "the visitor") -> NumberLease:
+        cookie = self._client.node(Namespace.COOKIE, f"{visitor} of {self._number(case)}")
+        lease_id = cookie[:8]
+        return a_lease(cookie, lease_id, self._number(case), self._now_ms - 60_000)
+
+    def _call(self, case: str) -> Call:
+        caller = self._caller(case)
+        return a_call(caller, caller[:8], self._number(case), self._now_ms)
+
+
+def behind(client: Client) -> int:
+    return asyncio.run(records_behind(client.settings, 0))
+
+
+def test_calls_that_streams_had_not_folded_are_joined_as_it_would_have_done(client: Client) -> None:
+    restarted, rebuilt = Callers(client, 6100), Callers(client, 6200)
+    for callers in (restarted, rebuilt):
+        callers.tell_old()
+    client.until(lambda: behind(client), lambda left: not left)
+    client.stack.stop_part("streams")
+    restarted.tell_new()
+    client.stack.restart_part("streams")
+    client.until(lambda: behind(client), lambda left: not left)
+    client.stack.stop_part("streams")
+    rebuilt.tell_new()
+    with redis.Redis.from_url(client.settings.redis_url) as store:
+        store.flushall()
+    kinbid("rebuild", "--yes")
+    wanted = {case: case != "new lease contradicts" for case in CASES}
+    assert restarted.joined() == wanted
+    assert rebuilt.joined() == wanted
+    client.stack.restart_part("streams")
+
+
+def test_a_rebuild_that_breaks_off_keeps_streams_away_until_it_has_been_done(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callers = Callers(client, 6300)
+    call_for_days(client)
+    callers.tell_old()
+    client.until(lambda: behind(client), lambda left: not left)
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    kinbid("export", "--out", first)
+    client.stack.stop_part("streams")
+
+    async def lose_power(*_: object) -> int:
+        raise KafkaDownError("no power")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rebuild_module, "suppress", lose_power)
+        with pytest.raises(KinbidError, match="broke off: no power") as broken:
+            asyncio.run(rebuild_module.rebuild(client.settings, lambda *_: None))
+    assert "the same command" in str(broken.value)
+    with pytest.raises(StackError, match="kinbid rebuild --yes"):
+        client.stack.restart_part("streams")
+
+    kinbid("rebuild", "--yes")
+    kinbid("export", "--out", second)
+    assert second.read_bytes() == first.read_bytes()
+    client.stack.restart_part("streams")
+    callers.tell_new()
+    client.until(lambda: callers.joined()["call new"], bool)

@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import math
 import os
 import select
 import signal
@@ -25,24 +26,27 @@ from prometheus_client.parser import text_string_to_metric_families
 import kinbid
 from kinbid.catalog_file import read_catalog_file
 from kinbid.engines import ChildProcess, EmbeddedKafka, RedisEngine
+from kinbid.inspect import explain_request
 from kinbid.publish import publish_catalog
-from models.catalog_records import Flight, encode_record, record_key
-from models.dealings import Intent
-from models.events import Billing, Outcome, decode_outcome
+from models.catalog_records import Flight, Product, encode_record, record_key
+from models.events import Billing, CartAdd, FlightSearch, Order, Outcome, decode_outcome
 from models.identifiers import Namespace, Pepper
 from models.keys import Keys
-from models.profile import encode_header
 from models.topics import Topics
 from models.units import DAY_MS, MICROS, AdvertiserId
 from runtime import clock, kafka
 from runtime.settings import Settings, as_environment
-from tests.fakes.headers import showing
+from tests.contract.stores import RealStore
+from tests.fakes.installation import Installation
 
 pytestmark = pytest.mark.integration
 
 PATIENCE_SECONDS: Final = 60.0
 NORTH: Final = "/openrtb2/north/bid"
 COOKIE: Final = "a-known-browser"
+PROSPECT: Final = "a-prospects-browser"
+CUSTOMER: Final = "a-customers-browser"
+SHOPPER: Final = "a-shoppers-browser"
 DEMO: Final = Path(kinbid.__file__).with_name("demo.toml")
 
 Answer = tuple[int, bytes, http.client.HTTPMessage]
@@ -152,7 +156,7 @@ def settings_of(broker: EmbeddedKafka, store: RedisEngine) -> Settings:
 
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A broker and a Redis that hold the demo's catalogue, one flight and one person."""
+    """A broker and a Redis that hold the demo's catalogue, a flight, a record and who looked."""
     folder = tmp_path_factory.mktemp("engines")
     with EmbeddedKafka.start(folder / "kafka") as broker, RedisEngine.start(folder / "r") as store:
         settings = settings_of(broker, store)
@@ -170,27 +174,48 @@ def flight() -> Flight:
     )  # fmt: skip
 
 
+def record() -> Product:
+    """An item in stock."""
+    return Product(
+        id="sku-1", advertiser=AdvertiserId("shop"), title="Kind of Blue", group="jazz",
+        price_micros=12 * MICROS, margin_micros=4 * MICROS, stock=3, updated_ms=1,
+    )  # fmt: skip
+
+
 async def publish(settings: Settings) -> None:
-    """The catalogue, and a flight where streams would put it."""
+    """The catalogue, and a flight and a record where streams would put them."""
     await kafka.ensure_topics(settings)
     await publish_catalog(settings, read_catalog_file(DEMO))
     producer = await kafka.producer(settings)
     try:
-        topic, offer = Topics.OFFERS.name(settings.owner), flight()
-        key = record_key(offer).encode()
-        await producer.send_and_wait(topic, key=key, value=encode_record(offer))
+        topic = Topics.OFFERS.name(settings.owner)
+        for offer in (flight(), record()):
+            key = record_key(offer).encode()
+            await producer.send_and_wait(topic, key=key, value=encode_record(offer))
     finally:
         await producer.stop()
 
 
 def remember(settings: Settings) -> None:
-    """Writes what streams would: the browser's owner searched the flight a minute ago."""
-    node = Pepper(settings.identity_pepper).node(Namespace.COOKIE, COOKIE)
-    assert node is not None
-    seen = Intent("airline", "JFK-LAX/2031-05-20", clock.now_ms() - 60_000)
-    with closing(redis.Redis.from_url(settings.redis_url)) as client:
-        view = Keys(settings.owner).bid_view(node)
-        client.hset(view, "h", encode_header(showing((seen,))))
+    """Four browsers: at three the flight was searched, once by a customer; at one a cart filled."""
+    pepper, now_ms = Pepper(settings.identity_pepper), clock.now_ms()
+
+    def at(cookie: str, advertiser: str, ago_ms: int = 60_000) -> dict[str, Any]:
+        node = pepper.node(Namespace.COOKIE, cookie)
+        assert node is not None
+        return {
+            "event_id": "e", "ids": (node,), "event_time_ms": now_ms - ago_ms,
+            "advertiser": AdvertiserId(advertiser),
+        }  # fmt: skip
+
+    searched: dict[str, Any] = {"origin": "JFK", "destination": "LAX", "depart_date": "2031-05-20"}
+    flown = at(CUSTOMER, "airline", 90 * DAY_MS)
+    with closing(RealStore(settings.redis_url)) as store:
+        Installation(store, keys=Keys(settings.owner)).tell(
+            *(FlightSearch(**at(c, "airline"), **searched) for c in (COOKIE, PROSPECT, CUSTOMER)),
+            Order(**flown, order_id="o", revenue_micros=250 * MICROS, margin_micros=0),
+            CartAdd(**at(SHOPPER, "shop"), item="sku-1"),
+        )
 
 
 @pytest.fixture
@@ -243,10 +268,35 @@ def test_every_kind_of_request_has_its_answer(bidder: Bidder) -> None:
     assert bidder.metric("bidder_bids_total") == 4
 
 
-def test_row_01_a_known_person_gets_the_flight_that_they_searched(bidder: Bidder) -> None:
+def test_row_01_three_persons_get_their_own_price_and_creative_for_one_slot_and_the_reasons(
+    bidder: Bidder, engines: Settings
+) -> None:
+    wanted = {
+        PROSPECT: ("air-seats-prospect-1", "JFK to LAX"),
+        CUSTOMER: ("air-seats-customer-1", "Welcome back: JFK to LAX"),
+        SHOPPER: ("shop-items-prospect-1", "Kind of Blue"),
+    }
+    prices, reasons = set(), set()
+    for cookie, (creative, text) in wanted.items():
+        body = bid_request(user={"buyeruid": cookie})
+        explained = asyncio.run(explain_request(engines, body, "north"))
+        (bid,), (why,) = bidder.bids(body), explained["bids"]
+        assert bid["crid"] == why["creative"] == creative
+        assert text in bid["adm"]
+        assert float(why["bid_cpm"]) == pytest.approx(bid["price"], rel=0.01)
+        assert "air-brand" in {lost["campaign"] for lost in explained["lost"]}
+        factors = why["factors"]
+        parts = [float(factors.pop("target_cpa_micros")), *factors.values()]
+        assert float(why["value_cpm"]) == pytest.approx(1000 * math.prod(parts), rel=1e-5)
+        prices.add(bid["price"])
+        reasons.add((explained["person"], why["segment"], tuple(parts)))
+    assert (len(prices), len(reasons)) == (3, 3)
+
+
+def test_a_known_person_is_sold_the_flight_that_they_searched_unless_privacy_forbids(
+    bidder: Bidder,
+) -> None:
     (bid,) = bidder.bids(PERSONAL)
-    assert (bid["cid"], bid["crid"]) == ("air-seats", "air-seats-prospect-1")
-    assert "JFK to LAX" in bid["adm"]
     assert "$199.00, 170 seats left" in bid["adm"]
     assert bidder.campaigns(bid_request(user={"buyeruid": COOKIE}, device={"lmt": 1})) == [
         "air-brand"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 SECRET = "do not print this"
@@ -66,6 +67,10 @@ def test_a_command_or_flag_that_does_not_exist_is_named_with_the_nearest_one(
             2,
         ),
         (
+            {"KINBID_IDENTITY_PEPPER": "x" * 8}, ["person", "foo:abc"],
+            "unknown identifier namespace 'foo'; there are cookie, crm, eid, email,", 2,
+        ),
+        (
             {"KINBID_IDENTITY_PEPPER": "x" * 8, "KINBID_NOTICE_SECRET": "y" * 8},
             ["person", "abc"], "is not NAMESPACE:VALUE", 2,
         ),
@@ -101,7 +106,30 @@ def test_a_kafka_that_is_not_there_is_a_sentence(environment: dict[str, str]) ->
     done = kinbid(environment | {"KINBID_KAFKA_BOOTSTRAP": "127.0.0.1:1"}, "segments")
     assert done.returncode == 1
     assert "kinbid: Kafka at 127.0.0.1:1 cannot be used" in done.stderr
+    assert "Set KINBID_KAFKA_BOOTSTRAP, or kafka_bootstrap in the file of --config." in done.stderr
+    assert "`kinbid up` starts it" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "told"),
+    [
+        ("streams", "127.0.0.1:1", "runs here with 127.0.0.1:2"),
+        ("segments", "127.0.0.1:1", "runs here with 127.0.0.1:2"),
+        ("segments", "127.0.0.1:2", None),
+    ],
+)
+def test_beside_a_running_stack_it_is_said_whose_address_was_tried(
+    environment: dict[str, str], command: str, given: str, told: str | None
+) -> None:
+    stack = {"pid": os.getpid(), "settings": {"kafka_bootstrap": "127.0.0.1:2"}}
+    Path(environment["KINBID_RUN_FILE"]).write_bytes(msgspec.json.encode(stack))
+    done = kinbid(environment | {"KINBID_KAFKA_BOOTSTRAP": given}, command)
+    assert done.returncode == 1
+    assert f"kinbid: Kafka at {given} cannot be used" in done.stderr
+    assert "KINBID_KAFKA_BOOTSTRAP" in done.stderr
+    assert ("runs here" in done.stderr) == (told is not None)
+    assert (told or "") in done.stderr
 
 
 def test_config_shows_every_value_and_its_source_and_no_secret(

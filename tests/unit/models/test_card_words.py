@@ -276,6 +276,18 @@ def test_cards_that_were_merged_in_one_go_are_split_one_by_one() -> None:
     assert run(world.store, fetch_survivors(KEYS, (X, Y))) == {Y: X}
 
 
+def test_a_split_parts_cards_that_a_chain_of_merges_has_joined() -> None:
+    told: list[Event] = [
+        merged(Y, X, at=1), merged(Z, Y, at=2), split(Z, X, at=3), signed_in(TABLET, X, at=4)
+    ]  # fmt: skip
+    for order in itertools.permutations(told):
+        world = World()
+        world.hear(*order)
+        assert world.persons() == together((X, Y, TABLET), (Z,))
+        world.hear(merged(Z, X, at=5))
+        assert world.persons() == together((X, Y, Z, TABLET))
+
+
 def test_what_was_said_before_is_kept_for_who_looks_back() -> None:
     world = World()
     world.hear(signed_in(X, Y, 1), split(Y, X, at=3), merged(X, Y, at=2))
@@ -333,14 +345,14 @@ card_events: st.SearchStrategy[Any] = st.one_of(
 
 
 def standing(events: Sequence[CrmMerge | CrmSplit]) -> list[Event]:
-    """The merges that no newer word takes back."""
+    """The words that no newer one takes back."""
     newest: dict[Pair, tuple[bytes, Event]] = {}
     for event in events:
         word = word_of(event)
         assert word is not None
         pair = pair_of(*event.ids)
         newest[pair] = max(newest.get(pair, (b"", event)), (encode_word(word), event), key=first)
-    return [event for _, event in newest.values() if isinstance(event, CrmMerge)]
+    return [event for _, event in newest.values()]
 
 
 def first(pair: tuple[bytes, Event]) -> bytes:

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import msgspec
@@ -106,6 +107,13 @@ def test_a_value_that_cannot_be_used_names_its_record_and_field(
 ) -> None:
     wrong = msgspec.structs.replace(GOOD[key], **{field: value})
     with pytest.raises(EventError, match=field):
+        decode_record(encode_record(wrong))
+
+
+@pytest.mark.parametrize("name", ["a|b", "", "north/1", "of the north", "n" * 65])
+def test_an_exchanges_id_is_one_part_of_a_path_and_no_two_exchanges_users_meet(name: str) -> None:
+    wrong = msgspec.structs.replace(GOOD["exchange/E"], id=ExchangeId(name))
+    with pytest.raises(EventError, match=re.escape(f"exchange: id: {name!r} is not 1 to 64 of")):
         decode_record(encode_record(wrong))
 
 

@@ -183,6 +183,44 @@ def test_an_outcome_that_is_wrong_names_its_field(field: str, value: object) -> 
         decode_outcome(json.dumps({**BILLING, field: value}).encode())
 
 
+COOKIE, IFA, SESSION, EID, PERSON, EMAIL, CRM = (letter + "a" * 22 for letter in "kisxyec")
+
+
+def sign_in(*ids: str) -> bytes:
+    return json.dumps({"type": "sign_in", "event_id": "1", "ids": ids, "event_time_ms": 1,
+                       "advertiser": "air"}).encode()  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        (COOKIE, EMAIL), (COOKIE, IFA, EMAIL, CRM), (IFA, SESSION, EMAIL), (SESSION, EMAIL),
+        (EID, EMAIL), (COOKIE,), (SESSION,),
+    ],
+)  # fmt: skip
+def test_a_sign_in_begins_with_the_device_or_with_a_session_of_an_unknown_one(
+    ids: tuple[str, ...],
+) -> None:
+    assert decode_event(sign_in(*ids)).ids == ids
+
+
+@pytest.mark.parametrize(
+    ("ids", "named"),
+    [
+        ((EMAIL, COOKIE), "email, cookie"),
+        ((CRM, EMAIL), "crm, email"),
+        ((PERSON, EMAIL), "person_eid, email"),
+        ((SESSION, EMAIL, COOKIE), "session, email, cookie"),
+    ],
+)
+def test_a_sign_in_whose_device_is_not_first_is_refused_with_what_it_should_be(
+    ids: tuple[str, ...], named: str
+) -> None:
+    """Presence at a device is kept under the first identifier: it would be nobody's."""
+    with pytest.raises(EventError, match=rf"^ids: .*\({named}\).* first comes the device"):
+        decode_event(sign_in(*ids))
+
+
 def test_a_record_of_fewer_fields_still_decodes() -> None:
     """What producers wrote before a kind grew: the new fields have their defaults."""
     search, card = decode_event(json.dumps(EVENT).encode()), decode_event(json.dumps(CARD).encode())

@@ -1,12 +1,15 @@
 """Which persons a set of evidence makes."""
 
 import random
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.evidence import (
+    NOTHING_APART,
+    UNSEEN,
     Canonical,
     Edge,
     Evidence,
@@ -26,18 +29,23 @@ A, B, D = (NodeId("k" + letter * 22) for letter in "abk")
 EMAIL, OTHER_EMAIL = NodeId("e" + "e" * 22), NodeId("e" + "f" * 22)
 PHONE, OTHER_PHONE = NodeId("p" + "p" * 22), NodeId("p" + "q" * 22)
 SESSION = NodeId("s" + "s" * 22)
-X, Y = NodeId("c" + "x" * 22), NodeId("c" + "y" * 22)
+X, Y, Z = (NodeId("c" + letter * 22) for letter in "xyz")
 NODES = (A, B, D, EMAIL, OTHER_EMAIL, PHONE, OTHER_PHONE, X, Y)
 
 Told = tuple[NodeId, NodeId, Evidence]
 
 
-def persons(*told: Told, limits: Limits | None = None, **verdicts: Pair) -> Canonical:
+def persons(
+    *told: Told,
+    limits: Limits | None = None,
+    apart: Mapping[Pair, int] = NOTHING_APART,
+    **verdicts: Pair,
+) -> Canonical:
     edges = {pair_of(a, b): Edge(evidence) for a, b, evidence in told}
     for verdict, pair in verdicts.items():
         edges[pair_of(*pair)] = Edge(edges[pair_of(*pair)].evidence, verdict)  # type: ignore[arg-type]
     nodes = {node for pair in edges for node in pair}
-    return canonical(nodes, edges, limits=limits or Limits())
+    return canonical(nodes, edges, apart=apart, limits=limits or Limits())
 
 
 def clusters(found: Canonical) -> set[frozenset[NodeId]]:
@@ -55,10 +63,11 @@ def sign_in(time_ms: int) -> Evidence:
 CARD = Evidence("crm_card", 1)
 
 
-def test_the_encoded_form_sorts_by_strength_then_time() -> None:
+def test_the_encoded_form_sorts_by_strength_then_confidence_then_time() -> None:
     ordered = [
         Evidence("crm_merge", 9), Evidence("crm_card", 2), Evidence("crm_card", 10), sign_in(1),
-        Evidence("seen_with", 1), Evidence("call_session", 1, 60),
+        Evidence("seen_with", 1), Evidence("call_session", 9), Evidence("call_session", 9, 90),
+        Evidence("call_session", 1, 60), Evidence("call_session", 2, 60), UNSEEN,
     ]  # fmt: skip
     assert sorted(ordered, key=encode_evidence) == ordered
     assert [decode_evidence(encode_evidence(one)) for one in ordered] == ordered
@@ -182,9 +191,48 @@ def test_an_identifier_with_too_many_links_joins_nobody(limits: Limits) -> None:
     assert clusters(persons(*told, limits=limits, approved=(A, EMAIL))) == together(
         (A, EMAIL), (B,), (D,)
     )
-    assert clusters(persons(*told, limits=limits, rejected=(A, EMAIL))) == together(
-        (B, D, EMAIL), (A,)
-    )
+    rejected = persons(*told, limits=limits, rejected=(A, EMAIL))
+    assert len(rejected.persons) == 4, "one visitor less makes the others no more one person"
+
+
+def test_a_link_that_nobody_told_of_is_not_one_too_many() -> None:
+    """Somebody has rejected it beforehand: that is no sign of a crowd."""
+    told = [(A, EMAIL, sign_in(1)), (B, EMAIL, sign_in(2)), (D, EMAIL, UNSEEN)]
+    found = persons(*told, limits=Limits(account_links=2), rejected=(D, EMAIL))
+    assert clusters(found) == together((A, B, EMAIL), (D,))
+
+
+@pytest.mark.parametrize("accounts", [(EMAIL, OTHER_EMAIL, PHONE), (X, Y, EMAIL)])
+def test_a_device_at_which_too_many_have_signed_in_is_a_shared_one(
+    accounts: tuple[NodeId, ...],
+) -> None:
+    told = [(A, account, sign_in(at)) for at, account in enumerate(accounts)]
+    found = persons(*told, limits=Limits(device_links=2))
+    assert found.shared == {A}
+    assert len(found.persons) == 4
+    assert set(found.refused.values()) == {"too_many_links"}
+
+
+def test_a_device_that_was_seen_with_too_much_is_nobody_s_but_not_shared() -> None:
+    told = [(A, node, FORM) for node in (EMAIL, OTHER_EMAIL, PHONE)]
+    found = persons(*told, (A, X, sign_in(1)), limits=Limits(device_links=2))
+    assert len(found.persons) == 5
+    assert not found.shared
+
+
+def test_cards_that_the_crm_has_split_are_not_joined_by_way_of_a_third() -> None:
+    told = [(X, Z, merge(1)), (Y, Z, merge(2)), (A, Y, sign_in(1))]
+    assert clusters(persons(*told)) == together((X, Y, Z, A))
+    found = persons(*told, apart={pair_of(X, Y): 3})
+    assert clusters(found) == together((X, Z), (Y, A))
+    assert found.refused == {pair_of(Y, Z): "cards_split"}
+    assert found.is_contested
+    again = persons(*told[:1], (Y, Z, merge(4)), apart={pair_of(X, Y): 3})
+    assert clusters(again) == together((X, Y, Z)), "the newest word stands"
+
+
+def merge(time_ms: int) -> Evidence:
+    return Evidence("crm_merge", time_ms)
 
 
 def test_a_person_grows_no_larger_than_allowed() -> None:

@@ -5,6 +5,7 @@ same person; and whatever the history, a facet stays within its bound.
 import itertools
 import random
 from collections.abc import Sequence
+from typing import get_args
 
 import msgspec
 from hypothesis import given
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 
 from models.events import CrmCard, Event, PageView, SignIn
 from models.facets import (
-    KEPT_ADVERTISERS,
     KEPT_SIGN_INS,
     MAX_FACET_BYTES,
     Facet,
@@ -25,6 +25,7 @@ from models.facets import (
 )
 from models.identifiers import NodeId
 from models.identity import decode_watermark
+from models.purchases import KEPT_ADVERTISERS
 from models.units import DAY_MS, AdvertiserId
 from tests.fakes.heavy import heavy_events
 from tests.fakes.records import NODES, START_MS, events, folded
@@ -118,8 +119,12 @@ def largest(history: Sequence[Event]) -> int:
     return max(most, len(export_facet(facet)))
 
 
-def test_a_hundred_thousand_events_of_the_longest_texts_stay_within_the_bound() -> None:
-    assert 20_000 < largest(heavy_events(random.Random(4), 100_000)) < MAX_FACET_BYTES
+def test_a_hundred_thousand_events_of_every_kind_and_the_longest_texts_stay_within_the_bound() -> (
+    None
+):
+    heavy = heavy_events(random.Random(4), 100_000)
+    assert {type(event) for event in heavy} == set(get_args(Event))
+    assert 0.9 * MAX_FACET_BYTES < largest(heavy) < MAX_FACET_BYTES
 
 
 def test_a_merge_of_heavy_facets_stays_within_the_bound_too() -> None:
@@ -154,6 +159,15 @@ def test_the_newest_sign_ins_are_kept_whatever_the_order() -> None:
     ]
     newest = {account: time_ms + 1 for time_ms, account in enumerate(accounts) if time_ms > 1}
     assert folded(signed_in).sign_ins == folded(signed_in[::-1]).sign_ins == newest
+
+
+def test_what_signed_in_is_the_account_and_no_further_name_of_the_device() -> None:
+    ids = tuple(NodeId(letter + letter * 22) for letter in "kisxyuelpc")
+    signed_in: list[Event] = [
+        SignIn(event_id="1", ids=(ids[0], node), event_time_ms=1, advertiser=AIR)
+        for node in ids[1:]
+    ]
+    assert sorted(folded(signed_in).sign_ins) == sorted(ids[-4:])
 
 
 def test_an_unremarkable_event_still_moves_channel_count_and_watermark() -> None:

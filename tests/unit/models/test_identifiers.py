@@ -199,10 +199,24 @@ def test_an_agent_type_tells_a_person_from_a_device() -> None:
     assert device == PEPPER.node(*eid("ids.example", UID, 1))
 
 
+def test_a_scope_that_would_meet_another_one_is_refused() -> None:
+    """``a|b`` with ``c`` would be ``a`` with ``b|c``."""
+    for scope in ("a|b", "|", ""):
+        with pytest.raises(InvalidFieldError, match="scope"):
+            scoped(scope, "c")
+    assert scoped("a", "b|c") == "a|b|c"
+
+
 def test_a_source_that_is_no_domain_is_refused() -> None:
     for source in ("", "ids.example|device"):
         with pytest.raises(InvalidFieldError, match="eid"):
             PEPPER.node(*eid(source, UID, 1))
+
+
+def test_an_agent_type_that_is_no_number_of_a_type_is_refused() -> None:
+    for atype in (-1, 10**10):
+        with pytest.raises(InvalidFieldError, match="eid"):
+            PEPPER.node(*eid("ids.example", UID, atype))
 
 
 # -- as people write them --------------------------------------------------------------------------

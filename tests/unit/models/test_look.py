@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.commands import Steps
+from models.erasure import begin_erasure, disown, part_erased
 from models.evidence import Evidence, Limits, pair_of
 from models.export import canonical_person
 from models.forest import settle
 from models.identifiers import NodeId
 from models.keys import Keys
-from models.links import Contested, Linked, follow, link, look
+from models.links import Contested, Linked, follow, judge, link, look
 from models.splits import note
 from tests.fakes.memory_store import MemoryStore, run
 
@@ -149,9 +150,41 @@ def test_all_links_of_a_kiosk_are_refused_by_one_look_whoever_told_of_them(
     linked = world.look(contested)
     assert {one.result for one in linked} == {"refused"}
     (looked,) = [one.resettled for one in linked if one.resettled is not None]
-    kept = LIMITS.device_links + 1
+    kept = 2 * LIMITS.device_links + 1
     refused = {pair_of(kiosk, one): "too_many_links" for one in accounts[:kept]}
     assert looked.changed == refused
+
+
+@given(order=st.permutations(range(-1, 9)), rejected=st.integers(0, 8))
+def test_a_kiosk_fuses_nobody_when_one_of_its_links_is_rejected(
+    order: list[int], rejected: int
+) -> None:
+    """Whenever somebody decides so: before, in between, or after all have signed in."""
+    world, kiosk = World(), NODES[0]
+    accounts = [NodeId(f"e{number:022d}") for number in range(9)]
+    for step in order:
+        if step < 0:
+            verdict = judge(KEYS, kiosk, accounts[rejected], "rejected", world.token, limits=LIMITS)
+            run(world.store, note(KEYS, run(world.store, verdict)))
+        else:
+            told = Contested(kiosk, accounts[step], Evidence("sign_in", 1 + step))
+            world.look(world.follow([told]))
+    for node in (kiosk, *accounts):
+        assert run(world.store, settle(KEYS, node)).members == [node]
+
+
+def test_a_kiosk_fuses_nobody_when_some_of_its_visitors_are_erased() -> None:
+    world, kiosk = World(), NODES[0]
+    accounts = [NodeId(f"e{number:022d}") for number in range(9)]
+    told = [Contested(kiosk, one, Evidence("sign_in", 1)) for one in accounts]
+    world.look(world.follow(told))
+    erased = accounts[:6]
+    pairs = run(world.store, begin_erasure(KEYS, erased, 2))
+    run(world.store, part_erased(KEYS, erased, pairs, world.token, limits=LIMITS))
+    run(world.store, disown(KEYS, erased, pairs, 2))
+    world.look(world.follow([Contested(kiosk, accounts[8], Evidence("sign_in", 3))]))
+    for node in (kiosk, *accounts):
+        assert run(world.store, settle(KEYS, node)).members == [node]
 
 
 def test_unconnected_crowds_are_looked_at_side_by_side() -> None:

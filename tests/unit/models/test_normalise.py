@@ -114,6 +114,7 @@ def test_the_digest_of_an_example_address_never_links() -> None:
         ("ann@bücher.example", "ann@xn--bcher-kva.example"),
         ("ann@BÜCHER.example", "ann@xn--bcher-kva.example"),
         ("Ann.Smith+shop@gmail.com", "annsmith@gmail.com"),
+        ("Ann.Smith+shop@GoogleMail.com", "annsmith@gmail.com"),
         ("ann.smith+shop@mail.example", "ann.smith+shop@mail.example"),
         ("аня@почта.рф", "аня@xn--80a1acny.xn--p1ai"),
     ],

@@ -45,7 +45,7 @@ from models.purchases import totals
 from models.units import DAY_MS, AdvertiserId
 from tests.fakes.headers import products_in, searches_in
 from tests.fakes.memory_store import MemoryStore, Runner, interleave, run
-from tests.fakes.records import NODES, events, folded
+from tests.fakes.records import ACCOUNTS, NODES, events, folded
 
 AIR, SHOP = AdvertiserId("air"), AdvertiserId("shop")
 KEYS = Keys("o")
@@ -102,11 +102,11 @@ def test_a_buyer_has_the_numbers_of_the_purchase_models() -> None:
 def test_the_newest_sign_in_stands_first_and_only_where_a_device_is_shared() -> None:
     signed_in = [
         SignIn(event_id=str(n), ids=(NODE, *accounts), event_time_ms=n, advertiser=SHOP)
-        for n, accounts in ((5, NODES[1:3]), (9, NODES[3:4]), (2, NODES[1:2]))
+        for n, accounts in ((5, ACCOUNTS[1:3]), (9, ACCOUNTS[3:4]), (2, ACCOUNTS[1:2]))
     ]
     assert header_of(folded(signed_in), ()).sign_ins == ()
     header = header_of(folded(signed_in), NODES[:1])
-    assert header.sign_ins == ((NODES[3], 9), (NODES[2], 5), (NODES[1], 5))
+    assert header.sign_ins == ((ACCOUNTS[3], 9), (ACCOUNTS[2], 5), (ACCOUNTS[1], 5))
 
 
 def test_who_withdrew_personal_ads_may_not_be_addressed() -> None:

@@ -5,6 +5,7 @@ Each test goes the whole way of its row: events in, person, bid or report out.
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,27 +21,31 @@ from models.call_tags import (
 )
 from models.calls import CallHistory, ToldCall
 from models.catalog_records import CallTag
-from models.commands import Steps
-from models.events import Call, Event, NumberLease, SignIn
-from models.evidence import DEFAULT_LIMITS, Limits, pair_of
-from models.facets import Facet
-from models.forest import find, settle
-from models.identifiers import Namespace, NodeId, Pepper
-from models.keys import Keys
-from models.profile import Person, header_of, person_of
-from models.units import HOUR_MS, MICROS
-from models.value.lines import line_factor
-from streams.stages.calls import (
-    Linked,
-    SoftLink,
-    apply_soft_link,
-    join_number,
-    measure_lines,
-    news_of,
-    phone_events,
+from models.events import (
+    Billing,
+    Call,
+    Contact,
+    Event,
+    FlightSearch,
+    NumberLease,
+    Order,
+    OrderStatus,
+    PageView,
+    SignIn,
 )
-from streams.stages.persons import KnownLinks, digest_events, look_around
+from models.evidence import Limits, pair_of
+from models.identifiers import Namespace, NodeId, Pepper
+from models.interests import contacts, deal_stage
+from models.keys import Keys
+from models.profile import Person, header_of
+from models.purchases import totals
+from models.touches import timeline
+from models.units import HOUR_MS, MICROS, CampaignId, CreativeId, ExchangeId
+from models.value.lines import line_factor
+from models.visits import visit_count
+from streams.stages.calls import measure_lines
 from tests.fakes.headers import showing
+from tests.fakes.installation import Installation
 from tests.fakes.memory_store import MemoryStore, run
 from tests.fakes.phone_calls import (
     AIR,
@@ -61,51 +66,32 @@ KEYS = Keys("o")
 CRM_1, CRM_2 = NodeId("c" + "x" * 22), NodeId("c" + "y" * 22)
 
 
-class Installation:
-    """Streams in memory: events go in one by one, persons come out."""
-
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
-        self.store, self._limits = MemoryStore(), limits
-        self._known = KnownLinks()
-        self._tokens = itertools.count()
-        self._offset = itertools.count()
-
-    def tell(self, *events: Event) -> list[Linked]:
-        """Folds and links events, each as a batch of its own; what became of soft links."""
-        linked: list[Linked] = []
-        for event in events:
-            entries = [(next(self._offset), event)]
-            node = event.ids[0]
-            steps = digest_events(
-                KEYS, node, 1, entries,
-                known=self._known, next_token=self._token, limits=self._limits,
-            )  # fmt: skip
-            touched = run(self.store, steps)
-            run(self.store, look_around(KEYS, [touched], self._token, limits=self._limits))
-            news = news_of(phone_events([event]))
-            linked += [run(self.store, self._apply(soft)) for soft in news.told]
-            for number, told in news.by_number.items():
-                joins = join_number(KEYS, number, told, now_ms=at_ms(10**6), apply=self._apply)
-                linked += run(self.store, joins).linked
-        return linked
-
-    def _apply(self, soft: SoftLink) -> Steps[Linked]:
-        return apply_soft_link(KEYS, soft, self._token, limits=self._limits)
-
-    def _token(self) -> str:
-        return f"t{next(self._tokens)}"
-
-    def facet(self, node: NodeId) -> Facet:
-        """The profile of the node's person."""
-        return person_of(run(self.store, settle(KEYS, node)))[0]
-
-    def are_one(self, *nodes: NodeId) -> bool:
-        """Whether all are one person's."""
-        return len({run(self.store, find(KEYS, node)) for node in nodes}) == 1
-
-
 def signed_in(*ids: NodeId) -> SignIn:
     return SignIn(event_id="s", ids=ids, event_time_ms=START_MS, advertiser=AIR)
+
+
+def an_order(order_id: str, minute: float, buyer: str = "a", **more: object) -> Order:
+    """Paid in the shop, under the buyer's phone number."""
+    fields = {"revenue_micros": 100 * MICROS, "margin_micros": 0, "channel": "shop"} | more
+    return Order(
+        event_id=order_id, ids=(phone(buyer),), event_time_ms=at_ms(minute), advertiser=AIR,
+        order_id=order_id,
+        **fields,  # type: ignore[arg-type]  # the test's own fields
+    )  # fmt: skip
+
+
+def a_billing(nonce: str, minute: float, session: str = "a", cpm: int = 3) -> Billing:
+    return Billing(
+        node=cookie(session), nonce=nonce, campaign=CampaignId("air-seats"),
+        creative=CreativeId("c"), exchange=ExchangeId("north"), personal=True,
+        clearing_cpm_micros=cpm * MICROS, notice_time_ms=at_ms(minute),
+    )  # fmt: skip
+
+
+def common(minute: float, node: NodeId) -> dict[str, Any]:
+    return {
+        "event_id": "e", "ids": (node,), "event_time_ms": at_ms(minute), "advertiser": AIR,
+    }  # fmt: skip
 
 
 def history_of(*events: Call | NumberLease) -> CallHistory:
@@ -148,6 +134,53 @@ def test_row_21_a_missed_call_back_is_reported_after_n_hours_and_ads_pause_meanw
     here.tell(a_call("we called", 200, is_outbound=True))
     persons = [("root", here.facet(phone("a")).phone.calls)]
     assert overdue(9 * HOUR_MS) == []
+
+
+def test_row_45_impressions_visits_calls_and_orders_of_persons_sum_up_to_the_logs() -> None:
+    """Two visitors who then call and buy under their phone; every record comes twice."""
+    here = Installation()
+    billed = [a_billing(f"{n}", 10 * n, session="ab"[n % 2], cpm=n) for n in range(5)]
+    log: list[Event] = []
+    for who, start in (("a", 0), ("b", 200)):
+        log += [
+            PageView(**common(start, cookie(who)), page="/"),
+            a_lease(f"lease {who}", start + 1, start + 30, who),
+            a_call(f"call {who}", start + 5, who),
+            an_order(f"order {who}", start + 90, who),
+        ]
+    log.append(an_order("order c", 500, "b", revenue_micros=7 * MICROS))
+    for _ in range(2):
+        here.bill(*billed)
+        here.tell(*log)
+
+    persons = [here.facet(cookie(who)) for who in "ab"]
+    bought = [totals(person.purchases[AIR]) for person in persons]
+    ledgers = [here.ledger(cookie(who)) for who in "ab"]
+    assert sum(one.spend_micros for one in ledgers) == (0 + 1 + 2 + 3 + 4) * MICROS // 1000
+    assert sum(one.billed_count for one in ledgers) == 5
+    assert sum(visit_count(one.half_hours) for one in persons) == 2
+    assert sum(len(one.phone.calls) for one in persons) == 2
+    assert sum(one.order_count for one in bought) == 3
+    assert sum(one.net_micros for one in bought) == 207 * MICROS
+    assert [touch.kind for touch in timeline(persons[0].touches)] == [
+        "page_view", "number_lease", "call", "order",
+    ]  # fmt: skip
+
+
+def test_row_46_a_call_back_is_due_until_we_called_and_an_sms_about_it_is_known() -> None:
+    """Asked for by phone, known in the browser: whoever picks the next channel finds both."""
+    here = Installation()
+    here.tell(a_lease("l", 0, 30, "a"), a_call("asked", 10, caller="a", tag="call_back"))
+    calls = header_of(here.facet(cookie("a")), ()).calls
+    (due,) = open_callbacks(calls, TAGS)
+    assert (due.call_id, due.since_ms) == ("asked", at_ms(10))
+    assert bids_on_seats(calls, shift_ms=10 * MINUTE_MS) is Loss.CALL_PAUSE
+    here.tell(Contact(**common(11, phone("a")), channel="sms", action="sent", topic="call_back"))
+    (sent,) = contacts(here.facet(cookie("a")))
+    assert (sent.channel, sent.action, sent.latest_ms) == ("sms", "sent", at_ms(11))
+    assert open_callbacks(here.facet(cookie("a")).phone.calls, TAGS) == [due]
+    here.tell(a_call("we called", 200, is_outbound=True))
+    assert open_callbacks(here.facet(cookie("a")).phone.calls, TAGS) == []
 
 
 def test_row_47_a_call_joins_the_session_that_saw_the_number() -> None:
@@ -233,6 +266,30 @@ def test_row_50_call_conversions_are_split_by_the_sessions_device() -> None:
     }
 
 
+def test_row_51_every_touch_up_to_the_payment_in_the_shop_is_on_one_persons_path() -> None:
+    path: list[Event] = [
+        FlightSearch(
+            **common(0, cookie("a")), origin="JFK", destination="LAX", depart_date="2026-12-24"
+        ),
+        a_lease("l", 1, 30, "a"),
+        a_call("c", 5, caller="a"),
+        Contact(**common(60, phone("a")), channel="sms", action="clicked"),
+        an_order("o", 90),
+        OrderStatus(**common(91, phone("a")), channel="shop", order_id="o", stage="paid"),
+    ]
+    for told in (path, path[::-1]):
+        here = Installation()
+        here.tell(*told)
+        person = here.facet(cookie("a"))
+        assert [(touch.channel, touch.kind) for touch in timeline(person.touches)] == [
+            ("web", "flight_search"), ("web", "number_lease"), ("call", "call"),
+            ("sms", "contact"), ("shop", "order"), ("shop", "order_status"),
+        ]  # fmt: skip
+        deal = deal_stage(person, AIR)
+        assert deal is not None
+        assert (deal.order, deal.stage, deal.reached_ms) == ("o", "paid", at_ms(91))
+
+
 @pytest.mark.parametrize(("score", "worth"), [(0, 0), (50, 5 * MICROS), (100, 10 * MICROS)])
 def test_row_52_the_operators_score_weighs_the_calls_value(score: int, worth: int) -> None:
     (call,) = history_of(a_call("c"), a_call("c", score=score, told_ms=at_ms(60))).calls
@@ -298,6 +355,24 @@ def test_row_54_more_tags_are_configuration() -> None:
     assert tag_of(call, tags) == tags["vip"]
 
 
+def test_row_55_qualified_calls_are_conversions_beside_orders() -> None:
+    here = Installation()
+    here.bill(a_billing("1", 0), a_billing("2", 1))
+    here.tell(
+        a_lease("l", 2, 30, "a"), a_call("good", 5), a_call("no", 6, tag="not_a_customer"),
+        a_call("to service", 7, department="service"), an_order("o", 90),
+    )  # fmt: skip
+    person, spend = here.facet(cookie("a")), here.ledger(cookie("a")).spend_micros
+    orders = totals(person.purchases[AIR]).order_count
+    calls = conversions(person.phone.calls)
+    assert (orders, calls) == (1, 1)
+    assert cost_per_conversion_micros(spend, orders, 0) == 6 * MICROS // 1000
+    assert cost_per_conversion_micros(spend, orders, calls) == 3 * MICROS // 1000
+    everyone = TAGS | {"not_a_customer": CallTag(id="not_a_customer")}
+    more = conversions(person.phone.calls, everyone)
+    assert cost_per_conversion_micros(spend, orders, more) == 2 * MICROS // 1000
+
+
 @pytest.mark.parametrize(("min_confidence", "is_linked"), [(50, False), (45, True)])
 def test_row_59_the_form_names_another_phone_than_the_caller(
     min_confidence: int, *, is_linked: bool
@@ -306,7 +381,7 @@ def test_row_59_the_form_names_another_phone_than_the_caller(
 
     Half the confidence is left, which is a link if somebody wants it; else it waits for approval.
     """
-    here = Installation(Limits(min_confidence=min_confidence))
+    here = Installation(limits=Limits(min_confidence=min_confidence))
     form = signed_in(cookie("a"), phone("f"))
     *_, made = here.tell(form, a_lease("l", 0, 30, "a"), a_call("c", 10, caller="a"))
     assert made.made.resettled is not None
@@ -347,11 +422,3 @@ def test_row_60_calls_to_service_are_never_sales() -> None:
     assert conversions(calls) == 1
     spend = 10 * MICROS
     assert cost_per_conversion_micros(spend, 1, conversions(calls)) == 5 * MICROS
-
-
-def test_what_the_bidder_knows_of_calls_comes_with_the_profile() -> None:
-    here = Installation()
-    here.tell(a_lease("l", 0, 30, "a"), a_call("c", 10, caller="a", tag="call_back"))
-    header = header_of(here.facet(cookie("a")), ())
-    assert [(call.call_id, call.tag) for call in header.calls] == [("c", "call_back")]
-    assert bids_on_seats(header.calls, shift_ms=10 * MINUTE_MS) is Loss.CALL_PAUSE

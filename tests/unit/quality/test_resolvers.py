@@ -2,16 +2,17 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from benchmarks.quality import (
     NOISE_KINDS,
     Agreement,
-    NoiseKind,
     NoiseRates,
+    Resolver,
     World,
     judge_shared,
     last_sign_in,
@@ -22,7 +23,7 @@ from benchmarks.quality import (
     share_out,
 )
 from kinbid.engines import RedisEngine
-from models.events import CrmCard, Event, PageView, SignIn
+from models.events import CrmCard, CrmMerge, CrmSplit, Event, PageView, SignIn
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.units import AdvertiserId
@@ -30,6 +31,7 @@ from tests.unit.quality.streams_in_memory import persons_of, resolve_in_memory
 
 PERSONS = 60
 RATES = NoiseRates()
+CONFUSED = NoiseRates(crm_duplicate_ratio=0.3, wrong_merge_ratio=0.3)
 SHOP = AdvertiserId("shop")
 
 DEVICE, OTHER, CRM, CRM_2, EMAIL = (
@@ -44,6 +46,14 @@ def sign_in(at_ms: int, device: NodeId, account: NodeId) -> Event:
 
 def card(at_ms: int, *ids: NodeId) -> Event:
     return CrmCard(event_id=f"c{at_ms}", ids=ids, event_time_ms=at_ms)
+
+
+def merge(at_ms: int, *ids: NodeId) -> Event:
+    return CrmMerge(event_id=f"m{at_ms}", ids=ids, event_time_ms=at_ms)
+
+
+def split(at_ms: int, *ids: NodeId) -> Event:
+    return CrmSplit(event_id=f"p{at_ms}", ids=ids, event_time_ms=at_ms)
 
 
 def seen(at_ms: int, *ids: NodeId) -> Event:
@@ -79,6 +89,28 @@ def test_right_links_are_those_between_nodes_of_one_owner() -> None:
     assert persons_of(found) == {
         frozenset({DEVICE, CRM}), frozenset({CRM_2}), frozenset({OTHER}), frozenset({EMAIL}),
     }  # fmt: skip
+
+
+def right_links(events: Sequence[Event]) -> dict[NodeId, NodeId]:
+    return right_links_only(events, {CRM: 1, CRM_2: 1})
+
+
+@pytest.mark.parametrize("resolve", [last_sign_in, naive_union, right_links])
+def test_the_newest_word_on_two_cards_is_believed_whenever_it_arrives(resolve: Resolver) -> None:
+    early, late = merge(1, CRM, CRM_2), merge(5, CRM_2, CRM)
+    for words, are_one in (
+        ([early], True), ([early, split(3, CRM_2, CRM)], False),
+        ([early, split(1, CRM, CRM_2)], False), ([late, split(3, CRM, CRM_2), early], True),
+    ):  # fmt: skip
+        for told in (words, words[::-1]):
+            found = resolve([card(0, CRM, EMAIL), *told])
+            assert (found[CRM] == found[CRM_2]) is are_one
+
+
+def test_the_last_sign_in_takes_merged_cards_for_one() -> None:
+    told = [card(0, CRM_2, EMAIL), sign_in(2, DEVICE, CRM), sign_in(3, OTHER, EMAIL)]
+    assert len(persons_of(last_sign_in(told))) == 2
+    assert len(persons_of(last_sign_in([*told, merge(4, CRM, CRM_2)]))) == 1
 
 
 # -- kinbid's path --------------------------------------------------------------------------
@@ -131,11 +163,29 @@ def test_with_all_noise_order_interleaving_and_redelivery_change_nothing(seed: i
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("kinds", [NOISE_KINDS, *((kind,) for kind in NOISE_KINDS)])
-def test_kinbid_is_never_less_precise_than_naive_union(
-    seed: int, kinds: tuple[NoiseKind, ...]
-) -> None:
-    world = make_world(seed, PERSONS, RATES.only(*kinds))
+def test_merges_by_mistake_that_the_crm_split_again_leave_no_trace(seed: int) -> None:
+    world = make_world(seed, PERSONS, CONFUSED)
+    told = shuffled(world.events, seed)
+    apart = {frozenset(event.ids) for event in told if isinstance(event, CrmSplit)}
+    never = [event for event in told if frozenset(event.ids) not in apart]
+    unsplit = [event for event in told if not isinstance(event, CrmSplit)]
+    persons = persons_of(resolve_in_memory(told))
+    assert persons == persons_of(resolve_in_memory(never))
+    assert persons != persons_of(resolve_in_memory(unsplit))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_duplicate_card_is_its_customers_once_the_crm_has_merged_it(seed: int) -> None:
+    rates = msgspec.structs.replace(RATES, crm_duplicate_ratio=0.3, merged_duplicate_ratio=1.0)
+    world = make_world(seed, PERSONS, rates.alone("merged_duplicate"))
+    found = resolve_in_memory(world.events)
+    assert persons_of(found) == persons_of(right_links_only(world.events, world.owned))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("rates", [RATES, *map(RATES.alone, NOISE_KINDS)])
+def test_kinbid_is_never_less_precise_than_naive_union(seed: int, rates: NoiseRates) -> None:
+    world = make_world(seed, PERSONS, rates)
     ours = agreement(resolve_in_memory(world.events), world)
     assert ours.precision >= agreement(naive_union(world.events), world).precision
 
@@ -180,10 +230,7 @@ def test_a_real_redis_gives_the_same_persons(tmp_path: Path, workers: int) -> No
             assert persons_of(found) == persons_of(resolve_in_memory(world.events))
 
 
-Resolve = Callable[[Sequence[Event]], dict[NodeId, NodeId]]
-
-
 @pytest.mark.parametrize("resolve", [last_sign_in, naive_union, resolve_in_memory])
-def test_every_resolver_says_something_about_every_node(resolve: Resolve) -> None:
+def test_every_resolver_says_something_about_every_node(resolve: Resolver) -> None:
     world = make_world(1, 10, RATES)
     assert resolve(world.events).keys() == world.owned.keys() | world.shared.keys()

@@ -9,13 +9,22 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from benchmarks.quality import NOISE_KINDS, Luck, NoiseKind, NoiseRates, World, make_world
+from benchmarks.quality import (
+    NOISE_KINDS,
+    PUTS_RIGHT,
+    Luck,
+    NoiseKind,
+    NoiseRates,
+    World,
+    make_world,
+)
 from models.errors import InvalidFieldError
-from models.events import Call, CrmCard, Order, SignIn, decode_event, encode
+from models.events import Call, CrmCard, CrmMerge, CrmSplit, Order, SignIn, decode_event, encode
 from models.identifiers import Namespace, NodeId, namespace_of
 
 PERSONS = 400
 RATES = NoiseRates()
+CONFUSED = NoiseRates(crm_duplicate_ratio=0.5, wrong_merge_ratio=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +50,9 @@ def test_records_are_those_of_production_and_come_with_unique_ids(world: World) 
         assert decode_event(encode(event)) == event
     assert len({event.event_id for event in world.events}) == len(world.events)
     kinds = Counter(type(event).__name__ for event in world.events)
-    assert set(kinds) == {"PageView", "SignIn", "Order", "Call", "CrmCard"}
+    assert set(kinds) == {
+        "PageView", "SignIn", "Order", "Call", "CrmCard", "CrmMerge", "CrmSplit",
+    }  # fmt: skip
 
 
 def test_no_raw_contact_is_in_any_record(world: World) -> None:
@@ -95,10 +106,19 @@ def test_a_world_that_is_too_small_or_a_rate_that_is_none_is_refused() -> None:
 # -- the noise ------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def confused() -> World:
+    """With cards enough that the CRM can put right."""
+    return make_world(7, PERSONS, CONFUSED)
+
+
 @pytest.mark.parametrize("kind", NOISE_KINDS)
-def test_each_noise_is_as_frequent_as_declared(world: World, kind: NoiseKind) -> None:
+def test_each_noise_is_as_frequent_as_declared(
+    world: World, confused: World, kind: NoiseKind
+) -> None:
     """Within 4.5 standard deviations of the binomial: one false alarm in 150 thousand."""
-    rate, chances = RATES.of(kind), world.chances[kind]
+    world, rates = (confused, CONFUSED) if kind in PUTS_RIGHT else (world, RATES)
+    rate, chances = rates.of(kind), world.chances[kind]
     assert chances > 80
     spread = math.sqrt(chances * rate * (1 - rate))
     assert abs(world.mishaps[kind] - chances * rate) <= 4.5 * spread
@@ -160,6 +180,24 @@ def calls_from_unknown_phones(world: World) -> int:
     return sum(event.ids[::-1] not in given for event in world.events if isinstance(event, Call))
 
 
+def merged_cards(world: World) -> list[tuple[NodeId, ...]]:
+    return [event.ids for event in world.events if isinstance(event, CrmMerge)]
+
+
+def merges_of_one_persons_cards(world: World) -> int:
+    return sum(world.owned[a] == world.owned[b] for a, b in merged_cards(world))
+
+
+def merges_of_two_persons_cards(world: World) -> int:
+    return sum(world.owned[a] != world.owned[b] for a, b in merged_cards(world))
+
+
+def merges_that_are_taken_back_later(world: World) -> int:
+    merged_ms = {e.ids: e.event_time_ms for e in world.events if isinstance(e, CrmMerge)}
+    splits = [event for event in world.events if isinstance(event, CrmSplit)]
+    return sum(event.event_time_ms >= merged_ms[event.ids] for event in splits)
+
+
 @pytest.mark.parametrize(
     ("kind", "count_in"),
     [
@@ -171,15 +209,24 @@ def calls_from_unknown_phones(world: World) -> int:
         ("family_line", lambda world: len(of_kind(world, Namespace.PHONE))),
         ("recycled_phone", numbers_on_two_cards),
         ("crm_duplicate", persons_with_two_crm_ids),
+        ("merged_duplicate", merges_of_one_persons_cards),
+        ("wrong_merge", merges_of_two_persons_cards),
+        ("split_again", merges_that_are_taken_back_later),
     ],
 )
 def test_what_goes_wrong_can_be_seen_in_the_records(
     kind: NoiseKind, count_in: Callable[[World], int]
 ) -> None:
-    world = make_world(7, PERSONS, RATES.only(kind))
-    assert world.mishaps[kind] > 0
-    assert count_in(world) == world.mishaps[kind]
-    assert sum(world.mishaps.values()) == world.mishaps[kind]
+    world = make_world(7, PERSONS, RATES.alone(kind))
+    assert count_in(world) == world.mishaps[kind] > 0
+    happened = {one for one, count in world.mishaps.items() if count}
+    assert happened == {kind, PUTS_RIGHT.get(kind, kind)}
+
+
+def test_nobody_is_merged_by_mistake_with_two_others() -> None:
+    world = make_world(7, PERSONS, CONFUSED.alone("wrong_merge"))
+    merged = [frozenset(world.owned[card] for card in cards) for cards in merged_cards(world)]
+    assert len(frozenset.union(*merged)) == 2 * len(merged)
 
 
 def test_a_kiosk_is_everybodys_who_signed_in_there() -> None:

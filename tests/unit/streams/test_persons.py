@@ -6,7 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.caps import decode_ledger
-from models.events import Billing, Call, Event, Order, Outcome, PageView, SignIn, Win, encode
+from models.consents import is_withdrawn
+from models.events import (
+    Billing,
+    Call,
+    Consent,
+    CrmMerge,
+    Event,
+    Order,
+    Outcome,
+    PageView,
+    SignIn,
+    Win,
+    encode,
+)
 from models.evidence import Evidence, decode_evidence, encode_evidence, pair_of
 from models.facets import Facet, decode_facet, fold_event, merge
 from models.forest import find
@@ -15,7 +28,7 @@ from models.keys import Keys
 from models.link_records import told_record
 from models.links import Linked
 from models.profile import header_of, is_seen_alike
-from models.units import AdvertiserId
+from models.units import DAY_MS, AdvertiserId
 from streams.stages.persons import (
     KNOWN_LINKS,
     LAST_ROOTS,
@@ -34,6 +47,7 @@ from tests.fakes.records import NODES, billings, events, folded
 KEYS = Keys("o")
 A, B, C = NODES[:3]
 X, Y = NodeId("c" + "x" * 22), NodeId("c" + "y" * 22)
+NOW_MS = 1_790_000_000_000
 SEEN = encode_evidence(Evidence("seen_with", 1))
 TOLD = told_record(A, B, Evidence("seen_with", 1))
 
@@ -86,8 +100,8 @@ def worker() -> Worker:
 # -- batches --------------------------------------------------------------------------------
 
 
-def record(offset: int, event: Event) -> tuple[int, bytes | None, bytes | None]:
-    return offset, event.ids[0].encode(), encode(event)
+def record(offset: int, event: Event) -> tuple[int, int, bytes | None, bytes | None]:
+    return offset, event.event_time_ms, event.ids[0].encode(), encode(event)
 
 
 def test_records_are_grouped_by_their_first_identifier_in_order() -> None:
@@ -105,7 +119,8 @@ def test_what_cannot_be_read_is_refused_and_stops_nobody() -> None:
     good, late = record(1, seen(A)), record(5, seen(A))
     poison = encode(seen(A)).replace(b'"event_time_ms":1', b'"event_time_ms":1' + b"0" * 30)
     batch = read_batch(
-        [good, (2, b"key", b"noise"), (3, None, None), (4, A.encode(), poison), late], "events"
+        [good, (2, 1, b"key", b"noise"), (3, 1, None, None), (4, 1, A.encode(), poison), late],
+        "events",
     )
     assert [(one.offset, one.key, one.value) for one in batch.refused] == [
         (2, b"key", b"noise"), (3, None, None), (4, A.encode(), poison),
@@ -124,7 +139,8 @@ def test_outcomes_are_grouped_by_who_was_shown_the_ad() -> None:
         )  # fmt: skip
 
     batch = read_batch(
-        [(1, A.encode(), win(A)), (2, None, win("")), (3, None, encode(seen(A)))], "outcomes"
+        [(1, 1, A.encode(), win(A)), (2, 1, None, win("")), (3, 1, None, encode(seen(A)))],
+        "outcomes",
     )
     assert {node: len(entries) for node, entries in batch.outcomes.items()} == {A: 1, "": 1}
     assert [one.offset for one in batch.refused] == [3]
@@ -134,12 +150,76 @@ def test_outcomes_are_grouped_by_who_was_shown_the_ad() -> None:
 def test_a_record_under_another_key_than_its_identifiers_is_refused() -> None:
     """It would lie in a partition whose offsets mean nothing to the identifier's watermark."""
     batch = read_batch(
-        [(1, B.encode(), encode(seen(A))), (2, A.encode(), encode(seen(A)))], "events"
+        [(1, 1, B.encode(), encode(seen(A))), (2, 1, A.encode(), encode(seen(A)))], "events"
     )
     assert [offset for offset, _ in batch.events[A]] == [2]
     (refused,) = batch.refused
     assert refused.offset == 1
     assert "key" in refused.reason
+
+
+TOLD_AHEAD = Call(
+    event_id="1", ids=(NodeId("p" * 23),), event_time_ms=NOW_MS, told_ms=NOW_MS + 2 * DAY_MS,
+    advertiser=AdvertiserId("air"), call_id="c", duration_seconds=1,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("event", "field"),
+    [
+        (seen(A, at=NOW_MS + DAY_MS + 1), "event_time_ms"),
+        (CrmMerge(event_id="1", ids=(X, Y), event_time_ms=9 * 10**12), "event_time_ms"),
+        (TOLD_AHEAD, "told_ms"),
+    ],
+)
+def test_an_event_of_tomorrow_is_refused_whenever_its_record_is_read(
+    event: Event, field: str
+) -> None:
+    """The newest word stands, so a word of next year would stand until then."""
+    entry = (1, NOW_MS, event.ids[0].encode(), encode(event))
+    (refused,) = read_batch([entry], "events").refused
+    assert refused.reason.startswith(field)
+    assert "producer's clock" in refused.reason
+
+
+def test_an_error_of_a_date_ahead_says_by_how_much() -> None:
+    late = seen(A, at=NOW_MS + 365 * DAY_MS)
+    (refused,) = read_batch([(1, NOW_MS, A.encode(), encode(late))], "events").refused
+    assert "365.0 days ahead" in refused.reason
+
+
+def test_a_clock_that_is_fast_by_less_tells_of_the_time_of_its_record() -> None:
+    told = [seen(A, at=at) for at in (NOW_MS + DAY_MS, NOW_MS, 1)]
+    records = [(n, NOW_MS, A.encode(), encode(one)) for n, one in enumerate(told)]
+    events = read_batch(records, "events").events[A]
+    assert [event.event_time_ms for _, event in events] == [NOW_MS, NOW_MS, 1]
+
+
+def test_a_fast_clock_has_no_consent_outlast_its_withdrawal() -> None:
+    granted = Consent(
+        event_id="1", ids=(A,), event_time_ms=NOW_MS + DAY_MS // 2, source="crm",
+        granted=("personal_ads",),
+    )  # fmt: skip
+    withdrawn = Consent(
+        event_id="2", ids=(A,), event_time_ms=NOW_MS + 5000, source="crm",
+        withdrawn=("personal_ads",),
+    )  # fmt: skip
+    records = [
+        (offset, NOW_MS + 5000 * offset, A.encode(), encode(one))
+        for offset, one in enumerate((granted, withdrawn))
+    ]
+    told = folded([event for _, event in read_batch(records, "events").events[A]])
+    assert is_withdrawn(told.consents, "personal_ads")
+
+
+def test_an_outcome_of_tomorrow_is_refused() -> None:
+    win = Win(
+        node=A, nonce="n", campaign="C", creative="R", exchange="E",  # type: ignore[arg-type]
+        clearing_cpm_micros=1, notice_time_ms=NOW_MS + DAY_MS + 1, personal=True,
+    )  # fmt: skip
+    (refused,) = read_batch([(1, NOW_MS, A.encode(), encode(win))], "outcomes").refused
+    assert refused.reason.startswith("notice_time_ms")
+    assert not read_batch([(1, NOW_MS + 1, A.encode(), encode(win))], "outcomes").refused
 
 
 # -- events ---------------------------------------------------------------------------------

@@ -196,6 +196,16 @@ def test_a_rejected_sign_in_at_a_shared_device_is_nobodys_presence_until_it_is_a
     assert world.present() == set()  # one customer is left, so the device is not shared
 
 
+def test_at_a_shared_device_is_who_signed_in_last_whatever_else_the_device_is_called() -> None:
+    world = Run()
+    ifa = NodeId("i" + "q" * 22)
+    for at, account in enumerate((ANNA, BORIS)):
+        world.fold(event(SignIn, [DEVICE, ifa, account], at + 1))
+    assert world.present() == {ANNA, BORIS}
+    found = run(world.redis.store, fetch_person(KEYS, [DEVICE], 3, b"r:reader", SOMEBODY))
+    assert found.person.node == BORIS
+
+
 verdicts = st.sampled_from(["approved", "rejected"])
 
 
