@@ -183,9 +183,11 @@ class CrmCard(EventRecord, frozen=True, kw_only=True, tag="crm_card"):
     What is empty here is not known; a later card without it takes nothing back.
 
     Attributes:
+        tier: the grade in which the CRM itself puts the customer, such as a level of service; of
+            a loyalty programme :class:`LoyaltyStatus` tells.
         birthday: ``YYYY-MM-DD``.
         sizes: kind to size, such as ``shoe`` to ``41``.
-        miles: to spend; None: not known.
+        miles: to spend, as the CRM has them, of no programme by name; None: not known.
         deal_stage: of the customer's present deal, in the CRM's words.
     """
 

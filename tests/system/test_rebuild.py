@@ -15,12 +15,12 @@ from kinbid.inspect import person_report
 from kinbid.progress import records_behind
 from kinbid.stack import StackError
 from models.errors import KinbidError
-from models.events import Call, CrmCard, CrmMerge, CrmSplit, NumberLease, encode
+from models.events import Call, CrmCard, CrmMerge, CrmSplit, LoyaltyStatus, NumberLease, encode
 from models.identifiers import Namespace, NodeId
 from models.topics import Topics
 from models.units import DAY_MS
 from runtime.kafka import KafkaDownError
-from tests.system.client import AIRLINE, Client
+from tests.system.client import AIRLINE, SHOP, Client
 from tests.system.story import check, make_story
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -56,6 +56,11 @@ def tell_a_story(client: Client) -> None:
         twin = client.node(Namespace.CRM, f"{name} again")
         at_ms = client.now_ms()
         client.produce(CrmMerge(event_id="m", ids=(card, twin), event_time_ms=at_ms))
+        for programme, tier in ((AIRLINE, "silver"), (SHOP, "bronze")):
+            member = LoyaltyStatus(
+                event_id="l", ids=(card,), event_time_ms=at_ms, advertiser=programme, tier=tier
+            )
+            client.produce(member)
         if name == "boris":
             client.produce(CrmSplit(event_id="s", ids=(twin, card), event_time_ms=at_ms + 1))
     call_for_days(client)
@@ -94,6 +99,14 @@ def a_call(caller: NodeId, call_id: str, number: str, at_ms: int) -> Call:
     )  # fmt: skip
 
 
+def tiers_of(client: Client, node: NodeId) -> dict[str, str]:
+    """As ``kinbid person`` prints them."""
+    report = asyncio.run(person_report(client.settings, node))
+    return {
+        name: one["value"] for name, one in report["attributes"].items() if name.startswith("tier")
+    }
+
+
 def members_of(client: Client, node: NodeId) -> list[str]:
     report = asyncio.run(person_report(client.settings, node))
     return [one["node"] for one in report["identifiers"]]
@@ -101,6 +114,9 @@ def members_of(client: Client, node: NodeId) -> list[str]:
 
 def test_row_62_a_rebuilt_redis_gives_an_equal_export(client: Client, tmp_path: Path) -> None:
     tell_a_story(client)
+    tiers = {"tier": "gold", f"tier/{AIRLINE}": "silver", f"tier/{SHOP}": "bronze"}
+    anna = client.node(Namespace.CRM, "anna")
+    client.until(lambda: tiers_of(client, anna), lambda found: found == tiers)
     first, second, third = (tmp_path / f"{name}.jsonl" for name in "abc")
     before = client.until(
         lambda: kinbid("export", "--out", first).stdout, lambda told: "sha256" in told
