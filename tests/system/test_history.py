@@ -141,9 +141,13 @@ def test_a_history_tells_every_join_and_parting_after_a_rebuild_and_nothing_afte
         assert done["records"][Topics.LINK_HISTORY.suffix] > 0
     # What comes late changes nothing, and what comes later makes somebody new.
     boris = customers.email("boris")
-    client.produce(customers.page(laptop, anna, 3), customers.page(laptop, boris, 70))
-    new: list[Told] = [("seen", "seen_with", frozenset([boris]), nobody)]
-    client.until(lambda: customers.history(laptop), lambda seen: seen == new)
+    client.produce(customers.page(laptop, anna, 3))
+
+    def come_again() -> list[Told]:
+        client.produce(customers.page(laptop, boris, 70))
+        return customers.history(laptop)
+
+    client.until(come_again, [("seen", "seen_with", frozenset([boris]), nobody)].__eq__)
     assert kept(client).isdisjoint({session, phone, anna})
     for node in (phone, session, anna):
         assert customers.history(node) == []
