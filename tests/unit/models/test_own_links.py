@@ -68,6 +68,7 @@ def test_the_past_holds_the_links_of_a_crowded_neighbour_and_what_lies_behind_pa
     assert {pair_of(TABLET, account) for account in accounts}.issubset(found.edges)
     assert pair_of(PHONE, OTHER) in found.edges
     assert EMAIL not in found.nodes
+    assert set(run(world.store, survey_past(KEYS, PHONE, world.limits)).nodes) == {PHONE, OTHER}
 
 
 def test_looking_changes_nobody() -> None:
