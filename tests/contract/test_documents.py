@@ -20,7 +20,16 @@ from models.caps import Reservation
 from models.card_words import CardWord
 from models.catalog_records import CatalogRecord, Offer
 from models.commands import Steps
-from models.events import Billing, Event, MissedReason, Outcome, ProductView, SignIn
+from models.events import (
+    Billing,
+    Call,
+    Event,
+    MissedReason,
+    NumberLease,
+    Outcome,
+    ProductView,
+    SignIn,
+)
 from models.evidence import Evidence, Kind, Reason
 from models.facets import MAX_FACET_BYTES
 from models.forest import FROZEN_SECONDS
@@ -368,14 +377,16 @@ def write_everything(watched: Watched) -> None:
 
 
 def write_calls(watched: Watched) -> None:
-    """A call that is joined to the session which saw its number."""
+    """A call that is joined to the session which saw its number, until another one saw it, too."""
     keys, tokens = Keys("demo"), (f"call{n}" for n in itertools.count())
 
     def apply(soft: SoftLink) -> Steps[Linked]:
         return apply_soft_link(keys, soft, lambda: next(tokens))
 
     call = a_call("c", 10)
-    watched.run(join_number(keys, NUMBER, [a_lease(), call], now_ms=at_ms(20), apply=apply))
+    told: list[list[Call | NumberLease]] = [[a_lease(), call], [a_lease("late", 5, 30, "b")]]
+    for news in told:
+        watched.run(join_number(keys, NUMBER, news, now_ms=at_ms(20), apply=apply))
     watched.run(measure_lines(keys, AIR, [call], now_ms=at_ms(20)))
     watched.run(publish(keys, call.ids[0]))
 

@@ -25,6 +25,7 @@ from models.facets import Facet, decode_facet, fold_event, merge
 from models.forest import find
 from models.identifiers import NodeId
 from models.keys import Keys
+from models.link_records import told_record
 from models.links import Linked
 from models.profile import header_of, is_seen_alike
 from models.units import DAY_MS, AdvertiserId
@@ -48,6 +49,7 @@ A, B, C = NODES[:3]
 X, Y = NodeId("c" + "x" * 22), NodeId("c" + "y" * 22)
 NOW_MS = 1_790_000_000_000
 SEEN = encode_evidence(Evidence("seen_with", 1))
+TOLD = told_record(A, B, Evidence("seen_with", 1))
 
 
 def seen(*ids: NodeId, at: int = 1) -> PageView:
@@ -225,9 +227,9 @@ def test_an_outcome_of_tomorrow_is_refused() -> None:
 
 def test_a_new_link_is_counted_and_a_known_one_skipped(worker: Worker) -> None:
     first = worker.digest(A, (0, seen(A, B)), (1, seen(A, B)))
-    assert first == Touched(A, B, (Linked("linked"),), ((A, B),))
+    assert first == Touched(A, B, (Linked("linked"),), ((A, B),), (TOLD,))
     assert worker.digest(A, (2, seen(A, B))) == Touched(A, B, is_view_new=False)
-    known = Touched(A, B, (Linked("known"),), ((A, B),))
+    known = Touched(A, B, (Linked("known"),), ((A, B),), (TOLD,))
     assert Worker(worker.store).digest(A, (3, seen(A, B))) == known
     worker.known.clear()
     assert worker.digest(A, (4, seen(A, B, A))) == known
@@ -290,6 +292,20 @@ def test_links_are_remembered_within_bounds() -> None:
     known.add((B, A), SEEN)
     assert not known.holds((A, NodeId("0")), SEEN)
     assert known.holds((B, A), SEEN)
+
+
+def test_weaker_evidence_is_followed_where_it_is_earlier() -> None:
+    known = KnownLinks()
+    early, late = (encode_evidence(Evidence("seen_with", at)) for at in (3, 60))
+    signed = encode_evidence(Evidence("sign_in", 50))
+    known.add((A, B), signed)
+    assert [known.holds((A, B), one) for one in (early, signed, late)] == [False, True, True]
+    known.add((A, B), early)
+    assert all(known.holds((A, B), one) for one in (early, signed, late))
+    first = encode_evidence(Evidence("sign_in", 2))
+    assert not known.holds((A, B), first)
+    known.add((A, B), first)
+    assert all(known.holds((A, B), one) for one in (early, signed, first))
 
 
 def test_an_erased_identifier_knows_no_link_that_is_not_newer() -> None:
