@@ -30,7 +30,7 @@ from models.events import (
     ProductView,
     SignIn,
 )
-from models.evidence import Evidence, Kind, Reason
+from models.evidence import Evidence, Kind, Limits, Reason
 from models.facets import MAX_FACET_BYTES
 from models.forest import FROZEN_SECONDS
 from models.identifiers import Namespace, NodeId, Pepper
@@ -373,7 +373,18 @@ def write_everything(watched: Watched) -> None:
     watched.run(publish(keys, crms[0]))
     watched.run(killed(keys, crms[1]))
     write_calls(watched)
+    write_crowd(watched)
     watched.run(mark_rebuild(keys, {f"{Topics.EVENTS.name('demo')}:0": 1}))
+
+
+def write_crowd(watched: Watched) -> None:
+    """A device with more links than are kept."""
+    keys, tokens = Keys("demo"), (f"crowd{n}" for n in itertools.count())
+    device, limits = NodeId("k" + "w" * 22), Limits(device_links=0)
+    for number in range(2):
+        account = NodeId(f"e{number:022}")
+        told = Evidence("sign_in", 1)
+        watched.run(link(keys, device, account, told, lambda: next(tokens), limits=limits))
 
 
 def write_calls(watched: Watched) -> None:
