@@ -150,7 +150,9 @@ def _told(
 
 
 def _groups(found: _Found, split: Split, *, has_value: bool) -> list[dict[str, Any]]:
-    """The groups, those with most calls first."""
+    """The groups, those with most calls first; hours in their order."""
+    by_name = sorted(found.calls.items())
+    ordered = by_name if split == "hour" else sorted(by_name, key=lambda one: one[1], reverse=True)
     return [
         {
             split: name,
@@ -158,19 +160,21 @@ def _groups(found: _Found, split: Split, *, has_value: bool) -> list[dict[str, A
             "conversions": found.conversions[name],
             **({"value": format_money(found.value_micros[name])} if has_value else {}),
         }
-        for name, count in sorted(found.calls.items(), key=lambda group: (-group[1], group[0]))
+        for name, count in ordered
     ]
 
 
-def _cost(found: _Found) -> dict[str, Any]:
-    """What a conversion costs, calls counted and not; None where there is none."""
+def _cost(found: _Found) -> dict[str, Any] | None:
+    """What a conversion costs with calls and without; None where no ad has cost anything."""
     spend, orders, counted = found.spend_micros, found.order_count, found.conversions.total()
-    with_calls = cost_per_conversion_micros(spend, orders, counted)
-    without = cost_per_conversion_micros(spend, orders, 0)
+    if not spend:
+        return None
+    per_conversion = cost_per_conversion_micros(spend, orders, counted)
+    per_order = cost_per_conversion_micros(spend, orders, 0)
     return {
         "spend": format_money(spend),
         "orders": orders,
         "call_conversions": counted,
-        "per_conversion": None if with_calls is None else format_money(with_calls),
-        "per_order": None if without is None else format_money(without),
+        "per_conversion": None if per_conversion is None else format_money(per_conversion),
+        "per_order": None if per_order is None else format_money(per_order),
     }

@@ -1,10 +1,16 @@
 """Tables for people: who waits for a call, and which calls count."""
 
-from typing import Any
+from typing import Any, Final
 
 from kinbid.show import console, table
+from models.call_report import FREE, UNJOINED
 
 __all__ = ["show_calls"]
+
+GROUP_WORDS: Final = {
+    UNJOINED: "calls without a web session that is known to have seen the number",
+    FREE: "the session came without one",
+}
 
 
 def show_calls(report: dict[str, Any], older_than_hours: float) -> None:
@@ -20,16 +26,18 @@ def show_calls(report: dict[str, Any], older_than_hours: float) -> None:
     for one in report["groups"]:
         rows.add_row(*map(str, one.values()))
     console.print(rows)
-    cost = report["cost"]
-    console.print(
-        f"\nads to known persons cost {cost['spend']}; {cost['orders']:,} orders, "
-        f"{cost['call_conversions']:,} calls that count"
-    )
-    if cost["per_conversion"] is not None:
-        without = cost["per_order"] or "nothing to divide by"
+    names = {one[split] for one in report["groups"]}
+    for name, meaning in GROUP_WORDS.items():
+        if name in names:
+            console.print(f"{name}: {meaning}")
+    if (cost := report["cost"]) is not None:
         console.print(
-            f"per conversion, orders and calls: {cost['per_conversion']}; orders alone: {without}"
+            f"\nads to known persons have cost {cost['spend']}. Orders: {cost['orders']:,}, calls "
+            f"that count: {cost['call_conversions']:,}"
         )
+        if cost["per_conversion"] is not None:
+            alone = f"; an order alone {cost['per_order']}" if cost["per_order"] else ""
+            console.print(f"so an order or such a call has cost {cost['per_conversion']}{alone}")
 
 
 def _show_call_backs(report: dict[str, Any], older_than_hours: float) -> None:

@@ -11,7 +11,10 @@ from models.call_tags import Conversion, Departments, Tags, conversions_of
 from models.calls import CallHistory, ToldCall
 from models.units import HOUR_MS
 
-__all__ = ["AttributedCall", "Split", "attributed", "conversions_by", "cost_per_conversion_micros"]
+__all__ = [
+    "FREE", "UNJOINED", "AttributedCall", "Split", "attributed", "conversions_by",
+    "cost_per_conversion_micros",
+]  # fmt: skip
 
 Split: TypeAlias = Literal["campaign", "keyword", "device_type", "hour"]
 

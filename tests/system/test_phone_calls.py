@@ -95,9 +95,9 @@ def line_state(client: Client) -> LineState | None:
 
 
 def lost_calls(client: Client) -> int:
-    """How many calls of the last minutes found no free line."""
-    state = line_state(client)
-    return sum(lost for _, _, lost in state.minutes) if state else 0
+    """How many calls of the last ten minutes found no free line."""
+    state, since = line_state(client), client.now_ms() // 60_000 - 10
+    return sum(lost for minute, _, lost in state.minutes if minute >= since) if state else 0
 
 
 def prices(client: Client, campaign: str, **identity: str) -> list[float]:
@@ -139,6 +139,7 @@ def test_full_lines_lower_the_bids_of_a_campaign_that_is_to_make_people_call(
         return prices(client, "air-seats", cookie=cookie), prices(client, "air-brand")
 
     before, brand_before = client.until(seen, lambda both: min(map(len, both)) == 20)
+    lost_before = lost_calls(client)
     asyncio.run(publish_catalog(client.settings, [driven]))
     try:
         client.produce(
@@ -147,6 +148,7 @@ def test_full_lines_lower_the_bids_of_a_campaign_that_is_to_make_people_call(
                 for _ in range(30)
             )
         )
+        client.until(lambda: lost_calls(client), lambda lost: lost == lost_before + 30)
         _, brand = client.until(
             seen, lambda both: len(both[0]) == 20 and max(both[0]) < 0.7 * min(before)
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from aiokafka import TopicPartition
 
 from kinbid import rebuild as rebuild_module
 from kinbid.inspect import person_report
@@ -19,6 +20,7 @@ from models.events import Call, CrmCard, CrmMerge, CrmSplit, LoyaltyStatus, Numb
 from models.identifiers import Namespace, NodeId
 from models.topics import Topics
 from models.units import DAY_MS
+from runtime import kafka
 from runtime.kafka import KafkaDownError
 from tests.system.client import AIRLINE, SHOP, Client
 from tests.system.story import check, make_story
@@ -200,6 +202,27 @@ class Callers:
 
 def behind(client: Client) -> int:
     return asyncio.run(records_behind(client.settings, 0))
+
+
+def test_a_partition_ends_after_all_records_of_its_last_batch(client: Client) -> None:
+    """Which is where a rebuild is done; the embedded broker by itself tells an offset before it."""
+
+    async def write_and_read() -> tuple[int, int]:
+        producer = await kafka.producer(client.settings, linger_ms=50)
+        consumer = await kafka.consumer(client.settings)
+        part = TopicPartition(Topics.DEAD_LETTERS.name(client.settings.owner), 0)
+        try:
+            sent = [await producer.send(part.topic, value=b"x", partition=0) for _ in range(9)]
+            written = await asyncio.gather(*sent)
+            consumer.assign([part])
+            ends = await kafka.true_ends(consumer, [part])
+            return ends[part], written[-1].offset + 1
+        finally:
+            await consumer.stop()
+            await producer.stop()
+
+    told, wanted = asyncio.run(write_and_read())
+    assert told == wanted
 
 
 def test_calls_that_streams_had_not_folded_are_joined_as_it_would_have_done(client: Client) -> None:
