@@ -56,6 +56,7 @@ Ids: TypeAlias = tuple[NodeId, ...]
 MAX_IDS: Final = 8
 MAX_TIME_MS: Final = 10**13
 """The year 2286: a time above it is in other units."""
+MAX_DRIFT_MS: Final = 60_000
 MAX_AHEAD_MS: Final = DAY_MS
 """Clocks differ by seconds, and local times taken for UTC by up to 14 hours: more is a mistake."""
 MAX_MONEY_MICROS: Final = 10**15
@@ -109,7 +110,7 @@ def check_time(field: str, time_ms: int) -> None:
 
 
 def not_ahead(field: str, time_ms: int, recorded_ms: int) -> int:
-    """A time, at most that of its own Kafka record: nothing is told before it happens.
+    """A time, or that of its own Kafka record if it is more than clocks differ ahead of that.
 
     The newest word stands about consent, who is at a device or which cards are one: dated ahead by
     a clock that is fast, it would stand against later ones until then. Compared with the record's
@@ -123,7 +124,7 @@ def not_ahead(field: str, time_ms: int, recorded_ms: int) -> int:
     Raises:
         EventError: it is more than a day ahead, which is no clock's drift.
     """
-    if time_ms <= recorded_ms:
+    if time_ms - recorded_ms <= MAX_DRIFT_MS:
         return time_ms
     if time_ms - recorded_ms > MAX_AHEAD_MS:
         raise EventError(

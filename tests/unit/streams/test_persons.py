@@ -188,11 +188,11 @@ def test_an_error_of_a_date_ahead_says_by_how_much() -> None:
     assert "365.0 days ahead" in refused.reason
 
 
-def test_a_clock_that_is_fast_by_less_tells_of_the_time_of_its_record() -> None:
-    told = [seen(A, at=at) for at in (NOW_MS + DAY_MS, NOW_MS, 1)]
+def test_a_clock_that_is_fast_by_hours_tells_of_the_time_of_its_record() -> None:
+    told = [seen(A, at=at) for at in (NOW_MS + DAY_MS, NOW_MS + 60_000, 1)]
     records = [(n, NOW_MS, A.encode(), encode(one)) for n, one in enumerate(told)]
     events = read_batch(records, "events").events[A]
-    assert [event.event_time_ms for _, event in events] == [NOW_MS, NOW_MS, 1]
+    assert [event.event_time_ms for _, event in events] == [NOW_MS, NOW_MS + 60_000, 1]
 
 
 def test_a_fast_clock_has_no_consent_outlast_its_withdrawal() -> None:
