@@ -14,6 +14,7 @@ from bidder import supervisor
 from bidder.catalog_feed import load_catalog
 from kinbid import bench_quality, inspect, links, show, up
 from kinbid.bench import bench_app
+from kinbid.calls import calls_report
 from kinbid.catalog_file import changes, check_references, read_catalog_file
 from kinbid.command import (
     Config,
@@ -33,9 +34,11 @@ from kinbid.publish import publish_catalog
 from kinbid.rebuild import rebuild
 from kinbid.rotate import rotate
 from kinbid.scoreboard import Scoreboard
+from kinbid.show_calls import show_calls
 from kinbid.show_links import show_history
 from kinbid.show_person import show_person
 from kinbid.stack import Options
+from models.call_report import Split
 from models.catalog_records import Segment, record_key
 from models.errors import InvalidFieldError, KinbidError, UnknownNameError
 from models.units import parse_money
@@ -91,8 +94,8 @@ def _where_set(setting: str, error: KinbidError) -> str:
     if address in str(error):
         return said
     return (
-        f"{said} `kinbid up` runs here with {masked(setting, url)}: `kinbid streams` and `kinbid "
-        "bidder` do not take that from it, and a setting of your own comes before it"
+        f"{said} `kinbid up` runs here with {masked(setting, url)}: where nothing is set, commands "
+        "take that from it, but `kinbid streams` and `kinbid bidder` never do"
     )
 
 
@@ -296,6 +299,29 @@ def person(
     report = asyncio.run(inspect.person_report(client_settings(config), identifier))
     write_json(json, report)
     show_person(report)
+
+
+@app.command()
+def calls(
+    older_than: Annotated[
+        float, typer.Option(min=0, help="Only call-backs that have been open for more hours.")
+    ] = 0.0,
+    by: Annotated[Split, typer.Option(help="How calls are grouped.")] = "campaign",
+    sale_value: Annotated[
+        str | None, typer.Option(help="What a perfect call is worth, such as 250.00.")
+    ] = None,
+    config: Config = None,
+    json: Json = None,
+) -> None:
+    """List who waits for a call, oldest first; count calls and call conversions."""
+    check_json(json)
+    sale_micros = None if sale_value is None else parse_money(sale_value, "--sale-value")
+    settings = running_settings(config).settings
+    report = asyncio.run(
+        calls_report(settings, older_than_hours=older_than, split=by, sale_micros=sale_micros)
+    )
+    write_json(json, report)
+    show_calls(report, older_than)
 
 
 @app.command()

@@ -27,7 +27,7 @@ from models.evidence import Pair
 from models.forest import FROZEN_SECONDS, settle
 from models.identifiers import NodeId, namespace_of
 from models.keys import Keys
-from models.link_records import pair_named
+from models.link_records import pair_named, told_pair
 from models.number_book import fields_about
 from models.topics import Topics
 from runtime import clock, kafka
@@ -231,6 +231,19 @@ class _Eraser:
             await kafka.read_topic(self._settings, topic.name(self._settings.owner), remember)
         return frozenset(pair for (_, pair), is_told in kept.items() if is_told)
 
+    async def _history_keys(self, nodes: Collection[NodeId]) -> frozenset[bytes]:
+        """Keys of what was ever told of pairs with identifiers: Redis knows only some of them."""
+        kept: dict[bytes, bool] = {}
+
+        def remember(record: Any) -> None:  # noqa: ANN401 - untyped library
+            with contextlib.suppress(EventError):  # a key of no form names nobody
+                if not set(told_pair(record.key)).isdisjoint(nodes):
+                    kept[record.key] = record.value is not None
+
+        topic = Topics.LINK_HISTORY.name(self._settings.owner)
+        await kafka.read_topic(self._settings, topic, remember)
+        return frozenset(key for key, is_told in kept.items() if is_told)
+
     async def holdings(self, nodes: Iterable[NodeId]) -> list[Holding]:
         """What is held of each."""
         return await self._redis.run_all(holding(self._keys, node) for node in nodes)
@@ -263,6 +276,10 @@ class _Eraser:
             async with kafka.patience():
                 await ledger.tell([await self._redis.run(parted)])
             await self._redis.run(disown(keys, nodes, pairs, erased_ms))
+        # What was on its way when the erasure began has come by now.
+        history = await self._history_keys(nodes)
+        async with kafka.patience():
+            await ledger.forget_history(history)
         await self._let_copies_expire(set(nodes))
         self._check(await self.holdings(nodes))
         await self._write(nodes, erased_ms, "")
@@ -278,6 +295,7 @@ class _Eraser:
             records={
                 Topics.ERASURES.suffix: len(nodes),
                 **{topic.suffix: len(pairs) for topic in LinkLedger.TOPICS},
+                Topics.LINK_HISTORY.suffix: len(history),
             },
         )
 

@@ -1,17 +1,12 @@
 """``kinbid export``: everything that Redis knows of persons, in canonical form."""
 
-from kinbid.owned import persons_in
-from models.commands import Steps
+from kinbid.owned import settled_persons
 from models.export import CanonicalPerson, Export, canonical_person, export_of
-from models.forest import find, settle
-from models.identifiers import NodeId
 from models.keys import Keys
 from runtime.redis_url import link_to
 from runtime.settings import Settings
 
 __all__ = ["export_persons"]
-
-CHUNK = 500
 
 
 async def export_persons(settings: Settings) -> Export:
@@ -25,22 +20,10 @@ async def export_persons(settings: Settings) -> Export:
     """
     link = link_to(settings.redis_url, name="kinbid-export")
     await link.connect()
-    keys = Keys(settings.owner)
+    persons: list[CanonicalPerson] = []
     try:
-        roots: set[NodeId] = set()
-        async for nodes in persons_in(link, keys):
-            roots.update(await link.run_all(find(keys, node) for node in nodes))
-        persons: dict[tuple[NodeId, ...], CanonicalPerson] = {}
-        ordered = sorted(roots)
-        for start in range(0, len(ordered), CHUNK):
-            chunk = ordered[start : start + CHUNK]
-            for person in await link.run_all(_read(keys, root) for root in chunk):
-                if person is not None:
-                    persons[person.members] = person
+        async for chunk in settled_persons(link, Keys(settings.owner)):
+            persons += [person for one in chunk if (person := canonical_person(one)) is not None]
     finally:
         await link.close()
-    return export_of(persons.values())
-
-
-def _read(keys: Keys, root: NodeId) -> Steps[CanonicalPerson | None]:
-    return canonical_person((yield from settle(keys, root)))
+    return export_of(persons)

@@ -4,19 +4,20 @@ from typing import Any
 
 import msgspec
 
-from kinbid.link_topics import read_quarantine, read_verdicts
+from kinbid.link_topics import read_quarantine, read_told, read_verdicts
 from kinbid.nodes import node_named
 from kinbid.told_link import ToldLink, told_link, utc
-from models.card_words import CardStory, fetch_stories
-from models.commands import Steps
+from models.card_words import fetch_stories
 from models.evidence import Kind, Pair, Reason
-from models.forest import Settled, settle
+from models.forest import settle
 from models.history import MOST_REPLAYED, Moment, What, history
 from models.identifiers import NodeId
 from models.keys import Keys
-from models.own_links import survey_links
+from models.link_records import ToldRecord
+from models.own_links import survey_past
 from models.profile import shared_devices
 from models.survey import Survey
+from runtime.link import Link
 from runtime.redis_url import link_to
 from runtime.settings import Settings
 
@@ -24,7 +25,7 @@ __all__ = ["LinkHistory", "ToldMoment", "history_report", "told_moment"]
 
 
 class ToldMoment(msgspec.Struct, frozen=True, kw_only=True):
-    """A :class:`models.history.Moment` with its time as people read it."""
+    """A :class:`models.history.Moment` with its times as people read them."""
 
     time: str
     a: NodeId
@@ -32,6 +33,7 @@ class ToldMoment(msgspec.Struct, frozen=True, kw_only=True):
     what: What
     kind: Kind | None
     confidence: int | None
+    seen: str | None
     survivor: NodeId | None
     reason: Reason | None
     by: str
@@ -77,18 +79,14 @@ async def history_report(settings: Settings, identifier: str) -> LinkHistory:
     node = node_named(settings, identifier)
     keys = Keys(settings.owner)
 
-    def look() -> Steps[tuple[Settled, Survey, dict[Pair, CardStory]]]:
-        around = yield from survey_links(keys, node, settings.limits)
-        cards = yield from fetch_stories(keys, around.nodes)
-        settled = yield from settle(keys, node)
-        return settled, around, cards
-
     # Kafka first: a verdict that is given in between is not taken for one that waits.
     verdicts, noted = await read_verdicts(settings), await read_quarantine(settings)
     link = link_to(settings.redis_url, name="kinbid-history")
     await link.connect()
     try:
-        settled, around, cards = await link.run(look())
+        around, told = await _look_around(settings, link, node)
+        settled = await link.run(settle(keys, node))
+        cards = await link.run(fetch_stories(keys, around.nodes))
     finally:
         await link.close()
     members = set(settled.members)
@@ -102,6 +100,7 @@ async def history_report(settings: Settings, identifier: str) -> LinkHistory:
         around.edges,
         verdicts=[one for one in verdicts if is_around((one.a, one.b))],
         notes=[one for one in noted.notes if is_around(one.pair)],
+        told=told,
         cards=cards,
         overloaded=around.overloaded,
         limits=settings.limits,
@@ -121,8 +120,28 @@ async def history_report(settings: Settings, identifier: str) -> LinkHistory:
     )
 
 
+async def _look_around(
+    settings: Settings, link: Link, node: NodeId
+) -> tuple[Survey, list[ToldRecord]]:
+    """All links around, and what was ever told of them.
+
+    Links that were taken back lead to further identifiers: Redis does not know of them any more.
+    """
+    seen, parted, told = frozenset[NodeId](), frozenset[Pair](), list[ToldRecord]()
+    while True:
+        steps = survey_past(Keys(settings.owner), node, settings.limits, parted)
+        around = await link.run(steps)
+        if seen.issuperset(around.nodes):
+            return around, told
+        seen = frozenset(around.nodes)
+        told = await read_told(settings, seen)
+        parted = frozenset((one.a, one.b) for one in told if one.withdrawn_ms is not None)
+
+
 def told_moment(moment: Moment) -> ToldMoment:
     """A moment as commands tell of it."""
     fields: dict[str, Any] = msgspec.structs.asdict(moment)
     a, b = fields.pop("pair")
-    return ToldMoment(time=utc(fields.pop("time_ms")), a=a, b=b, **fields)
+    time, seen_ms = utc(fields.pop("time_ms")), fields.pop("seen_ms")
+    seen = None if seen_ms is None else utc(seen_ms)
+    return ToldMoment(time=time, a=a, b=b, seen=seen, **fields)

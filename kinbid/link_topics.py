@@ -1,7 +1,7 @@
-"""What Kafka keeps about links: those that are not made, and what people decided."""
+"""What Kafka keeps about links: their past, those that are not made, and what people decided."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
@@ -11,23 +11,34 @@ from kinbid.progress import until_committed
 from models.errors import EventError
 from models.evidence import Pair
 from models.history import Note
+from models.identifiers import NodeId
 from models.link_records import (
     EvidenceRecord,
     QuarantineRecord,
+    ToldRecord,
     VerdictRecord,
     decode_evidence_record,
     decode_quarantine,
+    decode_told,
     decode_verdict,
     encode_link_record,
     pair_key,
     pair_named,
+    told_pair,
 )
 from models.topics import Topic, Topics
 from runtime import kafka
 from runtime.kafka import KafkaDownError
 from runtime.settings import Settings
 
-__all__ = ["Noted", "give_verdict", "read_evidence", "read_quarantine", "read_verdicts"]
+__all__ = [
+    "Noted",
+    "give_verdict",
+    "read_evidence",
+    "read_quarantine",
+    "read_told",
+    "read_verdicts",
+]
 
 
 class Noted(msgspec.Struct, frozen=True):
@@ -59,6 +70,26 @@ async def read_evidence(settings: Settings) -> list[EvidenceRecord]:
 
     await _replay(settings, Topics.EVIDENCE, apply)
     return list(known.values())
+
+
+async def read_told(settings: Settings, nodes: Collection[NodeId]) -> list[ToldRecord]:
+    """What was ever told of pairs with one of ``nodes``.
+
+    Raises:
+        KafkaDownError: no broker answers.
+        EventError: a record that streams cannot have written.
+    """
+    told: dict[bytes, ToldRecord] = {}
+
+    def apply(record: Any) -> None:  # noqa: ANN401 - untyped library
+        if set(told_pair(record.key)).isdisjoint(nodes):
+            return
+        told.pop(record.key, None)
+        if record.value is not None:
+            told[record.key] = decode_told(record.key, record.value)
+
+    await _replay(settings, Topics.LINK_HISTORY, apply)
+    return list(told.values())
 
 
 async def read_quarantine(settings: Settings) -> Noted:

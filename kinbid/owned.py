@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator, Collection
 from typing import Final
 
 from models.commands import Command, Steps, fields_of
+from models.forest import Settled, find, settle
 from models.identifiers import NodeId
 from models.keys import Keys
 from runtime.link import Link
 
-__all__ = ["frozen_views", "number_books", "persons_in", "remove_all"]
+__all__ = ["frozen_views", "number_books", "persons_in", "remove_all", "settled_persons"]
 
 PAGE: Final = 1000
+CHUNK: Final = 500
 GLOB: Final = re.compile(r"([*?\[\]\\])")
 
 
@@ -50,6 +52,24 @@ async def frozen_views(
 
 def _node_in(name: bytes, prefix: str) -> NodeId:
     return NodeId(name.decode().removeprefix(prefix).partition("}")[0])
+
+
+async def settled_persons(link: Link, keys: Keys) -> AsyncIterator[list[Settled]]:
+    """Every person once, a few hundred at a time in the order of their roots.
+
+    Merges and splits that were left half done are finished on the way.
+    """
+    roots: set[NodeId] = set()
+    async for nodes in persons_in(link, keys):
+        roots.update(await link.run_all(find(keys, node) for node in nodes))
+    ordered = sorted(roots)
+    read: set[NodeId] = set()
+    for start in range(0, len(ordered), CHUNK):
+        chunk = ordered[start : start + CHUNK]
+        # Two of them may have become one person meanwhile.
+        found = {one.root: one for one in await link.run_all(settle(keys, root) for root in chunk)}
+        yield [settled for root, settled in found.items() if root not in read]
+        read |= found.keys()
 
 
 async def number_books(link: Link, keys: Keys) -> AsyncIterator[tuple[bytes, dict[bytes, bytes]]]:

@@ -59,7 +59,8 @@ async def records_behind(settings: Settings, wait_seconds: float) -> int:
     ]
     async with kafka.consuming(settings) as consumer:
         with kafka.failures_told(f"Kafka at {settings.kafka_bootstrap} does not say what it holds"):
-            ends: Offsets = await consumer.end_offsets(parts)
+            consumer.assign(parts)
+            ends: Offsets = await kafka.true_ends(consumer, parts)
     return await until_committed(settings, {p: end for p, end in ends.items() if end}, wait_seconds)
 
 

@@ -75,7 +75,7 @@ async def rebuild(settings: Settings, progress: Progress) -> Rebuilt:
         with kafka.failures_told("nothing was changed"):
             evidence = await read_evidence(settings)
             starts: Positions = await consumer.beginning_offsets(partitions)
-            ends: Positions = await consumer.end_offsets(partitions)
+            ends: Positions = await kafka.true_ends(consumer, partitions)
             folded = await _folded_before(consumer, ends, evidence)
         with _broken_off_told():
             keys = Keys(settings.owner)

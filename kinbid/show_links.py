@@ -146,6 +146,8 @@ def _told(one: ToldMoment) -> list[str]:
 def _cause(one: ToldMoment) -> str:
     if one.what == "crm_split":
         return "the CRM has split the cards"
+    if one.what == "withdrawn":
+        return f"link withdrawn: a lease that was told later takes the call of {one.seen} from it"
     if one.kind is not None:
         soft = f" ({one.confidence} %)" if one.confidence != FULL_CONFIDENCE else ""
         survivor = f"; {named(one.survivor)} goes on for both" if one.survivor else ""

@@ -7,11 +7,14 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from models.call_join import GRACE_MS, Joined, Outcome, join_call
-from models.call_tags import Departments, Tags, is_conversion
+from models.call_tags import Conversion, Departments, Tags, conversions_of
 from models.calls import CallHistory, ToldCall
 from models.units import HOUR_MS
 
-__all__ = ["AttributedCall", "Split", "attributed", "conversions_by", "cost_per_conversion_micros"]
+__all__ = [
+    "FREE", "UNJOINED", "AttributedCall", "Split", "attributed", "conversions_by",
+    "cost_per_conversion_micros",
+]  # fmt: skip
 
 Split: TypeAlias = Literal["campaign", "keyword", "device_type", "hour"]
 
@@ -21,10 +24,17 @@ FREE: Final = "free"
 
 
 class AttributedCall(msgspec.Struct, frozen=True):
-    """A call and what is known of the session that made it."""
+    """A call, what is known of the session that made it, and whether it counts.
+
+    Attributes:
+        call: it.
+        outcome: the lease of its number.
+        conversion: None for a call that does not count.
+    """
 
     call: ToldCall
     outcome: Outcome
+    conversion: Conversion | None
 
     def by(self, split: Split) -> str:
         """The call's group: ``free`` without a campaign, ``unjoined`` without a session.
@@ -38,18 +48,20 @@ class AttributedCall(msgspec.Struct, frozen=True):
         return getattr(self.outcome.lease, split) or FREE
 
 
-def attributed(history: CallHistory, grace_ms: int = GRACE_MS) -> Iterator[AttributedCall]:
+def attributed(
+    history: CallHistory, tags: Tags, departments: Departments, grace_ms: int = GRACE_MS
+) -> Iterator[AttributedCall]:
     """A person's calls, each with the session of theirs that saw the number which was dialled."""
+    counted = {one.call: one for one in conversions_of(history.calls, tags, departments)}
     for call in history.calls:
         shown = (lease for lease in history.leases if call.number and lease.number == call.number)
-        yield AttributedCall(call, join_call(call.time_ms, shown, grace_ms))
+        outcome = join_call(call.time_ms, shown, grace_ms)
+        yield AttributedCall(call, outcome, counted.get(call))
 
 
-def conversions_by(
-    calls: Iterable[AttributedCall], split: Split, tags: Tags, departments: Departments
-) -> Counter[str]:
-    """How many of these calls are conversions, by group."""
-    return Counter(one.by(split) for one in calls if is_conversion(one.call, tags, departments))
+def conversions_by(calls: Iterable[AttributedCall], split: Split) -> Counter[str]:
+    """How many of these calls, of any number of persons, count; by group."""
+    return Counter(one.by(split) for one in calls if one.conversion is not None)
 
 
 def cost_per_conversion_micros(spend_micros: int, order_count: int, call_count: int) -> int | None:

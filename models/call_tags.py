@@ -14,14 +14,13 @@ from models.catalog_records import CallTag, Department
 from models.units import HOUR_MS
 
 __all__ = [
+    "Conversion",
     "OpenCallback",
     "ads_paused_until_ms",
-    "call_value_micros",
-    "is_conversion",
+    "conversions_of",
     "open_callbacks",
     "overdue_callbacks",
     "tag_of",
-    "value_percent",
 ]
 
 Tags = Mapping[str, CallTag]
@@ -31,12 +30,31 @@ FULL_PERCENT: Final = 100
 """What a call is worth that nobody has judged: without scores, all calls count alike."""
 
 
-class OpenCallback(msgspec.Struct, frozen=True, gc=False):
-    """We owe the customer a call since ``since_ms``, for the call ``call_id``."""
+class OpenCallback(msgspec.Struct, frozen=True):
+    """We owe the customer a call.
 
-    advertiser: str
-    call_id: str
-    since_ms: int
+    Attributes:
+        call: after which we do.
+        tag: because of which, the operator's or an automatic one.
+    """
+
+    call: ToldCall
+    tag: CallTag
+
+    @property
+    def advertiser(self) -> str:
+        """Who owes it."""
+        return self.call.advertiser
+
+    @property
+    def call_id(self) -> str:
+        """The call's."""
+        return self.call.call_id
+
+    @property
+    def since_ms(self) -> int:
+        """Since when, Unix ms."""
+        return self.call.time_ms
 
 
 def tag_of(call: ToldCall, tags: Tags) -> CallTag | None:
@@ -53,37 +71,59 @@ def tag_of(call: ToldCall, tags: Tags) -> CallTag | None:
     return next(automatic, None)
 
 
-def is_conversion(call: ToldCall, tags: Tags, departments: Departments) -> bool:
-    """Whether the call counts: a customer called sales, was heard, and nothing speaks against it.
+class Conversion(msgspec.Struct, frozen=True):
+    """A call that counts.
 
-    A call that the menu led nowhere is one to sales; a department that the catalogue does not
-    know is not.
+    Attributes:
+        call: it.
+        value_percent: how much of a sale's value it counts for: its score, 0 to 100.
     """
+
+    call: ToldCall
+    value_percent: int
+
+    def value_micros(self, sale_micros: int) -> int:
+        """What it is worth, where a perfect one is worth ``sale_micros``; rounded down."""
+        return sale_micros * self.value_percent // FULL_PERCENT
+
+
+def conversions_of(
+    calls: Iterable[ToldCall], tags: Tags, departments: Departments
+) -> list[Conversion]:
+    """Those of one person's calls that count, oldest first.
+
+    A customer called sales, was heard, and nothing speaks against it. A call that the menu led
+    nowhere is one to sales; a department that the catalogue does not know is not. A repeat counts
+    only where no call to that advertiser before it did: somebody who was not heard, or was led to
+    service, and calls again has called once.
+    """
+    found: list[Conversion] = []
+    counted: set[str] = set()
+    for call in sorted(calls, key=lambda one: (one.time_ms, one.call_id)):
+        tag = tag_of(call, tags)
+        if not _may_count(call, tag, departments):
+            continue
+        if tag is not None and tag.is_repeat and call.advertiser in counted:
+            continue
+        counted.add(call.advertiser)
+        found.append(Conversion(call, _value_percent(call, tag)))
+    return found
+
+
+def _may_count(call: ToldCall, tag: CallTag | None, departments: Departments) -> bool:
     if call.is_outbound or not call.is_answered:
         return False
     if call.department:
         department = departments.get(call.department)
         if department is None or not department.is_sales:
             return False
-    tag = tag_of(call, tags)
-    return tag is None or (tag.is_conversion and not tag.is_repeat)
+    return tag is None or tag.is_conversion
 
 
-def value_percent(call: ToldCall, tags: Tags, departments: Departments) -> int:
-    """How much of a sale's value the call counts for: its score, 0 to 100."""
-    if not is_conversion(call, tags, departments):
-        return 0
-    tag = tag_of(call, tags)
+def _value_percent(call: ToldCall, tag: CallTag | None) -> int:
     if tag is not None and not tag.counts_value:
         return 0
     return FULL_PERCENT if call.score is None else call.score
-
-
-def call_value_micros(
-    call: ToldCall, sale_micros: int, tags: Tags, departments: Departments
-) -> int:
-    """What the call is worth, where a perfect one is worth ``sale_micros``; rounded down."""
-    return sale_micros * value_percent(call, tags, departments) // FULL_PERCENT
 
 
 def open_callbacks(calls: Sequence[ToldCall], tags: Tags) -> list[OpenCallback]:
@@ -97,18 +137,18 @@ def open_callbacks(calls: Sequence[ToldCall], tags: Tags) -> list[OpenCallback]:
         tags: of the catalogue.
     """
     last_talk_ms: dict[str, int] = {}
-    owed: list[ToldCall] = []
+    owed: list[OpenCallback] = []
     for call in calls:
         tag = tag_of(call, tags)
         if tag is not None and tag.opens_callback:
-            owed.append(call)
+            owed.append(OpenCallback(call, tag))
         elif call.is_answered:
             talked_ms = last_talk_ms.get(call.advertiser, 0)
             last_talk_ms[call.advertiser] = max(talked_ms, call.time_ms)
     return [
-        OpenCallback(call.advertiser, call.call_id, call.time_ms)
-        for call in sorted(owed, key=lambda one: (one.time_ms, one.call_id))
-        if call.time_ms >= last_talk_ms.get(call.advertiser, 0)
+        one
+        for one in sorted(owed, key=lambda one: (one.since_ms, one.call_id))
+        if one.since_ms >= last_talk_ms.get(one.advertiser, 0)
     ]
 
 

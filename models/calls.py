@@ -3,6 +3,12 @@
 Both are bounded unions by id, so folding and merging are idempotent and order-free: of one id the
 latest telling stands, and of all ids the newest by time. That is exact as long as every telling
 of a call has the same start, which :class:`models.events.Call` asks for.
+
+A call-back that we owe must outlive any number of calls that nobody takes. Which calls ask for one
+is the catalogue's to say, by tag or by why they were missed; so the newest telling of each such
+kind is kept, too. That is a maximum by kind over tellings, which never change, so it is as
+order-free as the rest. It may keep a telling that was told anew since: the latest that is known
+of a call counts.
 """
 
 from collections.abc import Iterable
@@ -15,6 +21,7 @@ from models.identifiers import NodeId
 
 __all__ = [
     "KEPT_CALLS",
+    "KEPT_KINDS",
     "KEPT_LEASES",
     "CallHistory",
     "Lease",
@@ -29,6 +36,8 @@ __all__ = [
 KEPT_CALLS: Final = 16
 """Counts of a person's calls are exact up to so many."""
 KEPT_LEASES: Final = 4
+KEPT_KINDS: Final = 16
+"""Kinds of calls whose newest telling is kept: tags are few, and those of old are done with."""
 
 T = TypeVar("T", "ToldCall", "Lease")
 
@@ -66,6 +75,11 @@ class ToldCall(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Whether somebody took it."""
         return not self.missed_reason
 
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """All that the catalogue tells one call from another by."""
+        return self.advertiser, self.tag, self.missed_reason
+
 
 class Lease(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A pool number shown to a web session from ``start_ms`` until before ``expires_ms``."""
@@ -81,10 +95,25 @@ class Lease(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class CallHistory(msgspec.Struct, frozen=True, array_like=True):
-    """The newest calls and number leases, each ordered by time, then id."""
+    """The newest calls and number leases, each ordered by time, then id.
+
+    Attributes:
+        calls: the newest, each in its latest telling.
+        leases: the newest.
+        last_of_kind: the newest telling of each kind of call that is not among ``calls``.
+    """
 
     calls: tuple[ToldCall, ...] = ()
     leases: tuple[Lease, ...] = ()
+    last_of_kind: tuple[ToldCall, ...] = ()
+
+    @property
+    def known_calls(self) -> tuple[ToldCall, ...]:
+        """Every call of which anything is kept, in its latest telling that is; oldest first."""
+        if not self.last_of_kind:
+            return self.calls
+        known = _latest_tellings((*self.calls, *self.last_of_kind))
+        return tuple(sorted(known.values(), key=_call_order))
 
 
 def told_call(event: Call) -> ToldCall:
@@ -131,16 +160,32 @@ def merge_calls(a: CallHistory, b: CallHistory) -> CallHistory:
         return a
     if not a.calls and not a.leases:
         return b
-    calls: dict[tuple[str, str], ToldCall] = {}
-    for call in (*a.calls, *b.calls):
-        name = call.advertiser, call.call_id
-        known = calls.get(name)
-        calls[name] = call if known is None else max(known, call, key=_telling)
+    tellings = (*a.calls, *a.last_of_kind, *b.calls, *b.last_of_kind)
+    calls = sorted(_latest_tellings(tellings).values(), key=_call_order)[-KEPT_CALLS:]
+    last = sorted(_last_of_kind(tellings).values(), key=_telling_order)[-KEPT_KINDS:]
     leases = join_leases((*a.leases, *b.leases)).values()
     return CallHistory(
-        tuple(sorted(calls.values(), key=_call_order)[-KEPT_CALLS:]),
+        tuple(calls),
         tuple(sorted(leases, key=_lease_order)[-KEPT_LEASES:]),
+        tuple(telling for telling in last if telling not in calls),
     )
+
+
+def _latest_tellings(tellings: Iterable[ToldCall]) -> dict[tuple[str, str], ToldCall]:
+    latest: dict[tuple[str, str], ToldCall] = {}
+    for call in tellings:
+        name = call.advertiser, call.call_id
+        known = latest.get(name)
+        latest[name] = call if known is None else max(known, call, key=_telling)
+    return latest
+
+
+def _last_of_kind(tellings: Iterable[ToldCall]) -> dict[tuple[str, str, str], ToldCall]:
+    last: dict[tuple[str, str, str], ToldCall] = {}
+    for call in tellings:
+        known = last.get(call.kind)
+        last[call.kind] = call if known is None else max(known, call, key=_telling_order)
+    return last
 
 
 def join_leases(told: Iterable[Lease]) -> dict[str, Lease]:
@@ -164,6 +209,10 @@ def _telling(call: ToldCall) -> tuple[int, bytes]:
 
 def _call_order(call: ToldCall) -> tuple[int, str, str]:
     return call.time_ms, call.call_id, call.advertiser
+
+
+def _telling_order(call: ToldCall) -> tuple[int, str, str, int, bytes]:
+    return *_call_order(call), *_telling(call)
 
 
 def _lease_order(lease: Lease) -> tuple[int, str]:

@@ -295,7 +295,7 @@ class CallTag(_Record, frozen=True, kw_only=True, tag="call_tag"):
         name: what people read.
         is_conversion: such a call counts as one.
         counts_value: such a call adds value.
-        is_repeat: it repeats an earlier call, which has been counted already.
+        is_repeat: it repeats an earlier call, and counts only where none before it has counted.
         opens_callback: we owe the customer a call, until an answered one follows.
         pauses_ads_hours: so long they get no personal ads of the advertiser, or until the
             call-back is done.

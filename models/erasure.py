@@ -95,7 +95,8 @@ LINK_KINDS: Final = (b"e:", b"x:", b"s:", b"w:")
 
 
 def _times_ms(facet: Facet, ledger: CapLedger, links: dict[bytes, bytes]) -> Iterator[int]:
-    yield from ((last_s + 1) * SECOND_MS for last_s in facet.channels.values())
+    for touched in facet.touches.values():
+        yield (max(touched.values()) + 1) * SECOND_MS
     yield from (billed_ms for one in ledger.campaigns.values() for billed_ms in one.values())
     for name, value in links.items():
         if name[:2] == b"w:":

@@ -36,8 +36,8 @@ __all__ = [
     "check_date",
     "check_money",
     "check_node",
-    "check_not_ahead",
     "check_time",
+    "not_ahead",
 ]
 
 Channel = Literal[
@@ -56,6 +56,7 @@ Ids: TypeAlias = tuple[NodeId, ...]
 MAX_IDS: Final = 8
 MAX_TIME_MS: Final = 10**13
 """The year 2286: a time above it is in other units."""
+MAX_DRIFT_MS: Final = 60_000
 MAX_AHEAD_MS: Final = DAY_MS
 """Clocks differ by seconds, and local times taken for UTC by up to 14 hours: more is a mistake."""
 MAX_MONEY_MICROS: Final = 10**15
@@ -108,23 +109,30 @@ def check_time(field: str, time_ms: int) -> None:
         raise EventError(f"{field}: {time_ms} is not a time in Unix milliseconds")
 
 
-def check_not_ahead(field: str, time_ms: int, recorded_ms: int) -> None:
-    """Raises EventError where a time is more than a day ahead of its own record's.
+def not_ahead(field: str, time_ms: int, recorded_ms: int) -> int:
+    """A time, or that of its own Kafka record if it is more than clocks differ ahead of that.
 
-    The newest word stands about who is at a device or which cards are one, so a word of next year
-    would stand until then. Beside the record's time, not the present: a replay refuses the same.
+    The newest word stands about consent, who is at a device or which cards are one: dated ahead by
+    a clock that is fast, it would stand against later ones until then. Compared with the record's
+    time, not the present, so a replay comes to the same.
 
     Args:
         field: holds the time.
         time_ms: Unix ms.
         recorded_ms: the Kafka record's timestamp, Unix ms.
+
+    Raises:
+        EventError: it is more than a day ahead, which is no clock's drift.
     """
+    if time_ms - recorded_ms <= MAX_DRIFT_MS:
+        return time_ms
     if time_ms - recorded_ms > MAX_AHEAD_MS:
         raise EventError(
             f"{field}: {time_ms} is {(time_ms - recorded_ms) / DAY_MS:,.1f} days ahead of the time "
             f"at which its record was written ({recorded_ms}); at most one day is taken: correct "
             "the producer's clock or its unit of time (Unix milliseconds) and send it again"
         )
+    return recorded_ms
 
 
 def check_money(field: str, micros: int) -> None:

@@ -30,8 +30,8 @@ from models.event_base import (
     check_date,
     check_money,
     check_node,
-    check_not_ahead,
     check_time,
+    not_ahead,
 )
 from models.identifiers import NodeId, is_device, is_visitor, namespace_of
 from models.person_events import (
@@ -183,9 +183,11 @@ class CrmCard(EventRecord, frozen=True, kw_only=True, tag="crm_card"):
     What is empty here is not known; a later card without it takes nothing back.
 
     Attributes:
+        tier: the grade in which the CRM itself puts the customer, such as a level of service; of
+            a loyalty programme :class:`LoyaltyStatus` tells.
         birthday: ``YYYY-MM-DD``.
         sizes: kind to size, such as ``shoe`` to ``41``.
-        miles: to spend; None: not known.
+        miles: to spend, as the CRM has them, of no programme by name; None: not known.
         deal_stage: of the customer's present deal, in the CRM's words.
     """
 
@@ -320,10 +322,11 @@ def read_event(key: bytes | None, value: bytes | None, recorded_ms: int) -> Even
     """
     event = decode_event(value or b"")
     _check_key(key, event.ids[0])
-    check_not_ahead("event_time_ms", event.event_time_ms, recorded_ms)
+    time_ms = not_ahead("event_time_ms", event.event_time_ms, recorded_ms)
     if isinstance(event, Call):
-        check_not_ahead("told_ms", event.told_ms, recorded_ms)
-    return event
+        told_ms = not_ahead("told_ms", event.told_ms, recorded_ms)
+        return _replace(event, event_time_ms=time_ms, told_ms=told_ms)
+    return event if time_ms == event.event_time_ms else _replace(event, event_time_ms=time_ms)
 
 
 def read_outcome(key: bytes | None, value: bytes | None, recorded_ms: int) -> Outcome:
@@ -334,8 +337,13 @@ def read_outcome(key: bytes | None, value: bytes | None, recorded_ms: int) -> Ou
     """
     outcome = decode_outcome(value or b"")
     _check_key(key, outcome.node)
-    check_not_ahead("notice_time_ms", outcome.notice_time_ms, recorded_ms)
-    return outcome
+    time_ms = not_ahead("notice_time_ms", outcome.notice_time_ms, recorded_ms)
+    return (
+        outcome if time_ms == outcome.notice_time_ms else _replace(outcome, notice_time_ms=time_ms)
+    )
+
+
+_replace: Final = msgspec.structs.replace
 
 
 def _check_key(key: bytes | None, node: NodeId) -> None:

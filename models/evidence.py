@@ -37,6 +37,7 @@ __all__ = [
     "encode_evidence",
     "evidence_of",
     "is_unseen",
+    "overloaded_by",
     "pair_of",
 ]
 
@@ -251,7 +252,7 @@ def canonical(
         limits: the blast radius.
     """
     every = sorted(nodes)
-    heavy = overloaded | _overloaded(edges, limits)
+    heavy = overloaded | overloaded_by(edges, limits)
     doubted = _doubted(edges, limits)
     ordered = sorted(edges.items(), key=lambda item: (encode_evidence(item[1].evidence), item[0]))
     shared = crowded | crowded_among(edges, heavy)
@@ -276,7 +277,8 @@ def canonical(
         shared = found
 
 
-def _overloaded(edges: Mapping[Pair, Edge], limits: Limits) -> frozenset[NodeId]:
+def overloaded_by(edges: Mapping[Pair, Edge], limits: Limits) -> frozenset[NodeId]:
+    """Identifiers that these edges alone show to have too many links."""
     links: defaultdict[NodeId, int] = defaultdict(int)
     for pair, edge in edges.items():
         for node in pair:

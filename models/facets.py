@@ -22,6 +22,7 @@ import msgspec
 
 from models.calls import CallHistory, fold_phone, merge_calls
 from models.consents import KEPT_CONSENTS, Consents, consents_of, is_withdrawn
+from models.deeds import OWN_PAGES, is_deed
 from models.events import (
     AccountErased,
     Call,
@@ -79,9 +80,6 @@ parts times their longest texts, at four bytes a letter. Orders may take four fi
 KEPT_SIGN_INS: Final = 8
 KEPT_DEALS: Final = 8
 
-OWN_PAGES: Final = frozenset({"web", "app"})
-"""Channels on which an event is part of a visit."""
-
 
 class Facet(msgspec.Struct, frozen=True, array_like=True):
     """What was seen under one identifier. The watermark comes first, see ``decode_watermark``.
@@ -90,7 +88,7 @@ class Facet(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         watermark: offset of the last folded record in this identifier's partition; -1: none.
-        channels: channel's letter to its last event.
+        channels: channel's letter to what the person did there last.
         counts: kind's letter to the number of its events.
         touches: the newest touches of each kind.
         half_hours: when there were visits.
@@ -140,7 +138,7 @@ def decode_facet(packed: bytes) -> Facet:
 _replace: Final = msgspec.structs.replace
 _astuple: Final = msgspec.structs.astuple
 SEEN_FIELDS: Final = 5
-"""The first fields of a facet, which every event changes."""
+"""The first fields of a facet, which any event may change."""
 
 
 def fold_event(facet: Facet, event: Event, offset: int) -> Facet:
@@ -163,10 +161,11 @@ def fold_event(facet: Facet, event: Event, offset: int) -> Facet:
     )  # fmt: skip
     entries = touches.get(kind.letter) or {}
     touched = add_newest(entries, letter + kind.text(event), now_s, kind.kept)
-    if channels.get(letter, -1) < now_s:
-        channels = {**channels, letter: now_s}
-    if event.channel in OWN_PAGES:
-        visits = add_half_hour(visits, now_s // HALF_HOUR_S)
+    if is_deed(event):
+        if channels.get(letter, -1) < now_s:
+            channels = {**channels, letter: now_s}
+        if event.channel in OWN_PAGES:
+            visits = add_half_hour(visits, now_s // HALF_HOUR_S)
     # Built by places, in 0.6 of the time that ``replace`` takes: this runs for every event.
     seen = Facet(
         offset,
@@ -293,7 +292,7 @@ def _join_contacts(
 
 
 def attributes(facet: Facet, *, third_party: bool) -> Attributes:
-    """What is believed of the person: birthday, gender, city, sizes, tier, miles and the like.
+    """What is believed of the person: birthday, gender, city, sizes, memberships and the like.
 
     Args:
         facet: a person's merged facet, or one identifier's.

@@ -56,7 +56,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
         shared: devices on which several CRM persons signed in.
         sign_ins: accounts and their latest sign-in (Unix ms) on a shared device, newest first.
         personal_ok: False where the person's newest word on personal ads is a withdrawal.
-        calls: the newest phone calls, for what their tags do to ads.
+        calls: phone calls, for what their tags do to ads: the newest, and the last of each kind.
     """
 
     dealings: dict[str, Dealings] = {}
@@ -197,7 +197,7 @@ def header_from(shown: Shown, shared: tuple[NodeId, ...]) -> Header:
         shared,
         tuple(sorted(shown.sign_ins.items(), key=_by_time, reverse=True)) if shared else (),
         not is_withdrawn(shown.consents, "personal_ads"),
-        shown.phone.calls,
+        shown.phone.known_calls,
     )
 
 

@@ -5,9 +5,11 @@ had happened by then: evidence at the time of its event, verdicts when they were
 were told late stand where they belong, so this is the history of the customer rather than of the
 machine; only notes of refusals have the machine's time.
 
-Of each pair only the strongest and earliest evidence is kept: weaker that came before is not in it.
+Redis keeps only the strongest and earliest evidence of each pair. What made a link before that, and
+what was found wrong, is told by the topic of link histories.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Literal
@@ -27,17 +29,19 @@ from models.evidence import (
     Reason,
     Verdict,
     canonical,
+    encode_evidence,
     is_unseen,
+    overloaded_by,
 )
 from models.identifiers import NodeId
-from models.link_records import VerdictRecord
+from models.link_records import ToldRecord, VerdictRecord
 
 __all__ = ["MOST_REPLAYED", "Moment", "Note", "What", "history"]
 
 MOST_REPLAYED: Final = 500
 """Links that are replayed at the most; beyond that only those of the person's own identifiers."""
 
-What = Literal["seen", "crm_split", "refused", "accepted", "approved", "rejected"]
+What = Literal["seen", "withdrawn", "crm_split", "refused", "accepted", "approved", "rejected"]
 
 NO_CARDS: Final[Mapping[Pair, CardStory]] = MappingProxyType({})
 
@@ -64,10 +68,12 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         time_ms: Unix ms.
         pair: the link.
-        what: ``seen`` when evidence came, ``crm_split`` when the CRM said that two of its cards
-            are two customers', ``refused`` and ``accepted`` when streams noted that the link is not
-            made or is again, else the verdict.
-        kind, confidence: of the evidence that was seen; confidence in percent.
+        what: ``seen`` when evidence came, ``withdrawn`` when streams found it wrong (a lease that
+            was told later showed that a call may be another session's), ``crm_split`` when the CRM
+            said that two of its cards are two customers', ``refused`` and ``accepted`` when streams
+            noted that the link is not made or is again, else the verdict.
+        kind, confidence: of the evidence that was seen or found wrong; confidence in percent.
+        seen_ms: of evidence that was found wrong, the time of its event, Unix ms.
         survivor: of cards that the CRM merged, the one that goes on for both.
         reason: why the link was not made by what was seen, or why it is refused.
         by, why: who gave the verdict, and their reason.
@@ -82,6 +88,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     what: What
     kind: Kind | None = None
     confidence: int | None = None
+    seen_ms: int | None = None
     survivor: NodeId | None = None
     reason: Reason | None = None
     by: str = ""
@@ -99,6 +106,7 @@ def history(
     *,
     verdicts: Sequence[VerdictRecord] = (),
     notes: Iterable[Note] = (),
+    told: Iterable[ToldRecord] = (),
     cards: Mapping[Pair, CardStory] = NO_CARDS,
     overloaded: frozenset[NodeId] = frozenset(),
     limits: Limits = DEFAULT_LIMITS,
@@ -112,22 +120,26 @@ def history(
         verdicts: what was decided about these pairs, in the order of its telling. Those after the
             last one that ``edges`` has wait to be carried out.
         notes: what streams noted about them.
+        told: what was ever told of them, and of pairs that are not in ``edges`` any more.
         cards: what the CRM said of pairs of its cards, merges that stand included.
-        overloaded: identifiers that have too many links now; they count as such all the time.
+        overloaded: identifiers that have too many links now. They count as such from when the edges
+            show it; those of which they do not, since more was told than is kept, all the time.
         limits: the blast radius, as it is now.
 
     Returns:
         What happened to the members' own links, and whatever else changed the person of ``node``.
     """
     own = frozenset(members)
-    replayed = {
-        pair: edge
-        for pair, edge in _beside(edges, cards).items()
-        if len(edges) <= MOST_REPLAYED or not own.isdisjoint(pair)
-    }
+
+    def is_replayed(pair: Pair) -> bool:
+        return len(edges) <= MOST_REPLAYED or not own.isdisjoint(pair)
+
+    replayed = {pair: edge for pair, edge in _beside(edges, cards).items() if is_replayed(pair)}
+    past = _past(replayed, [one for one in told if is_replayed((one.a, one.b))])
     verdicts = _without_repeats(verdicts)
-    replay = _Replay(node, overloaded, limits, _told_beforehand(replayed, verdicts))
-    happened = [*_said(cards), *_moments(replayed, verdicts, notes)]
+    unshown = overloaded - overloaded_by(replayed, limits)
+    replay = _Replay(node, unshown, limits, _told_beforehand(replayed, verdicts))
+    happened = [*_said(cards), *past, *_moments(replayed, verdicts, notes)]
     moments = [
         replay.play(moment)
         for moment in sorted(happened, key=lambda one: one.time_ms)
@@ -173,6 +185,50 @@ def _said(cards: Mapping[Pair, CardStory]) -> list[Moment]:
     ]  # fmt: skip
 
 
+def _past(edges: Mapping[Pair, Edge], told: Iterable[ToldRecord]) -> list[Moment]:
+    """What made links before their strongest evidence came, and what was found wrong."""
+    moments: list[Moment] = []
+    best: dict[Pair, Evidence] = {}
+    for one in sorted(told, key=lambda one: one.event_time_ms):
+        pair = (one.a, one.b)
+        evidence = Evidence(one.kind, one.event_time_ms, one.confidence)
+        last = edges[pair].evidence if pair in edges else None
+        if one.withdrawn_ms is not None:
+            if _source(last) != _source(evidence):
+                moments += [_seen(pair, evidence), _wrong(pair, evidence, one.withdrawn_ms)]
+        elif last is not None and _comes_between(best.get(pair), evidence, last):
+            best[pair] = evidence
+            moments.append(_seen(pair, evidence))
+    return moments
+
+
+def _comes_between(best: Evidence | None, evidence: Evidence, last: Evidence) -> bool:
+    """Whether evidence is the strongest of its pair when it comes, with the last still to come."""
+    if evidence.time_ms >= last.time_ms or encode_evidence(evidence) < encode_evidence(last):
+        return False
+    return best is None or encode_evidence(evidence) < encode_evidence(best)
+
+
+def _source(evidence: Evidence | None) -> tuple[Kind, int] | None:
+    return None if evidence is None else (evidence.kind, evidence.time_ms)
+
+
+def _seen(pair: Pair, evidence: Evidence) -> Moment:
+    return Moment(
+        time_ms=evidence.time_ms, pair=pair, what="seen", kind=evidence.kind,
+        confidence=evidence.confidence,
+    )  # fmt: skip
+
+
+def _wrong(pair: Pair, evidence: Evidence, withdrawn_ms: int) -> Moment:
+    """Never before the evidence itself, which may have been dated ahead."""
+    seen = _seen(pair, evidence)
+    time_ms = max(withdrawn_ms, seen.time_ms)
+    return msgspec.structs.replace(
+        seen, what="withdrawn", time_ms=time_ms, seen_ms=evidence.time_ms
+    )
+
+
 def _told_beforehand(
     edges: Mapping[Pair, Edge], verdicts: Sequence[VerdictRecord]
 ) -> dict[Pair, Edge]:
@@ -190,13 +246,10 @@ def _moments(
 ) -> list[Moment]:
     """All that happened, without what it came to; evidence before what followed from it."""
     seen = [
-        Moment(
-            time_ms=edge.evidence.time_ms, pair=pair, what="seen", kind=edge.evidence.kind,
-            confidence=edge.evidence.confidence,
-        )
+        _seen(pair, edge.evidence)
         for pair, edge in sorted(edges.items())
         if not is_unseen(edge.evidence.time_ms)
-    ]  # fmt: skip
+    ]
     done = _carried_out(edges, verdicts)
     decided = [
         Moment(
@@ -240,6 +293,7 @@ class _Replay:
         self._overloaded = overloaded
         self._limits = limits
         self._edges = edges
+        self._seen: defaultdict[Pair, set[Evidence]] = defaultdict(set)
         self._words: dict[Pair, bytes] = {}
         self._person = frozenset([node])
         self._told: dict[Pair, Reason | None] = {}
@@ -260,7 +314,7 @@ class _Replay:
         if moment.what == "crm_split" or moment.survivor is not None:
             self._words[moment.pair] = encode_word(CardWord(moment.time_ms, moment.survivor))
         else:
-            self._edges[moment.pair] = self._after(moment)
+            self._follow(moment)
         edges = laid_over(self._edges, self._words)
         around = {node for pair in edges for node in pair} | {self._node}
         plan = canonical(
@@ -278,9 +332,16 @@ class _Replay:
             size=len(self._person),
         )
 
-    def _after(self, moment: Moment) -> Edge:
-        known = self._edges.get(moment.pair, Edge(UNSEEN))
+    def _follow(self, moment: Moment) -> None:
+        """Has evidence or a verdict stand, or evidence not stand any more."""
+        pair, seen = moment.pair, self._seen[moment.pair]
+        verdict = self._edges[pair].verdict if pair in self._edges else None
         if moment.kind is not None and moment.confidence is not None:
-            evidence = Evidence(moment.kind, moment.time_ms, moment.confidence)
-            return Edge(evidence, known.verdict)
-        return Edge(known.evidence, "rejected" if moment.what == "rejected" else "approved")
+            evidence = Evidence(moment.kind, moment.seen_ms or moment.time_ms, moment.confidence)
+            (seen.discard if moment.what == "withdrawn" else seen.add)(evidence)
+        else:
+            verdict = "rejected" if moment.what == "rejected" else "approved"
+        if seen or verdict:
+            self._edges[pair] = Edge(min(seen, key=encode_evidence, default=UNSEEN), verdict)
+        else:
+            self._edges.pop(pair, None)

@@ -5,12 +5,20 @@ from typing import Final
 
 import msgspec
 
+from models.deeds import OWN_PAGES
 from models.event_base import Cabin
 from models.facets import Facet
 from models.person_events import ACTIONS, Action
 from models.purchases import Purchases
 from models.shop_events import STAGES, Stage
-from models.touches import CABIN_OF, CHANNEL_OF, DAY_DIGITS, SEARCH_HEAD, STEP_LETTERS
+from models.touches import (
+    CABIN_OF,
+    CHANNEL_OF,
+    DAY_DIGITS,
+    LETTER_OF,
+    SEARCH_HEAD,
+    STEP_LETTERS,
+)
 from models.units import SECOND_MS, date_of
 
 __all__ = [
@@ -32,7 +40,6 @@ __all__ = [
     "visited_ms",
 ]
 
-VISIT_LETTERS: Final = ("w", "a")
 NEVER: Final = -1
 """Before every Unix second."""
 
@@ -176,8 +183,8 @@ def owned_items(purchases: Purchases) -> list[str]:
 
 
 def visited_ms(facet: Facet) -> int:
-    """The last event on web or app, Unix ms, whole seconds; 0 without any."""
-    return max(facet.channels.get(letter, 0) for letter in VISIT_LETTERS) * SECOND_MS
+    """When the person was last on web or app, Unix ms, whole seconds; 0: never."""
+    return max(facet.channels.get(LETTER_OF[one], 0) for one in OWN_PAGES) * SECOND_MS
 
 
 def _bought_s(shops: Mapping[str, Purchases], advertiser: str, item: str) -> int:

@@ -1,11 +1,12 @@
 """What Redis keeps of one pool number: its leases, who dialled it, which links that made. Pure.
 
 Every field is a fact that never changes, under a name that says which: a renewed lease is a
-further field. So writers need no lock and no order, and whoever writes and then reads sees all
-that was written before.
+further field. Only a link's confidence is written anew, and decides nothing here. So writers need
+no lock and no order, and whoever writes and then reads sees all that was written before.
 
 Fields: ``l:LEASE@EXPIRES_MS`` a lease as it was told, ``c:CALL`` a call's start and caller,
-``j:SESSION@CALL`` the call's caller was linked to that session, perhaps wrongly.
+``j:SESSION@CALL`` the call's caller was linked to that session, perhaps wrongly, ``x:SESSION@CALL``
+that was found wrong.
 """
 
 from collections import defaultdict
@@ -30,6 +31,7 @@ __all__ = [
     "fields_about",
     "link_mark",
     "read_book",
+    "wrong_mark",
 ]
 
 KEPT_MS: Final = 2 * DAY_MS
@@ -53,13 +55,16 @@ class NumberBook(msgspec.Struct, frozen=True):
         leases: by id.
         calls: by id.
         grace_ms: how long after a lease its number may still be dialled.
-        linked: call id to the sessions that its caller was ever linked to for it.
+        linked: call id to the sessions that its caller was ever linked to for it, each with the
+            confidence of that, percent.
+        wrong_ms: call id and session to when that link was first found wrong, Unix ms.
         stale: fields that say nothing more about any call that may still be joined.
     """
 
     leases: dict[str, Lease]
     calls: dict[str, Dialled]
-    linked: dict[str, set[NodeId]]
+    linked: dict[str, dict[NodeId, int]]
+    wrong_ms: dict[tuple[str, NodeId], int]
     stale: tuple[bytes, ...]
     grace_ms: int
 
@@ -95,15 +100,23 @@ def link_mark(session: NodeId, call_id: str) -> bytes:
     return f"j:{session}@{call_id}".encode()
 
 
+def wrong_mark(session: NodeId, call_id: str) -> bytes:
+    """The field that says since when: this call's caller should not be linked to that session."""
+    return f"x:{session}@{call_id}".encode()
+
+
 def fields_about(fields: dict[bytes, bytes], nodes: Collection[NodeId]) -> Iterator[bytes]:
     """The fields of a number's hash that name one of ``nodes``."""
     for name, value in fields.items():
         if (
             (name[:2] == b"l:" and _decode_lease(value).session in nodes)
             or (name[:2] == b"c:" and _decode_dialled(value).caller in nodes)
-            or (name[:2] == b"j:" and name[2:].decode().partition("@")[0] in nodes)
+            or (name[:2] in _MARKS and name[2:].decode().partition("@")[0] in nodes)
         ):
             yield name
+
+
+_MARKS: Final = (b"j:", b"x:")
 
 
 def read_book(fields: dict[bytes, bytes], now_ms: int, grace_ms: int = GRACE_MS) -> NumberBook:
@@ -128,7 +141,8 @@ def read_book(fields: dict[bytes, bytes], now_ms: int, grace_ms: int = GRACE_MS)
     horizon_ms = _horizon_ms(ends_ms, [call.time_ms for call in calls.values()], now_ms)
     kept_leases = {n: one for n, one in leases.items() if one.expires_ms + grace_ms > horizon_ms}
     kept_calls = {name: one for name, one in calls.items() if one.time_ms >= horizon_ms}
-    linked: defaultdict[str, set[NodeId]] = defaultdict(set)
+    linked: defaultdict[str, dict[NodeId, int]] = defaultdict(dict)
+    wrong_ms: dict[tuple[str, NodeId], int] = {}
     last_told = {
         one.lease_id: one.start_ms
         for one in told.values()
@@ -144,14 +158,18 @@ def read_book(fields: dict[bytes, bytes], now_ms: int, grace_ms: int = GRACE_MS)
         )
     ]
     stale += [f"c:{name}".encode() for name in calls.keys() - kept_calls.keys()]
-    for name in fields:
-        if name[:2] == b"j:":
+    for name, value in fields.items():
+        if name[:2] in _MARKS:
             session, _, call_id = name[2:].decode().partition("@")
-            if call_id in kept_calls:
-                linked[call_id].add(NodeId(session))
-            else:
+            if call_id not in kept_calls:
                 stale.append(name)
-    return NumberBook(kept_leases, kept_calls, dict(linked), tuple(sorted(stale)), grace_ms)
+            elif name[:2] == b"j:":
+                linked[call_id][NodeId(session)] = int(value)
+            else:
+                wrong_ms[call_id, NodeId(session)] = int(value)
+    return NumberBook(
+        kept_leases, kept_calls, dict(linked), wrong_ms, tuple(sorted(stale)), grace_ms
+    )
 
 
 def _horizon_ms(ends_ms: Iterable[int], starts_ms: Iterable[int], now_ms: int) -> int:

@@ -1,12 +1,14 @@
 """All links of a person's identifiers, those included that connect nobody any more."""
 
+from collections.abc import Collection
+
 from models.commands import Steps, fields_of
 from models.evidence import Limits, Pair, pair_of
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.survey import MORE_LINKS, Survey, survey
 
-__all__ = ["survey_links", "survey_pair"]
+__all__ = ["survey_links", "survey_pair", "survey_past"]
 
 
 def survey_links(keys: Keys, node: NodeId, limits: Limits) -> Steps[Survey]:
@@ -29,6 +31,34 @@ def survey_links(keys: Keys, node: NodeId, limits: Limits) -> Steps[Survey]:
         if not linked.issubset(found.edges):
             found = _together(found, (yield from survey(keys, [one], limits)))
     return found
+
+
+def survey_past(
+    keys: Keys, node: NodeId, limits: Limits, parted: Collection[Pair] = ()
+) -> Steps[Survey]:
+    """What :func:`survey_links` finds, and what lies beyond links that were made once.
+
+    That is beyond an identifier with too many links, to which it had fewer before, and beyond
+    evidence that was taken back.
+
+    Args:
+        keys: the owner's key names.
+        node: any identifier of the person.
+        limits: the blast radius.
+        parted: pairs of which evidence was taken back, whoever's.
+    """
+    found = yield from survey_links(keys, node, limits)
+    members = next((one.members for one in found.persons.values() if node in one.members), [node])
+    own, lost = frozenset(members), frozenset(parted)
+    beyond = {
+        other
+        for pair in {*found.edges, *lost}
+        for one, other in (pair, pair[::-1])
+        if one in own and other not in own and (pair in lost or other in found.overloaded)
+    }
+    if not beyond:
+        return found
+    return _together(found, (yield from survey(keys, sorted(beyond), limits)))
 
 
 def survey_pair(keys: Keys, pair: Pair, limits: Limits) -> Steps[Survey]:

@@ -99,7 +99,10 @@ class FormAnswers(EventRecord, frozen=True, kw_only=True, tag="form_answers"):
 
 
 class LoyaltyStatus(EventRecord, frozen=True, kw_only=True, tag="loyalty_status"):
-    """A loyalty programme's word on a member: tier, and miles or points to spend."""
+    """A loyalty programme's word on a member: tier, and miles or points to spend.
+
+    A programme is its advertiser's; what two programmes say stands side by side.
+    """
 
     advertiser: Advertiser
     tier: Label = ""

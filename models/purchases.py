@@ -8,7 +8,7 @@ order of events and no repetition changes anything. One map for all three would 
 that was dropped came back with its refund, and without its price.
 
 Counts, days and spend are worked out from the orders that stand. What is older than the newest
-256 orders with an advertiser is forgotten, and what is told of it later counts for nothing.
+256 orders with an advertiser is forgotten, and a refund of it later moves no money.
 """
 
 import hashlib

@@ -20,9 +20,11 @@ from models.link_records import (
     LinkRecord,
     decode_evidence_record,
     decode_quarantine,
+    decode_told,
     decode_verdict,
     pair_key,
     pair_named,
+    told_pair,
 )
 from models.topics import Topic, Topics
 
@@ -79,6 +81,15 @@ def _link_record(decode: Callable[[bytes | None, bytes], LinkRecord]) -> Rotate:
     return rotate
 
 
+def _rotate_told(key: bytes | None, value: bytes | None, _: int, rehash: Rehash) -> Record:
+    a, b = pair_of(*map(rehash, told_pair(key)))
+    turned = pair_key(a, b) + b"|" + (key or b"").rpartition(b"|")[2]
+    if value is None:
+        return turned, None
+    decode_told(key, value)
+    return turned, _encode({**_decode(value), "a": a, "b": b})
+
+
 def _as_it_is(key: bytes | None, value: bytes | None, _: int, __: Rehash) -> Record:
     return key, value
 
@@ -90,6 +101,7 @@ ROTATED: Final[dict[Topic, Rotate]] = {
     Topics.OFFERS: _as_it_is,
     Topics.VERDICTS: _link_record(decode_verdict),
     Topics.QUARANTINE: _link_record(decode_quarantine),
+    Topics.LINK_HISTORY: _rotate_told,
     Topics.EVIDENCE: _link_record(decode_evidence_record),
     Topics.OUTCOMES: _rotate_outcome,
     Topics.EVENTS: rotate_event,

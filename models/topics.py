@@ -68,6 +68,11 @@ class Topics:
         value="models.link_records.EvidenceRecord, JSON",
         partitions=1, cleanup="compact", retention_ms=None,
     )  # fmt: skip
+    LINK_HISTORY: Final = Topic(
+        suffix="link-history.v1", key="pair of node ids, kind@ms",
+        value="models.link_records.ToldRecord, JSON",
+        partitions=1, cleanup="compact", retention_ms=None,
+    )  # fmt: skip
     QUARANTINE: Final = Topic(
         suffix="quarantine.v1", key="pair of node ids",
         value="models.link_records.QuarantineRecord, JSON",
@@ -93,6 +98,7 @@ ALL_TOPICS: Final = (
     Topics.CATALOG,
     Topics.DEAD_LETTERS,
     Topics.EVIDENCE,
+    Topics.LINK_HISTORY,
     Topics.QUARANTINE,
     Topics.VERDICTS,
     Topics.ERASURES,

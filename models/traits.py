@@ -3,6 +3,9 @@
 A trait is kept for every source that told it, at that source's newest word. Who is believed is
 decided on reading, by a rule without order: the most trusted source, then the newest word, then
 the greater value. What third parties say stands apart, so that an advertiser can do without it.
+
+Tier and miles are a loyalty programme's, which is its advertiser's: of several programmes none
+speaks for another, so their names end in it, such as ``tier/air``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,7 +30,7 @@ __all__ = [
 ]
 
 Traits = dict[str, tuple[int, int, str]]
-"""``NAME@SOURCE`` to (Unix seconds, trust 0 to 100, value)."""
+"""``NAME@SOURCE`` to (Unix seconds, trust, value); a programme's is ``NAME/@ADVERTISER``."""
 
 KEPT_TRAITS: Final = 48
 KEPT_THIRD_PARTY: Final = 16
@@ -61,7 +64,7 @@ class Attributes(msgspec.Struct, frozen=True):
     """All attributes of a person, and the sources on which they rest.
 
     Attributes:
-        values: name to attribute.
+        values: name to attribute; ``NAME/ADVERTISER`` for what a loyalty programme says.
         sources: every source of one of the values, sorted.
         rests_on_third_parties: one of them is a third party; False: own data alone.
     """
@@ -69,6 +72,11 @@ class Attributes(msgspec.Struct, frozen=True):
     values: dict[str, Attribute]
     sources: tuple[str, ...]
     rests_on_third_parties: bool
+
+    def membership(self, advertiser: str) -> dict[str, Attribute]:
+        """``tier`` and ``miles`` in the loyalty programme of ``advertiser``, as far as known."""
+        known = {name: self.values.get(f"{name}/{advertiser}") for name in ("tier", "miles")}
+        return {name: one for name, one in known.items() if one is not None}
 
 
 def traits_of(event: EventRecord) -> Traits:
@@ -85,9 +93,8 @@ def traits_of(event: EventRecord) -> Traits:
             return _told(said, "account", ACCOUNT_TRUST, event)
         case LoyaltyStatus():
             miles = "" if event.miles is None else str(event.miles)
-            return _told(
-                {"tier": event.tier, "miles": miles}, event.advertiser, LOYALTY_TRUST, event
-            )
+            said = {"tier/": event.tier, "miles/": miles}
+            return _told(said, event.advertiser, LOYALTY_TRUST, event)
         case TraitTold():
             return _told({event.name: event.value}, event.source, event.trust, event)
         case _:
@@ -131,4 +138,5 @@ def _claims(
     for traits, is_third_party in told:
         for key, (told_s, trust, value) in traits.items():
             name, _, source = key.partition("@")
-            yield name, (trust, told_s, value, source, is_third_party)
+            # The names of all other traits have no slash, see ``models.event_base.Name``.
+            yield name + source * name.endswith("/"), (trust, told_s, value, source, is_third_party)

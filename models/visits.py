@@ -1,10 +1,11 @@
 """Visits, counted so that no order of events changes them: by half hours of the clock.
 
 Silence of thirty minutes ends a visit, but to cut exactly there one would have to keep every
-event's time. Kept instead is the set of half hours (of Unix time) with an event, its newest 24:
-half hours that follow each other are one visit. Two events up to an hour apart may so be one
-visit, never two events within thirty minutes two. More than the kept half hours hold is not
-counted, so a count is exact for recent visits and at least so for a life.
+event's time. Kept instead is the set of half hours (of Unix time) in which the person did something
+on the owner's own pages (:mod:`models.deeds`), its newest 24: half hours that follow each other are
+one visit. Two deeds up to an hour apart may so be one visit, never two within thirty minutes two.
+More than the kept half hours hold is not counted, so a count is exact for recent visits and at
+least so for a life.
 """
 
 from itertools import accumulate
@@ -23,7 +24,7 @@ HalfHours = tuple[int, ...]
 
 
 def add_half_hour(kept: HalfHours, half_hour: int) -> HalfHours:
-    """``kept`` with one more half hour in which there was an event."""
+    """``kept`` with one more half hour in which the person was there."""
     if kept and kept[0] == half_hour:
         return kept
     if kept and half_hour > kept[0]:  # events mostly come in order

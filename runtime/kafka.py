@@ -21,7 +21,7 @@ from runtime.settings import Settings
 
 __all__ = [
     "KafkaDownError", "consumer", "consuming", "ensure_topics", "failures_told", "patience",
-    "producer", "producing", "read_topic", "replay",
+    "producer", "producing", "read_topic", "replay", "true_ends",
 ]  # fmt: skip
 
 REPLAY_POLL_MS: Final = 500
@@ -208,6 +208,25 @@ async def replay(consumer: Any, partitions: list[Any], apply: Callable[[Any], No
                     moved()
                 for record in (one for records in fetched.values() for one in records):
                     apply(record)
+
+
+async def true_ends(consumer: Any, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:  # noqa: ANN401
+    """Where partitions end now: the offset after the last record.
+
+    The embedded broker, asked for it, names the offset after the first record of the last batch;
+    what it says beside fetched records is right.
+
+    Args:
+        consumer: it owns the partitions, and stands anywhere in them afterwards.
+        partitions: which ones.
+    """
+    ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
+    filled = [part for part, end in ends.items() if end]
+    for part in filled:
+        consumer.seek(part, ends[part] - 1)
+    while any(consumer.highwater(part) is None for part in filled):
+        await consumer.getmany(timeout_ms=REPLAY_POLL_MS)
+    return {part: max(end, consumer.highwater(part) or 0) for part, end in ends.items()}
 
 
 async def read_topic(settings: Settings, topic: str, apply: Callable[[Any], None]) -> None:

@@ -9,6 +9,7 @@ from models.commands import Steps
 from models.events import Event
 from models.evidence import pair_of
 from models.keys import Keys
+from models.link_records import told_record
 from models.topics import Topics
 from models.units import SECOND_MS
 from runtime import clock
@@ -86,12 +87,16 @@ class CallTracking:
             for call in calls:
                 missed = call.missed_reason or "unknown" if call.missed else "answered"
                 self._metrics.calls.labels(missed).inc()
-        return [
-            Touched(
-                one.soft.caller, one.root, (one.made,), (pair_of(one.soft.caller, one.soft.other),)
+        return [self._touched(one) for one in linked]
+
+    def _touched(self, one: Linked) -> Touched:
+        soft, told = one.soft, None
+        if not self._is_left(soft):
+            told = told_record(
+                soft.caller, soft.other, soft.evidence, withdrawn_ms=soft.withdrawn_ms
             )
-            for one in linked
-        ]
+        pair = pair_of(soft.caller, soft.other)
+        return Touched(soft.caller, one.root, (one.made,), (pair,), (told,))
 
     async def _join(self, news: CallNews) -> list[Linked]:
         keys, now_ms, apply = self._keys, clock.now_ms(), self._apply
@@ -110,15 +115,18 @@ class CallTracking:
             for result in joins.results.values():
                 self._metrics.call_joins.labels(result).inc()
             for one in joins.linked:
-                if one.soft.is_withdrawn:
+                if one.soft.withdrawn_ms is not None:
                     self._metrics.call_joins.labels("withdrawn").inc()
                     logger.warning("soft_link_withdrawn", extra={"call_id": one.soft.call_id})
         return [one for joins in found for one in joins.linked]
 
     def _apply(self, soft: SoftLink) -> Steps[Linked]:
-        if self._is_replay() and soft.kind == "call_session":
+        if self._is_left(soft):
             return leave_soft_link(self._keys, soft)
         return apply_soft_link(self._keys, soft, self._next_token, limits=self._limits)
+
+    def _is_left(self, soft: SoftLink) -> bool:
+        return self._is_replay() and soft.kind == "call_session"
 
     async def _publish_lines(self, news: CallNews) -> None:
         now_ms = clock.now_ms()

@@ -1,4 +1,4 @@
-"""What becomes of links, told to people: evidence and quarantine to Kafka, verdicts from it.
+"""What becomes of links: evidence, history and quarantine told to Kafka, verdicts heard from it.
 
 Kafka hears of a refusal before Redis notes that it has: whoever repeats a batch or a verdict finds
 the same changes again until both know, and none afterwards.
@@ -18,9 +18,12 @@ from models.link_records import (
     EvidenceRecord,
     LinkRecord,
     QuarantineRecord,
+    ToldRecord,
     VerdictRecord,
     encode_link_record,
     pair_key,
+    told_key,
+    told_record,
 )
 from models.links import Contested, LinkResult, follow, judge
 from models.profile import publish_all
@@ -52,6 +55,7 @@ class LinkLedger:
         self._keys = Keys(settings.owner)
         self._limits = settings.limits
         self._evidence = Topics.EVIDENCE.name(settings.owner)
+        self._history = Topics.LINK_HISTORY.name(settings.owner)
         self._quarantine = Topics.QUARANTINE.name(settings.owner)
         self._producer = producer
         self._redis = redis
@@ -66,12 +70,16 @@ class LinkLedger:
             RedisDownError: the same of Redis.
         """
         results: dict[Pair, LinkResult] = {}
+        told: dict[bytes, tuple[ToldRecord, LinkResult]] = {}
         looks: list[Resettled] = []
         for one in touched:
-            results |= {p: link.result for p, link in zip(one.pairs, one.links, strict=True)}
+            for pair, link, record in zip(one.pairs, one.links, one.told, strict=True):
+                results[pair] = link.result
+                if record is not None:
+                    told[told_key(record)] = record, link.result
             looks += [link.resettled for link in one.links if link.resettled is not None]
         if results:
-            await self._keep_evidence(results)
+            await self._keep_history(told, await self._keep_evidence(results))
         await self.tell(looks)
 
     async def judge(self, verdicts: Sequence[VerdictRecord]) -> None:
@@ -97,25 +105,53 @@ class LinkLedger:
             await self.tell([done])
             self._metrics.verdicts.labels(one.verdict).inc()
 
-    async def _keep_evidence(self, results: Mapping[Pair, LinkResult]) -> None:
-        known = await self._redis.run(known_evidence(self._keys, results))
+    async def _keep_evidence(
+        self, results: Mapping[Pair, LinkResult]
+    ) -> Mapping[Pair, Evidence | None]:
+        """Tells of each pair's strongest and earliest evidence; returns what that was at first."""
+        first = await self._redis.run(known_evidence(self._keys, results))
         gone = {pair: None for pair, result in results.items() if result in TAKEN_BACK}
-        known = {**gone, **known}
+        known: Mapping[Pair, Evidence | None] = {**gone, **first}
         while known:
-            await self._send(self._evidence, {pair: _record(pair, known[pair]) for pair in known})
+            await self._send(
+                self._evidence, {pair_key(*pair): _record(pair, known[pair]) for pair in known}
+            )
             # Another worker may have sent a newer word on these cards before our older one.
             cards = [pair for pair in known if all(map(is_crm, pair))]
             again = await self._redis.run(known_evidence(self._keys, cards)) if cards else {}
             known = {pair: again[pair] for pair in again if again[pair] != known[pair]}
+        return first
+
+    async def _keep_history(
+        self,
+        told: Mapping[bytes, tuple[ToldRecord, LinkResult]],
+        known: Mapping[Pair, Evidence | None],
+    ) -> None:
+        """Tells of evidence whose pair may know stronger one later, or none any more."""
+        records = {
+            key: None if result == "erased" else record
+            for key, (record, result) in told.items()
+            if result in {"erased", "rejected", "withdrawn"} or _is_news(record, known)
+        }
+        await self._send(self._history, records)
 
     async def forget(self, pairs: Collection[Pair]) -> None:
-        """Removes what Kafka keeps of pairs of which one is erased.
+        """Removes what Kafka keeps of pairs of which one is erased, but for their history.
 
         Raises:
             KafkaError: Kafka does not take it.
         """
         for topic in self.TOPICS:
-            await self._send(topic.name(self._keys.owner), dict.fromkeys(pairs))
+            gone = [pair_key(*pair) for pair in pairs]
+            await self._send(topic.name(self._keys.owner), dict.fromkeys(gone))
+
+    async def forget_history(self, keys: Collection[bytes]) -> None:
+        """Removes these records from the history.
+
+        Raises:
+            KafkaError: Kafka does not take it.
+        """
+        await self._send(self._history, dict.fromkeys(keys))
 
     async def tell(self, looks: Sequence[Resettled]) -> None:
         """Tells of what has changed, then looks again where others have looked meanwhile.
@@ -135,7 +171,9 @@ class LinkLedger:
             await self._send(
                 self._quarantine,
                 {
-                    pair: None if reason is None else _refusal(pair, reason, edges[pair], now_ms)
+                    pair_key(*pair): None
+                    if reason is None
+                    else _refusal(pair, reason, edges[pair], now_ms)
                     for pair, reason in changed.items()
                 },
             )
@@ -153,14 +191,14 @@ class LinkLedger:
         await self._redis.run(publish_all(self._keys, look.to_publish))
         return look
 
-    async def _send(self, topic: str, records: Mapping[Pair, LinkRecord | None]) -> None:
+    async def _send(self, topic: str, records: Mapping[bytes, LinkRecord | None]) -> None:
         sent = [
             await self._producer.send(
                 topic,
-                key=pair_key(*pair),
+                key=key,
                 value=None if record is None else encode_link_record(record),
             )
-            for pair, record in records.items()
+            for key, record in records.items()
         ]
         await asyncio.gather(*sent)
 
@@ -174,7 +212,8 @@ def follow_record(
     root = yield from find(keys, record.a)
     if isinstance(followed, Contested):
         return Touched(record.a, root, contested=(followed,))
-    return Touched(record.a, root, (followed,), ((record.a, record.b),))
+    told = told_record(record.a, record.b, evidence)
+    return Touched(record.a, root, (followed,), ((record.a, record.b),), (told,))
 
 
 TAKEN_BACK: Final = frozenset({"withdrawn", "erased"})
@@ -200,6 +239,16 @@ def known_evidence(keys: Keys, pairs: Collection[Pair]) -> Steps[dict[Pair, Evid
         if word is not None:
             known[pair] = merge_of(word) or known.get(pair)
     return known
+
+
+def _is_news(record: ToldRecord, known: Mapping[Pair, Evidence | None]) -> bool:
+    """Whether evidence that stands may be outdone later, or came before a pair's strongest."""
+    strongest = known.get((record.a, record.b))
+    if strongest is None or record.kind == "crm_card":
+        return False  # not kept, since its identifier has too many; nothing is stronger than a card
+    if record.event_time_ms != strongest.time_ms:
+        return record.event_time_ms < strongest.time_ms
+    return record.kind == strongest.kind
 
 
 def _record(pair: Pair, evidence: Evidence | None) -> EvidenceRecord | None:

@@ -26,7 +26,14 @@ from models.keys import Keys
 from models.lines import LINE_SECONDS, line_entry, read_lines
 from models.links import Linked as MadeLink
 from models.links import LinkResult, link, withdraw
-from models.number_book import BOOK_SECONDS, NumberBook, entry_of, link_mark, read_book
+from models.number_book import (
+    BOOK_SECONDS,
+    NumberBook,
+    entry_of,
+    link_mark,
+    read_book,
+    wrong_mark,
+)
 from models.units import AdvertiserId
 
 __all__ = [
@@ -64,7 +71,8 @@ class SoftLink(msgspec.Struct, frozen=True):
         call_id: the call that it comes from: one piece of evidence for each call and kind.
         time_ms: the call's start, Unix ms.
         confidence: in (0, 1], declared.
-        is_withdrawn: this call does not speak for it any more, if it ever did.
+        withdrawn_ms: when it was first found that this call does not speak for it, if it ever did,
+            Unix ms; None: it does.
     """
 
     caller: NodeId
@@ -73,7 +81,13 @@ class SoftLink(msgspec.Struct, frozen=True):
     call_id: str
     time_ms: int
     confidence: float
-    is_withdrawn: bool = False
+    withdrawn_ms: int | None = None
+
+    @property
+    def evidence(self) -> Evidence:
+        """What it is to identity, which counts in percent."""
+        confidence = round(self.confidence * FULL_CONFIDENCE)
+        return Evidence("call_session", self.time_ms, confidence)
 
 
 class Linked(msgspec.Struct, frozen=True):
@@ -170,9 +184,10 @@ def apply_soft_link(
     The link is the weakest kind of evidence, and below the least confidence of
     :class:`models.evidence.Limits` it waits for somebody's approval.
     """
-    evidence = Evidence("call_session", soft.time_ms, round(soft.confidence * FULL_CONFIDENCE))
-    follow = withdraw if soft.is_withdrawn else link
-    made = yield from follow(keys, soft.caller, soft.other, evidence, next_token, limits=limits)
+    follow = link if soft.withdrawn_ms is None else withdraw
+    made = yield from follow(
+        keys, soft.caller, soft.other, soft.evidence, next_token, limits=limits
+    )
     return Linked(soft, (yield from find(keys, soft.caller)), made)
 
 
@@ -216,17 +231,24 @@ def join_number(
         book = read_book(fields_of(reply), now_ms, grace_ms)
         concerned = (calls & book.calls.keys()) | book.calls_within(leases)
         wanted = {one: soft for one in sorted(concerned) if (soft := _soft_link(book, one))}
-        withdrawn = [soft for one in sorted(concerned) for soft in _withdrawn(book, one, wanted)]
+        withdrawn = [
+            soft for one in sorted(concerned) for soft in _withdrawn(book, one, wanted, now_ms)
+        ]
         wanted |= _told_by_others(book, withdrawn)
         if wanted == applied and not (withdrawn and not linked):
             break
         marks = [
             part
             for call_id, soft in wanted.items()
-            for part in (link_mark(soft.other, call_id), b"1")
+            for part in (link_mark(soft.other, call_id), soft.evidence.confidence)
         ]
-        if marks:
-            yield [("HSET", key, *marks)]
+        marked: list[Command] = [("HSET", key, *marks)] if marks else []
+        # The first time stands: every lease that is renewed takes the link back once more.
+        marked += [
+            ("HSETNX", key, wrong_mark(soft.other, soft.call_id), now_ms) for soft in withdrawn
+        ]
+        if marked:
+            yield marked
         for soft in (*withdrawn, *wanted.values()):
             linked += [(yield from apply(soft))]
         applied = wanted
@@ -246,15 +268,23 @@ def _soft_link(book: NumberBook, call_id: str) -> SoftLink | None:
     return SoftLink(call.caller, session, "call_session", call_id, call.time_ms, confidence)
 
 
-def _withdrawn(book: NumberBook, call_id: str, wanted: dict[str, SoftLink]) -> list[SoftLink]:
+def _withdrawn(
+    book: NumberBook, call_id: str, wanted: dict[str, SoftLink], now_ms: int
+) -> list[SoftLink]:
     """The links that the call was once thought to make, and does not."""
     right = wanted.get(call_id)
     call = book.calls[call_id]
     return [
         SoftLink(
-            call.caller, session, "call_session", call_id, call.time_ms, 0.0, is_withdrawn=True
+            call.caller,
+            session,
+            "call_session",
+            call_id,
+            call.time_ms,
+            percent / FULL_CONFIDENCE,
+            withdrawn_ms=book.wrong_ms.get((call_id, session), now_ms),
         )
-        for session in sorted(book.linked.get(call_id, ()))
+        for session, percent in sorted(book.linked.get(call_id, {}).items())
         if right is None or session != right.other
     ]
 

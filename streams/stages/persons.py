@@ -36,6 +36,7 @@ from models.facets import Facet, decode_facet, encode_facet, fold_event
 from models.identifiers import NodeId
 from models.identity import fold
 from models.keys import Keys
+from models.link_records import ToldRecord, told_record
 from models.links import Contested, Linked, declare, follow, look
 from models.profile import is_seen_alike
 
@@ -84,6 +85,7 @@ class Touched(msgspec.Struct, frozen=True):
         root: its person then; a split may come before the bid view is written.
         links: what became of the links, with what changed around those that were contested.
         pairs: the pairs of these links.
+        told: what was told of these pairs; None where that is the CRM's word on two cards.
         contested: links that were kept and not followed yet: :func:`look_around`.
         is_view_new: whether their bid view may have to change. False only where all records were
             folded just now and none of them shows in a view: a record that was folded before may
@@ -94,6 +96,7 @@ class Touched(msgspec.Struct, frozen=True):
     root: NodeId
     links: tuple[Linked, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    told: tuple[ToldRecord | None, ...] = ()
     contested: tuple[Contested, ...] = ()
     is_view_new: bool = True
 
@@ -126,23 +129,30 @@ class KnownLinks:
     """Evidence that this worker has followed: a page view with two ids repeats it for ever."""
 
     def __init__(self) -> None:
-        self._pairs: dict[tuple[NodeId, NodeId], bytes] = {}
+        self._pairs: dict[tuple[NodeId, NodeId], tuple[bytes, ...]] = {}
         self._erased_ms: dict[NodeId, int] = {}
 
     def holds(self, pair: tuple[NodeId, NodeId], evidence: bytes) -> bool:
-        """Whether evidence as strong and early as this, or more so, has been followed before."""
-        known = self._pairs.get(pair)
-        if known is None or known > evidence:
-            return False
-        # Nobody was erased, mostly.
-        erased_ms = self._erased_ms.get(pair[0], 0) if self._erased_ms else 0
-        return not erased_ms or decode_evidence(known).time_ms > erased_ms
+        """Whether evidence as strong and as early as this has been followed before.
+
+        What is weaker and earlier decides nothing, but the pair's history begins with it.
+        """
+        for one in self._pairs.get(pair, ()):
+            if _outdoes(one, evidence) and (not self._erased_ms or self._counts(pair[0], one)):
+                return True
+        return False
+
+    def _counts(self, node: NodeId, evidence: bytes) -> bool:
+        """Whether evidence is newer than an erasure; nobody was erased, mostly."""
+        erased_ms = self._erased_ms.get(node)
+        return erased_ms is None or decode_evidence(evidence).time_ms > erased_ms
 
     def add(self, pair: tuple[NodeId, NodeId], evidence: bytes) -> None:
         """Remembers a pair's evidence; begins anew when there are too many pairs."""
         if len(self._pairs) >= KNOWN_LINKS:
             self._pairs.clear()
-        self._pairs[pair] = evidence
+        known = self._pairs.get(pair, ())
+        self._pairs[pair] = (evidence, *(one for one in known if not _outdoes(evidence, one)))
 
     def forget(self, node: NodeId, erased: NodeId, erased_ms: int) -> None:
         """Forgets a pair of which one was erased, or all of ``node`` where that is it."""
@@ -157,6 +167,14 @@ class KnownLinks:
         """Forgets all, for a Redis that may have forgotten too."""
         self._pairs.clear()
         self._erased_ms.clear()
+
+
+_TIME: Final = slice(-13, None)
+
+
+def _outdoes(one: bytes, other: bytes) -> bool:
+    """Whether encoded evidence is at least as strong and as early as another."""
+    return one <= other and one[_TIME] <= other[_TIME]
 
 
 def read_batch(
@@ -224,8 +242,9 @@ def digest_events(
     root = yield from fold(keys, node, "f", epoch, apply, last_root=last_root)
     links, contested = tuple(made.links), tuple(made.contested)
     return Touched(
-        node, root, links, tuple(made.pairs), contested, is_view_new or bool(links or contested)
-    )
+        node, root, links, tuple(made.pairs), tuple(made.told), contested,
+        is_view_new or bool(links or contested),
+    )  # fmt: skip
 
 
 def look_around(
@@ -245,6 +264,7 @@ def look_around(
             each,
             links=(*each.links, *itertools.islice(linked, len(each.contested))),
             pairs=(*each.pairs, *(pair_of(one.a, one.b) for one in each.contested)),
+            told=(*each.told, *(told_record(o.a, o.b, o.evidence) for o in each.contested)),
             contested=(),
         )
         for each in touched
@@ -252,10 +272,11 @@ def look_around(
 
 
 class _Made(msgspec.Struct):
-    """Links, their pairs, contested ones, and the erased whom an event at an offset names."""
+    """Links, their pairs, what was told of these, contested ones, and the erased by offset."""
 
     links: list[Linked] = []
     pairs: list[Pair] = []
+    told: list[ToldRecord | None] = []
     contested: list[Contested] = []
     erased: dict[int, set[NodeId]] = {}
 
@@ -275,7 +296,7 @@ def _follow(
         if isinstance(event, AccountErased):
             known.forget(node, event.account, event.event_time_ms)
         for other in event.ids[1:]:
-            word = word_of(event)
+            word, told = word_of(event), None
             if word is not None:
                 # Of these the newest stands, not the first, and they are rare: none is skipped.
                 done = yield from declare(keys, node, other, word, next_token, limits=limits)
@@ -290,13 +311,14 @@ def _follow(
                     known.add((node, other), encoded)
                     made.contested.append(followed)
                     continue
-                done = followed
+                done, told = followed, told_record(node, other, evidence)
                 if done.result != "erased":
                     known.add((node, other), encoded)
             if done.result == "erased":
                 made.erased.setdefault(offset, set()).add(other)
             made.links.append(done)
             made.pairs.append(pair_of(node, other))
+            made.told.append(told)
     return made
 
 

@@ -20,8 +20,17 @@ from models.caps import Reservation
 from models.card_words import CardWord
 from models.catalog_records import CatalogRecord, Offer
 from models.commands import Steps
-from models.events import Billing, Event, MissedReason, Outcome, ProductView, SignIn
-from models.evidence import Evidence, Kind, Reason
+from models.events import (
+    Billing,
+    Call,
+    Event,
+    MissedReason,
+    NumberLease,
+    Outcome,
+    ProductView,
+    SignIn,
+)
+from models.evidence import Evidence, Kind, Limits, Reason
 from models.facets import MAX_FACET_BYTES
 from models.forest import FROZEN_SECONDS
 from models.identifiers import Namespace, NodeId, Pepper
@@ -364,18 +373,31 @@ def write_everything(watched: Watched) -> None:
     watched.run(publish(keys, crms[0]))
     watched.run(killed(keys, crms[1]))
     write_calls(watched)
+    write_crowd(watched)
     watched.run(mark_rebuild(keys, {f"{Topics.EVENTS.name('demo')}:0": 1}))
 
 
+def write_crowd(watched: Watched) -> None:
+    """A device with more links than are kept."""
+    keys, tokens = Keys("demo"), (f"crowd{n}" for n in itertools.count())
+    device, limits = NodeId("k" + "w" * 22), Limits(device_links=0)
+    for number in range(2):
+        account = NodeId(f"e{number:022}")
+        told = Evidence("sign_in", 1)
+        watched.run(link(keys, device, account, told, lambda: next(tokens), limits=limits))
+
+
 def write_calls(watched: Watched) -> None:
-    """A call that is joined to the session which saw its number."""
+    """A call that is joined to the session which saw its number, until another one saw it, too."""
     keys, tokens = Keys("demo"), (f"call{n}" for n in itertools.count())
 
     def apply(soft: SoftLink) -> Steps[Linked]:
         return apply_soft_link(keys, soft, lambda: next(tokens))
 
     call = a_call("c", 10)
-    watched.run(join_number(keys, NUMBER, [a_lease(), call], now_ms=at_ms(20), apply=apply))
+    told: list[list[Call | NumberLease]] = [[a_lease(), call], [a_lease("late", 5, 30, "b")]]
+    for news in told:
+        watched.run(join_number(keys, NUMBER, news, now_ms=at_ms(20), apply=apply))
     watched.run(measure_lines(keys, AIR, [call], now_ms=at_ms(20)))
     watched.run(publish(keys, call.ids[0]))
 

@@ -9,18 +9,20 @@ from pathlib import Path
 
 import pytest
 import redis
+from aiokafka import TopicPartition
 
 from kinbid import rebuild as rebuild_module
 from kinbid.inspect import person_report
 from kinbid.progress import records_behind
 from kinbid.stack import StackError
 from models.errors import KinbidError
-from models.events import Call, CrmCard, CrmMerge, CrmSplit, NumberLease, encode
+from models.events import Call, CrmCard, CrmMerge, CrmSplit, LoyaltyStatus, NumberLease, encode
 from models.identifiers import Namespace, NodeId
 from models.topics import Topics
 from models.units import DAY_MS
+from runtime import kafka
 from runtime.kafka import KafkaDownError
-from tests.system.client import AIRLINE, Client
+from tests.system.client import AIRLINE, SHOP, Client
 from tests.system.story import check, make_story
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -56,6 +58,11 @@ def tell_a_story(client: Client) -> None:
         twin = client.node(Namespace.CRM, f"{name} again")
         at_ms = client.now_ms()
         client.produce(CrmMerge(event_id="m", ids=(card, twin), event_time_ms=at_ms))
+        for programme, tier in ((AIRLINE, "silver"), (SHOP, "bronze")):
+            member = LoyaltyStatus(
+                event_id="l", ids=(card,), event_time_ms=at_ms, advertiser=programme, tier=tier
+            )
+            client.produce(member)
         if name == "boris":
             client.produce(CrmSplit(event_id="s", ids=(twin, card), event_time_ms=at_ms + 1))
     call_for_days(client)
@@ -94,6 +101,14 @@ def a_call(caller: NodeId, call_id: str, number: str, at_ms: int) -> Call:
     )  # fmt: skip
 
 
+def tiers_of(client: Client, node: NodeId) -> dict[str, str]:
+    """As ``kinbid person`` prints them."""
+    report = asyncio.run(person_report(client.settings, node))
+    return {
+        name: one["value"] for name, one in report["attributes"].items() if name.startswith("tier")
+    }
+
+
 def members_of(client: Client, node: NodeId) -> list[str]:
     report = asyncio.run(person_report(client.settings, node))
     return [one["node"] for one in report["identifiers"]]
@@ -101,6 +116,9 @@ def members_of(client: Client, node: NodeId) -> list[str]:
 
 def test_row_62_a_rebuilt_redis_gives_an_equal_export(client: Client, tmp_path: Path) -> None:
     tell_a_story(client)
+    tiers = {"tier": "gold", f"tier/{AIRLINE}": "silver", f"tier/{SHOP}": "bronze"}
+    anna = client.node(Namespace.CRM, "anna")
+    client.until(lambda: tiers_of(client, anna), lambda found: found == tiers)
     first, second, third = (tmp_path / f"{name}.jsonl" for name in "abc")
     before = client.until(
         lambda: kinbid("export", "--out", first).stdout, lambda told: "sha256" in told
@@ -184,6 +202,27 @@ class Callers:
 
 def behind(client: Client) -> int:
     return asyncio.run(records_behind(client.settings, 0))
+
+
+def test_a_partition_ends_after_all_records_of_its_last_batch(client: Client) -> None:
+    """Which is where a rebuild is done; the embedded broker by itself tells an offset before it."""
+
+    async def write_and_read() -> tuple[int, int]:
+        producer = await kafka.producer(client.settings, linger_ms=50)
+        consumer = await kafka.consumer(client.settings)
+        part = TopicPartition(Topics.DEAD_LETTERS.name(client.settings.owner), 0)
+        try:
+            sent = [await producer.send(part.topic, value=b"x", partition=0) for _ in range(9)]
+            written = await asyncio.gather(*sent)
+            consumer.assign([part])
+            ends = await kafka.true_ends(consumer, [part])
+            return ends[part], written[-1].offset + 1
+        finally:
+            await consumer.stop()
+            await producer.stop()
+
+    told, wanted = asyncio.run(write_and_read())
+    assert told == wanted
 
 
 def test_calls_that_streams_had_not_folded_are_joined_as_it_would_have_done(client: Client) -> None:

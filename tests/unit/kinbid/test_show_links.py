@@ -52,6 +52,10 @@ def test_a_history_reads_as_sentences_in_a_narrow_terminal(
             survivor=CARDS[0],
         ),
         Moment(time_ms=DAY, pair=CARDS, what="crm_split"),
+        Moment(
+            time_ms=DAY, pair=(A, B), what="withdrawn", kind="call_session", confidence=50,
+            seen_ms=DAY - 1000,
+        ),
     ]  # fmt: skip
     edge = Edge(Evidence("call_session", DAY, 80), "rejected")
     show_history(
@@ -71,6 +75,7 @@ def test_a_history_reads_as_sentences_in_a_narrow_terminal(
         "link withdrawn by olga: 'wrong'", f"- email {EMAIL} = 1 identifier",
         "link approved by ivan", "waits for streams", "(shared device)", "somebody's word",
         "those of other persons are left out", "the CRM has split the cards",
+        "link withdrawn: a lease that was told later takes the call of 2025-12-31 23:59:59 from it",
         f"the CRM has merged the two cards; crm {CARDS[0]} goes on for both",
     ):  # fmt: skip
         assert text in told

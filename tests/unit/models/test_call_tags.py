@@ -1,15 +1,15 @@
 """What the catalogue makes of calls."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from models.call_tags import (
     ads_paused_until_ms,
-    call_value_micros,
-    is_conversion,
+    conversions_of,
     open_callbacks,
     overdue_callbacks,
     tag_of,
-    value_percent,
 )
 from models.calls import ToldCall
 from models.catalog_records import CallTag
@@ -21,6 +21,11 @@ LOST = a_told_call("lost", missed_reason="lines_full")
 
 def owed(*calls: ToldCall) -> list[str]:
     return [one.call_id for one in open_callbacks(calls, TAGS)]
+
+
+def percents(call: ToldCall, tags: Mapping[str, CallTag] = TAGS) -> list[int]:
+    """The call's share of a sale's value; nothing where it does not count."""
+    return [one.value_percent for one in conversions_of([call], tags, DEPARTMENTS)]
 
 
 def paused_until(*calls: ToldCall, now_ms: int = START_MS) -> int | None:
@@ -40,9 +45,7 @@ def test_the_operators_tag_stands_before_the_automatic_one() -> None:
 
 
 def test_a_tag_that_nobody_configured_is_neither_conversion_nor_value() -> None:
-    call = a_told_call(tag="typo")
-    assert not is_conversion(call, TAGS, DEPARTMENTS)
-    assert value_percent(call, TAGS, DEPARTMENTS) == 0
+    assert percents(a_told_call(tag="typo")) == []
 
 
 def test_more_tags_need_configuration_only() -> None:
@@ -51,8 +54,7 @@ def test_more_tags_need_configuration_only() -> None:
         "angry": CallTag(id="angry", pauses_ads_hours=1),
     }
     press, angry = a_told_call(tag="press"), a_told_call(tag="angry")
-    assert is_conversion(press, tags, DEPARTMENTS)
-    assert value_percent(press, tags, DEPARTMENTS) == 0
+    assert percents(press, tags) == [0]
     assert ads_paused_until_ms([angry], AIR, tags, START_MS) == START_MS + HOUR_MS
     assert ads_paused_until_ms([angry], AIR, tags, START_MS + HOUR_MS) is None
     assert open_callbacks([angry], tags) == []
@@ -70,14 +72,14 @@ def test_more_tags_need_configuration_only() -> None:
     ],
 )
 def test_a_conversion_is_an_answered_inbound_call_to_sales(call: ToldCall, counts: bool) -> None:
-    assert is_conversion(call, TAGS, DEPARTMENTS) == counts
+    assert bool(percents(call)) is counts
 
 
 @pytest.mark.parametrize(("score", "percent"), [(None, 100), (0, 0), (55, 55), (100, 100)])
 def test_the_score_weighs_the_value(score: int | None, percent: int) -> None:
-    call = a_told_call(score=score)
-    assert value_percent(call, TAGS, DEPARTMENTS) == percent
-    assert call_value_micros(call, 3 * MICROS, TAGS, DEPARTMENTS) == percent * 30_000
+    (one,) = conversions_of([a_told_call(score=score)], TAGS, DEPARTMENTS)
+    assert one.value_percent == percent
+    assert one.value_micros(3 * MICROS) == percent * 30_000
 
 
 def test_a_call_back_is_owed_until_a_later_call_is_answered() -> None:

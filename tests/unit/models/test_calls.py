@@ -3,16 +3,36 @@
 import itertools
 import random
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.calls import KEPT_CALLS, KEPT_LEASES, CallHistory, fold_phone, merge_calls, told_call
+from models.calls import (
+    KEPT_CALLS,
+    KEPT_KINDS,
+    KEPT_LEASES,
+    CallHistory,
+    fold_phone,
+    merge_calls,
+    told_call,
+)
 from models.events import Call, NumberLease
 from tests.fakes import records
 from tests.fakes.phone_calls import a_call, a_lease, at_ms
 
 Told = Call | NumberLease
-histories = st.lists(records.calls | records.leases, max_size=30)
+many_calls = st.builds(
+    lambda number, told, tag, missed: a_call(
+        f"call-{number}", number % 29, told_ms=told, missed=missed, tag=tag,
+        missed_reason="no_answer" if missed else "",
+    ),
+    st.integers(0, 60), st.integers(1, 4), st.sampled_from(["", "a", "b", *map(str, range(20))]),
+    st.booleans(),
+)  # fmt: skip
+"""More calls than are kept, of more kinds than are kept, each told now as this and now as that."""
+histories = st.lists(records.calls | records.leases, max_size=30) | st.lists(
+    many_calls, max_size=60
+)
 
 
 def folded(news: list[Told]) -> CallHistory:
@@ -44,6 +64,7 @@ def test_a_history_is_bounded(news: list[Told]) -> None:
     history = folded(news)
     assert len(history.calls) <= KEPT_CALLS
     assert len(history.leases) <= KEPT_LEASES
+    assert len(history.last_of_kind) <= KEPT_KINDS
 
 
 def test_the_latest_telling_of_a_call_stands() -> None:
@@ -73,3 +94,23 @@ def test_a_renewed_lease_lasts_until_its_latest_end() -> None:
 def test_a_missed_call_without_a_reason_is_missed_all_the_same() -> None:
     assert told_call(a_call(missed=True)).missed_reason == "unknown"
     assert told_call(a_call()).is_answered
+
+
+def test_the_newest_call_of_each_kind_stays_however_many_of_others_follow() -> None:
+    news: list[Told] = [a_call("asks", 0, tag="call_back"), a_call("talk", 1)]
+    news += [a_call(f"c{n}", 2 + n, missed=True) for n in range(3 * KEPT_CALLS)]
+    history = folded(news)
+    assert [call.call_id for call in history.last_of_kind] == ["asks", "talk"]
+    assert [call.call_id for call in history.known_calls[:2]] == ["asks", "talk"]
+
+
+def test_of_a_call_that_is_told_anew_the_latest_telling_is_known() -> None:
+    history = folded([a_call("c"), a_call("c", tag="repeat", told_ms=at_ms(60))])
+    assert [call.tag for call in history.last_of_kind] == [""]
+    assert [call.tag for call in history.known_calls] == ["repeat"]
+
+
+def test_a_history_that_was_kept_without_kinds_is_read() -> None:
+    old = msgspec.msgpack.encode([[told_call(a_call())], []])
+    history = msgspec.msgpack.decode(old, type=CallHistory)
+    assert history == folded([a_call()])

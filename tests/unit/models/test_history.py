@@ -12,7 +12,7 @@ from models.evidence import Verdict as VerdictWord
 from models.history import MOST_REPLAYED, Moment, Note, history
 from models.identifiers import NodeId
 from models.link_path import path_between
-from models.link_records import VerdictRecord
+from models.link_records import ToldRecord, VerdictRecord, told_record
 
 TABLET, LAPTOP = NodeId("k" + "t" * 22), NodeId("k" + "l" * 22)
 EMAIL, OTHER = NodeId("e" + "a" * 22), NodeId("e" + "b" * 22)
@@ -96,6 +96,57 @@ def test_a_verdict_that_is_given_twice_is_told_once() -> None:
     assert (last.by, last.is_pending) == ("olga", False)
 
 
+def told(
+    a: NodeId, b: NodeId, at: int, kind: Kind = "seen_with", *, wrong_ms: int | None = None
+) -> ToldRecord:
+    return told_record(a, b, Evidence(kind, at), withdrawn_ms=wrong_ms)
+
+
+def test_a_link_is_told_at_the_time_of_its_first_evidence_and_of_what_confirmed_it() -> None:
+    past = [
+        told(TABLET, EMAIL, 30), told(TABLET, EMAIL, 3, "call_session"), told(TABLET, EMAIL, 8),
+        told(TABLET, EMAIL, 9, "call_session"), told(TABLET, EMAIL, 50, "sign_in"),
+        told(TABLET, EMAIL, 60), told(TABLET, LAPTOP, 1),
+    ]  # fmt: skip
+    moments = history(TABLET, [TABLET, EMAIL], dict([seen(TABLET, EMAIL, 50)]), told=past)
+    assert [(one.time_ms, one.kind, one.joined) for one in moments] == [
+        (3, "call_session", (EMAIL,)), (8, "seen_with", ()), (50, "sign_in", ())
+    ]  # fmt: skip
+
+
+def test_a_call_that_was_found_wrong_joined_them_until_then() -> None:
+    wrong = told(TABLET, EMAIL, 3, "call_session", wrong_ms=7)
+    edges = dict([seen(EMAIL, ANNA, 1)])
+    made, parted = history(TABLET, [TABLET], edges, told=[wrong])
+    assert (made.time_ms, made.what, set(made.joined)) == (3, "seen", {EMAIL, ANNA})
+    assert (parted.time_ms, parted.what, set(parted.left)) == (7, "withdrawn", {EMAIL, ANNA})
+    assert (parted.seen_ms, parted.size) == (3, 1)
+
+
+def test_where_other_evidence_stands_a_call_that_was_wrong_parts_nobody() -> None:
+    wrong = told(TABLET, EMAIL, 3, "call_session", wrong_ms=7)
+    edges = dict([seen(TABLET, EMAIL, 5)])
+    moments = history(TABLET, [TABLET, EMAIL], edges, told=[wrong])
+    assert changes(moments) == [
+        (3, "seen", {EMAIL}, set()), (5, "seen", set(), set()), (7, "withdrawn", set(), set())
+    ]  # fmt: skip
+
+
+def test_a_call_that_turned_out_right_after_all_was_never_wrong() -> None:
+    wrong = told(TABLET, EMAIL, 3, "call_session", wrong_ms=7)
+    edges = dict([seen(TABLET, EMAIL, 3, "call_session")])
+    assert changes(history(TABLET, [TABLET, EMAIL], edges, told=[wrong])) == [
+        (3, "seen", {EMAIL}, set())
+    ]
+
+
+def test_a_call_that_was_dated_ahead_was_not_wrong_before_it_came() -> None:
+    wrong = told(TABLET, EMAIL, 9, "call_session", wrong_ms=7)
+    assert changes(history(TABLET, [TABLET], {}, told=[wrong])) == [
+        (9, "seen", {EMAIL}, set()), (9, "withdrawn", set(), {EMAIL})
+    ]  # fmt: skip
+
+
 CARDS = pair_of(ANNA, BORIS)
 
 
@@ -158,6 +209,27 @@ def test_a_refusal_that_ends_without_a_verdict_is_told() -> None:
     assert [one.what for one in moments] == ["seen", "refused", "accepted"]
 
 
+KIOSK_LIMITS = Limits(device_links=2)
+KIOSK = (seen(TABLET, EMAIL, 1), seen(TABLET, OTHER, 2), seen(TABLET, ANNA, 3))
+
+
+def test_one_link_too_many_parts_those_that_were_joined_until_it_came() -> None:
+    overloaded = frozenset([TABLET])
+    for node, left in ((TABLET, {EMAIL, OTHER}), (EMAIL, {TABLET, OTHER})):
+        moments = history(node, [node], dict(KIOSK), overloaded=overloaded, limits=KIOSK_LIMITS)
+        *made, parted = moments
+        assert [one.reason for one in made] == [None, None]
+        assert (parted.time_ms, parted.reason) == (3, "too_many_links")
+        assert (set(parted.left), parted.size) == (left, 1)
+
+
+def test_where_more_was_told_than_is_kept_links_are_refused_all_the_time() -> None:
+    moments = history(
+        TABLET, [TABLET], dict(KIOSK[:2]), overloaded=frozenset([TABLET]), limits=KIOSK_LIMITS
+    )
+    assert [one.reason for one in moments] == ["too_many_links"] * 2
+
+
 def test_a_link_of_others_is_told_where_it_brought_somebody() -> None:
     edges = dict([seen(TABLET, EMAIL, 1), seen(EMAIL, OTHER, 2), seen(LAPTOP, OTHER, 3)])
     word = verdict(EMAIL, OTHER, "rejected", 4)
@@ -203,17 +275,27 @@ known = st.dictionaries(
 )  # fmt: skip
 
 
+past = st.lists(
+    st.builds(
+        lambda two, kind, at, wrong_ms: told(two[0], two[1], at, kind, wrong_ms=wrong_ms),
+        st.lists(nodes, min_size=2, max_size=2, unique=True),
+        st.sampled_from(["sign_in", "seen_with", "call_session"]), st.integers(1, 50),
+        st.none() | st.integers(1, 99),
+    ),
+    max_size=5,
+)  # fmt: skip
 said = st.lists(st.builds(CardWord, st.integers(1, 50), st.sampled_from([None, ANNA, BORIS])))
 
 
 @given(
-    edges=known, node=nodes, said=said,
+    edges=known, node=nodes, said=said, past=past,
     words=st.lists(st.tuples(st.integers(0, 8), st.sampled_from(["approved", "rejected"]))),
 )  # fmt: skip
 def test_the_history_ends_with_the_person_that_all_evidence_makes(
     edges: dict[Pair, Edge],
     node: NodeId,
     said: list[CardWord],
+    past: list[ToldRecord],
     words: list[tuple[int, VerdictWord]],
 ) -> None:
     cards: dict[Pair, CardStory] = {}
@@ -231,7 +313,7 @@ def test_the_history_ends_with_the_person_that_all_evidence_makes(
     carried_out(edges, *verdicts)
     plan = canonical(NODES, edges, limits=DEFAULT_LIMITS)
     person = next(one for one in plan.persons if node in one)
-    moments = history(node, person, edges, verdicts=verdicts, cards=cards)
+    moments = history(node, person, edges, verdicts=verdicts, told=past, cards=cards)
     found = {node}
     for one in moments:
         assert found.isdisjoint(one.joined)

@@ -26,6 +26,7 @@ def test_every_pattern_is_a_key_and_every_key_a_pattern() -> None:
         "{owner}:epoch:{topic}:{partition}",
         "{owner}:number:{number}",
         "{owner}:lines:{advertiser}",
+        "{owner}:rebuild",
     }
     assert made | others == set(KEY_PATTERNS)
     for letter, make in MADE.items():

@@ -25,7 +25,7 @@ def test_a_verdict_survives_its_way_through_kafka() -> None:
         ('"at_ms":1', '"at_ms":"x"', r"\$\.at_ms"),
         (A, "anna", "a: 'anna' is not a node id"),
         (B, A, "b: .* does not stand above a"),
-        (B, "k" + "c" * 22, "key: .* is not the record's pair"),
+        (B, "k" + "c" * 22, "key: .* is not the record's own"),
     ],
 )
 def test_a_verdict_that_cannot_be_used_names_the_field(old: str, new: str, told: str) -> None:

@@ -11,8 +11,10 @@ from models.number_book import (
     MOST_LEASES,
     NumberBook,
     entry_of,
+    fields_about,
     link_mark,
     read_book,
+    wrong_mark,
 )
 from models.units import DAY_MS
 from tests.fakes.phone_calls import MINUTE_MS, START_MS, a_call, a_lease, cookie
@@ -73,10 +75,15 @@ def test_a_clock_from_the_future_empties_no_book() -> None:
 
 def test_marks_go_with_their_call() -> None:
     held = fields([a_call("c", 0), a_call("old", -10 * DAY)])
-    held |= {link_mark(cookie("a"), "c"): b"1", link_mark(cookie("a"), "old"): b"1"}
+    for call_id in ("c", "old"):
+        held |= {link_mark(cookie("a"), call_id): b"90", wrong_mark(cookie("a"), call_id): b"7"}
     kept = read_book(held, LATER_MS)
-    assert kept.linked == {"c": {cookie("a")}}
-    assert kept.stale == (b"c:old", link_mark(cookie("a"), "old"))
+    assert kept.linked == {"c": {cookie("a"): 90}}
+    assert kept.wrong_ms == {("c", cookie("a")): 7}
+    stale = (b"c:old", link_mark(cookie("a"), "old"), wrong_mark(cookie("a"), "old"))
+    assert kept.stale == stale
+    about = {name for name in fields_about(held, [cookie("a")]) if name.endswith(b"@c")}
+    assert about == {link_mark(cookie("a"), "c"), wrong_mark(cookie("a"), "c")}
 
 
 def test_calls_within_leases_are_those_that_they_could_have_made() -> None:

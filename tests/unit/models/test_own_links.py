@@ -7,7 +7,7 @@ from models.forest import settle
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.links import judge, link
-from models.own_links import survey_links
+from models.own_links import survey_links, survey_past
 from tests.fakes.memory_store import MemoryStore, run
 
 KEYS = Keys("o")
@@ -53,6 +53,22 @@ def test_the_links_of_a_crowded_identifier_are_found_with_both_of_their_ends() -
     pairs = {pair_of(TABLET, account) for account in accounts}
     assert pairs.issubset(found.edges)
     assert TABLET in found.overloaded
+
+
+def test_the_past_holds_the_links_of_a_crowded_neighbour_and_what_lies_behind_parted_ones() -> None:
+    world = World(Limits(device_links=2))
+    accounts = [NodeId(f"e{number:022d}") for number in range(3)]
+    for account in accounts:
+        world.link(TABLET, account)
+    world.link(PHONE, OTHER)
+    found = run(world.store, survey_links(KEYS, accounts[0], world.limits))
+    assert pair_of(TABLET, accounts[1]) not in found.edges
+    parted = [pair_of(accounts[0], PHONE), pair_of(TABLET, EMAIL)]
+    found = run(world.store, survey_past(KEYS, accounts[0], world.limits, parted))
+    assert {pair_of(TABLET, account) for account in accounts}.issubset(found.edges)
+    assert pair_of(PHONE, OTHER) in found.edges
+    assert EMAIL not in found.nodes
+    assert set(run(world.store, survey_past(KEYS, PHONE, world.limits)).nodes) == {PHONE, OTHER}
 
 
 def test_looking_changes_nobody() -> None:

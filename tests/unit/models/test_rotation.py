@@ -11,8 +11,17 @@ from hypothesis import given
 from models.erasure_records import ErasureRecord, encode_erasure
 from models.errors import EventError
 from models.events import Call, Event, Outcome, SignIn, decode_event, decode_outcome, encode
+from models.evidence import Evidence
 from models.identifiers import NodeId, rehash
-from models.link_records import VerdictRecord, decode_verdict, encode_link_record, pair_key
+from models.link_records import (
+    VerdictRecord,
+    decode_told,
+    decode_verdict,
+    encode_link_record,
+    pair_key,
+    told_key,
+    told_record,
+)
 from models.rotation import ROTATED, _node_fields, rotate_event
 from models.topics import ALL_TOPICS, Topics
 from models.units import DAY_MS, AdvertiserId
@@ -91,6 +100,15 @@ def test_a_pair_stands_in_its_order_again() -> None:
             {again(a), again(b)},
         )
         assert ROTATED[Topics.EVIDENCE](pair_key(a, b), None, NOW_MS, again) == (turned[0], None)
+
+
+def test_the_history_of_a_pair_goes_on_under_its_new_nodes() -> None:
+    record = told_record(A, B, Evidence("sign_in", NOW_MS), withdrawn_ms=NOW_MS + 1)
+    rotate, value = ROTATED[Topics.LINK_HISTORY], encode_link_record(record)
+    key, rotated = rotate(told_key(record), value, NOW_MS, again)
+    turned = told_record(again(A), again(B), Evidence("sign_in", NOW_MS), withdrawn_ms=NOW_MS + 1)
+    assert decode_told(key, rotated or b"") == turned
+    assert rotate(told_key(record), None, NOW_MS, again) == (key, None)
 
 
 def test_an_erasure_keeps_its_time_and_its_request() -> None:

@@ -1,6 +1,11 @@
 """Rows of the feature table that speak of a person's profile, each as a claim on a facet.
 
-Only what a profile must know stands here; what a bid does with it is tested with the bidder.
+Tested is that a profile knows it, and no more. A bid reads a person's header alone
+(:mod:`models.header`): orders, searches, products and carts, sign-ins on shared devices, consent to
+personal ads, calls. The rest is kept, can be asked for, and is used by no bid: the share refused,
+the customer's rhythm, taste, past trips and memberships, stages of deals, answers, messages,
+traits, the last visit, rolling spend, birthdays, interests by days, swiped cards, coupons. So no
+test anywhere shows what a bid does with rows 2, 5, 8, 20, 28, 33 to 35 and 44.
 """
 
 import datetime as dt
@@ -142,7 +147,8 @@ def test_row_08_past_trips_taste_of_seat_and_cabin_and_miles_are_known() -> None
     trips = person.purchases[AIR]
     assert (seat_taste(trips), cabin_taste(trips)) == ("window", "business")
     assert past_trips(trips, NOW_MS) == ["JFK-LAX/2026-07-01", "LAX-JFK/2026-07-08"]
-    assert attributes(person, third_party=False).values["miles"].value == "12000"
+    membership = attributes(person, third_party=False).membership(AIR)
+    assert (membership["tier"].value, membership["miles"].value) == ("gold", "12000")
 
 
 def test_row_09_an_abandoned_booking_is_known_by_its_step() -> None:

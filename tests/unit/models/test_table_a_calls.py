@@ -13,8 +13,7 @@ import pytest
 from bidder.decide import Fate, Loss
 from models.call_report import attributed, conversions_by, cost_per_conversion_micros
 from models.call_tags import (
-    call_value_micros,
-    is_conversion,
+    conversions_of,
     open_callbacks,
     overdue_callbacks,
     tag_of,
@@ -34,6 +33,7 @@ from models.events import (
     SignIn,
 )
 from models.evidence import Limits, pair_of
+from models.facets import Facet
 from models.identifiers import Namespace, NodeId, Pepper
 from models.interests import contacts, deal_stage
 from models.keys import Keys
@@ -102,7 +102,12 @@ def history_of(*events: Call | NumberLease) -> CallHistory:
 
 
 def conversions(calls: Sequence[ToldCall], tags: dict[str, CallTag] = TAGS) -> int:
-    return sum(is_conversion(call, tags, DEPARTMENTS) for call in calls)
+    return len(conversions_of(calls, tags, DEPARTMENTS))
+
+
+def worth(sale_micros: int, calls: Sequence[ToldCall]) -> int:
+    """What these calls of one person are worth."""
+    return sum(one.value_micros(sale_micros) for one in conversions_of(calls, TAGS, DEPARTMENTS))
 
 
 def bids_on_seats(calls: Sequence[ToldCall], shift_ms: int = 0) -> Loss | None:
@@ -239,11 +244,11 @@ def test_row_49_calls_are_split_by_campaign_keyword_and_hour_and_lower_the_cost(
         a_lease("paid", 0, 30, campaign="spring", keyword="cheap flights"), a_call("c", 10),
         a_lease("free", 100, 130), a_call("d", 110), a_call("e", 400, called_number=""),
     )  # fmt: skip
-    assert conversions_by(attributed(told), "campaign", TAGS, DEPARTMENTS) == {
+    assert conversions_by(attributed(told, TAGS, DEPARTMENTS), "campaign") == {
         "spring": 1, "free": 1, "unjoined": 1,
     }  # fmt: skip
-    assert conversions_by(attributed(told), "keyword", TAGS, DEPARTMENTS)["cheap flights"] == 1
-    assert conversions_by(attributed(told), "hour", TAGS, DEPARTMENTS) == {
+    assert conversions_by(attributed(told, TAGS, DEPARTMENTS), "keyword")["cheap flights"] == 1
+    assert conversions_by(attributed(told, TAGS, DEPARTMENTS), "hour") == {
         "00": 1,
         "01": 1,
         "06": 1,
@@ -260,7 +265,7 @@ def test_row_50_call_conversions_are_split_by_the_sessions_device() -> None:
         a_lease("l", 0, 30, device_type="phone"), a_call("c", 10), a_call("d", 12),
         a_lease("m", 200, 230, device_type="desktop"), a_call("e", 210),
     )  # fmt: skip
-    assert conversions_by(attributed(told), "device_type", TAGS, DEPARTMENTS) == {
+    assert conversions_by(attributed(told, TAGS, DEPARTMENTS), "device_type") == {
         "phone": 2,
         "desktop": 1,
     }
@@ -290,10 +295,10 @@ def test_row_51_every_touch_up_to_the_payment_in_the_shop_is_on_one_persons_path
         assert (deal.order, deal.stage, deal.reached_ms) == ("o", "paid", at_ms(91))
 
 
-@pytest.mark.parametrize(("score", "worth"), [(0, 0), (50, 5 * MICROS), (100, 10 * MICROS)])
-def test_row_52_the_operators_score_weighs_the_calls_value(score: int, worth: int) -> None:
-    (call,) = history_of(a_call("c"), a_call("c", score=score, told_ms=at_ms(60))).calls
-    assert call_value_micros(call, 10 * MICROS, TAGS, DEPARTMENTS) == worth
+@pytest.mark.parametrize(("score", "value"), [(0, 0), (50, 5 * MICROS), (100, 10 * MICROS)])
+def test_row_52_the_operators_score_weighs_the_calls_value(score: int, value: int) -> None:
+    told = history_of(a_call("c"), a_call("c", score=score, told_ms=at_ms(60)))
+    assert worth(10 * MICROS, told.calls) == value
 
 
 def test_row_53_a_burst_of_busy_lines_lowers_bids_until_calls_get_through() -> None:
@@ -329,7 +334,7 @@ def test_row_54_call_back_pauses_ads_and_full_lines_set_it_by_themselves() -> No
 def test_row_54_not_a_customer_is_no_conversion_and_no_value_and_pauses_nothing() -> None:
     call = a_told_call(tag="not_a_customer", score=90)
     assert conversions([call]) == 0
-    assert call_value_micros(call, MICROS, TAGS, DEPARTMENTS) == 0
+    assert worth(MICROS, [call]) == 0
     assert bids_on_seats([call]) is None
 
 
@@ -345,6 +350,45 @@ def test_row_54_a_repeat_is_counted_once_and_links_the_two_phones() -> None:
     assert len(calls) == 2
     assert conversions(calls) == 1
     assert bids_on_seats(calls) is None
+
+
+def test_row_54_a_repeat_counts_where_no_call_before_it_did() -> None:
+    """Once for each person, whichever of their calls was heard and led to sales."""
+    lost = a_told_call("first", 0, missed_reason="lines_full")
+    served = a_told_call("first", 0, department="service")
+    again = a_told_call("again", 30, tag="repeat", score=40)
+    and_again = a_told_call("and again", 60, tag="repeat")
+    for first in (lost, served):
+        assert conversions([first, again, and_again]) == 1
+        assert worth(10 * MICROS, [and_again, again, first]) == 4 * MICROS
+    heard = a_told_call("first", 0, score=90)
+    assert worth(10 * MICROS, [heard, again]) == 9 * MICROS
+    elsewhere = a_told_call("first", 0, advertiser="shop")
+    assert conversions([elsewhere, again]) == 2
+
+
+@pytest.mark.parametrize(
+    "owed",
+    [
+        a_call("owed", tag="call_back"),
+        a_call("owed", missed=True, missed_reason="lines_full"),
+        a_call("owed", missed=True, missed_reason="no_answer", tag="call_back"),
+    ],
+    ids=["promised", "lines full", "tagged by hand"],
+)
+def test_row_21_a_call_back_is_due_however_many_calls_nobody_takes(owed: Call) -> None:
+    in_vain = [
+        a_call(f"try{n}", 1 + n, is_outbound=True, tag="not_reached", missed=True)
+        for n in range(20)
+    ]
+    in_vain += [
+        a_call(f"call{n}", 30 + n, missed=True, missed_reason="no_answer") for n in range(20)
+    ]
+    told = history_of(owed, *in_vain)
+    assert [one.call_id for one in open_callbacks(told.known_calls, TAGS)] == ["owed"]
+    assert bids_on_seats(header_of(Facet(phone=told), ()).calls) is Loss.CALL_PAUSE
+    done = history_of(owed, a_call("we called", 1, is_outbound=True), *in_vain)
+    assert open_callbacks(done.known_calls, TAGS) == []
 
 
 def test_row_54_more_tags_are_configuration() -> None:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.consents import is_withdrawn
-from models.events import Consent, Event, LoyaltyStatus, TraitTold
+from models.events import Consent, CrmCard, Event, LoyaltyStatus, TraitTold
 from models.facets import attributes
-from models.traits import KEPT_THIRD_PARTY, resolve
+from models.traits import KEPT_THIRD_PARTY, Attribute, resolve
 from models.units import AdvertiserId
 from tests.fakes.records import NODES, folded
 
@@ -53,12 +53,40 @@ def test_a_flood_of_third_parties_pushes_no_own_data_out() -> None:
     assert (own.values["city"].value, own.sources) == ("Rome", ("crm",))
 
 
-def test_the_loyalty_programme_is_believed_before_the_card_and_says_only_what_it_knows() -> None:
-    member = LoyaltyStatus(
-        event_id="1", ids=(NODES[0],), event_time_ms=1, advertiser=AdvertiserId("air"), miles=0
-    )
-    found = attributes(folded([member]), third_party=False).values
+def member(time_ms: int, advertiser: str, **said: Any) -> LoyaltyStatus:  # noqa: ANN401
+    return LoyaltyStatus(
+        event_id="1", ids=(NODES[0],), event_time_ms=time_ms, advertiser=AdvertiserId(advertiser),
+        **said,
+    )  # fmt: skip
+
+
+def test_a_loyalty_programme_says_only_what_it_knows() -> None:
+    found = attributes(folded([member(1, "air", miles=0)]), third_party=False).membership("air")
     assert (list(found), found["miles"].value, found["miles"].source) == (["miles"], "0", "air")
+
+
+@given(st.permutations(range(5)))
+def test_no_programme_and_no_card_speaks_for_another_programme(places: list[int]) -> None:
+    told: list[Event] = [
+        member(1_000, "air", tier="gold", miles=12_000),
+        member(3_000, "air", miles=11_000),
+        member(2_000, "shop", tier="bronze", miles=10),
+        member(2_000, "a@b/c", tier="silver"),
+        CrmCard(event_id="1", ids=(NODES[0],), event_time_ms=9_000, tier="vip", miles=7),
+    ]
+    found = attributes(folded([told[place] for place in places]), third_party=False)
+    assert found.membership("air") == {
+        "tier": Attribute("gold", "air", 1_000, 95),
+        "miles": Attribute("11000", "air", 3_000, 95),
+    }
+    assert found.membership("shop") == {
+        "tier": Attribute("bronze", "shop", 2_000, 95),
+        "miles": Attribute("10", "shop", 2_000, 95),
+    }
+    assert found.membership("a@b/c") == {"tier": Attribute("silver", "a@b/c", 2_000, 95)}
+    assert found.membership("bank") == {}
+    assert found.values["tier"] == Attribute("vip", "crm", 9_000, 90)
+    assert found.values["miles"] == Attribute("7", "crm", 9_000, 90)
 
 
 def test_nothing_told_rests_on_nothing() -> None:

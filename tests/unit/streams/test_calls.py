@@ -54,8 +54,9 @@ Told = Call | NumberLease
 def keep(soft: SoftLink) -> Steps[Linked]:
     """An identity that only remembers which calls speak for which links."""
     field = f"{soft.call_id}/{soft.other}"
-    yield [("HDEL", "links", field)] if soft.is_withdrawn else [("HSET", "links", field, b"1")]
-    return Linked(soft, soft.caller, MadeLink("withdrawn" if soft.is_withdrawn else "linked"))
+    is_wrong = soft.withdrawn_ms is not None
+    yield [("HDEL", "links", field)] if is_wrong else [("HSET", "links", field, b"1")]
+    return Linked(soft, soft.caller, MadeLink("withdrawn" if is_wrong else "linked"))
 
 
 def told(*news: Told) -> Steps[NumberJoins]:
@@ -143,10 +144,20 @@ def test_a_better_lease_takes_the_link_of_a_worse_one_back() -> None:
     run(store, told(a_lease("l0", 0, 5, "a"), a_call("c", 10)))
     assert links(store) == {f"c/{cookie('a')}"}
     joins = run(store, told(a_lease("l1", 8, 20, "b")))
-    assert [(one.soft.other, one.soft.is_withdrawn) for one in joins.linked] == [
-        (cookie("a"), True), (cookie("b"), False),
-    ]  # fmt: skip
+    assert [
+        (one.soft.other, one.soft.evidence.confidence, one.soft.withdrawn_ms)
+        for one in joins.linked
+    ] == [(cookie("a"), 50, LATER_MS), (cookie("b"), 70, None)]
     assert links(store) == {f"c/{cookie('b')}"}
+
+
+def test_a_link_that_is_taken_back_once_more_was_wrong_since_the_first_time() -> None:
+    store = MemoryStore()
+    run(store, told(a_lease("l0", 0, 5, "a"), a_call("c", 10)))
+    for wait_ms in (3, 9, 11):
+        renewed = [a_lease("l1", 8, 20 + wait_ms, "b")]
+        later = join_number(KEYS, NUMBER, renewed, now_ms=LATER_MS + wait_ms, apply=keep)
+        assert [one.soft.withdrawn_ms for one in run(store, later).linked] == [LATER_MS + 3, None]
 
 
 def test_two_sessions_with_one_number_make_a_call_nobodys() -> None:
@@ -221,10 +232,10 @@ def test_a_link_that_is_taken_back_leaves_the_evidence_of_others() -> None:
     store = MemoryStore()
     wrong = a_soft_link(phone("a"), phone("b"))
     identity(store, wrong)
-    other = a_soft_link(phone("a"), phone("b"), time_ms=START_MS + 1, is_withdrawn=True)
+    other = a_soft_link(phone("a"), phone("b"), time_ms=START_MS + 1, withdrawn_ms=1)
     assert identity(store, other).result == "withdrawn"
     assert run(store, settle(KEYS, phone("a"))).members == [phone("b"), phone("a")]
-    done = identity(store, msgspec.structs.replace(wrong, is_withdrawn=True, confidence=0.0))
+    done = identity(store, msgspec.structs.replace(wrong, withdrawn_ms=1))
     assert done.root == phone("a")
     assert run(store, settle(KEYS, phone("a"))).members == [phone("a")]
     assert not store.hash(KEYS.evidence(phone("b")).encode())

@@ -20,7 +20,7 @@ from models.link_records import VerdictRecord, encode_link_record, pair_key
 from models.profile import person_of
 from models.purchases import totals
 from models.topics import Topics
-from models.units import AdvertiserId
+from models.units import DAY_MS, AdvertiserId
 from runtime.link import RedisDownError
 from runtime.settings import Settings
 from streams import firehose as firehose_module
@@ -40,7 +40,7 @@ class Record(msgspec.Struct):
     key: bytes
     value: bytes
     offset: int
-    timestamp: int = 0
+    timestamp: int = DAY_MS
 
 
 class MemoryLink:

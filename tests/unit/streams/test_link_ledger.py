@@ -10,12 +10,20 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from models.commands import Steps
-from models.events import CrmMerge, CrmSplit, Event, SignIn
+from models.erasure import begin_erasure
+from models.events import CrmMerge, CrmSplit, Event, PageView, SignIn
 from models.evidence import DEFAULT_LIMITS, Evidence, pair_of
 from models.forest import settle
 from models.identifiers import NodeId
 from models.keys import Keys
-from models.link_records import VerdictRecord, decode_quarantine, pair_key
+from models.link_records import (
+    VerdictRecord,
+    decode_quarantine,
+    decode_told,
+    pair_key,
+    told_pair,
+    told_record,
+)
 from models.links import link
 from models.units import AdvertiserId
 from runtime.settings import Settings
@@ -122,7 +130,8 @@ class World:
         done = asyncio.run(
             self.redis.run(link(KEYS, PHONE, DEVICE, evidence, lambda: next(self.tokens)))
         )
-        self.keep([Touched(PHONE, PHONE, (done,), (pair_of(PHONE, DEVICE),))])
+        told = told_record(PHONE, DEVICE, evidence)
+        self.keep([Touched(PHONE, PHONE, (done,), (pair_of(PHONE, DEVICE),), (told,))])
 
     def judge(self, *verdicts: VerdictRecord) -> None:
         asyncio.run(self.ledger.judge(verdicts))
@@ -190,6 +199,52 @@ def test_a_followed_link_is_kept_with_its_earliest_evidence() -> None:
     kept = world.producer.topics["o.evidence.v1"]
     assert list(kept) == [pair_key(DEVICE, ANNA)]
     assert b'"event_time_ms":5' in (kept[pair_key(ANNA, DEVICE)] or b"")
+
+
+def history(world: World) -> set[tuple[str, int]]:
+    told = world.producer.topics.get("o.link-history.v1", {})
+    assert {told_pair(key) for key in told} <= {pair_of(DEVICE, PHONE)}
+    kept = [decode_told(key, value) for key, value in told.items() if value is not None]
+    return {(one.kind, one.event_time_ms) for one in kept}
+
+
+def seen_together(at: int) -> PageView:
+    air = AdvertiserId("air")
+    return PageView(
+        event_id=str(at), ids=(DEVICE, PHONE), event_time_ms=at, advertiser=air, page="/"
+    )
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_what_made_a_link_first_is_in_its_history_whatever_the_order_of_telling(
+    order: tuple[int, ...],
+) -> None:
+    events: list[Event] = [
+        seen_together(3), seen_together(60), signed_in(DEVICE, PHONE, at=50),
+        signed_in(DEVICE, PHONE, at=70),
+    ]  # fmt: skip
+    world = World()
+    for number in order:
+        world.hear(events[number])
+    assert history(world) >= {("seen_with", 3), ("sign_in", 50)}
+    at_once = World()
+    at_once.hear(*(events[number] for number in order))
+    assert history(at_once) >= {("seen_with", 3), ("sign_in", 50)}
+
+
+def test_what_came_later_and_is_no_stronger_is_in_no_history() -> None:
+    world = World()
+    world.hear(signed_in(DEVICE, PHONE, at=5))
+    world.hear(seen_together(6), signed_in(DEVICE, PHONE, at=7))
+    assert history(world) == {("sign_in", 5)}
+
+
+def test_what_is_told_of_somebody_erased_leaves_their_history() -> None:
+    world = World()
+    world.hear(seen_together(3))
+    asyncio.run(world.redis.run(begin_erasure(KEYS, [PHONE], 10)))
+    world.hear(seen_together(3), signed_in(DEVICE, PHONE, at=9), seen_together(12))
+    assert history(world) == {("seen_with", 12)}
 
 
 def test_refusals_are_told_once() -> None:
@@ -336,6 +391,8 @@ def test_a_worker_killed_between_any_two_commands_leaves_nothing_that_is_not_tol
         assert world.quarantine == whole.quarantine, steps
         assert (world.notes, world.is_contested) == (whole.notes, whole.is_contested), steps
         assert world.evidence == whole.evidence, steps
+        topics = world.producer.topics, whole.producer.topics
+        assert topics[0].get("o.link-history.v1") == topics[1].get("o.link-history.v1"), steps
         for node in (DEVICE, PHONE, ANNA, BORIS):
             assert world.person(node) == whole.person(node), steps
         if is_done:

@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.caps import decode_ledger
+from models.consents import is_withdrawn
 from models.events import (
     Billing,
     Call,
+    Consent,
     CrmMerge,
     Event,
     Order,
@@ -23,6 +25,7 @@ from models.facets import Facet, decode_facet, fold_event, merge
 from models.forest import find
 from models.identifiers import NodeId
 from models.keys import Keys
+from models.link_records import told_record
 from models.links import Linked
 from models.profile import header_of, is_seen_alike
 from models.units import DAY_MS, AdvertiserId
@@ -46,6 +49,7 @@ A, B, C = NODES[:3]
 X, Y = NodeId("c" + "x" * 22), NodeId("c" + "y" * 22)
 NOW_MS = 1_790_000_000_000
 SEEN = encode_evidence(Evidence("seen_with", 1))
+TOLD = told_record(A, B, Evidence("seen_with", 1))
 
 
 def seen(*ids: NodeId, at: int = 1) -> PageView:
@@ -184,10 +188,28 @@ def test_an_error_of_a_date_ahead_says_by_how_much() -> None:
     assert "365.0 days ahead" in refused.reason
 
 
-def test_clocks_that_differ_by_a_day_are_believed() -> None:
-    ahead, late = seen(A, at=NOW_MS + DAY_MS), seen(A, at=1)
-    records = [(n, NOW_MS, A.encode(), encode(one)) for n, one in enumerate((ahead, late))]
-    assert not read_batch(records, "events").refused
+def test_a_clock_that_is_fast_by_hours_tells_of_the_time_of_its_record() -> None:
+    told = [seen(A, at=at) for at in (NOW_MS + DAY_MS, NOW_MS + 60_000, 1)]
+    records = [(n, NOW_MS, A.encode(), encode(one)) for n, one in enumerate(told)]
+    events = read_batch(records, "events").events[A]
+    assert [event.event_time_ms for _, event in events] == [NOW_MS, NOW_MS + 60_000, 1]
+
+
+def test_a_fast_clock_has_no_consent_outlast_its_withdrawal() -> None:
+    granted = Consent(
+        event_id="1", ids=(A,), event_time_ms=NOW_MS + DAY_MS // 2, source="crm",
+        granted=("personal_ads",),
+    )  # fmt: skip
+    withdrawn = Consent(
+        event_id="2", ids=(A,), event_time_ms=NOW_MS + 5000, source="crm",
+        withdrawn=("personal_ads",),
+    )  # fmt: skip
+    records = [
+        (offset, NOW_MS + 5000 * offset, A.encode(), encode(one))
+        for offset, one in enumerate((granted, withdrawn))
+    ]
+    told = folded([event for _, event in read_batch(records, "events").events[A]])
+    assert is_withdrawn(told.consents, "personal_ads")
 
 
 def test_an_outcome_of_tomorrow_is_refused() -> None:
@@ -205,9 +227,9 @@ def test_an_outcome_of_tomorrow_is_refused() -> None:
 
 def test_a_new_link_is_counted_and_a_known_one_skipped(worker: Worker) -> None:
     first = worker.digest(A, (0, seen(A, B)), (1, seen(A, B)))
-    assert first == Touched(A, B, (Linked("linked"),), ((A, B),))
+    assert first == Touched(A, B, (Linked("linked"),), ((A, B),), (TOLD,))
     assert worker.digest(A, (2, seen(A, B))) == Touched(A, B, is_view_new=False)
-    known = Touched(A, B, (Linked("known"),), ((A, B),))
+    known = Touched(A, B, (Linked("known"),), ((A, B),), (TOLD,))
     assert Worker(worker.store).digest(A, (3, seen(A, B))) == known
     worker.known.clear()
     assert worker.digest(A, (4, seen(A, B, A))) == known
@@ -270,6 +292,20 @@ def test_links_are_remembered_within_bounds() -> None:
     known.add((B, A), SEEN)
     assert not known.holds((A, NodeId("0")), SEEN)
     assert known.holds((B, A), SEEN)
+
+
+def test_weaker_evidence_is_followed_where_it_is_earlier() -> None:
+    known = KnownLinks()
+    early, late = (encode_evidence(Evidence("seen_with", at)) for at in (3, 60))
+    signed = encode_evidence(Evidence("sign_in", 50))
+    known.add((A, B), signed)
+    assert [known.holds((A, B), one) for one in (early, signed, late)] == [False, True, True]
+    known.add((A, B), early)
+    assert all(known.holds((A, B), one) for one in (early, signed, late))
+    first = encode_evidence(Evidence("sign_in", 2))
+    assert not known.holds((A, B), first)
+    known.add((A, B), first)
+    assert all(known.holds((A, B), one) for one in (early, signed, first))
 
 
 def test_an_erased_identifier_knows_no_link_that_is_not_newer() -> None:

@@ -29,7 +29,7 @@ from tests.fakes.records import NODES, billings, events
 KEYS = Keys("o")
 CARDS = NodeId("c" + "x" * 22), NodeId("c" + "y" * 22)
 
-Record: TypeAlias = tuple[int, bytes | None, bytes | None]
+Record: TypeAlias = tuple[int, int, bytes | None, bytes | None]
 Log: TypeAlias = tuple[Sequence[Record], Sequence[Record]]
 """Events and notices: offset, key and value."""
 
@@ -45,8 +45,11 @@ shown = st.lists(billings, max_size=5)
 
 def log_of(happened: Sequence[Event], billed: Sequence[Billing]) -> Log:
     return (
-        [(n, one.ids[0].encode(), encode(one)) for n, one in enumerate(happened)],
-        [(n, one.node.encode(), encode(one)) for n, one in enumerate(billed)],
+        [
+            (n, one.event_time_ms, one.ids[0].encode(), encode(one))
+            for n, one in enumerate(happened)
+        ],
+        [(n, one.notice_time_ms, one.node.encode(), encode(one)) for n, one in enumerate(billed)],
     )
 
 
@@ -60,8 +63,6 @@ class Worker:
 
     def fold(self, happened: Iterable[Record], billed: Iterable[Record]) -> None:
         batch, notices = read_batch(happened, "events"), read_batch(billed, "outcomes")
-        assert not batch.refused
-        assert not notices.refused
         work = [
             digest_events(
                 KEYS, node, self.epoch, entries, known=self._known, next_token=self._token
