@@ -79,7 +79,11 @@ class LinkLedger:
                     told[told_key(record)] = record, link.result
             looks += [link.resettled for link in one.links if link.resettled is not None]
         if results:
-            await self._keep_history(told, await self._keep_evidence(results))
+            known = await self._redis.run(known_evidence(self._keys, results))
+            # Side by side: with many merges a batch waits for Kafka, not for the processor.
+            await asyncio.gather(
+                self._keep_evidence(results, known), self._keep_history(told, known)
+            )
         await self.tell(looks)
 
     async def judge(self, verdicts: Sequence[VerdictRecord]) -> None:
@@ -106,10 +110,9 @@ class LinkLedger:
             self._metrics.verdicts.labels(one.verdict).inc()
 
     async def _keep_evidence(
-        self, results: Mapping[Pair, LinkResult]
-    ) -> Mapping[Pair, Evidence | None]:
-        """Tells of each pair's strongest and earliest evidence; returns what that was at first."""
-        first = await self._redis.run(known_evidence(self._keys, results))
+        self, results: Mapping[Pair, LinkResult], first: Mapping[Pair, Evidence | None]
+    ) -> None:
+        """Tells of each pair's strongest and earliest evidence, which ``first`` is so far."""
         gone = {pair: None for pair, result in results.items() if result in TAKEN_BACK}
         known: Mapping[Pair, Evidence | None] = {**gone, **first}
         while known:
@@ -120,7 +123,6 @@ class LinkLedger:
             cards = [pair for pair in known if all(map(is_crm, pair))]
             again = await self._redis.run(known_evidence(self._keys, cards)) if cards else {}
             known = {pair: again[pair] for pair in again if again[pair] != known[pair]}
-        return first
 
     async def _keep_history(
         self,
