@@ -40,8 +40,7 @@ class Customers:
         return self.client.node(Namespace.EMAIL, f"{name}.{self.run}@history.example")
 
     def phone(self) -> NodeId:
-        digits = int(self.run, 16) % 10**7
-        return self.client.node(Namespace.PHONE, f"+1212{digits:07d}")
+        return self.client.node(Namespace.PHONE, f"+1312736{int(self.run, 16) % 9000 + 1000}")
 
     def at_ms(self, minute: int) -> int:
         return self.began_ms + minute * MINUTE_MS

@@ -105,7 +105,7 @@ def tiers_of(client: Client, node: NodeId) -> dict[str, str]:
     """As ``kinbid person`` prints them."""
     report = asyncio.run(person_report(client.settings, node))
     return {
-        name: one["value"] for name, one in report["attributes"].items() if name.startswith("tier")
+        one["name"]: one["value"] for one in report["attributes"] if one["name"].startswith("tier")
     }
 
 
