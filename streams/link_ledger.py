@@ -80,10 +80,14 @@ class LinkLedger:
             looks += [link.resettled for link in one.links if link.resettled is not None]
         if results:
             known = await self._redis.run(known_evidence(self._keys, results))
-            # Side by side: with many merges a batch waits for Kafka, not for the processor.
-            await asyncio.gather(
-                self._keep_evidence(results, known), self._keep_history(told, known)
-            )
+            # Side by side: with many merges a batch waits for Kafka, not for the processor. Both to
+            # their ends: evidence of an attempt that failed must not come after that of the next.
+            ended = await asyncio.gather(
+                self._keep_evidence(results, known), self._keep_history(told, known),
+                return_exceptions=True,
+            )  # fmt: skip
+            for error in filter(None, ended):
+                raise error
         await self.tell(looks)
 
     async def judge(self, verdicts: Sequence[VerdictRecord]) -> None:

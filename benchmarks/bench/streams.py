@@ -229,7 +229,7 @@ async def _offering(
 async def workers(site: Site, people: People, plan: Plan, seed: int) -> dict[str, Any]:
     """One, two and four workers on four partitions, and one of several killed.
 
-    The machine's cores are the limit: several workers are not faster than one on two cores.
+    They share the machine's cores with the engines and the load, which is the limit.
     """
     found: dict[str, Any] = {}
     persons, rates = plan.base_persons, list[float]()
