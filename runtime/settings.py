@@ -62,7 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         notice_secret: secret that signs notice URLs; the same in every bidder.
         log_level: least severe level that is logged.
         streams_admin_port: /metrics, /healthz, /readyz of the streams worker; 0 picks one.
-        streams_batch_records: most records of one partition folded together.
+        streams_batch_records: most records folded together by a worker that keeps up.
         kafka_fetch_wait_ms: longest wait of the broker for new records.
         kafka_session_timeout_ms: a worker silent for so long loses its partitions.
         bidder_host, bidder_port: where exchanges connect.

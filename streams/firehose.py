@@ -27,6 +27,7 @@ from models.topics import Topics
 from runtime import clock
 from runtime.link import Link, RedisDownError, RedisReplyError
 from runtime.settings import Settings
+from streams.batch_size import BatchSize
 from streams.call_tracking import CallTracking
 from streams.dead_letters import DeadLetters
 from streams.link_ledger import LinkLedger, follow_record
@@ -154,11 +155,11 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
 
     async def run(self) -> None:
         """Reads until cancelled."""
+        size = BatchSize(self._settings.streams_batch_records)
         while True:
-            began = self.beat = time.monotonic()
-            fetched = await self._source.getmany(
-                timeout_ms=POLL_MS, max_records=self._settings.streams_batch_records
-            )
+            began, cpu = time.monotonic(), time.thread_time()
+            self.beat = began
+            fetched = await self._source.getmany(timeout_ms=POLL_MS, max_records=size.limit)
             async with self._busy:
                 self._stages.charge("fetch")
                 if fetched:
@@ -166,8 +167,11 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
                 if time.monotonic() - self._last_commit >= COMMIT_SECONDS:
                     await self._commit()
                 self._stages.charge("commit")
-            if sum(map(len, fetched.values())) < self._settings.streams_batch_records:
-                await asyncio.sleep(max(0.0, PACE_SECONDS - (time.monotonic() - began)))
+            count, took_seconds = sum(map(len, fetched.values())), time.monotonic() - began
+            if count < size.limit:
+                await asyncio.sleep(max(0.0, PACE_SECONDS - took_seconds))
+            worked_seconds = time.thread_time() - cpu
+            size.learn(count, took_seconds=took_seconds, worked_seconds=worked_seconds)
 
     async def stop(self) -> None:
         """Commits what is done."""

@@ -47,12 +47,14 @@ class MemoryLink:
     """As much of a Redis link as the firehose uses; it is lost once, after ``left`` commands."""
 
     losses = 0
+    delay_seconds = 0.0
 
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.left: int | None = None
 
     async def run(self, steps: Steps[Any]) -> Any:  # noqa: ANN401 - any result
+        await asyncio.sleep(self.delay_seconds)
         runner = Runner(self.store, steps)
         while not runner.done:
             if self.left == 0:
@@ -75,9 +77,11 @@ class Broker:
         self.committed_while_refusing = False
         self.taken: dict[str, list[tuple[bytes | None, bytes | None]]] = {}
         self.waiting: list[dict[TopicPartition, list[Record]]] = []
+        self.asked_for: list[int] = []
         self.idle = asyncio.Event()
 
-    async def getmany(self, **_: object) -> dict[TopicPartition, list[Record]]:
+    async def getmany(self, *, max_records: int, **_: object) -> dict[TopicPartition, list[Record]]:
+        self.asked_for.append(max_records)
         if self.waiting:
             return self.waiting.pop(0)
         self.idle.set()
@@ -110,11 +114,16 @@ class Worker:
         monkeypatch.setattr(firehose_module, "RETRY_SECONDS", 0.001)
         self.redis, self.metrics = MemoryLink(), Metrics()
 
-    def work(self, *batches: dict[TopicPartition, list[Record]], refusals: int = 0) -> Broker:
+    def work(
+        self,
+        *batches: dict[TopicPartition, list[Record]],
+        refusals: int = 0,
+        settings: Settings = SETTINGS,
+    ) -> Broker:
         async def until_idle() -> Broker:
             broker = Broker(refusals)
             broker.waiting += batches
-            worker = Firehose(SETTINGS, broker, broker, self.redis, self.metrics)  # type: ignore[arg-type]  # fakes
+            worker = Firehose(settings, broker, broker, self.redis, self.metrics)  # type: ignore[arg-type]  # fakes
             running = asyncio.create_task(worker.run())
             await asyncio.wait_for(broker.idle.wait(), 10)
             running.cancel()
@@ -225,3 +234,11 @@ def test_a_redis_lost_at_any_command_of_a_contested_batch_changes_nothing(
         if not was_lost:
             assert commands > 50
             return
+
+
+def test_a_worker_that_is_behind_and_waits_for_redis_takes_more_at_once(worker: Worker) -> None:
+    worker.redis.delay_seconds = 0.05
+    settings = msgspec.structs.replace(SETTINGS, streams_batch_records=2)
+    full = events(*[sign_in(at, ANNA) for at in range(2)])
+    broker = worker.work(full, events(ORDER), settings=settings)
+    assert broker.asked_for[:3] == [2, 4, 2]
