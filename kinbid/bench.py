@@ -35,7 +35,7 @@ OWNER: Final = "bench"
 SIZES: Final = (10_000, 100_000, 1_000_000)
 QUICK_SIZES: Final = (1_000, 10_000)
 
-bench_app = typer.Typer(help="Measure identity and streams on real engines.", no_args_is_help=True)
+bench_app = typer.Typer()
 
 Kafka = Annotated[str | None, typer.Option(help="HOST:PORT of a Kafka that runs elsewhere.")]
 Redis = Annotated[str | None, typer.Option(help="URL of a Redis that runs elsewhere.")]

@@ -1,4 +1,8 @@
-"""The command line. Results go to standard output; 0 is done, 1 failed, 2 wrongly asked."""
+"""The command line. Results go to standard output; 0 is done, 1 failed, 2 wrongly asked.
+
+A command imports what it needs when it runs, so that none waits for the imports of the others:
+streams, bidder and benchmarks each bring in more than all that a small command does.
+"""
 
 import asyncio
 import logging
@@ -10,12 +14,8 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from bidder import supervisor
-from bidder.catalog_feed import load_catalog
-from kinbid import bench_quality, inspect, links, show, up
-from kinbid.bench import bench_app
-from kinbid.calls import calls_report
-from kinbid.catalog_file import changes, check_references, read_catalog_file
+from kinbid import links
+from kinbid.bench_group import bench_group
 from kinbid.command import (
     Config,
     Json,
@@ -26,27 +26,12 @@ from kinbid.command import (
     write_file,
     write_json,
 )
-from kinbid.demo import DemoOptions, run_demo, violations
-from kinbid.erase import erase_person, held_of
-from kinbid.export import export_persons
-from kinbid.link_history import history_report
-from kinbid.publish import publish_catalog
-from kinbid.rebuild import rebuild
-from kinbid.rotate import rotate
-from kinbid.scoreboard import Scoreboard
-from kinbid.show_calls import show_calls
-from kinbid.show_links import show_history
-from kinbid.show_person import show_person
-from kinbid.stack import Options
 from models.call_report import Split
 from models.catalog_records import Segment, record_key
-from models.errors import InvalidFieldError, KinbidError, UnknownNameError
+from models.errors import DownError, InvalidFieldError, KinbidError, UnknownNameError
 from models.units import parse_money
 from runtime import run_file
-from runtime.kafka import KafkaDownError
-from runtime.redis_link import RedisDownError
 from runtime.settings import SettingsError, load, masked, require_secrets
-from streams import app as streams_app
 
 __all__ = ["main"]
 
@@ -61,8 +46,7 @@ segments_app = typer.Typer(
     help="List segments, or change one while everything runs.", invoke_without_command=True
 )
 app.add_typer(segments_app, name="segments")
-bench_quality.register(bench_app)
-app.add_typer(bench_app, name="bench")
+app.add_typer(bench_group, name="bench")
 
 ReadyFd = Annotated[int | None, typer.Option("--ready-fd", hidden=True)]
 
@@ -75,10 +59,8 @@ def main() -> None:
         app()
     except (SettingsError, UnknownNameError, InvalidFieldError) as error:
         _fail(error, 2)
-    except KafkaDownError as error:
-        _fail(KinbidError(f"{error}\n{_where_set('kafka_bootstrap', error)}"), 1)
-    except RedisDownError as error:
-        _fail(KinbidError(f"{error}\n{_where_set('redis_url', error)}"), 1)
+    except DownError as error:
+        _fail(KinbidError(f"{error}\n{_where_set(error.setting, error)}"), 1)
     except KinbidError as error:
         _fail(error, 1)
 
@@ -116,6 +98,8 @@ def _tell(ready_fd: int | None) -> Any:  # noqa: ANN401 - a callback
 @app.command()
 def streams(config: Config = None, ready_fd: ReadyFd = None) -> None:
     """Run one streams worker: Kafka in, persons and profiles in Redis out."""
+    from streams import app as streams_app
+
     settings = load(config).settings
     streams_app.run(settings, _tell(ready_fd))
 
@@ -128,6 +112,8 @@ def bidder(
     ready_fd: ReadyFd = None,
 ) -> None:
     """Run the bidder: its workers share one port, each with an admin port of its own."""
+    from bidder import supervisor
+
     settings = load(config).settings
     require_secrets(settings)
     if workers is not None:
@@ -155,6 +141,11 @@ def demo(
     json: Json = None,
 ) -> None:
     """Run everything here with simulated customers and exchanges, and watch it live."""
+    from kinbid import up
+    from kinbid.demo import DemoOptions, run_demo, violations
+    from kinbid.scoreboard import Scoreboard
+    from kinbid.stack import Options
+
     stack = Options(kafka=kafka, redis=redis, bidder_port=bidder_port)
     check_json(json)
     options = DemoOptions(seconds=seconds, seed=seed, persons=persons, stack=stack)
@@ -184,6 +175,9 @@ def up_command(
     json: Json = None,
 ) -> None:
     """Run everything here until Ctrl-C, loaded with the demo's catalogue and flights."""
+    from kinbid import show, up
+    from kinbid.stack import Options
+
     check_json(json)
     stack = Options(kafka=kafka, redis=redis, bidder_port=bidder_port)
 
@@ -205,16 +199,21 @@ def up_command(
 @app.command("config")
 def config_command(config: Config = None) -> None:
     """Print every setting, where it came from, secrets masked."""
-    show.show_settings(running_settings(config))
+    from kinbid.show import show_settings
+
+    show_settings(running_settings(config))
 
 
 @segments_app.callback()
 def segments(context: typer.Context, config: Config = None) -> None:
     """List the segments: who is in them, what a conversion may cost, the frequency cap."""
+    from bidder.catalog_feed import load_catalog
+    from kinbid.show import show_segments
+
     context.obj = config
     if context.invoked_subcommand is None:
         catalog = asyncio.run(load_catalog(running_settings(config).settings))
-        show.show_segments(list(catalog.segments.values()))
+        show_segments(list(catalog.segments.values()))
 
 
 @segments_app.command("set")
@@ -228,6 +227,10 @@ def segments_set(
     cap_window: Annotated[int | None, typer.Option(help="The cap's window, seconds.")] = None,
 ) -> None:
     """Change a segment; every running bidder follows within a second."""
+    from bidder.catalog_feed import load_catalog
+    from kinbid.publish import publish_catalog
+    from kinbid.show import show_segments
+
     settings = running_settings(context.obj).settings
     catalog = asyncio.run(load_catalog(settings))
     segment = _segment(name, catalog.segments)
@@ -243,7 +246,7 @@ def segments_set(
     )
     changed.check()
     asyncio.run(publish_catalog(settings, [changed]))
-    show.show_segments([changed])
+    show_segments([changed])
 
 
 def _segment(name: str, segments: dict[str, Segment]) -> Segment:
@@ -262,6 +265,11 @@ def apply(
     dry_run: Annotated[bool, typer.Option(help="Only say what would change.")] = False,  # noqa: FBT002
 ) -> None:
     """Check a catalogue file, show what it changes, and publish that."""
+    from bidder.catalog_feed import load_catalog
+    from kinbid.catalog_file import changes, check_references, read_catalog_file
+    from kinbid.publish import publish_catalog
+    from kinbid.show import console
+
     records = read_catalog_file(file)
     settings = running_settings(config).settings
     before = asyncio.run(load_catalog(settings)).records()
@@ -269,12 +277,12 @@ def apply(
     changed = changes(before, records)
     for record in changed:
         sign = "change" if record_key(record) in before else "add"
-        show.console.print(f"{sign} {record_key(record)}")
+        console.print(f"{sign} {record_key(record)}")
     if not changed:
-        show.console.print("nothing to change")
+        console.print("nothing to change")
     elif not dry_run:
         asyncio.run(publish_catalog(settings, changed))
-        show.console.print(f"published {len(changed)} of {len(records)} records")
+        console.print(f"published {len(changed)} of {len(records)} records")
 
 
 History = Annotated[bool, typer.Option("--history", help="Print which links made them, and when.")]
@@ -290,13 +298,18 @@ def person(
     json: Json = None,
 ) -> None:
     """Print a person: identifiers, what was seen, segments, caps; or how they came to be."""
+    from kinbid.inspect import person_report
+    from kinbid.link_history import history_report
+    from kinbid.show_links import show_history
+    from kinbid.show_person import show_person
+
     check_json(json)
     if history:
         told = asyncio.run(history_report(client_settings(config), identifier))
         write_json(json, told)
         show_history(told)
         return
-    report = asyncio.run(inspect.person_report(client_settings(config), identifier))
+    report = asyncio.run(person_report(client_settings(config), identifier))
     write_json(json, report)
     show_person(report)
 
@@ -314,6 +327,9 @@ def calls(
     json: Json = None,
 ) -> None:
     """List who waits for a call, oldest first; count calls and call conversions."""
+    from kinbid.calls import calls_report
+    from kinbid.show_calls import show_calls
+
     check_json(json)
     sale_micros = None if sale_value is None else parse_money(sale_value, "--sale-value")
     settings = running_settings(config).settings
@@ -332,13 +348,16 @@ def explain(
     json: Json = None,
 ) -> None:
     """Print every factor of the price for a bid request, and why every other campaign lost."""
+    from kinbid.inspect import explain_request
+    from kinbid.show import show_explanation
+
     try:
         body = file.read_bytes()
     except OSError as error:
         raise SettingsError(f"{file}: cannot be read ({error.strerror})") from error
-    report = asyncio.run(inspect.explain_request(client_settings(config), body, exchange))
+    report = asyncio.run(explain_request(client_settings(config), body, exchange))
     write_json(json, report)
-    show.show_explanation(report)
+    show_explanation(report)
 
 
 @app.command()
@@ -347,6 +366,8 @@ def export(
     config: Config = None,
 ) -> None:
     """Write all persons in canonical form: equal systems give equal bytes."""
+    from kinbid.export import export_persons
+
     check_writable("--out", out)
     found = asyncio.run(export_persons(running_settings(config).settings))
     if out is None:
@@ -371,6 +392,9 @@ def rebuild_command(
     yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,  # noqa: FBT002
 ) -> None:
     """Remove this owner's keys from Redis and work them out again from Kafka."""
+    from kinbid.rebuild import rebuild
+    from kinbid.show import console
+
     settings = running_settings(config).settings
     where = f"owner {settings.owner!r} in {masked('redis_url', settings.redis_url)}"
     if not yes:
@@ -381,10 +405,10 @@ def rebuild_command(
         )
 
     def progress(done: int, total: int) -> None:
-        show.console.print(f"{done:,} of {total:,} records folded")
+        console.print(f"{done:,} of {total:,} records folded")
 
     done = asyncio.run(rebuild(settings, progress))
-    show.console.print(
+    console.print(
         f"rebuilt {where}: {done.removed_keys:,} keys removed, {done.records:,} records folded"
     )
 
@@ -396,6 +420,9 @@ def rotate_command(
     yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,  # noqa: FBT002
 ) -> None:
     """Copy an owner's records to KINBID_OWNER, hashed under the pepper's newest secret too."""
+    from kinbid.rotate import rotate
+    from kinbid.show import console
+
     settings = running_settings(config).settings
     if not yes:
         raise SettingsError(
@@ -404,16 +431,16 @@ def rotate_command(
         )
 
     def progress(topic: str, done: int, total: int) -> None:
-        show.console.print(f"{topic}: {done:,} of {total:,} records")
+        console.print(f"{topic}: {done:,} of {total:,} records")
 
     done = asyncio.run(rotate(settings, old_owner, progress))
     for topic, count in done.copied.items():
-        show.console.print(f"copied {count:,} records of {topic}")
+        console.print(f"copied {count:,} records of {topic}")
     if done.left_out:
-        show.console.print(
+        console.print(
             f"left out {done.left_out:,} that streams had refused: see {old_owner}.dead-letters.v1"
         )
-    show.console.print(
+    console.print(
         "next: `kinbid rebuild --yes` for the new owner, then streams, bidders and producers"
     )
 
@@ -432,10 +459,13 @@ def erase(
     json: Json = None,
 ) -> None:
     """Forget a person for good, with all their identifiers, and print a certificate."""
+    from kinbid.erase import erase_person, held_of
+    from kinbid.show_erased import show_certificate, show_erased
+
     settings = client_settings(config)
     if not yes:
         held = asyncio.run(held_of(settings, identifier))
-        show.show_erased(held)
+        show_erased(held)
         if len(held) == 1 and not held[0].is_known:
             raise SettingsError(
                 f"nothing is known of {identifier}: no event named it, or it was erased (kinbid "
@@ -445,4 +475,4 @@ def erase(
     check_json(json)
     done = asyncio.run(erase_person(settings, identifier, wait_seconds=wait, may_be_unseen=unseen))
     write_json(json, done)
-    show.show_certificate(done)
+    show_certificate(done)

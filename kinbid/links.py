@@ -1,7 +1,10 @@
-"""``kinbid links`` and ``kinbid unlink``: what is held back, and people's word on it."""
+"""``kinbid links`` and ``kinbid unlink``: what is held back, and people's word on it.
+
+As in all of the command line, a command imports what it needs when it runs.
+"""
 
 import asyncio
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -13,15 +16,15 @@ from kinbid.command import (
     running_settings,
     write_json,
 )
-from kinbid.decide_link import Decision, NotCarriedOutError, decide_link
-from kinbid.link_topics import read_quarantine
 from kinbid.nodes import node_named, pair_of_names
-from kinbid.show_links import show_decided, show_names, show_quarantine
 from kinbid.told_link import seen_at, utc
 from models.evidence import Reason
 from models.identifiers import namespace_of
 from models.link_records import QuarantineRecord
 from models.topics import Topics
+
+if TYPE_CHECKING:
+    from kinbid.decide_link import Decision
 
 __all__ = ["links_app", "register"]
 
@@ -62,6 +65,8 @@ def links(
     json: Json = None,
 ) -> None:
     """List links that are not made, newest first: between whom, why, and by which evidence."""
+    from kinbid.show_links import show_quarantine
+
     context.obj = config
     if context.invoked_subcommand is not None:
         return
@@ -74,6 +79,8 @@ def links(
 def _quarantine(
     config: Config, reason: Reason | None, identifier: str | None
 ) -> list[QuarantineRecord]:
+    from kinbid.link_topics import read_quarantine
+
     settings = client_settings(config) if identifier else running_settings(config).settings
     node = node_named(settings, identifier) if identifier else None
     held = asyncio.run(read_quarantine(settings)).links.values()
@@ -102,6 +109,8 @@ def approve(
     wait: Wait = WAIT_SECONDS, config: Config = None, json: Json = None,
 ) -> None:  # fmt: skip
     """Make a link that is held back or withdrawn; two CRM ids never become one person by it."""
+    from kinbid.decide_link import Decision
+
     decision = Decision(
         verdict="approved", by=by, why=why, wait_seconds=wait, may_be_unseen=unseen,
         is_dry_run=dry_run,
@@ -116,6 +125,8 @@ def reject(
     wait: Wait = WAIT_SECONDS, config: Config = None, json: Json = None,
 ) -> None:  # fmt: skip
     """Have a link never be made, whatever evidence comes; `approve` takes that back."""
+    from kinbid.decide_link import Decision
+
     decision = Decision(
         verdict="rejected", by=by, why=why, wait_seconds=wait, may_be_unseen=unseen,
         is_dry_run=dry_run,
@@ -128,11 +139,16 @@ def unlink(
     wait: Wait = WAIT_SECONDS, config: Config = None, json: Json = None,
 ) -> None:  # fmt: skip
     """Withdraw a link as if it had never been seen: each gets their own back, counts included."""
+    from kinbid.decide_link import Decision
+
     decision = Decision(verdict="rejected", by=by, why=why, wait_seconds=wait, is_dry_run=dry_run)
     _decide((a, b), decision, config, json)
 
 
-def _decide(names: tuple[str, str], decision: Decision, config: Config, json: Json) -> None:
+def _decide(names: tuple[str, str], decision: "Decision", config: Config, json: Json) -> None:
+    from kinbid.decide_link import NotCarriedOutError, decide_link
+    from kinbid.show_links import show_decided, show_names
+
     check_json(json)
     settings = client_settings(config)
     pair = pair_of_names(settings, *names)

@@ -1,24 +1,16 @@
 """Tables for people: what the inspecting commands print."""
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
-from kinbid.erase import Certificate, ErasedIdentifier
 from models.catalog_records import Segment
 from models.identifiers import namespace_of
 from models.units import format_money
 from runtime.settings import Sourced, masked
 
-__all__ = [
-    "show_certificate",
-    "show_erased",
-    "show_explanation",
-    "show_segments",
-    "show_settings",
-]
+__all__ = ["console", "progress", "show_explanation", "show_segments", "show_settings", "table"]
 
 console: Final = Console(highlight=False, soft_wrap=True)
 progress: Final = Console(highlight=False, soft_wrap=True, stderr=True)
@@ -53,41 +45,6 @@ def show_segments(segments: list[Segment]) -> None:
             one.creative_set,
         )
     console.print(rows)
-
-
-def show_erased(identifiers: Sequence[ErasedIdentifier]) -> None:
-    """What is held of a person's identifiers."""
-    rows = table("", "identifier", "node", "events", "orders", "impressions", "links")
-    for one in identifiers:
-        counts = (one.events, one.orders, one.impressions, one.links)
-        rows.add_row(one.namespace, one.node, *map(str, counts))
-    console.print(rows)
-
-
-def show_certificate(done: Certificate) -> None:
-    """What an erasure has touched, and what it leaves."""
-    console.print(f"certificate of erasure {done.id}, owner {done.owner}")
-    console.print(f"nothing up to {done.erased_up_to} counts any more of")
-    show_erased(done.identifiers)
-    console.print()
-    if done.erased_before is not None:
-        console.print(f"erased before: nothing up to {done.erased_before} counted already")
-    elif not done.was_known:
-        console.print(
-            "nothing was known of it: no event had named it. Is it mistyped? What is told of it up "
-            "to that time, and comes later, will not count"
-        )
-    console.print(f"identifiers that were seen with them, told to forget it: {done.told}")
-    console.print(f"entries removed from the books of call numbers: {done.number_entries}")
-    for topic, count in done.records.items():
-        console.print(f"{topic}: {count} {WRITTEN.get(topic, 'tombstones')}")
-    console.print(f"read again at {done.verified_at}: nothing is left of it but that it was erased")
-    console.print("\nwhat stays:")
-    for line in done.stays:
-        console.print(f"- {line}")
-
-
-WRITTEN: Final = {"erasures.v1": "records, of a keyed hash and a time each"}
 
 
 def _who(report: dict[str, Any]) -> str:

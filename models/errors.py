@@ -4,7 +4,9 @@ import difflib
 from collections.abc import Iterable
 from typing import ClassVar, Final, Literal
 
-__all__ = ["EventError", "InvalidFieldError", "KinbidError", "UnknownNameError", "nearest"]
+__all__ = [
+    "DownError", "EventError", "InvalidFieldError", "KinbidError", "UnknownNameError", "nearest",
+]  # fmt: skip
 
 
 MOST_LISTED: Final = 20
@@ -40,6 +42,16 @@ class UnknownNameError(KinbidError):
         super().__init__(f"unknown {kind} {name!r}{hint}")
         self.name = name
         self.guess = guess
+
+
+class DownError(KinbidError):
+    """A server that kinbid needs cannot be reached or refuses us.
+
+    Attributes:
+        setting: the name of the setting that says where it is.
+    """
+
+    setting: ClassVar[str]
 
 
 class EventError(KinbidError):

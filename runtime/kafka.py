@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -15,7 +15,7 @@ from aiokafka.errors import (
     for_code,
 )
 
-from models.errors import KinbidError
+from models.errors import DownError
 from models.topics import ALL_TOPICS
 from runtime.settings import Settings
 
@@ -32,8 +32,10 @@ CLOSE_SECONDS: Final = 1.0
 BATCH_BYTES: Final = 16_384
 
 
-class KafkaDownError(KinbidError):
+class KafkaDownError(DownError):
     """Kafka cannot be reached or refuses us."""
+
+    setting: ClassVar[str] = "kafka_bootstrap"
 
 
 async def ensure_topics(settings: Settings) -> None:

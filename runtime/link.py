@@ -9,12 +9,12 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 import hiredis
 
 from models.commands import Command, Steps
-from models.errors import KinbidError
+from models.errors import DownError, KinbidError
 
 __all__ = ["Asker", "Link", "RedisDownError", "RedisReplyError"]
 
@@ -26,8 +26,10 @@ MOST_FAILURES: Final = 3
 """A generator that asks on although the link is down is ended after so many refusals."""
 
 
-class RedisDownError(KinbidError):
+class RedisDownError(DownError):
     """Redis cannot be reached; nothing is known about what was asked."""
+
+    setting: ClassVar[str] = "redis_url"
 
 
 class RedisReplyError(KinbidError):

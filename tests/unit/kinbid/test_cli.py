@@ -33,6 +33,7 @@ def kinbid(environment: dict[str, str], *arguments: str) -> subprocess.Completed
         (["bider"], "Did you mean 'bidder'?"),
         (["bidder", "--bidder-prt", "1"], "--bidder-port"),
         (["segments", "sett"], "set"),
+        (["bench", "stream"], "Did you mean 'streams'?"),
         (["bidder", "--bidder-port", "70000"], "--bidder-port"),
         (["bidder", "--workers", "0"], "--workers"),
         (["apply"], "Missing argument"),
@@ -153,7 +154,38 @@ def test_config_shows_every_value_and_its_source_and_no_secret(
     assert "default" in rows["bidder_port"]
 
 
-def test_without_a_command_the_help_is_shown(environment: dict[str, str]) -> None:
-    done = kinbid(environment)
-    for command in ("bidder", "streams", "config", "segments", "apply", "person", "explain"):
-        assert command in done.stdout + done.stderr
+@pytest.mark.parametrize(
+    ("arguments", "commands"),
+    [
+        ([], "bidder streams config segments apply person explain links bench"),
+        (["links", "--help"], "approve reject"),
+        (["bench"], "streams identity identity-quality"),
+    ],
+)
+def test_without_a_command_the_help_is_shown(
+    environment: dict[str, str], arguments: list[str], commands: str
+) -> None:
+    done = kinbid(environment, *arguments)
+    for command in commands.split():
+        assert f"│ {command} " in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("kinbid.cli", "benchmarks streams bidder faust aiokafka hiredis numpy uvloop rich"),
+        ("kinbid.show_person", "benchmarks streams bidder faust aiokafka hiredis numpy uvloop"),
+        ("kinbid.inspect", "benchmarks streams faust numpy uvloop"),
+        ("bidder.supervisor", "benchmarks streams faust aiokafka hiredis numpy"),
+        ("streams.app", "benchmarks bidder numpy"),
+    ],
+)
+def test_no_command_waits_for_the_imports_of_others(
+    environment: dict[str, str], module: str, unwanted: str
+) -> None:
+    program = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert not set(unwanted.split()) & set(done.stdout.split())
