@@ -194,5 +194,7 @@ async def _ends(
         for topic in topics
         for number in range(topic.partitions)
     ]
-    found: dict[TopicPartition, int] = await consumer.end_offsets(parts) if parts else {}
-    return found
+    if not parts:
+        return {}
+    consumer.assign(parts)
+    return await kafka.true_ends(consumer, parts)

@@ -221,13 +221,18 @@ async def true_ends(consumer: Any, partitions: list[TopicPartition]) -> dict[Top
     Args:
         consumer: it owns the partitions, and stands anywhere in them afterwards.
         partitions: which ones.
+
+    Raises:
+        KafkaTimeoutError: nothing is heard of some for ``PATIENCE_SECONDS``.
     """
     ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
     filled = [part for part, end in ends.items() if end]
     for part in filled:
         consumer.seek(part, ends[part] - 1)
-    while any(consumer.highwater(part) is None for part in filled):
-        await consumer.getmany(timeout_ms=REPLAY_POLL_MS)
+    async with patience() as moved:
+        while any(consumer.highwater(part) is None for part in filled):
+            if await consumer.getmany(timeout_ms=REPLAY_POLL_MS):
+                moved()
     return {part: max(end, consumer.highwater(part) or 0) for part, end in ends.items()}
 
 

@@ -60,6 +60,12 @@ class GoneBroker:
     async def position(self, _: TopicPartition) -> int:
         return 0
 
+    def seek(self, _: TopicPartition, offset: int) -> None:
+        """Nothing to do."""
+
+    def highwater(self, _: TopicPartition) -> None:
+        """Not known without a record."""
+
     async def getmany(self, *_: TopicPartition, timeout_ms: int) -> dict[TopicPartition, Any]:
         await pass_time(timeout_ms / 1000)
         return {}
@@ -68,3 +74,8 @@ class GoneBroker:
 def test_reading_a_topic_whose_broker_is_gone_ends_by_a_sentence() -> None:
     with pytest.raises(KafkaDownError, match=r"o\.erasures\.v1 cannot be read: .*stood still"):
         asyncio.run(kafka.replay(GoneBroker(), [PART], lambda _: None))
+
+
+def test_asking_where_a_partition_ends_is_given_up_when_the_broker_is_gone() -> None:
+    with pytest.raises(KafkaTimeoutError, match="stood still"):
+        asyncio.run(kafka.true_ends(GoneBroker(), [PART]))

@@ -201,6 +201,33 @@ def test_a_followed_link_is_kept_with_its_earliest_evidence() -> None:
     assert b'"event_time_ms":5' in (kept[pair_key(ANNA, DEVICE)] or b"")
 
 
+class HalfDown(FakeProducer):
+    """Refuses one topic at once, and takes long over another."""
+
+    async def send(self, topic: str, *, key: bytes, value: bytes | None) -> asyncio.Future[None]:
+        if topic == "o.link-history.v1":
+            raise KafkaConnectionError("no leader")
+        await asyncio.sleep(0.01)
+        return await super().send(topic, key=key, value=value)
+
+
+def test_a_batch_is_not_tried_again_before_all_that_it_tells_kafka_has_ended() -> None:
+    world = World()
+    producer = HalfDown(world.life)
+    ledger = LinkLedger(
+        Settings(owner="o"), producer, world.redis, world.metrics,  # type: ignore[arg-type]  # fake
+        lambda: next(world.tokens),
+    )  # fmt: skip
+    touched = world.digest(signed_in(DEVICE, ANNA))
+
+    async def sent_when_told() -> int:
+        with pytest.raises(KafkaConnectionError):
+            await ledger.keep([touched])
+        return producer.sent
+
+    assert asyncio.run(sent_when_told()) == 1
+
+
 def history(world: World) -> set[tuple[str, int]]:
     told = world.producer.topics.get("o.link-history.v1", {})
     assert {told_pair(key) for key in told} <= {pair_of(DEVICE, PHONE)}
