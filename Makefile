@@ -1,5 +1,6 @@
 # Two commands do everything: `make demo` and `make test`. The rest serves those who change the code.
 PYTHON ?= python3
+WORKERS ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -8,8 +9,8 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)  ## run the whole thing on this machine; ARGS="--seconds 20 --json out.json" passes flags on
 	@$(BIN)/kinbid demo $(ARGS)
 
-test: $(STAMP)  ## every test; ARGS="-k caps" picks some
-	@$(BIN)/pytest $(ARGS)
+test: $(STAMP)  ## every test; ARGS="-k caps" picks some, WORKERS=0 runs all in one process
+	@$(BIN)/pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(STAMP)  ## format, lint, strict types, import contracts, spelling, lock file
 	$(BIN)/ruff format --check .

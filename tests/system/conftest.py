@@ -58,6 +58,16 @@ def clusters(
         yield kafka, redis
 
 
+@pytest.fixture(scope="session")
+def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ApacheKafka, RedisEngine]]:
+    """One Apache Kafka and one installed Redis, for all tests: each has an owner of its own."""
+    lib, folder = kafka_lib(), tmp_path_factory.mktemp("apache")
+    with ExitStack() as stack:
+        kafka = stack.enter_context(ApacheKafka.start(folder / "kafka", lib=lib))
+        redis = stack.enter_context(RedisEngine.start(folder / "redis"))
+        yield kafka, redis
+
+
 @pytest.fixture(
     scope="module",
     params=[
@@ -76,20 +86,21 @@ def client(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KINBID_RUN_FILE", str(folder / "run.json"))
         base = Settings(bidder_workers=2)
-        if request.param == "embedded":
-            with Stack.start_engines(Options(), base) as stack:
-                yield _ready(stack)
-            return
-        with ExitStack() as engines:
-            if request.param == "apache":
-                lib = kafka_lib()
-                kafka = engines.enter_context(ApacheKafka.start(folder / "kafka", lib=lib))
-                redis = engines.enter_context(RedisEngine.start(folder / "redis"))
-                options = Options(kafka=kafka.bootstrap, redis=redis.url)
-            else:
-                options, base = on_clusters(request.getfixturevalue("clusters"), base)
-            with Stack.start_engines(options, base) as stack:
-                yield _ready(stack)
+        if request.param == "apache":
+            options, base = on_apache(request.getfixturevalue("apache"), base)
+        elif request.param == "clusters":
+            options, base = on_clusters(request.getfixturevalue("clusters"), base)
+        else:
+            options = Options()
+        with Stack.start_engines(options, base) as stack:
+            yield _ready(stack)
+
+
+def on_apache(engines: tuple[ApacheKafka, RedisEngine], base: Settings) -> tuple[Options, Settings]:
+    """How a stack of an owner of its own runs on the one broker and the one Redis."""
+    kafka, redis = engines
+    settings = msgspec.structs.replace(base, owner=_new_owner())
+    return Options(kafka=kafka.bootstrap, redis=redis.url), settings
 
 
 def on_clusters(
@@ -97,9 +108,12 @@ def on_clusters(
 ) -> tuple[Options, Settings]:
     """How a stack of an owner of its own runs on the clusters."""
     kafka, redis = clusters
-    owner = f"o{uuid.uuid4().hex[:8]}"
-    settings = msgspec.structs.replace(base, owner=owner, kafka_replication=3)
+    settings = msgspec.structs.replace(base, owner=_new_owner(), kafka_replication=3)
     return Options(kafka=kafka.bootstrap, redis=redis.url), settings
+
+
+def _new_owner() -> str:
+    return f"o{uuid.uuid4().hex[:8]}"
 
 
 def move_slots(redis: RedisCluster, keys: Keys, nodes: Iterable[NodeId], step: int) -> int:

@@ -1,5 +1,6 @@
 """People's word on links, through real processes: withdrawn, approved, listed, looked back on."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kinbid.inspect import person_report
 from kinbid.monitor import read_metrics
 from models.events import Billing, CrmCard, CrmMerge, CrmSplit, Order, encode
 from models.evidence import pair_of
@@ -74,12 +76,16 @@ class Family:
         )
 
     def summary(self, identifier: str) -> dict[tuple[NodeId, ...], tuple[int, int]]:
-        report = kinbid(self.client, "person", identifier, result=True)
+        report = self.report(identifier)
         orders = sum(one["order_count"] for one in report["orders"].values())
         return {self.known(_members(report)): (orders, report["impressions"])}
 
     def members(self, identifier: str) -> set[str]:
-        return _members(kinbid(self.client, "person", identifier, result=True))
+        return _members(self.report(identifier))
+
+    def report(self, identifier: str) -> dict[str, Any]:
+        """What ``kinbid person`` prints, without a process for each look."""
+        return asyncio.run(person_report(self.client.settings, identifier))
 
     def known(self, members: set[str]) -> tuple[NodeId, ...]:
         mine = (
