@@ -1,6 +1,7 @@
 """The demo ends well, and its world notices when kinbid is broken."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -50,7 +51,9 @@ def test_the_demo_ends_well_and_writes_its_report(tmp_path: Path) -> None:
         assert report[name] == 0, name
     for name in ("bidder_cpu_us_per_request", "redis_cpu_us_per_request"):
         assert report[name] > 0, name
-    assert "seconds 5" in done.stdout, "plain lines where there is no terminal"
+    # At second 5 on a quick machine, a little later on one that is busy.
+    plain_line = re.search(r"^seconds \d+  events \d", done.stdout, re.MULTILINE)
+    assert plain_line, "plain lines where there is no terminal"
     assert "Nobody saw an ad beyond the cap" in done.stdout
 
 
