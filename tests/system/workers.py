@@ -28,12 +28,12 @@ LONGEST_FEED = 40_000
 class Worker:
     """One streams worker and where its metrics are."""
 
-    def __init__(self, stack: Stack, number: int) -> None:
+    def __init__(self, stack: Stack, number: int, program: str = "kinbid") -> None:
         self._reading, writing = os.pipe()
         self._name = f"streams-{number}"
         self.process = ChildProcess.start(
             self._name,
-            [sys.executable, "-m", "kinbid", "streams", "--ready-fd", str(writing)],
+            [sys.executable, "-m", program, "streams", "--ready-fd", str(writing)],
             log_path=stack.folder / f"{self._name}.log",
             env={**os.environ, **as_environment(stack.settings), "TMPDIR": str(stack.folder)},
             pass_fds=(writing,),
@@ -56,9 +56,11 @@ class Worker:
 
 
 @contextmanager
-def streams_workers(stack: Stack, count: int) -> Iterator[list[Worker]]:
+def streams_workers(stack: Stack, count: int, *programs: str) -> Iterator[list[Worker]]:
+    """So many workers, the last ones run by ``programs`` in place of kinbid's own."""
+    named = ["kinbid"] * (count - len(programs)) + [*programs]
     with ExitStack() as running:
-        workers = [Worker(stack, number) for number in range(count)]
+        workers = [Worker(stack, number, program) for number, program in enumerate(named)]
         for worker in workers:
             running.enter_context(worker.process)
         for worker in workers:
