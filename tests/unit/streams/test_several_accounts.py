@@ -67,8 +67,9 @@ def test_cards_that_are_split_together_are_all_apart() -> None:
     chain = CrmMerge(event_id="3", ids=(ANNA, BORIS), event_time_ms=3)
     split = CrmSplit(event_id="4", ids=(CLARA, ANNA, BORIS), event_time_ms=4)
     assert len(persons(after(*merges, chain), ANNA, BORIS, CLARA)) == 1
-    for told in itertools.permutations([*merges, chain, split]):
-        assert len(persons(after(*told), ANNA, BORIS, CLARA)) == 3
+    told: list[Event] = [*merges, chain, split]
+    for events in itertools.permutations(told):
+        assert len(persons(after(*events), ANNA, BORIS, CLARA)) == 3
 
 
 def test_the_view_of_whom_a_link_concerns_is_written_though_the_device_is_somebody_elses() -> None:
