@@ -19,7 +19,7 @@ from models.touches import (
     SEARCH_HEAD,
     STEP_LETTERS,
 )
-from models.units import SECOND_MS, date_of
+from models.units import DAY_S, SECOND_MS, date_of
 
 __all__ = [
     "NEVER",
@@ -27,14 +27,17 @@ __all__ = [
     "ContactCount",
     "DealStage",
     "Interest",
+    "Look",
     "Step",
     "TripSearch",
+    "approach_count",
     "booking_steps",
     "cart_items",
     "cart_states",
     "contacts",
     "deal_stage",
     "interests",
+    "looks",
     "owned_items",
     "trip_searches",
     "visited_ms",
@@ -65,13 +68,18 @@ class TripSearch(msgspec.Struct, frozen=True, gc=False):
     filters: str = ""
 
 
+Look = tuple[int, int, bool]
+"""How strong the wish for a product is, beside a person's others; when it was last looked at or put
+into the cart, Unix seconds; is it in the cart. The greatest of a person's is their top interest."""
+
+
 class Interest(msgspec.Struct, frozen=True, gc=False):
-    """A product that was looked at: the latest time, and on how many days of the last 32."""
+    """A product that was looked at or put into the cart; ``seen_ms`` is the latest time."""
 
     advertiser: str
     item: str
     seen_ms: int
-    days_count: int
+    is_in_cart: bool
 
 
 class CartItem(msgspec.Struct, frozen=True, gc=False):
@@ -114,18 +122,54 @@ def trip_searches(facet: Facet) -> list[TripSearch]:
 
 
 def interests(facet: Facet) -> list[Interest]:
-    """Products looked at, the strongest interest last: most days, then newest."""
-    days: dict[tuple[str, str], set[str]] = {}
-    seen: dict[tuple[str, str], int] = {}
-    for seen_s, key in _by_time(facet, "v"):
-        advertiser, _, item = key[2:].partition("/")
-        days.setdefault((advertiser, item), set()).add(key[1])
-        seen[advertiser, item] = seen_s
-    found = [
-        Interest(advertiser, item, seen[advertiser, item] * SECOND_MS, len(letters))
-        for (advertiser, item), letters in days.items()
-    ]
-    return sorted(found, key=lambda one: (one.days_count, one.seen_ms, one.item))
+    """Products looked at or put into the cart, the strongest interest last."""
+    views, carts = (facet.touches.get(kind, {}) for kind in "vc")
+    found = []
+    wanted = looks(views, carts, facet.purchases)
+    for (_, seen_s, is_in_cart), name in sorted(zip(wanted.values(), wanted, strict=True)):
+        advertiser, _, item = name.partition("/")
+        found.append(Interest(advertiser, item, seen_s * SECOND_MS, is_in_cart))
+    return found
+
+
+HALF_LIFE_DAYS: Final = 7
+CART_LIFT: Final = 2
+"""As in the price (:mod:`models.value.conversion`); both are declared priors, not fits."""
+FADED: Final = [round(2**40 * 2 ** (-day / HALF_LIFE_DAYS)) for day in range(281)]
+"""What a look weighs, so many days before the newest one; older ones weigh as the last. In whole
+numbers, so that sums do not depend on the order of touches and equals stay equal."""
+
+
+def looks(
+    views: Mapping[str, int], carts: Mapping[str, int], purchases: Mapping[str, Purchases]
+) -> dict[str, Look]:
+    """``ADVERTISER/ITEM`` of products that were seen or put into the cart to how much they are
+    wanted: each day's look on a channel adds to it, half as much a week later; a cart doubles it.
+
+    As all fade alike, no order among them changes while time passes: a bidder may read it from a
+    view that was written long ago, and nothing here needs a clock.
+
+    Args:
+        views, carts: a facet's touches of product views and of carts.
+        purchases: its orders.
+    """
+    states = cart_states(carts, purchases) if carts else {}
+    touched = [(key[2:], seen_s) for key, seen_s in views.items()]
+    touched += [(name, added_s) for name, (added_s, _) in states.items()]
+    last_day = max([seen_s for _, seen_s in touched], default=0) // DAY_S
+    found: dict[str, Look] = {}
+    for name, seen_s in touched:
+        weight = FADED[min(last_day - seen_s // DAY_S, len(FADED) - 1)]
+        known = found.get(name)
+        if known is None:
+            found[name] = weight, seen_s, False
+        else:
+            found[name] = known[0] + weight, max(known[1], seen_s), False
+    for name, (_, is_in_cart) in states.items():
+        if is_in_cart:
+            strength, seen_s, _ = found[name]
+            found[name] = strength * CART_LIFT, seen_s, True
+    return found
 
 
 def cart_items(facet: Facet) -> list[CartItem]:
@@ -230,10 +274,27 @@ class ContactCount(msgspec.Struct, frozen=True, gc=False):
     latest_ms: int
 
 
-def contacts(facet: Facet) -> list[ContactCount]:
-    """Every kind of contact that there was, newest last."""
-    found = [
-        ContactCount(CHANNEL_OF[name[0]], ACTIONS[int(name[1])], count, latest_s * SECOND_MS)
-        for name, (latest_s, count) in facet.contacts.items()
-    ]
+def contacts(facet: Facet, since_ms: int = 0) -> list[ContactCount]:
+    """Every kind of message that there was from a time on, newest last.
+
+    Args:
+        facet: the person's.
+        since_ms: Unix ms; a message counts in its whole second. Of a kind with more than
+            ``KEPT_CONTACTS`` since then, so many are counted.
+    """
+    found = []
+    for kind, told in facet.contacts.items():
+        times_s = [told_s for told_s in told.values() if told_s >= since_ms // SECOND_MS]
+        if times_s:
+            channel, action = CHANNEL_OF[kind[0]], ACTIONS[int(kind[1:])]
+            found.append(ContactCount(channel, action, len(times_s), max(times_s) * SECOND_MS))
     return sorted(found, key=lambda one: (one.latest_ms, one.channel, one.action))
+
+
+def approach_count(facet: Facet, since_ms: int) -> int:
+    """How often we turned to the person from a time on: messages sent, on any channel, and calls.
+
+    ``since_ms`` as for :func:`contacts`; of calls, from whichever side, the newest 16 are known.
+    """
+    sent = sum(one.count for one in contacts(facet, since_ms) if one.action == "sent")
+    return sent + sum(one.is_outbound and one.time_ms >= since_ms for one in facet.phone.calls)
