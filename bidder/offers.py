@@ -23,7 +23,7 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 def intents(dealings: Dealings, campaign: Campaign) -> Iterator[Intent]:
-    """What the person looked at of the campaign's advertiser: trips newest first, products by interest."""
+    """What the person looked at of the advertiser: trips newest first, products by interest."""
     if campaign.goal == "flight":
         return dealings.searches(campaign.advertiser)
     return dealings.products(campaign.advertiser)

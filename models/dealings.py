@@ -103,7 +103,7 @@ class Dealings(msgspec.Struct, frozen=True, array_like=True):
         days_ahead: of each the days from the search (UTC) to the departure.
         route_gaps_s: the newest search, Unix seconds; then how long before it each next one was.
         items: products viewed or put into the cart, the top interest first
-            (:func:`models.interests.looks`).
+            (:func:`models.looks.looks`).
         item_gaps_s: as ``route_gaps_s``; below 0 where the next one is newer.
         carts: those of ``items`` that are in the cart: bit ``n`` stands for item ``n``.
     """

@@ -24,7 +24,8 @@ from models.dealings import (
 )
 from models.facets import KEPT_SIGN_INS, Facet
 from models.identifiers import NodeId
-from models.interests import looks, owned_items
+from models.interests import owned_items
+from models.looks import looks
 from models.newest import join_newest
 from models.packing import unpack
 from models.purchases import Purchases, Totals, join_shops, totals

@@ -1,13 +1,11 @@
 """What a person wants and where they stand with us, worked out from their facet."""
 
-from collections.abc import Mapping
-from typing import Final
-
 import msgspec
 
 from models.deeds import OWN_PAGES
 from models.event_base import Cabin
 from models.facets import Facet
+from models.looks import NEVER, bought_s, cart_states, looks
 from models.person_events import ACTIONS, Action
 from models.purchases import Purchases
 from models.shop_events import STAGES, Stage
@@ -19,32 +17,25 @@ from models.touches import (
     SEARCH_HEAD,
     STEP_LETTERS,
 )
-from models.units import DAY_S, SECOND_MS, date_of
+from models.units import SECOND_MS, date_of
 
 __all__ = [
-    "NEVER",
     "CartItem",
     "ContactCount",
     "DealStage",
     "Interest",
-    "Look",
     "Step",
     "TripSearch",
     "approach_count",
     "booking_steps",
     "cart_items",
-    "cart_states",
     "contacts",
     "deal_stage",
     "interests",
-    "looks",
     "owned_items",
     "trip_searches",
     "visited_ms",
 ]
-
-NEVER: Final = -1
-"""Before every Unix second."""
 
 
 class TripSearch(msgspec.Struct, frozen=True, gc=False):
@@ -66,11 +57,6 @@ class TripSearch(msgspec.Struct, frozen=True, gc=False):
     children: int = 0
     sort: str = ""
     filters: str = ""
-
-
-Look = tuple[int, int, bool]
-"""How strong the wish for a product is, beside a person's others; when it was last looked at or put
-into the cart, Unix seconds; is it in the cart. The greatest of a person's is their top interest."""
 
 
 class Interest(msgspec.Struct, frozen=True, gc=False):
@@ -132,46 +118,6 @@ def interests(facet: Facet) -> list[Interest]:
     return found
 
 
-HALF_LIFE_DAYS: Final = 7
-CART_LIFT: Final = 2
-"""As in the price (:mod:`models.value.conversion`); both are declared priors, not fits."""
-FADED: Final = [round(2**40 * 2 ** (-day / HALF_LIFE_DAYS)) for day in range(281)]
-"""What a look weighs, so many days before the newest one; older ones weigh as the last. In whole
-numbers, so that sums do not depend on the order of touches and equals stay equal."""
-
-
-def looks(
-    views: Mapping[str, int], carts: Mapping[str, int], purchases: Mapping[str, Purchases]
-) -> dict[str, Look]:
-    """``ADVERTISER/ITEM`` of products that were seen or put into the cart to how much they are
-    wanted: each day's look on a channel adds to it, half as much a week later; a cart doubles it.
-
-    As all fade alike, no order among them changes while time passes: a bidder may read it from a
-    view that was written long ago, and nothing here needs a clock.
-
-    Args:
-        views, carts: a facet's touches of product views and of carts.
-        purchases: its orders.
-    """
-    states = cart_states(carts, purchases) if carts else {}
-    touched = [(key[2:], seen_s) for key, seen_s in views.items()]
-    touched += [(name, added_s) for name, (added_s, _) in states.items()]
-    last_day = max([seen_s for _, seen_s in touched], default=0) // DAY_S
-    found: dict[str, Look] = {}
-    for name, seen_s in touched:
-        weight = FADED[min(last_day - seen_s // DAY_S, len(FADED) - 1)]
-        known = found.get(name)
-        if known is None:
-            found[name] = weight, seen_s, False
-        else:
-            found[name] = known[0] + weight, max(known[1], seen_s), False
-    for name, (_, is_in_cart) in states.items():
-        if is_in_cart:
-            strength, seen_s, _ = found[name]
-            found[name] = strength * CART_LIFT, seen_s, True
-    return found
-
-
 def cart_items(facet: Facet) -> list[CartItem]:
     """Items that were ever put into the cart, newest last."""
     found = []
@@ -183,29 +129,6 @@ def cart_items(facet: Facet) -> list[CartItem]:
     return sorted(found, key=lambda one: (one.added_ms, one.item))
 
 
-def cart_states(
-    touches: Mapping[str, int], purchases: Mapping[str, Purchases]
-) -> dict[str, tuple[int, bool]]:
-    """``ADVERTISER/ITEM`` to when it was last put into the cart, Unix seconds, and is it there.
-
-    Args:
-        touches: a facet's touches of carts.
-        purchases: its orders.
-    """
-    added: dict[str, int] = {}
-    closed: dict[str, int] = {}
-    for key, seen_s in touches.items():
-        name, times = key[2:], added if key[1] == "+" else closed
-        if seen_s > times.get(name, NEVER):
-            times[name] = seen_s
-    states = {}
-    for name, added_s in added.items():
-        advertiser, _, item = name.partition("/")
-        is_left = added_s > closed.get(name, NEVER)
-        states[name] = (added_s, is_left and added_s > _bought_s(purchases, advertiser, item))
-    return states
-
-
 def booking_steps(facet: Facet) -> list[Step]:
     """The furthest step of each item's latest booking second, newest last."""
     found: dict[str, tuple[int, int]] = {}
@@ -215,7 +138,7 @@ def booking_steps(facet: Facet) -> list[Step]:
     steps = []
     for key, (seen_s, step) in sorted(found.items(), key=lambda entry: (entry[1], entry[0])):
         advertiser, _, item = key.partition("/")
-        is_open = seen_s > _bought_s(facet.purchases, advertiser, item)
+        is_open = seen_s > bought_s(facet.purchases, advertiser, item)
         steps.append(Step(advertiser, item, step, seen_s * SECOND_MS, is_open))
     return steps
 
@@ -229,11 +152,6 @@ def owned_items(purchases: Purchases) -> list[str]:
 def visited_ms(facet: Facet) -> int:
     """When the person was last on web or app, Unix ms, whole seconds; 0: never."""
     return max(facet.channels.get(LETTER_OF[one], 0) for one in OWN_PAGES) * SECOND_MS
-
-
-def _bought_s(shops: Mapping[str, Purchases], advertiser: str, item: str) -> int:
-    purchases = shops.get(advertiser)
-    return NEVER if purchases is None else purchases.items.get(item, NEVER)
 
 
 def _by_time(facet: Facet, letter: str) -> list[tuple[int, str]]:

@@ -150,7 +150,10 @@ _KINDS: Final[dict[type[Event], Kind | None]] = {
     CartAdd: Kind("c", "cart", 16, lambda e: f"+{e.advertiser}/{e.item}", is_counted=True),
     CartRemove: Kind("c", "cart", 16, lambda e: f"-{e.advertiser}/{e.item}", is_counted=True),
     BookingStep: Kind(
-        "b", "booking_step", 8, lambda e: f"{STEP_LETTERS[e.step]}{e.advertiser}/{e.item}",
+        "b",
+        "booking_step",
+        8,
+        lambda e: f"{STEP_LETTERS[e.step]}{e.advertiser}/{e.item}",
         is_counted=True,
     ),
     SignIn: Kind("i", "sign_in", 2, lambda e: f"{e.advertiser}/"),
@@ -159,9 +162,7 @@ _KINDS: Final[dict[type[Event], Kind | None]] = {
     Refusal: Kind("x", "refusal", 2, lambda e: f"{e.advertiser}/{e.order_id}"),
     OrderStatus: Kind("d", "order_status", 4, lambda e: f"{e.advertiser}/{e.order_id};{e.stage}"),
     CouponUsed: Kind("u", "coupon_used", 2, lambda e: f"{e.advertiser}/{e.coupon}"),
-    PriceWatch: Kind(
-        "w", "price_watch", 4, lambda e: f"{e.advertiser}/{e.item}", is_counted=True
-    ),
+    PriceWatch: Kind("w", "price_watch", 4, lambda e: f"{e.advertiser}/{e.item}", is_counted=True),
     Call: Kind("l", "call", 4, lambda e: f"{e.advertiser}/{'missed' if e.missed else ''}"),
     NumberLease: Kind("h", "number_lease", 1, lambda e: f"{e.advertiser}/"),
     Contact: Kind("m", "contact", 8, lambda e: f"{e.advertiser}/{e.action};{e.topic}"),
