@@ -44,7 +44,7 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         node: the identifier.
-        events: those that its profile was made of.
+        events: those that its profile tells of, the same one again not counted.
         orders: over all advertisers.
         impressions: billed under it.
         linked: identifiers that evidence, a verdict or a refusal connects it with.
@@ -78,7 +78,7 @@ def holding(keys: Keys, node: NodeId) -> Steps[Holding]:
     ledger = CapLedger() if held is None else decode_ledger(held)
     return Holding(
         node=node,
-        events=sum(facet.counts.values()),
+        events=sum(map(len, facet.touches.values())),
         orders=sum(totals(one).order_count for one in facet.purchases.values()),
         impressions=ledger.billed_count,
         linked=frozenset(_linked(links)),

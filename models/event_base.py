@@ -82,7 +82,7 @@ class EventRecord(Struct, frozen=True, kw_only=True, tag_field="type", omit_defa
     """What every event has.
 
     Attributes:
-        event_id: unique, chosen by the producer.
+        event_id: names the event with its producer, who gives it again if it sends it again.
         ids: 1 to 8 nodes; the first is the key.
         event_time_ms: when it happened, Unix milliseconds.
         channel: where it happened.

@@ -129,7 +129,7 @@ def test_what_is_left_is_what_others_did_and_the_same_for_an_erasure_again(
         assert not set(person.profile["sign_ins"]).intersection(erased)
         if not set(person.members).isdisjoint(erased):
             assert len(person.members) == 1
-            assert not person.profile["counts"]
+            assert not person.profile["touches"]
             assert not person.ledger["campaigns"]
     for one in [*before, *erase(live, erased)]:
         live.fold(one)
