@@ -153,7 +153,8 @@ def fold_event(facet: Facet, event: Event, offset: int) -> Facet:
     if kind is None:
         if isinstance(event, AccountErased):
             return _without_account(facet, event, offset)
-        return _replace(facet, watermark=offset)
+        seen = _replace(facet, watermark=offset)
+        return _merge_said(seen, _of_consent(event)) if isinstance(event, Consent) else seen
     now_s = event.event_time_ms // SECOND_MS
     letter = LETTER_OF[event.channel]
     channels, counts, touches, visits = (
@@ -203,6 +204,10 @@ def _of_contact(event: Contact) -> Facet:
     return Facet(contacts={name: (event.event_time_ms // SECOND_MS, 1)})
 
 
+def _of_consent(event: Consent) -> Facet:
+    return Facet(consents=consents_of(event))
+
+
 def _of_trait(event: TraitTold) -> Facet:
     said = traits_of(event)
     return Facet(third_party=said) if event.third_party else Facet(traits=said)
@@ -228,7 +233,7 @@ _SAID: Final[dict[type[Event], Callable[[Any], Facet]]] = {
     OrderStatus: _of_status,
     Contact: _of_contact,
     FormAnswers: lambda e: Facet(answers=answers_of(e)),
-    Consent: lambda e: Facet(consents=consents_of(e)),
+    Consent: _of_consent,
     TraitTold: _of_trait,
     CrmCard: _of_card,
     Registration: _of_card,
