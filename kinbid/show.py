@@ -86,7 +86,8 @@ def show_certificate(done: Certificate) -> None:
     console.print(f"entries removed from the books of call numbers: {done.number_entries}")
     for topic, count in done.records.items():
         console.print(f"{topic}: {count} {WRITTEN.get(topic, 'tombstones')}")
-    console.print(f"read again at {done.verified_at}: nothing is left of it but that it was erased")
+    left = "that it was erased, and what is kept" if done.withdrawn else "that it was erased"
+    console.print(f"read again at {done.verified_at}: nothing is left of it but {left}")
     console.print("\nwhat stays:")
     for line in done.stays:
         console.print(f"- {line}")
