@@ -74,10 +74,10 @@ class Broker:
 
     Args:
         refusals: how many it refuses.
-        refused: of topics whose names end so.
+        refused: of topics whose names end so; of all if empty.
     """
 
-    def __init__(self, refusals: int, refused: str) -> None:
+    def __init__(self, refusals: int, refused: str = "") -> None:
         self.refusals, self._refused = refusals, refused
         self.committed: dict[TopicPartition, int] = {}
         self.committed_while_refusing = False
