@@ -153,7 +153,8 @@ def fold_event(facet: Facet, event: Event, offset: int) -> Facet:
     if kind is None:
         if isinstance(event, AccountErased):
             return _without_account(facet, event, offset)
-        return _replace(facet, watermark=offset)
+        seen = _replace(facet, watermark=offset)
+        return _merge_said(seen, _of_consent(event)) if isinstance(event, Consent) else seen
     now_s = event.event_time_ms // SECOND_MS
     letter = LETTER_OF[event.channel]
     channels, counts, touches, visits = (
@@ -200,6 +201,10 @@ def _of_status(event: OrderStatus) -> Facet:
     return Facet(deals={deal: (event.event_time_ms // SECOND_MS, STAGES.index(event.stage))})
 
 
+def _of_consent(event: Consent) -> Facet:
+    return Facet(consents=consents_of(event))
+
+
 def _of_trait(event: TraitTold) -> Facet:
     said = traits_of(event)
     return Facet(third_party=said) if event.third_party else Facet(traits=said)
@@ -225,7 +230,7 @@ _SAID: Final[dict[type[Event], Callable[[Any], Facet]]] = {
     OrderStatus: _of_status,
     Contact: lambda e: Facet(contacts=contacts_of(e)),
     FormAnswers: lambda e: Facet(answers=answers_of(e)),
-    Consent: lambda e: Facet(consents=consents_of(e)),
+    Consent: _of_consent,
     TraitTold: _of_trait,
     CrmCard: _of_card,
     Registration: _of_card,

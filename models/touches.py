@@ -19,6 +19,7 @@ from models.events import (
     BookingStep,
     Call,
     CardContact,
+    CarriedConsent,
     CartAdd,
     CartRemove,
     Consent,
@@ -176,6 +177,7 @@ _KINDS: Final[dict[type[Event], Kind | None]] = {
     CrmMerge: None,
     CrmSplit: None,
     AccountErased: None,
+    CarriedConsent: None,
 }
 
 KINDS: Final = {kind.letter: kind for kind in _KINDS.values() if kind is not None}

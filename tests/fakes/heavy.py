@@ -13,6 +13,7 @@ from models.events import (
     BookingStep,
     Call,
     CardContact,
+    CarriedConsent,
     CartAdd,
     CartRemove,
     Consent,
@@ -175,5 +176,6 @@ _MAKERS: Final[tuple[Callable[[random.Random], Event], ...]] = (
     ),
     lambda rng: CrmMerge(**_cards(rng)),
     lambda rng: CrmSplit(**_cards(rng)),
+    lambda rng: CarriedConsent(**_common(rng), withdrawn=PURPOSES, source=_text(rng, 32)),
     lambda rng: AccountErased(**_common(rng), account=_node(rng, "e")),
 )  # fmt: skip
