@@ -310,15 +310,27 @@ def calls(
     sale_value: Annotated[
         str | None, typer.Option(help="What a perfect call is worth, such as 250.00.")
     ] = None,
+    advertiser: Annotated[str | None, typer.Option(help="Only what is this one's.")] = None,
+    since: Annotated[
+        float | None,
+        typer.Option(min=0, help="Only calls, orders and money of so many days up to now."),
+    ] = None,
     config: Config = None,
     json: Json = None,
 ) -> None:
-    """List who waits for a call, oldest first; count calls and call conversions."""
+    """List who waits for a call, oldest first; count calls, and tell what one that counts costs."""
     check_json(json)
     sale_micros = None if sale_value is None else parse_money(sale_value, "--sale-value")
     settings = running_settings(config).settings
     report = asyncio.run(
-        calls_report(settings, older_than_hours=older_than, split=by, sale_micros=sale_micros)
+        calls_report(
+            settings,
+            older_than_hours=older_than,
+            split=by,
+            sale_micros=sale_micros,
+            advertiser=advertiser,
+            since_days=since,
+        )
     )
     write_json(json, report)
     show_calls(report, older_than)

@@ -264,6 +264,11 @@ class Win(_Outcome, frozen=True, kw_only=True, tag="win"):
 class Billing(_Outcome, frozen=True, kw_only=True, tag="billing"):
     """The impression was billed: spend and caps move here, once per ``nonce``."""
 
+    @property
+    def cost_micros(self) -> int:
+        """What this one impression has cost; its price is for a thousand."""
+        return round(self.clearing_cpm_micros / 1000)
+
 
 Outcome: TypeAlias = Win | Billing
 
