@@ -171,13 +171,13 @@ def test_what_a_call_that_counts_has_cost_is_told_of_one_advertiser_and_of_a_tim
     client.until(shown(client, cookie), lambda seen: seen == {"air-seats"})
 
     def cost(advertiser: str, days: float) -> tuple[float, int, str | None]:
-        """What was spent, on how many orders and calls, and what one has cost."""
+        """What was spent, how many calls count, and what one has cost: nobody has ordered."""
         arguments = ("--advertiser", advertiser, "--since", str(days))
-        found = kinbid(client, "calls", *arguments)[0]["cost"]
-        if found is None:
-            return 0.0, 0, None
-        count = found["orders"] + found["call_conversions"]
-        return float(found["spend"]), count, found["per_conversion"]
+        found = kinbid(client, "calls", *arguments)[0]
+        told = found["cost"] or {"spend": "0.00", "orders": 0, "per_conversion": None}
+        assert told["orders"] == 0
+        count = sum(group["conversions"] for group in found["groups"])
+        return float(told["spend"]), count, told["per_conversion"]
 
     spent_before, count_before, _ = cost(AIRLINE, 1)
     _, count_before_in_days, _ = cost(AIRLINE, 3)
