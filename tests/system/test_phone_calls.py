@@ -14,6 +14,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from bidder.catalog_feed import load_catalog
+from kinbid.calls import calls_report
 from kinbid.publish import publish_catalog
 from models.catalog_records import LineState, decode_record
 from models.events import Call, NumberLease
@@ -172,8 +173,12 @@ def test_what_a_call_that_counts_has_cost_is_told_of_one_advertiser_and_of_a_tim
 
     def cost(advertiser: str, days: float) -> tuple[float, int, str | None]:
         """What was spent, how many calls count, and what one has cost: nobody has ordered."""
-        arguments = ("--advertiser", advertiser, "--since", str(days))
-        found = kinbid(client, "calls", *arguments)[0]
+        found = asyncio.run(
+            calls_report(
+                client.settings, older_than_hours=0, split="campaign", sale_micros=None,
+                advertiser=advertiser, since_days=days,
+            )
+        )  # fmt: skip
         told = found["cost"] or {"spend": "0.00", "orders": 0, "per_conversion": None}
         assert told["orders"] == 0
         count = sum(group["conversions"] for group in found["groups"])
