@@ -66,6 +66,10 @@ def heavy_events(rng: random.Random, count: int) -> list[Event]:
     return made
 
 
+def _leased(event_time_ms: int, **more: Any) -> NumberLease:
+    return NumberLease(event_time_ms=event_time_ms, expires_ms=event_time_ms + 1, **more)
+
+
 def _text(rng: random.Random, length: int = 64, many: int = MANY) -> str:
     return f"{rng.randrange(many):x}".rjust(length, LETTER)
 
@@ -168,9 +172,9 @@ _MAKERS: Final[tuple[Callable[[random.Random], Event], ...]] = (
         tag=_ascii(rng), score=100, department=_ascii(rng), form_phone=_node(rng, "p"),
         repeat_of=_node(rng, "p"),
     ),
-    lambda rng: NumberLease(
-        **_at(rng), lease_id=_ascii(rng), number="+123456789012345", expires_ms=LAST_MS + 1,
-        campaign=_text(rng, 128), keyword=_text(rng, 128), device_type="desktop",
+    lambda rng: _leased(
+        **_at(rng), lease_id=_ascii(rng), number="+123456789012345", campaign=_text(rng, 128),
+        keyword=_text(rng, 128), device_type="desktop",
     ),
     lambda rng: CrmMerge(**_cards(rng)),
     lambda rng: CrmSplit(**_cards(rng)),
