@@ -13,6 +13,7 @@ from models.events import (
     BookingStep,
     Call,
     CardContact,
+    CarriedConsent,
     CartAdd,
     CartRemove,
     Consent,
@@ -66,10 +67,6 @@ def heavy_events(rng: random.Random, count: int) -> list[Event]:
     return made
 
 
-def _leased(event_time_ms: int, **more: Any) -> NumberLease:
-    return NumberLease(event_time_ms=event_time_ms, expires_ms=event_time_ms + 1, **more)
-
-
 def _text(rng: random.Random, length: int = 64, many: int = MANY) -> str:
     return f"{rng.randrange(many):x}".rjust(length, LETTER)
 
@@ -86,7 +83,7 @@ def _common(rng: random.Random) -> dict[str, Any]:
     # Most in one second, so that every advertiser has all the orders that may be kept.
     time_ms = LAST_MS if rng.random() < 0.8 else START_MS + rng.randrange(1_000 * DAY_MS)
     return {
-        "event_id": "1", "ids": (NodeId("k" + "a" * 22), _node(rng, "e")),
+        "event_id": _text(rng, 256), "ids": (NodeId("k" + "a" * 22), _node(rng, "e")),
         "event_time_ms": time_ms,
     }  # fmt: skip
 
@@ -161,7 +158,8 @@ _MAKERS: Final[tuple[Callable[[random.Random], Event], ...]] = (
     lambda rng: Consent(**_common(rng), withdrawn=PURPOSES, source=_text(rng, 32)),
     lambda rng: TraitTold(
         **_common(rng), source=_text(rng, 32), third_party=rng.random() < 0.5,
-        name=_text(rng, 32), value=_text(rng), trust=rng.randint(0, 100),
+        name=rng.choice((_text(rng, 32), "size." + _text(rng, 27), "deal_stage")),
+        value=_text(rng), trust=rng.randint(0, 100),
     ),
     lambda rng: Registration(
         **_at(rng), city=_text(rng), gender="female", birthday="1980-02-29"
@@ -172,11 +170,13 @@ _MAKERS: Final[tuple[Callable[[random.Random], Event], ...]] = (
         tag=_ascii(rng), score=100, department=_ascii(rng), form_phone=_node(rng, "p"),
         repeat_of=_node(rng, "p"),
     ),
-    lambda rng: _leased(
-        **_at(rng), lease_id=_ascii(rng), number="+123456789012345", campaign=_text(rng, 128),
-        keyword=_text(rng, 128), device_type="desktop",
+    lambda rng: NumberLease(
+        **(at := _at(rng)), expires_ms=at["event_time_ms"] + 1, lease_id=_ascii(rng),
+        number="+123456789012345", campaign=_text(rng, 128), keyword=_text(rng, 128),
+        device_type="desktop",
     ),
     lambda rng: CrmMerge(**_cards(rng)),
     lambda rng: CrmSplit(**_cards(rng)),
+    lambda rng: CarriedConsent(**_common(rng), withdrawn=PURPOSES, source=_text(rng, 32)),
     lambda rng: AccountErased(**_common(rng), account=_node(rng, "e")),
 )  # fmt: skip
