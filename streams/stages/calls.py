@@ -229,7 +229,9 @@ def join_number(
     applied: dict[str, SoftLink] = {}
     while True:
         book = read_book(fields_of(reply), now_ms, grace_ms)
-        concerned = (calls & book.calls.keys()) | book.calls_within(leases)
+        own = (calls & book.calls.keys()) | book.calls_within(leases)
+        # What was told of other calls may have been wrong by then, too.
+        concerned = own | (applied.keys() & book.calls.keys())
         wanted = {one: soft for one in sorted(concerned) if (soft := _soft_link(book, one))}
         withdrawn = [
             soft for one in sorted(concerned) for soft in _withdrawn(book, one, wanted, now_ms)
@@ -256,7 +258,7 @@ def join_number(
     if book.stale:
         yield [("HDEL", key, *book.stale)]
     results: dict[str, JoinResult] = dict.fromkeys(calls, "late")
-    results |= {one: _result(book, one, wanted) for one in concerned}
+    results |= {one: _result(book, one, wanted) for one in own}
     return NumberJoins(tuple(linked), results)
 
 
