@@ -342,7 +342,8 @@ def write_everything(watched: Watched) -> None:
     def join(a: NodeId, b: NodeId) -> Steps[Any]:
         return link(keys, a, b, Evidence("sign_in", 1), lambda: next(tokens))
 
-    watched.call("INCR", keys.epoch(Topics.EVENTS.name("demo"), 0))
+    epoch = keys.epoch(Topics.EVENTS.name("demo"), 0)
+    watched.call("FCALL", "kinbid_v1_own", 1, epoch, 1)
     own = OwnReservations("w1")
     for node in (low, other, middle):
         watched.run(digest(node, view(node)))
