@@ -100,12 +100,16 @@ def test_the_topics_page_lists_every_topic_as_it_is() -> None:
             topic.key,
             topic.value,
             str(topic.partitions),
-            topic.cleanup,
+            topic.cleanup + within(topic.compact_within_ms),
             "for ever" if topic.retention_ms is None else f"{topic.retention_ms // DAY_MS} days",
         ]
         for topic in ALL_TOPICS
     ]
     assert rows(page("topics")) == wanted
+
+
+def within(ms: int | None) -> str:
+    return "" if ms is None else f" within {ms // DAY_MS} day"
 
 
 def test_every_topic_has_a_section_with_its_writers_and_readers() -> None:

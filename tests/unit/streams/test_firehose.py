@@ -147,7 +147,7 @@ class Worker:
             broker.waiting += batches
             replay = None
             if border is not None:
-                replay = Replay(broker)  # type: ignore[arg-type]  # a fake
+                replay = Replay(broker)
                 replay.begin({EVENTS: border})
             worker = Firehose(settings, broker, broker, self.redis, self.metrics, replay=replay)  # type: ignore[arg-type]  # fakes
             running = asyncio.create_task(worker.run())
