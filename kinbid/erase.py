@@ -50,7 +50,7 @@ TAKEN_OUT: Final = (*LinkLedger.TOPICS, Topics.LINK_HISTORY)
 """Compacted topics in which records of the erased are replaced by tombstones."""
 
 STAYS: Final = (
-    "events.v1, outcomes.v1: records under keyed hashes, until their retention ends; none counts",
+    "events.v1, outcomes.v1: records under keyed hashes, as long as Kafka keeps them; none counts",
     "dead-letters.v1: what could not be read, for 30 days",
     "Redis: what merges and splits froze of these identifiers (q:, z:), for at most 60 s from then",
     (
