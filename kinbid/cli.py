@@ -138,7 +138,12 @@ def bidder(
     supervisor.run(settings, _tell(ready_fd))
 
 
-Kafka = Annotated[str | None, typer.Option(help="HOST:PORT of a Kafka that runs elsewhere.")]
+Kafka = Annotated[
+    str | None,
+    typer.Option(
+        help="HOST:PORT of a Kafka that runs elsewhere; if it was used before, with its Redis."
+    ),
+]
 Redis = Annotated[str | None, typer.Option(help="URL of a Redis that runs elsewhere.")]
 BidderPort = Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free port.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same world.")]
