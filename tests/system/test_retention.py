@@ -67,7 +67,9 @@ async def delete_all_events(client: Client) -> None:
 def rotated(client: Client, *arguments: str) -> subprocess.CompletedProcess[str]:
     """What ``kinbid rotate`` to another owner under one more secret says."""
     settings = msgspec.structs.replace(
-        client.settings, owner="copy", identity_pepper=f"{client.settings.identity_pepper},newer"
+        client.settings,
+        owner="copy",
+        identity_pepper=f"{client.settings.identity_pepper},a newer secret",
     )
     return subprocess.run(
         [sys.executable, "-m", "kinbid", "rotate", client.settings.owner, "--yes", *arguments],
