@@ -21,6 +21,7 @@ from models.profile import person_of
 from models.purchases import totals
 from models.topics import Topics
 from models.units import DAY_MS, AdvertiserId
+from runtime import clock
 from runtime.link import RedisDownError
 from runtime.settings import Settings
 from streams import firehose as firehose_module
@@ -80,6 +81,7 @@ class Broker:
         self.waiting: list[dict[TopicPartition, list[Record]]] = []
         self.asked_for: list[int] = []
         self.read = 0
+        self.end = 0
         self.idle = asyncio.Event()
 
     async def getmany(self, *, max_records: int, **_: object) -> dict[TopicPartition, list[Record]]:
@@ -113,7 +115,7 @@ class Broker:
         return {EVENTS, VERDICTS}
 
     def highwater(self, partition: TopicPartition) -> int:
-        return 0
+        return self.end
 
     async def send(self, topic: str, *, key: bytes | None, value: bytes | None) -> Any:  # noqa: ANN401
         if self.refusals:
@@ -284,3 +286,24 @@ def test_a_dead_letter_is_buried_once_however_often_redis_is_rebuilt(worker: Wor
 
 def test_what_streams_had_not_read_before_a_rebuild_is_buried_by_it(worker: Worker) -> None:
     assert len(worker.work(UNREADABLE, border=0).taken[Topics.DEAD_LETTERS.name("o")]) == 1
+
+
+def test_a_partition_that_another_worker_has_now_lags_behind_no_more_here(worker: Worker) -> None:
+    lags = [("streams_lag_records", 3.0), ("streams_lag_seconds", 5.0)]
+
+    async def give_up() -> None:
+        broker = Broker(0)
+        broker.end = 4
+        firehose = Firehose(SETTINGS, broker, broker, worker.redis, worker.metrics)  # type: ignore[arg-type]  # fakes
+        (records,) = events(sign_in(1, ANNA)).values()
+        records[0].timestamp = clock.now_ms() - 5000
+        await firehose._until_done({EVENTS: records})
+        assert all(lag(name) >= least for name, least in lags)
+        await firehose.on_partitions_revoked({EVENTS})
+        assert all(lag(name) is None for name, _ in lags)
+
+    def lag(name: str) -> Any:  # noqa: ANN401 - a number or None
+        labels = {"topic": "events", "partition": "0"}
+        return worker.metrics.registry.get_sample_value(name, labels)
+
+    asyncio.run(give_up())
