@@ -9,7 +9,7 @@ from models.deeds import OWN_PAGES
 from models.event_base import Cabin
 from models.facets import Facet
 from models.person_events import ACTIONS, Action
-from models.purchases import Purchases
+from models.purchases import Purchases, bought_items
 from models.shop_events import STAGES, Stage
 from models.touches import (
     CABIN_OF,
@@ -35,7 +35,6 @@ __all__ = [
     "contacts",
     "deal_stage",
     "interests",
-    "owned_items",
     "trip_searches",
     "visited_ms",
 ]
@@ -154,12 +153,11 @@ def cart_states(
         name, times = key[2:], added if key[1] == "+" else closed
         if seen_s > times.get(name, NEVER):
             times[name] = seen_s
-    states = {}
-    for name, added_s in added.items():
-        advertiser, _, item = name.partition("/")
-        is_left = added_s > closed.get(name, NEVER)
-        states[name] = (added_s, is_left and added_s > _bought_s(purchases, advertiser, item))
-    return states
+    bought = _bought_s(purchases)
+    return {
+        name: (added_s, added_s > max(closed.get(name, NEVER), bought.get(name, NEVER)))
+        for name, added_s in added.items()
+    }
 
 
 def booking_steps(facet: Facet) -> list[Step]:
@@ -168,18 +166,12 @@ def booking_steps(facet: Facet) -> list[Step]:
     for seen_s, key in _by_time(facet, "b"):
         reached = (seen_s, STEP_LETTERS.index(key[1]))
         found[key[2:]] = max(reached, found.get(key[2:], reached))
-    steps = []
+    steps, bought = [], _bought_s(facet.purchases)
     for key, (seen_s, step) in sorted(found.items(), key=lambda entry: (entry[1], entry[0])):
         advertiser, _, item = key.partition("/")
-        is_open = seen_s > _bought_s(facet.purchases, advertiser, item)
+        is_open = seen_s > bought.get(key, NEVER)
         steps.append(Step(advertiser, item, step, seen_s * SECOND_MS, is_open))
     return steps
-
-
-def owned_items(purchases: Purchases) -> list[str]:
-    """Items bought and neither given back nor refused since, in no order."""
-    returned = purchases.returned
-    return [item for item, s in purchases.items.items() if s > returned.get(item, NEVER)]
 
 
 def visited_ms(facet: Facet) -> int:
@@ -187,9 +179,13 @@ def visited_ms(facet: Facet) -> int:
     return max(facet.channels.get(LETTER_OF[one], 0) for one in OWN_PAGES) * SECOND_MS
 
 
-def _bought_s(shops: Mapping[str, Purchases], advertiser: str, item: str) -> int:
-    purchases = shops.get(advertiser)
-    return NEVER if purchases is None else purchases.items.get(item, NEVER)
+def _bought_s(shops: Mapping[str, Purchases]) -> dict[str, int]:
+    """``ADVERTISER/ITEM`` to when it was last ordered, Unix seconds."""
+    return {
+        f"{advertiser}/{item}": bought_s
+        for advertiser, purchases in shops.items()
+        for item, bought_s in bought_items(purchases).items()
+    }
 
 
 def _by_time(facet: Facet, letter: str) -> list[tuple[int, str]]:

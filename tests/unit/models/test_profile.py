@@ -27,7 +27,7 @@ from models.facets import Facet, encode_facet, merge
 from models.forest import Settled
 from models.header import Shown, decode_shown, header_from, merge_shown
 from models.identifiers import NodeId
-from models.interests import cart_items, interests, owned_items, trip_searches
+from models.interests import cart_items, interests, trip_searches
 from models.keys import Keys
 from models.links import link
 from models.person_events import Purpose
@@ -41,7 +41,7 @@ from models.profile import (
     publish,
     publish_all,
 )
-from models.purchases import totals
+from models.purchases import owned_items, totals
 from models.units import DAY_MS, AdvertiserId
 from tests.fakes.headers import products_in, searches_in
 from tests.fakes.memory_store import MemoryStore, Runner, interleave, run
