@@ -57,6 +57,8 @@ may be another advertiser's, and its name is longer than the rest."""
 NAME_BYTES: Final = 12
 """Longer order ids are kept as so many characters of their digest."""
 NAME_END: Final = "\n"
+"""Between an order's name and one of its items. By item alone, what was bought twice and given back
+once would be owned or not as its orders came; its order's fate would not be known."""
 
 
 class ToldOrder(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
@@ -115,9 +117,9 @@ class Purchases(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         orders, refunds, refusals: an order's short name to the newest word; the newest of each.
-        items: ``ORDER\\nITEM`` of what was bought to when, Unix seconds.
+        items: what was bought to when, Unix seconds; by order and item, see :data:`NAME_END`.
         groups: of what was bought, to the latest time.
-        returned: ``ORDER\\nITEM`` of what was given back or refused to when.
+        returned: what was given back or refused to when; by order and item.
     """
 
     orders: dict[str, ToldOrder] = {}

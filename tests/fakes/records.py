@@ -87,8 +87,8 @@ refunds = st.builds(
     refunded_margin_micros=st.integers(0, 10**8), items=few_items,
 )  # fmt: skip
 refusals = st.builds(
-    Refusal, **shopping, told_ms=tellings, order_id=order_ids, reason=st.sampled_from(["late", "dear"]),
-    refused_micros=st.integers(0, 10**9), items=few_items,
+    Refusal, **shopping, told_ms=tellings, order_id=order_ids,
+    reason=st.sampled_from(["late", "dear"]), refused_micros=st.integers(0, 10**9), items=few_items,
 )  # fmt: skip
 deals: Final = st.one_of(orders, refunds, refusals)
 """Orders and what became of them, in any order: a refund may come before its order."""

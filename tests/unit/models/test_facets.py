@@ -110,12 +110,12 @@ def test_a_facet_survives_its_encoding(history: list[Event]) -> None:
 
 
 def largest(history: Sequence[Event]) -> int:
-    facet, most = Facet(), 0
-    for offset, event in enumerate(history):
-        facet = fold_event(facet, event, offset)
-        if offset % 1000 == 0:
-            most = max(most, len(export_facet(facet)))
-    return max(most, len(export_facet(facet)))
+    """The longest that their person ever is; joined by hundreds, which is quicker than folding."""
+    person, most = Facet(), 0
+    for begin in range(0, len(history), 500):
+        person = merge([person, folded(history[begin : begin + 500])])
+        most = max(most, len(export_facet(person)))
+    return most
 
 
 def test_a_hundred_thousand_events_of_every_kind_and_the_longest_texts_stay_within_the_bound() -> (
@@ -139,7 +139,7 @@ def test_of_few_advertisers_a_heavy_facet_stays_within_the_bound_too() -> None:
         else event
         for event in heavy_events(random.Random(6), 20_000)
     ]
-    assert len(export_facet(folded(heavy))) < MAX_FACET_BYTES
+    assert largest(heavy) < MAX_FACET_BYTES
 
 
 def test_idle_time_alone_never_forgets_a_crm_person() -> None:
