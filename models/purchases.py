@@ -33,7 +33,7 @@ __all__ = [
     "ToldRefund",
     "ToldRefusal",
     "Totals",
-    "bought_items",
+    "item_of",
     "join_purchases",
     "join_shops",
     "owned_items",
@@ -279,13 +279,9 @@ NO_REFUND: Final = ToldRefund(0, 0, 0)
 NO_REFUSAL: Final = ToldRefusal(0, is_whole=False, refused_micros=0)
 
 
-def bought_items(purchases: Purchases) -> dict[str, int]:
-    """Every item that was ordered, whatever became of it, to the latest time, Unix seconds."""
-    times: dict[str, int] = {}
-    for name, bought_s in purchases.items.items():
-        item = name.partition(NAME_END)[2]
-        times[item] = max(bought_s, times.get(item, bought_s))
-    return times
+def item_of(name: str) -> str:
+    """The item of a key of :attr:`Purchases.items` or ``returned``."""
+    return name.partition(NAME_END)[2]
 
 
 def owned_items(purchases: Purchases) -> set[str]:
@@ -301,7 +297,7 @@ def owned_items(purchases: Purchases) -> set[str]:
             if name not in purchases.returned
             and not _is_undone(purchases, name.partition(NAME_END)[0])
         ]
-    return {name.partition(NAME_END)[2] for name in names}
+    return {item_of(name) for name in names}
 
 
 def totals(purchases: Purchases) -> Totals:
