@@ -7,10 +7,10 @@ from msgspec import Meta
 
 from models.errors import EventError
 from models.event_base import (
-    MAX_TIME_MS,
     Advertiser,
     Channel,
     EventRecord,
+    ToldRecord,
     check_node,
     check_time,
 )
@@ -73,7 +73,7 @@ class NumberLease(EventRecord, frozen=True, kw_only=True, tag="number_lease"):
             )
 
 
-class Call(EventRecord, frozen=True, kw_only=True, tag="call"):
+class Call(ToldRecord, frozen=True, kw_only=True, tag="call"):
     """A phone call; ``ids`` begin with the customer's number.
 
     A call may be told again when its tag or score is known: whole, under its ``call_id``, with the
@@ -82,7 +82,6 @@ class Call(EventRecord, frozen=True, kw_only=True, tag="call"):
     Attributes:
         call_id: the telephony's own, unique with the advertiser; a call counts once.
         called_number: the number that was dialled, E.164; empty where it is not known.
-        told_ms: version of the telling, Unix ms; 0 means the start.
         duration_seconds: of the talk.
         missed: nobody took it.
         missed_reason: why.
@@ -98,7 +97,6 @@ class Call(EventRecord, frozen=True, kw_only=True, tag="call"):
     advertiser: Advertiser
     call_id: str
     called_number: str = ""
-    told_ms: int = 0
     duration_seconds: int
     missed: bool = False
     missed_reason: MissedReason = ""
@@ -111,13 +109,12 @@ class Call(EventRecord, frozen=True, kw_only=True, tag="call"):
 
     def check(self) -> None:
         """Raises EventError where a value cannot be used."""
+        super().check()
         _check_name("call_id", self.call_id)
         if self.called_number:
             _check_number("called_number", self.called_number)
         if not 0 <= self.duration_seconds <= MAX_CALL_SECONDS:
             raise EventError(f"duration_seconds: {self.duration_seconds} is not from 0 to a day")
-        if not 0 <= self.told_ms < MAX_TIME_MS:
-            raise EventError(f"told_ms: {self.told_ms} is not a time in Unix milliseconds")
         if self.missed_reason and not self.missed:
             raise EventError(f"missed_reason: {self.missed_reason!r}, but missed is false")
         if self.score is not None and not 0 <= self.score <= MAX_SCORE:

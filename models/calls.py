@@ -121,7 +121,7 @@ def told_call(event: Call) -> ToldCall:
     return ToldCall(
         call_id=event.call_id,
         time_ms=event.event_time_ms,
-        told_ms=event.told_ms or event.event_time_ms,
+        told_ms=event.version_ms,
         advertiser=event.advertiser,
         number=event.called_number,
         duration_seconds=event.duration_seconds,
