@@ -1,8 +1,6 @@
 """Events into Kafka in whole batches, encoded before the clock runs."""
 
-import asyncio
 import contextlib
-from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Final
 
@@ -15,7 +13,7 @@ from models.topics import FIREHOSE_PARTITIONS, Topics
 from runtime import kafka
 from runtime.settings import Settings
 
-__all__ = ["Backlog", "producing"]
+__all__ = ["Backlog", "producing", "send_now"]
 
 PARTITIONS: Final = list(range(FIREHOSE_PARTITIONS))
 
@@ -48,15 +46,12 @@ class Backlog:
         self._choose = DefaultPartitioner()
         self._open: dict[int, Any] = {}
         self._full: list[tuple[int, Any]] = []
-        self.counts: defaultdict[int, int] = defaultdict(int)
-        """Records by partition."""
 
     def add(self, events: Iterable[Event]) -> None:
         """Encodes events; their order is kept within an identifier."""
         for event in events:
             key = event.ids[0].encode()
             partition = self._choose(key, PARTITIONS, PARTITIONS)
-            self.counts[partition] += 1
             if not self._append(partition, key, encode(event)):
                 self._full.append((partition, self._open.pop(partition)))
                 self._append(partition, key, encode(event))
@@ -67,8 +62,8 @@ class Backlog:
             batch = self._open[partition] = self._producer.create_batch()
         return batch.append(key=key, value=value, timestamp=self._now_ms) is not None
 
-    async def send(self) -> int:
-        """Sends everything, and returns how many records are durable now.
+    async def send(self) -> None:
+        """Sends everything, and returns when it is durable.
 
         Raises:
             KafkaError: Kafka does not take them.
@@ -78,16 +73,12 @@ class Backlog:
         for partition, batch in batches:
             batch.close()
             await (await self._producer.send_batch(batch, self._topic, partition=partition))
-        sent = sum(self.counts.values())
-        self.counts.clear()
-        return sent
 
 
 async def send_now(
     producer: AIOKafkaProducer, settings: Settings, events: Iterable[Event], now_ms: int
-) -> int:
+) -> None:
     """Sends one small batch for each partition concerned."""
     backlog = Backlog(producer, settings, now_ms)
     backlog.add(events)
-    await asyncio.sleep(0)
-    return await backlog.send()
+    await backlog.send()

@@ -30,8 +30,8 @@ from streams.stage_clock import STAGES
 pytestmark = [pytest.mark.system, pytest.mark.integration]
 
 TINY = Plan(
-    persons=(30, 60), base_persons=30, events=600, repeats=1, memory_persons=10, hot_events=300,
-    offer_seconds=1, workers=(1, 2),
+    persons=(30, 60), base_persons=30, events=600, repeats=1, busy_history=100,
+    memory_persons=(5, 10), hot_events=300, offer_seconds=1, workers=(1, 2),
 )  # fmt: skip
 ORIGIN = {"benchmark", "commit", "changed_files", "machine", "versions", "seed", "settings"}
 COST = {"worker_us", "redis_us", "broker_us", "events", "seconds", "stages_us", "is_inside"}
@@ -61,9 +61,10 @@ def test_a_report_says_how_to_repeat_it(report: dict[str, Any]) -> None:
 
 
 def test_every_case_has_its_cost_and_spread(report: dict[str, Any]) -> None:
-    cases = [*report["growth"]["by_persons"].items(), *report["merges"]["by_merge_percent"].items()]
-    assert [name for name, _ in cases] == ["30", "60", "0", "5", "20"]
-    for _, case in cases:
+    cases, merges = report["growth"]["cases"], report["merges"]["by_merge_percent"]
+    assert [(case["persons"], case["events"]) for case in cases] == [(30, 50), (60, 50), (30, 100)]
+    assert list(merges) == ["0", "5", "20"]
+    for case in (*cases, *merges.values()):
         assert case["median"].keys() == COST
         assert len(case["repeats"]) == TINY.repeats
         low, high = case["worker_us_spread"]
