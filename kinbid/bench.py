@@ -99,7 +99,8 @@ def bench_site(
             kafka, idempotence = broker.bootstrap, broker.supports_idempotence
             engines["kafka"], broker_pids = broker.description, broker.pids
         if redis is None:
-            server = cleanup.enter_context(_start_redis(folder / "redis", is_cluster=is_cluster))
+            server = _start_redis(folder / "redis", is_cluster=is_cluster)
+            cleanup.enter_context(server)
             redis, redis_pids = server.url, server.pids
             engines["redis"] = server.description
         settings = msgspec.structs.replace(

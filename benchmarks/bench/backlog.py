@@ -9,13 +9,20 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from benchmarks.world.feed import make_producer
 from models.events import Event, encode
+from models.identifiers import NodeId
 from models.topics import FIREHOSE_PARTITIONS, Topics
 from runtime import kafka
 from runtime.settings import Settings
 
-__all__ = ["Backlog", "producing", "send_now"]
+__all__ = ["Backlog", "partition_of", "producing", "send_now"]
 
+_choose: Final = DefaultPartitioner()
 PARTITIONS: Final = list(range(FIREHOSE_PARTITIONS))
+
+
+def partition_of(node: NodeId) -> int:
+    """Where the events go whose first identifier this is."""
+    return int(_choose(node.encode(), PARTITIONS, PARTITIONS))
 
 
 @contextlib.asynccontextmanager
@@ -43,7 +50,6 @@ class Backlog:
         self._producer = producer
         self._topic = Topics.EVENTS.name(settings.owner)
         self._now_ms = now_ms
-        self._choose = DefaultPartitioner()
         self._open: dict[int, Any] = {}
         self._full: list[tuple[int, Any]] = []
 
@@ -51,7 +57,7 @@ class Backlog:
         """Encodes events; their order is kept within an identifier."""
         for event in events:
             key = event.ids[0].encode()
-            partition = self._choose(key, PARTITIONS, PARTITIONS)
+            partition = partition_of(event.ids[0])
             if not self._append(partition, key, encode(event)):
                 self._full.append((partition, self._open.pop(partition)))
                 self._append(partition, key, encode(event))

@@ -154,8 +154,9 @@ def _show_workers(part: dict[str, Any], console: Console) -> None:
             console.print(
                 f"one of {count} killed at {killed['offered_per_second']:,.0f} events/s: of "
                 f"{killed['events']:,} events with {killed['merges']:,} merges {killed['lost']} "
-                f"lost, {killed['doubled']} counted twice, at least {killed['redelivered']:,} "
-                f"records redelivered; event to visible at most {most_ms / 1000:.1f} s"
+                f"lost, {killed['doubled']} counted twice; records of "
+                f"{killed['redelivered']:,} identifiers were redelivered; event to visible at "
+                f"most {most_ms / 1000:.1f} s"
             )
 
 

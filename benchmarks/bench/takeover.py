@@ -9,9 +9,9 @@ import msgspec
 from benchmarks.bench.canary import Kind, Visible, canaries, summary
 from benchmarks.bench.pace import Offered, offer
 from benchmarks.bench.people import People
+from benchmarks.bench.redelivery import count_uncommitted, partitions_of, takeovers
 from benchmarks.bench.site import BenchError
 from benchmarks.bench.stand import Draw, Stand
-from benchmarks.bench.window import folded
 from models.commands import Steps
 from models.events import Event
 from models.forest import settle
@@ -25,6 +25,8 @@ CAUGHT_UP_SECONDS: Final = 60.0
 CHUNK: Final = 500
 MOST_KILLS: Final = 3
 """Whoever is killed between a commit and the next batch leaves nothing to fold again."""
+RECENT: Final = 4000
+"""So many identifiers are looked at for what was folded last."""
 
 
 class Takeover(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,8 +35,8 @@ class Takeover(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         offered_per_second: the rate, steady through it all.
         events, merges: how many were offered, canaries not counted.
-        redelivered: so many records at least were folded twice, most of them by the dead worker
-            and by its successor.
+        redelivered: so many identifiers had records that the dead worker had folded and not
+            committed, so that its successor was given them once more.
         lost, doubled: events, by the counts of everybody's profile afterwards.
         event_to_visible: over the whole time; its most is how long somebody's events stood still.
     """
@@ -81,7 +83,7 @@ async def _kill(
     stand: Stand, draw: Draw, persons: int, *, per_second: float, seconds: float
 ) -> Takeover:
     tally, offered = Tally(stand.people, persons), Offered()
-    counts, records = await _counts(stand, persons), await folded(stand.workers)
+    counts = await _counts(stand, persons)
     sending = asyncio.create_task(
         offer(
             stand.producer, stand.settings, lambda: tally.add(draw()), per_second=per_second,
@@ -90,11 +92,7 @@ async def _kill(
     )  # fmt: skip
     watching = asyncio.create_task(canaries(stand, seconds, offered))
     await asyncio.sleep(seconds / 3)
-    victim = stand.workers.pop()
-    # Asked as late as can be: what it folds after this and commits is missing below, so of what
-    # was redelivered too little is told, never too much.
-    of_victim = await folded([victim])
-    await asyncio.to_thread(victim.kill)
+    redelivered = await _kill_one_worker(stand, tally)
     await sending
     seen = await watching
     behind = await stand.site.records_behind(stand.settings, CAUGHT_UP_SECONDS)
@@ -106,9 +104,18 @@ async def _kill(
         )
     return Takeover(
         offered_per_second=per_second, events=tally.events, merges=tally.merges,
-        redelivered=round(of_victim + await folded(stand.workers) - records) - offered.count,
-        lost=lost, doubled=doubled, event_to_visible=summary(seen),
+        redelivered=redelivered, lost=lost, doubled=doubled, event_to_visible=summary(seen),
     )  # fmt: skip
+
+
+async def _kill_one_worker(stand: Stand, tally: "Tally") -> int:
+    """Kills the newest worker; how many identifiers had something folded and not committed."""
+    victim = stand.workers.pop()
+    partitions, before = await partitions_of(victim), await takeovers(stand.workers)
+    await asyncio.to_thread(victim.kill)
+    found = await count_uncommitted(stand, partitions, tally.recent)
+    # A successor that was so quick may have folded these itself, and nobody before it.
+    return found if await takeovers(stand.workers) == before else 0
 
 
 class Tally:
@@ -121,12 +128,18 @@ class Tally:
         self.expected: Counter[int] = Counter()
         self.events = 0
         self.merges = 0
+        self.recent: dict[NodeId, None] = {}
+        """Whose events came last, by their first identifiers: the newest are at the end."""
 
     def add(self, event: Event) -> Event:
         """Counts an event; a merge brings the one event along that is known of the stranger."""
         is_merge = len(event.ids) > 1
         self.events += 1
         self.merges += is_merge
+        self.recent.pop(event.ids[0], None)
+        self.recent[event.ids[0]] = None
+        if len(self.recent) > RECENT:
+            del self.recent[next(iter(self.recent))]
         self.expected[self._person_of[event.ids[-1]]] += 1 + is_merge
         return event
 
