@@ -117,9 +117,7 @@ def _show_memory(part: dict[str, Any], console: Console) -> None:
 
 def _show_load(part: dict[str, Any], console: Console) -> None:
     rate = f"{part['offered_per_second']:,.0f} events/s"
-    table = _table(
-        f"event to visible in a bid at {rate}", "canary", "sent", "p50 ms", "p99 ms", "most ms"
-    )
+    table = _table(f"event to visible at {rate}", "canary", "sent", "p50 ms", "p99 ms", "most ms")
     for kind, seen in part["event_to_visible"].items():
         times = (f"{seen[name]:.1f}" for name in ("p50_ms", "p99_ms", "max_ms"))
         table.add_row(kind, f"{seen['canaries']:,}", *times)
