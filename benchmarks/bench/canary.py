@@ -19,7 +19,7 @@ from models.events import Event, ProductView
 from models.identifiers import NodeId
 from runtime import clock
 
-__all__ = ["Kind", "Visible", "canaries", "summary"]
+__all__ = ["Kind", "Visible", "canaries", "place_canaries", "summary"]
 
 EVERY_SECONDS: Final = 0.05
 POLL_SECONDS: Final = 0.001
@@ -82,20 +82,28 @@ def make_canary(people: People, kind: Kind, number: int) -> Canary:
 KINDS: Final[tuple[Kind, ...]] = ("new visitor", "known person", "sign-in that merges")
 
 
-async def canaries(stand: Stand, seconds: float, offered: Offered) -> dict[Kind, list[float]]:
+async def place_canaries(stand: Stand, seconds: float) -> list[int]:
+    """Puts into Redis whom canaries of so many seconds are about; returns their numbers."""
+    numbers = list(itertools.islice(stand.canaries, math.ceil(seconds / EVERY_SECONDS)))
+    await stand.add_persons(numbers)
+    await stand.add_strangers(numbers)
+    return numbers
+
+
+async def canaries(
+    stand: Stand, numbers: Sequence[int], seconds: float, offered: Offered
+) -> dict[Kind, list[float]]:
     """Sends an event every 50 ms, of the kinds in turn, and looks for it as a bidder does.
 
     Args:
         stand: whose workers fold it.
+        numbers: from :func:`place_canaries`.
         seconds: how long canaries are sent.
         offered: counts them too.
 
     Returns:
         Milliseconds for each; infinite where it was not seen within half a minute.
     """
-    numbers = list(itertools.islice(stand.canaries, math.ceil(seconds / EVERY_SECONDS)))
-    await stand.add_persons(numbers)
-    await stand.add_strangers(numbers)
     tasks: list[tuple[Kind, asyncio.Task[float]]] = []
     until = time.monotonic() + seconds
     for kind, number in zip(itertools.cycle(KINDS), numbers, strict=False):

@@ -52,8 +52,9 @@ async def growth(site: Site, people: People, plan: Plan, seed: int) -> dict[str,
                     f"{row.costs[-1].worker_us:.1f} us an event"
                 )
     made = [{"persons": r.persons, "events": r.history, **_costs(r.costs)} for r in rows]
-    first, *_, last, _busy = [one["median"].worker_us for one in made]
-    return {"cases": made, "largest_to_smallest": last / first}
+    medians = [one["median"].worker_us for one in made]
+    largest = medians[len(plan.persons) - 1]
+    return {"cases": made, "largest_to_smallest": largest / medians[0]}
 
 
 class _Row:

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from benchmarks.bench.canary import canaries, summary
+from benchmarks.bench.canary import canaries, place_canaries, summary
 from benchmarks.bench.pace import LagPoint, Offered, offer, watch_lag
 from benchmarks.bench.people import People
 from benchmarks.bench.plan import WARM_UP, Plan
@@ -31,9 +31,9 @@ async def load(site: Site, people: People, plan: Plan, seed: int) -> dict[str, A
         capacity = (await stand.measure(draw, plan.events)).events_per_second
         half = capacity / 2
         found: dict[str, Any] = {"capacity_per_second": capacity, "offered_per_second": half}
-        offered = Offered()
+        offered, numbers = Offered(), await place_canaries(stand, plan.offer_seconds)
         async with _offering(stand, draw, half, plan.offer_seconds, offered) as points:
-            seen = await canaries(stand, plan.offer_seconds, offered)
+            seen = await canaries(stand, numbers, plan.offer_seconds, offered)
         found["event_to_visible"] = summary(seen)
         found["plain_lag"] = points
         of_one = hot(people, seed)

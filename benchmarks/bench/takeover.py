@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.bench.canary import Kind, Visible, canaries, summary
+from benchmarks.bench.canary import Kind, Visible, canaries, place_canaries, summary
 from benchmarks.bench.pace import Offered, offer
 from benchmarks.bench.people import People
 from benchmarks.bench.redelivery import count_uncommitted, partitions_of, takeovers
@@ -83,14 +83,14 @@ async def _kill(
     stand: Stand, draw: Draw, persons: int, *, per_second: float, seconds: float
 ) -> Takeover:
     tally, offered = Tally(stand.people, persons), Offered()
-    counts = await _counts(stand, persons)
+    counts, numbers = await _counts(stand, persons), await place_canaries(stand, seconds)
     sending = asyncio.create_task(
         offer(
             stand.producer, stand.settings, lambda: tally.add(draw()), per_second=per_second,
             seconds=seconds, offered=offered,
         )
     )  # fmt: skip
-    watching = asyncio.create_task(canaries(stand, seconds, offered))
+    watching = asyncio.create_task(canaries(stand, numbers, seconds, offered))
     await asyncio.sleep(seconds / 3)
     redelivered = await _kill_one_worker(stand, tally)
     await sending
