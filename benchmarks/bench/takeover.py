@@ -74,7 +74,7 @@ async def kill_one(
         found = await _kill(stand, draw, persons, per_second=per_second, seconds=seconds)
         if found.redelivered > 0:
             return found
-        stand.site.say("the dead worker had committed all that it had folded; killing another one")
+        stand.site.say("nothing was redelivered; killing another one")
         await stand.add_worker()
     raise BenchError(f"{MOST_KILLS} workers were killed, and nothing was redelivered")
 

@@ -158,7 +158,7 @@ def test_cluster_starts_six_nodes_whose_processes_are_all_measured() -> None:
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (["--redis", "redis://:secret@127.0.0.1:1"], "--redis redis://:***@127.0.0.1:1: "),
+        (["--redis", "redis://:secret@127.0.0.1:1"], "--redis redis://(hidden)@127.0.0.1:1: "),
         (["--kafka", "127.0.0.1:1"], "--kafka 127.0.0.1:1: "),
         (["--redis", "127.0.0.1:1"], "--redis: '127.0.0.1:1' is not redis://"),
         (["--cluster", "--redis", "redis://127.0.0.1:1"], "--cluster starts a Redis Cluster"),
