@@ -158,9 +158,10 @@ class CartAdd(EventRecord, frozen=True, kw_only=True, tag="cart_add"):
 class SignIn(EventRecord, frozen=True, kw_only=True, tag="sign_in"):
     """Somebody signed in: ``ids`` are the device, then the account's e-mail, phone or CRM id.
 
-    The account may have several, and the device other identifiers behind its first, which is the
-    one under which it is kept who signed in there. A session comes first only where no device is
-    known. A sign-in whose account has no node names the device alone.
+    The account may have several, which are one person's whatever becomes of the device; so may the
+    device, behind its first, which is the one under which it is kept who signed in there. A session
+    comes first only where no device is known. A sign-in whose account has no node names the device
+    alone.
     """
 
     advertiser: Advertiser

@@ -170,9 +170,9 @@ class CrmMerge(EventRecord, frozen=True, kw_only=True, tag="crm_merge"):
 
 
 class CrmSplit(EventRecord, frozen=True, kw_only=True, tag="crm_split"):
-    """Cards are customers of their own again: ``ids`` are one, then those that it is not.
+    """Cards are customers of their own again: each of ``ids`` is none of the others.
 
-    It speaks of the pairs that were merged. Nothing that the customer did: it leaves no touch.
+    It speaks of those that were merged. Nothing that the customer did: it leaves no touch.
     """
 
     channel: Channel = "crm"

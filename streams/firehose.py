@@ -124,12 +124,16 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
 
     # -- ownership -------------------------------------------------------------------------
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Finishes the batch in hand, commits it, and gives the partitions up."""
         async with self._busy:
             await self._commit()
             self._epochs.clear()
             self._done.clear()
+            for partition in revoked:  # whoever has it now tells how far behind it is
+                labels = self._kinds[partition.topic], partition.partition
+                self._metrics.lag.remove(*labels)
+                self._metrics.lag_seconds.remove(*labels)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Takes nothing over yet: that happens with a partition's first records."""
