@@ -14,6 +14,11 @@ __all__ = ["Growth", "Memory", "drop_frozen", "growth_of", "memory_of", "used_me
 
 SCANNED: Final = 1000
 HUNDRED_MILLION: Final = 100_000_000
+BUFFERS: Final = (
+    "mem_clients_normal", "mem_clients_slaves", "mem_replication_backlog", "mem_cluster_links",
+)  # fmt: skip
+"""They grow with the traffic up to a limit of their own, whoever is kept there: a replica's backlog
+would be most of what few persons seem to take."""
 
 
 class Growth(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,8 +66,9 @@ def growth_of(used: Sequence[tuple[int, int]]) -> tuple[Growth, ...]:
 
 
 async def used_memory(link: Link) -> int:
-    """Bytes that the servers which own keys have allocated."""
-    return sum(int(one["used_memory"]) for one in await info(link, "memory"))
+    """Bytes that the servers which own keys have allocated, without their connections' buffers."""
+    told = await info(link, "memory")
+    return sum(int(one["used_memory"]) - sum(int(one[name]) for name in BUFFERS) for one in told)
 
 
 async def drop_frozen(link: Link, owner: str) -> int:
