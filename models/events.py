@@ -37,6 +37,7 @@ from models.identifiers import NodeId, is_device, is_visitor, namespace_of
 from models.person_events import (
     AccountErased,
     CardContact,
+    CarriedConsent,
     Consent,
     Contact,
     CrmMerge,
@@ -65,6 +66,7 @@ __all__ = [
     "BookingStep",
     "Call",
     "CardContact",
+    "CarriedConsent",
     "CartAdd",
     "CartRemove",
     "Consent",
@@ -238,7 +240,7 @@ Event: TypeAlias = (
     PageView | ProductView | FlightSearch | CartAdd | SignIn | CrmCard | Order | Call
     | ProductSearch | CartRemove | BookingStep | Refund | Refusal | OrderStatus | CouponUsed
     | PriceWatch | Contact | CardContact | Registration | FormAnswers | LoyaltyStatus | Consent
-    | TraitTold | NumberLease | CrmMerge | CrmSplit | AccountErased
+    | TraitTold | NumberLease | CrmMerge | CrmSplit | AccountErased | CarriedConsent
 )  # fmt: skip
 
 

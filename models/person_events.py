@@ -23,6 +23,7 @@ __all__ = [
     "AccountErased",
     "Action",
     "CardContact",
+    "CarriedConsent",
     "Consent",
     "Contact",
     "CrmMerge",
@@ -123,6 +124,14 @@ class Consent(EventRecord, frozen=True, kw_only=True, tag="consent"):
         both = set(self.granted) & set(self.withdrawn)
         if both:
             raise EventError(f"granted: {', '.join(sorted(both))} is withdrawn in the same event")
+
+
+class CarriedConsent(Consent, frozen=True, kw_only=True, tag="carried_consent"):
+    """The word of a consent event, told to one identifier more; it leaves no touch.
+
+    Streams tells it to the further identifiers of an event, ``kinbid erase`` to those erased:
+    what was withdrawn stays withdrawn. No producer does.
+    """
 
 
 class TraitTold(EventRecord, frozen=True, kw_only=True, tag="trait"):

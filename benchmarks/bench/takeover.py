@@ -119,7 +119,7 @@ async def _kill_one_worker(stand: Stand, tally: "Tally") -> int:
 
 
 class Tally:
-    """How many events each person must have more of."""
+    """How many records of browsing each person must have more of: the kinds that are counted."""
 
     def __init__(self, people: People, persons: int) -> None:
         self._person_of = {
@@ -132,15 +132,14 @@ class Tally:
         """Whose events came last, by their first identifiers: the newest are at the end."""
 
     def add(self, event: Event) -> Event:
-        """Counts an event; a merge brings the one event along that is known of the stranger."""
-        is_merge = len(event.ids) > 1
+        """Counts an event; a sign-in, which is none of browsing, brings a stranger's one along."""
         self.events += 1
-        self.merges += is_merge
+        self.merges += len(event.ids) > 1
         self.recent.pop(event.ids[0], None)
         self.recent[event.ids[0]] = None
         if len(self.recent) > RECENT:
             del self.recent[next(iter(self.recent))]
-        self.expected[self._person_of[event.ids[-1]]] += 1 + is_merge
+        self.expected[self._person_of[event.ids[-1]]] += 1
         return event
 
     def compare(self, before: list[int], after: list[int]) -> tuple[int, int]:
@@ -153,7 +152,7 @@ class Tally:
 
 
 async def _counts(stand: Stand, persons: int) -> list[int]:
-    """How many events the profile of each person has counted."""
+    """How many records of browsing the profile of each person has counted."""
     counts: list[int] = []
     for start in range(0, persons, CHUNK):
         chunk = range(start, min(persons, start + CHUNK))

@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
 from models.commands import Steps
-from models.events import Order, SignIn, encode
+from models.events import Event, Order, SignIn, encode
 from models.evidence import pair_of
 from models.forest import settle
 from models.identifiers import NodeId
@@ -70,10 +70,15 @@ class MemoryLink:
 
 
 class Broker:
-    """Consumer and producer of a broker that refuses some records before it takes them."""
+    """Consumer and producer of a broker that refuses some records before it takes them.
 
-    def __init__(self, refusals: int) -> None:
-        self.refusals = refusals
+    Args:
+        refusals: how many it refuses.
+        refused: of topics whose names end so; of all if empty.
+    """
+
+    def __init__(self, refusals: int, refused: str = "") -> None:
+        self.refusals, self._refused = refusals, refused
         self.committed: dict[TopicPartition, int] = {}
         self.committed_while_refusing = False
         self.taken: dict[str, list[tuple[bytes | None, bytes | None]]] = {}
@@ -98,8 +103,8 @@ class Broker:
     def highwater(self, partition: TopicPartition) -> int:
         return self.end
 
-    async def send(self, topic: str, *, key: bytes | None, value: bytes | None) -> Any:  # noqa: ANN401
-        if self.refusals:
+    async def send(self, topic: str, *, key: bytes | None, value: bytes | None, **_: object) -> Any:  # noqa: ANN401 - an awaitable
+        if self.refusals and topic.endswith(self._refused):
             self.refusals -= 1
             raise KafkaConnectionError("no broker")
         self.taken.setdefault(topic, []).append((key, value))
@@ -120,10 +125,11 @@ class Worker:
         self,
         *batches: dict[TopicPartition, list[Record]],
         refusals: int = 0,
+        refused: str = "",
         settings: Settings = SETTINGS,
     ) -> Broker:
         async def until_idle() -> Broker:
-            broker = Broker(refusals)
+            broker = Broker(refusals, refused)
             broker.waiting += batches
             worker = Firehose(settings, broker, broker, self.redis, self.metrics)  # type: ignore[arg-type]  # fakes
             running = asyncio.create_task(worker.run())
@@ -161,7 +167,7 @@ ORDER = Order(
 )  # fmt: skip
 
 
-def events(*told: SignIn | Order) -> dict[TopicPartition, list[Record]]:
+def events(*told: Event) -> dict[TopicPartition, list[Record]]:
     return {
         EVENTS: [
             Record(one.ids[0].encode(), encode(one), offset) for offset, one in enumerate(told)
