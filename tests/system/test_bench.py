@@ -133,6 +133,7 @@ def test_identity_tells_every_operation(site: Site) -> None:
     assert costs["merge"]["commands"] > costs["link, known"]["commands"]
 
 
+@pytest.mark.apache
 def test_memory_load_and_identity_are_measured_on_a_redis_cluster(
     clusters: tuple[KafkaCluster, RedisCluster],
 ) -> None:
