@@ -17,6 +17,7 @@ from models.verdicts import verdict_in
 
 __all__ = ["count_verdict", "only_at_shared"]
 
+
 def only_at_shared(
     keys: Keys, facets: Mapping[NodeId, Shown], shared: Collection[NodeId]
 ) -> Steps[list[Shown]]:

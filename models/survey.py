@@ -30,8 +30,8 @@ __all__ = ["MORE_LINKS", "Survey", "survey"]
 Ids: TypeAlias = list[NodeId]
 
 MORE_LINKS: Final = b"+"
-"""The field of an identifier of which more links were told than are kept: the strongest and earliest
-evidence that is not."""
+"""The field of an identifier of which more links were told than are kept: of the evidence for the
+others the strongest and earliest."""
 _REASONS: Final[dict[bytes, Reason]] = {reason.encode(): reason for reason in get_args(Reason)}
 MOST_NODES: Final = 5_000
 """A survey stops here: what lies further away is left as it is."""
@@ -96,7 +96,9 @@ class _Told(msgspec.Struct):
         # Where a worker was cut off between the two identifiers of a pair, the newer word stands,
         # and where one of them has too many links, the other has the evidence.
         for held, fresh, choose in (
-            (self.evidence, told, min), (self.verdicts, verdicts, max), (self.words, words, max)
+            (self.evidence, told, min),
+            (self.verdicts, verdicts, max),
+            (self.words, words, max),
         ):
             held.update({pair: choose(one, held.get(pair, one)) for pair, one in fresh.items()})
         for pair, reason in said[b"s:"].items():
@@ -199,9 +201,7 @@ def _connects(edge: Edge, is_overloaded: bool, limits: Limits) -> bool:  # noqa:
     return not is_overloaded and edge.evidence.confidence >= limits.min_confidence
 
 
-def _by_kind(
-    node: NodeId, fields: dict[bytes, bytes]
-) -> defaultdict[bytes, dict[Pair, bytes]]:
+def _by_kind(node: NodeId, fields: dict[bytes, bytes]) -> defaultdict[bytes, dict[Pair, bytes]]:
     """What stands under an identifier of its pairs, by the letter before the other's name."""
     said: defaultdict[bytes, dict[Pair, bytes]] = defaultdict(dict)
     for name, value in fields.items():

@@ -1,7 +1,7 @@
 """A person's verdict on a link, as it stands in Redis beside the evidence for it.
 
-It says nothing of the evidence, and evidence says nothing of it: whichever of the two comes, goes or
-comes again, the other stands. Only the erasure of one of the pair voids both, each by its own time.
+It says nothing of the evidence, and evidence nothing of it: whichever of the two comes, goes or
+comes again, the other stands. Only an erasure of one of the pair voids both, each by its own time.
 """
 
 from typing import Final
