@@ -327,8 +327,7 @@ def judge(
         erased_ms = yield from _erased_ms(keys, a, b)  # perhaps meanwhile
     if at_ms <= erased_ms:
         yield from _disown(keys, a, b, erased_ms)
-    # No link leads from one to the other where nothing was told of the two.
-    done = yield from resettle(keys, [a, b], limits, next_token)
+    done = yield from resettle(keys, [a], limits, next_token)
     yield from count_verdict(keys, done.plan.shared.intersection((a, b)))
     return done
 

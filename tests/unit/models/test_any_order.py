@@ -12,7 +12,7 @@ import pytest
 
 from models.commands import Steps
 from models.erasure import begin_erasure, disown, part_erased
-from models.evidence import Evidence, Kind, Limits, Verdict
+from models.evidence import Evidence, Kind, Limits, Verdict, pair_of
 from models.forest import settle
 from models.identifiers import NodeId
 from models.keys import Keys
@@ -76,8 +76,8 @@ class World:
         if isinstance(step, Decided):
             return (
                 yield from judge(
-                    KEYS, KIOSK, step.who, step.verdict, self._token, at_ms=step.at_ms,
-                    limits=self.limits,
+                    KEYS, *pair_of(KIOSK, step.who), step.verdict, self._token,
+                    at_ms=step.at_ms, limits=self.limits,
                 )
             )  # fmt: skip
         evidence = Evidence(step.kind, step.at_ms)
