@@ -55,6 +55,7 @@ _SERIES: Final = (
     _Series("bidder_persons_unknown", "Requests with identifiers that nobody knows."),
     _Series("bidder_persons_refused", "Requests for which privacy forbids a look-up."),
     _Series("bidder_persons_withdrawn", "Requests whose person has withdrawn consent."),
+    _Series("bidder_persons_crowded", "Requests with more identifiers than are looked up."),
     _Series("bidder_identity_disagreements", "Requests whose identifiers are several persons."),
     _Series("bidder_shared_devices", "Requests from devices that several CRM persons use."),
     _Series("bidder_exact_reservations", "Caps checked and reserved in one step."),

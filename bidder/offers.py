@@ -1,4 +1,4 @@
-"""What to show a person: of what they looked at, the newest that can still be sold."""
+"""What to show a person: the newest trip, or the product wanted most, that can still be sold."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 def intents(dealings: Dealings, campaign: Campaign) -> Iterator[Intent]:
-    """What the person looked at of the campaign's advertiser, newest first."""
+    """What the person looked at of the advertiser: trips newest first, products by interest."""
     if campaign.goal == "flight":
         return dealings.searches(campaign.advertiser)
     return dealings.products(campaign.advertiser)
@@ -32,7 +32,7 @@ def intents(dealings: Dealings, campaign: Campaign) -> Iterator[Intent]:
 def best_offer(
     dealings: Dealings, campaign: Campaign, catalog: Catalog, now_ms: int
 ) -> Choice | None:
-    """The newest intent that can be served; None when all is sold out or gone.
+    """The first intent that can be served; None when all is sold out or gone.
 
     Args:
         dealings: with the campaign's advertiser; what the person bought is not among them.

@@ -50,6 +50,7 @@ UNKNOWN = metrics.slot("bidder_persons_unknown")
 REFUSED = metrics.slot("bidder_persons_refused")
 DISAGREEMENTS = metrics.slot("bidder_identity_disagreements")
 WITHDRAWN = metrics.slot("bidder_persons_withdrawn")
+CROWDED = metrics.slot("bidder_persons_crowded")
 SHARED = metrics.slot("bidder_shared_devices")
 EXACT = metrics.slot("bidder_exact_reservations")
 CAP_REFUSALS = metrics.slot("bidder_cap_refusals")
@@ -181,6 +182,7 @@ class BidPath:
             return Found(Person())
         nodes = nodes_of(request, exchange.id, self._pepper)
         if not nodes:
+            counters.add(CROWDED, nodes is None)
             return Found(Person())
         try:
             found = yield from fetch_person(

@@ -18,17 +18,19 @@ from kinbid.nodes import node_named
 from kinbid.owned import frozen_views, number_books
 from kinbid.progress import records_behind
 from models.commands import Steps
+from models.consents import Consents, consents_of, withdrawn_in
 from models.erasure import Holding, begin_erasure, disown, holding, part_erased, to_tell
-from models.erasure_records import ErasureRecord, encode_erasure
+from models.erasure_records import ErasureRecord, encode_erasure, outliving
 from models.errors import EventError, KinbidError
-from models.event_base import MAX_TIME_MS
-from models.events import AccountErased, encode
+from models.event_base import MAX_TIME_MS, stamp_of
+from models.events import AccountErased, CarriedConsent, encode
 from models.evidence import Pair
 from models.forest import FROZEN_SECONDS, settle
 from models.identifiers import NodeId, namespace_of
 from models.keys import Keys
 from models.link_records import pair_named, told_pair
 from models.number_book import fields_about
+from models.person_events import Purpose
 from models.topics import Topics
 from runtime import clock, kafka
 from runtime.link import Link, RedisDownError, RedisReplyError
@@ -80,11 +82,13 @@ class _Target(msgspec.Struct, frozen=True):
         nodes: the person's identifiers, and those of an erasure of it that broke off.
         is_open: whether there was one that broke off.
         erased_ms: until when nothing of them counts already, Unix ms; 0 if never erased.
+        outliving: consents that the one that broke off had found withdrawn, and was to keep so.
     """
 
     nodes: list[NodeId]
     is_open: bool
     erased_ms: int
+    outliving: list[Consents]
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +102,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
         identifiers: of the person, with what was held before.
         erased_before: until when nothing of them counted already, UTC; None where they never were
             erased, or that one broke off.
+        withdrawn: purposes to which the person had withdrawn consent. This word is kept, as to
+            forget an objection is not to heed it; a later grant undoes it.
         told: identifiers that the person was seen with, which forget it.
         number_entries: entries removed from the books of call numbers.
         records: per compacted topic, how many records were written, or tombstones.
@@ -110,6 +116,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     verified_at: str
     identifiers: tuple[ErasedIdentifier, ...]
     erased_before: str | None
+    withdrawn: tuple[Purpose, ...]
     told: int
     number_entries: int
     records: dict[str, int]
@@ -152,6 +159,8 @@ async def erase_person(
     """
     node = node_named(settings, identifier)
     behind = await records_behind(settings, wait_seconds)
+    # Once more: what it read it may have told again, to the further identifiers of a consent.
+    behind = behind or await records_behind(settings, wait_seconds)
     if behind:
         raise KinbidError(
             f"streams has {behind:,} records left to read, which may name more identifiers of the "
@@ -209,10 +218,12 @@ class _Eraser:
         """Who is to be erased by an identifier."""
         members = set((await self._redis.run(settle(self._keys, node))).members)
         erasures = await read_erasures(self._settings)
-        broken_off = {erasures[one].open_request for one in members & erasures.keys()} - {""}
-        members.update(one.node for one in erasures.values() if one.open_request in broken_off)
+        requests = {erasures[one].open_request for one in members & erasures.keys()} - {""}
+        broken_off = [one for one in erasures.values() if one.open_request in requests]
+        members.update(one.node for one in broken_off)
         erased_ms = max((erasures[one].erased_ms for one in members & erasures.keys()), default=0)
-        return _Target(sorted(members), bool(broken_off), erased_ms)
+        kept = [consents_of(outliving(one)) for one in broken_off]
+        return _Target(sorted(members), bool(broken_off), erased_ms, kept)
 
     async def kept_pairs(self, nodes: Collection[NodeId]) -> frozenset[Pair]:
         """Pairs with identifiers that Kafka still tells of.
@@ -260,15 +271,24 @@ class _Eraser:
         """
         keys, limits, nodes = self._keys, self._settings.limits, target.nodes
         newest_ms = max(held.newest_ms for held in before)
-        erased_ms = min(max(clock.now_ms() + AHEAD_MS, newest_ms), MAX_TIME_MS - 1)
-        await self._write(nodes, erased_ms, self._request)
+        erased_ms = min(max(clock.now_ms() + AHEAD_MS, newest_ms), MAX_TIME_MS - 2)
+        withdrawn = withdrawn_in([*target.outliving, *(held.consents for held in before)])
+        begun = [
+            ErasureRecord(
+                node=node, erased_ms=erased_ms, open_request=self._request, withdrawn=withdrawn
+            )
+            for node in nodes
+        ]
+        await self._write(begun)
         pairs = (await self._redis.run(begin_erasure(keys, nodes, erased_ms))).union(kept)
         ledger = LinkLedger(
             self._settings, self._producer, self._redis, Metrics(), self._next_token
         )
         async with kafka.patience():
             await ledger.forget(pairs)
-        told = await self._tell(nodes, pairs, erased_ms)
+        told = await self._tell(
+            nodes, pairs, erased_ms, [outliving(one) for one in begun if withdrawn]
+        )
         entries = await self._clean_numbers(set(nodes))
         # The second time for identifiers that had too many links: what is void counted until then.
         for _ in range(2):
@@ -282,7 +302,7 @@ class _Eraser:
             await ledger.forget_history(history)
         await self._let_copies_expire(set(nodes))
         self._check(await self.holdings(nodes))
-        await self._write(nodes, erased_ms, "")
+        await self._write([ErasureRecord(node=node, erased_ms=erased_ms) for node in nodes])
         return Certificate(
             id=self._request,
             owner=self._settings.owner,
@@ -290,6 +310,7 @@ class _Eraser:
             verified_at=_time(clock.now_ms()),
             identifiers=tuple(map(_told_of, before)),
             erased_before=_time(target.erased_ms) if target.erased_ms else None,
+            withdrawn=withdrawn,
             told=told,
             number_entries=entries,
             records={
@@ -299,12 +320,9 @@ class _Eraser:
             },
         )
 
-    async def _write(self, nodes: Iterable[NodeId], erased_ms: int, request: str) -> None:
+    async def _write(self, records: Iterable[ErasureRecord]) -> None:
         """Writes all records as one batch: Kafka has all or none, and so none is left behind."""
-        name, sent = Topics.ERASURES.name(self._settings.owner), []
-        left = [
-            ErasureRecord(node=node, erased_ms=erased_ms, open_request=request) for node in nodes
-        ]
+        name, sent, left = Topics.ERASURES.name(self._settings.owner), [], list(records)
         async with kafka.patience():
             while left:
                 batch = self._producer.create_batch()
@@ -316,9 +334,16 @@ class _Eraser:
             await asyncio.gather(*sent)
 
     async def _tell(
-        self, nodes: Collection[NodeId], pairs: Collection[Pair], erased_ms: int
+        self,
+        nodes: Collection[NodeId],
+        pairs: Collection[Pair],
+        erased_ms: int,
+        kept: Iterable[CarriedConsent],
     ) -> int:
-        """Has whoever folds their records forget them; returns how many other identifiers do."""
+        """Has whoever folds their records forget them, but for the words that are kept.
+
+        Returns how many other identifiers forget them.
+        """
         told = [
             AccountErased(
                 event_id=f"{self._request}/{one}/{other}", ids=(other,), event_time_ms=erased_ms,
@@ -326,12 +351,15 @@ class _Eraser:
             )
             for one, other in to_tell(nodes, pairs)
         ]  # fmt: skip
-        name = Topics.EVENTS.name(self._settings.owner)
+        name, now_ms = Topics.EVENTS.name(self._settings.owner), clock.now_ms()
         async with kafka.patience():
             sent = [
-                await self._producer.send(name, key=one.ids[0].encode(), value=encode(one))
-                for one in told
-            ]
+                await self._producer.send(
+                    name, key=one.ids[0].encode(), value=encode(one),
+                    timestamp_ms=stamp_of(one.event_time_ms, now_ms),
+                )
+                for one in (*told, *kept)
+            ]  # fmt: skip
             await asyncio.gather(*sent)
         return len({one.ids[0] for one in told}.difference(nodes))
 

@@ -213,7 +213,8 @@ def _nodes(
     refused = personal_use_refused(request)
     if refused is not None:
         return [], refused
-    return nodes_of(request, exchange_id, pepper_of(settings)), None
+    nodes = nodes_of(request, exchange_id, pepper_of(settings))
+    return ([], "too_many_identifiers") if nodes is None else (nodes, None)
 
 
 async def _find(settings: Settings, nodes: list[NodeId]) -> Found:

@@ -10,9 +10,9 @@ import msgspec
 from models.catalog import Catalog
 from models.consents import is_withdrawn
 from models.facets import Facet, attributes
-from models.person_events import ACTIONS
+from models.interests import contacts
 from models.shop_events import STAGES
-from models.touches import CHANNEL_OF, timeline
+from models.touches import timeline
 from models.traits import Attribute, Attributes
 from models.units import SECOND_MS, format_money
 from models.visits import visit_count
@@ -113,10 +113,10 @@ def _deals(facet: Facet) -> Iterator[Row]:
 
 
 def _contacts(facet: Facet) -> Iterator[Row]:
-    for name, (latest_s, count) in facet.contacts.items():
+    for one in contacts(facet):
         yield {
-            "time": time_text(latest_s * SECOND_MS), "channel": CHANNEL_OF[name[0]],
-            "action": ACTIONS[int(name[1:])], "count": count,
+            "time": time_text(one.latest_ms), "channel": one.channel, "action": one.action,
+            "count": one.count,
         }  # fmt: skip
 
 

@@ -77,11 +77,17 @@ def show_certificate(done: Certificate) -> None:
             "nothing was known of it: no event had named it. Is it mistyped? What is told of it up "
             "to that time, and comes later, will not count"
         )
+    if done.withdrawn:
+        console.print(
+            f"kept: consent to {', '.join(done.withdrawn)} stays withdrawn until it is granted "
+            "anew, since who objected and is forgotten still objects"
+        )
     console.print(f"identifiers that were seen with them, told to forget it: {done.told}")
     console.print(f"entries removed from the books of call numbers: {done.number_entries}")
     for topic, count in done.records.items():
         console.print(f"{topic}: {count} {WRITTEN.get(topic, 'tombstones')}")
-    console.print(f"read again at {done.verified_at}: nothing is left of it but that it was erased")
+    left = "that it was erased, and what is kept" if done.withdrawn else "that it was erased"
+    console.print(f"read again at {done.verified_at}: nothing is left of it but {left}")
     console.print("\nwhat stays:")
     for line in done.stays:
         console.print(f"- {line}")

@@ -6,6 +6,7 @@ from typing import Any, Final
 from rich.markup import escape
 
 from kinbid.show import console, table
+from models.contacts import KEPT_CONTACTS
 from models.units import format_money
 
 __all__ = ["show_person"]
@@ -145,7 +146,7 @@ def _show_contacts(report: Row) -> None:
     if report["calls"]:
         _show("\ncalls", CALL_COLUMNS, map(_call, report["calls"]))
     if report["contacts"]:
-        columns = ("last (UTC)", "channel", "what", "times")
+        columns = ("last (UTC)", "channel", "what", f"times, at most {KEPT_CONTACTS}")
         _show("\nmessages", columns, map(_cells, report["contacts"]))
     if report["answers"]:
         _show("\nanswers", ANSWER_COLUMNS, map(_cells, report["answers"]))

@@ -77,7 +77,7 @@ def decode_word(encoded: bytes) -> CardWord:
 
 
 def word_of(event: EventRecord) -> CardWord | None:
-    """What an event says of its first card and each further one; None where it says nothing."""
+    """What an event says of each two cards, or of its first and each further one; None: nothing."""
     if isinstance(event, CrmMerge):
         return CardWord(event.event_time_ms, event.ids[0])
     return CardWord(event.event_time_ms) if isinstance(event, CrmSplit) else None

@@ -1,7 +1,8 @@
 """What a person and one advertiser have to do with each other, as a bid view keeps it.
 
-Columns instead of a record for each thing: names and times stand side by side, newest first, and
-each time is the distance from the one before it. So a flight search takes some 13 bytes instead of
+Columns instead of a record for each thing: names and times stand side by side, searches with the
+newest first and products with the top interest first, and each time is the distance from the one
+before it. So a flight search takes some 13 bytes instead of
 41, and a reader that wants no more than the newest takes nothing else apart.
 """
 
@@ -26,8 +27,8 @@ __all__ = [
 
 KEPT_SEARCHES: Final = 8
 KEPT_PRODUCTS: Final = 8
-"""As many can be advertised, beside whatever is in the cart: who has looked at eight newer things
-hardly comes back to an older one, and a facet knows more."""
+"""As many can be advertised, beside whatever is in the cart: whoever wants eight other things more
+hardly comes back to one, and a facet knows more."""
 
 
 class Intent(msgspec.Struct, frozen=True, gc=False):
@@ -74,7 +75,7 @@ class BuyerStats(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Known(msgspec.Struct, gc=False):
-    """What is known of one advertiser, newest first, while it is collected.
+    """What is known of one advertiser, in the order of :class:`Dealings`, while it is collected.
 
     Attributes:
         buyer: None without an order.
@@ -101,8 +102,9 @@ class Dealings(msgspec.Struct, frozen=True, array_like=True):
         routes: ``ORIGIN-DESTINATION`` of the flight searches, newest first.
         days_ahead: of each the days from the search (UTC) to the departure.
         route_gaps_s: the newest search, Unix seconds; then how long before it each next one was.
-        items: products viewed or put into the cart, newest first.
-        item_gaps_s: as ``route_gaps_s``.
+        items: products viewed or put into the cart, the top interest first
+            (:func:`models.looks.looks`).
+        item_gaps_s: as ``route_gaps_s``; below 0 where the next one is newer.
         carts: those of ``items`` that are in the cart: bit ``n`` stands for item ``n``.
     """
 
@@ -131,7 +133,7 @@ class Dealings(msgspec.Struct, frozen=True, array_like=True):
             yield Intent(advertiser, trip, seen_s * SECOND_MS)
 
     def products(self, advertiser: str) -> Iterator[Intent]:
-        """The products, newest first."""
+        """The products, the top interest first."""
         carts = self.carts
         for item, seen_s in zip(self.items, _times_s(self.item_gaps_s), strict=True):
             yield Intent(advertiser, item, seen_s * SECOND_MS, in_cart=bool(carts & 1))
@@ -152,7 +154,7 @@ def dealings_of(known: Known) -> Dealings:
 
 
 def _gaps_s(times_s: list[int]) -> tuple[int, ...]:
-    """The first time, then the distances from each to the next one, which is older."""
+    """The first time, then how long before each the next one was."""
     return (times_s[0], *map(sub, times_s, times_s[1:])) if times_s else ()
 
 

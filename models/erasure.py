@@ -24,6 +24,7 @@ import msgspec
 from models.caps import CapLedger, decode_ledger
 from models.card_words import decode_word
 from models.commands import Command, Steps, fields_of
+from models.consents import Consents
 from models.evidence import DEFAULT_LIMITS, Limits, Pair, decode_evidence, pair_of
 from models.facets import Facet, decode_facet
 from models.forest import find, settle
@@ -45,12 +46,13 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         node: the identifier.
-        events: those that its profile was made of.
+        events: those that its profile tells of, the same one again not counted.
         orders: over all advertisers.
         impressions: billed under it.
         linked: identifiers that evidence, a verdict or a refusal connects it with.
         others: further identifiers of its person.
         newest_ms: no record of it that was folded is newer, Unix ms.
+        consents: its newest word on each purpose.
     """
 
     node: NodeId
@@ -60,10 +62,11 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
     linked: frozenset[NodeId]
     others: int
     newest_ms: int
+    consents: Consents
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is known of it but that it was erased."""
+        """Whether nothing is known of it but that it was erased, and what it has withdrawn."""
         known = self.events or self.orders or self.impressions or self.linked or self.others
         return not known
 
@@ -79,12 +82,13 @@ def holding(keys: Keys, node: NodeId) -> Steps[Holding]:
     ledger = CapLedger() if held is None else decode_ledger(held)
     return Holding(
         node=node,
-        events=sum(facet.counts.values()),
+        events=sum(map(len, facet.touches.values())),
         orders=sum(totals(one).order_count for one in facet.purchases.values()),
         impressions=ledger.billed_count,
         linked=frozenset(_linked(links)),
         others=len(settled.members) - 1,
         newest_ms=max(_times_ms(facet, ledger, links), default=0),
+        consents=facet.consents,
     )
 
 
@@ -98,6 +102,7 @@ LINK_KINDS: Final = (b"e:", b"x:", b"s:", b"w:")
 def _times_ms(facet: Facet, ledger: CapLedger, links: dict[bytes, bytes]) -> Iterator[int]:
     for touched in facet.touches.values():
         yield (max(touched.values()) + 1) * SECOND_MS
+    yield from (told_ms for told_ms, _, _ in facet.consents.values())
     yield from (billed_ms for one in ledger.campaigns.values() for billed_ms in one.values())
     for name, value in links.items():
         if name[:2] == b"w:":

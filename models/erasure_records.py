@@ -1,7 +1,8 @@
 """Records of erased identifiers in Kafka: what keeps a replay from bringing them back.
 
 They hold keyed hashes and a time, and nothing that was known. While an erasure is being done its
-records also name it, so that one that broke off can be finished for all identifiers of the person.
+records also name it, so that one that broke off can be finished for all identifiers of the person,
+and what the person had withdrawn, since that word outlives the erasure.
 """
 
 from typing import Final
@@ -10,9 +11,11 @@ import msgspec
 
 from models.errors import EventError
 from models.event_base import check_node, check_time
+from models.events import CarriedConsent
 from models.identifiers import NodeId
+from models.person_events import Purpose
 
-__all__ = ["ErasureRecord", "decode_erasure", "encode_erasure"]
+__all__ = ["ErasureRecord", "decode_erasure", "encode_erasure", "outliving"]
 
 
 class ErasureRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,11 +26,13 @@ class ErasureRecord(msgspec.Struct, frozen=True, kw_only=True):
         erased_ms: nothing up to this time counts, Unix ms.
         open_request: the erasure that is not finished yet, the same for all identifiers of the
             person; empty when it is, for then nobody needs to know who belonged together.
+        withdrawn: purposes to which the person had withdrawn consent; empty when it is finished.
     """
 
     node: NodeId
     erased_ms: int
     open_request: str = ""
+    withdrawn: tuple[Purpose, ...] = ()
 
 
 encode_erasure: Final = msgspec.json.Encoder().encode
@@ -49,3 +54,16 @@ def decode_erasure(key: bytes | None, value: bytes) -> ErasureRecord:
     if key != record.node.encode():
         raise EventError(f"key: {key!r} is not the record's node {record.node!r}")
     return record
+
+
+def outliving(record: ErasureRecord) -> CarriedConsent:
+    """What an erasure tells of an identifier: withdrawn stays withdrawn, until it is granted anew.
+
+    Args:
+        record: of an erasure under way.
+    """
+    return CarriedConsent(
+        event_id=f"{record.open_request}/{record.node}", ids=(record.node,),
+        event_time_ms=record.erased_ms + 1, channel="crm", withdrawn=record.withdrawn,
+        source="erasure",
+    )  # fmt: skip

@@ -17,6 +17,7 @@ from models.units import DAY_MS, AdvertiserId
 
 __all__ = [
     "CHANNELS",
+    "MAX_EVENT_ID",
     "MAX_IDS",
     "MAX_MONEY_MICROS",
     "MAX_TIME_MS",
@@ -38,6 +39,7 @@ __all__ = [
     "check_node",
     "check_time",
     "not_ahead",
+    "stamp_of",
 ]
 
 Channel = Literal[
@@ -54,6 +56,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
 Ids: TypeAlias = tuple[NodeId, ...]
 
 MAX_IDS: Final = 8
+MAX_EVENT_ID: Final = 256
 MAX_TIME_MS: Final = 10**13
 """The year 2286: a time above it is in other units."""
 MAX_DRIFT_MS: Final = 60_000
@@ -82,13 +85,13 @@ class EventRecord(Struct, frozen=True, kw_only=True, tag_field="type", omit_defa
     """What every event has.
 
     Attributes:
-        event_id: unique, chosen by the producer.
+        event_id: names the event with its producer, who gives it again if it sends it again.
         ids: 1 to 8 nodes; the first is the key.
         event_time_ms: when it happened, Unix milliseconds.
         channel: where it happened.
     """
 
-    event_id: Annotated[str, Meta(max_length=256)]
+    event_id: Annotated[str, Meta(max_length=MAX_EVENT_ID)]
     ids: Ids
     event_time_ms: int
     channel: Channel = "web"
@@ -133,6 +136,16 @@ def not_ahead(field: str, time_ms: int, recorded_ms: int) -> int:
             "the producer's clock or its unit of time (Unix milliseconds) and send it again"
         )
     return recorded_ms
+
+
+def stamp_of(time_ms: int, now_ms: int) -> int:
+    """A timestamp for a record that is written now, so that its time is not taken for ahead of it.
+
+    Args:
+        time_ms: what the record says, Unix ms.
+        now_ms: the present, Unix ms.
+    """
+    return max(now_ms, time_ms - MAX_DRIFT_MS)
 
 
 def check_money(field: str, micros: int) -> None:

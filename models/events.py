@@ -37,6 +37,7 @@ from models.identifiers import NodeId, is_device, is_visitor, namespace_of
 from models.person_events import (
     AccountErased,
     CardContact,
+    CarriedConsent,
     Consent,
     Contact,
     CrmMerge,
@@ -65,6 +66,7 @@ __all__ = [
     "BookingStep",
     "Call",
     "CardContact",
+    "CarriedConsent",
     "CartAdd",
     "CartRemove",
     "Consent",
@@ -158,9 +160,10 @@ class CartAdd(EventRecord, frozen=True, kw_only=True, tag="cart_add"):
 class SignIn(EventRecord, frozen=True, kw_only=True, tag="sign_in"):
     """Somebody signed in: ``ids`` are the device, then the account's e-mail, phone or CRM id.
 
-    The account may have several, and the device other identifiers behind its first, which is the
-    one under which it is kept who signed in there. A session comes first only where no device is
-    known. A sign-in whose account has no node names the device alone.
+    The account may have several, which are one person's whatever becomes of the device; so may the
+    device, behind its first, which is the one under which it is kept who signed in there. A session
+    comes first only where no device is known. A sign-in whose account has no node names the device
+    alone.
     """
 
     advertiser: Advertiser
@@ -237,7 +240,7 @@ Event: TypeAlias = (
     PageView | ProductView | FlightSearch | CartAdd | SignIn | CrmCard | Order | Call
     | ProductSearch | CartRemove | BookingStep | Refund | Refusal | OrderStatus | CouponUsed
     | PriceWatch | Contact | CardContact | Registration | FormAnswers | LoyaltyStatus | Consent
-    | TraitTold | NumberLease | CrmMerge | CrmSplit | AccountErased
+    | TraitTold | NumberLease | CrmMerge | CrmSplit | AccountErased | CarriedConsent
 )  # fmt: skip
 
 

@@ -24,7 +24,8 @@ from models.dealings import (
 )
 from models.facets import KEPT_SIGN_INS, Facet
 from models.identifiers import NodeId
-from models.interests import NEVER, cart_states, owned_items
+from models.interests import owned_items
+from models.looks import looks
 from models.newest import join_newest
 from models.packing import unpack
 from models.purchases import Purchases, Totals, join_shops, totals
@@ -261,34 +262,21 @@ def _add_trips(found: defaultdict[str, Known], searches: dict[str, int], owned: 
 
 
 def _add_things(found: defaultdict[str, Known], shown: Shown, owned: set[str]) -> None:
-    """Per advertiser the newest products that were not bought, and whatever is in the cart."""
-    seen, in_cart = _looked_at(shown)
-    for seen_s, name in sorted(zip(seen.values(), seen, strict=True), reverse=True):
+    """Per advertiser the products that are wanted most and not bought, and whatever is in the cart.
+
+    Of equals the newest stands first, then the one with the greater name.
+    """
+    wanted = looks(shown.touches.v, shown.touches.c, shown.purchases)
+    strongest = sorted(zip(wanted.values(), wanted, strict=True), reverse=True)
+    for (_, seen_s, is_in_cart), name in strongest:
         if name in owned:
             continue
         advertiser, _, item = name.partition("/")
         known = found[advertiser]
         items = known.items
-        if name in in_cart:
+        if is_in_cart:
             known.carts |= 1 << len(items)
         elif len(items) >= KEPT_PRODUCTS:
             continue
         items.append(item)
         known.seen_s.append(seen_s)
-
-
-def _looked_at(shown: Shown) -> tuple[dict[str, int], set[str]]:
-    """``ADVERTISER/ITEM`` of products to when they were seen last, and those in the cart."""
-    seen: dict[str, int] = {}
-    for key, seen_s in shown.touches.v.items():
-        name = key[2:]
-        if seen_s > seen.get(name, NEVER):
-            seen[name] = seen_s
-    in_cart: set[str] = set()
-    if shown.touches.c:
-        for name, (added_s, is_open) in cart_states(shown.touches.c, shown.purchases).items():
-            if added_s > seen.get(name, NEVER):
-                seen[name] = added_s
-            if is_open:
-                in_cart.add(name)
-    return seen, in_cart

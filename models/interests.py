@@ -1,13 +1,11 @@
 """What a person wants and where they stand with us, worked out from their facet."""
 
-from collections.abc import Mapping
-from typing import Final
-
 import msgspec
 
 from models.deeds import OWN_PAGES
 from models.event_base import Cabin
 from models.facets import Facet
+from models.looks import NEVER, bought_s, cart_states, looks
 from models.person_events import ACTIONS, Action
 from models.purchases import Purchases
 from models.shop_events import STAGES, Stage
@@ -22,16 +20,15 @@ from models.touches import (
 from models.units import SECOND_MS, date_of
 
 __all__ = [
-    "NEVER",
     "CartItem",
     "ContactCount",
     "DealStage",
     "Interest",
     "Step",
     "TripSearch",
+    "approach_count",
     "booking_steps",
     "cart_items",
-    "cart_states",
     "contacts",
     "deal_stage",
     "interests",
@@ -39,9 +36,6 @@ __all__ = [
     "trip_searches",
     "visited_ms",
 ]
-
-NEVER: Final = -1
-"""Before every Unix second."""
 
 
 class TripSearch(msgspec.Struct, frozen=True, gc=False):
@@ -66,12 +60,12 @@ class TripSearch(msgspec.Struct, frozen=True, gc=False):
 
 
 class Interest(msgspec.Struct, frozen=True, gc=False):
-    """A product that was looked at: the latest time, and on how many days of the last 32."""
+    """A product that was looked at or put into the cart; ``seen_ms`` is the latest time."""
 
     advertiser: str
     item: str
     seen_ms: int
-    days_count: int
+    is_in_cart: bool
 
 
 class CartItem(msgspec.Struct, frozen=True, gc=False):
@@ -114,18 +108,14 @@ def trip_searches(facet: Facet) -> list[TripSearch]:
 
 
 def interests(facet: Facet) -> list[Interest]:
-    """Products looked at, the strongest interest last: most days, then newest."""
-    days: dict[tuple[str, str], set[str]] = {}
-    seen: dict[tuple[str, str], int] = {}
-    for seen_s, key in _by_time(facet, "v"):
-        advertiser, _, item = key[2:].partition("/")
-        days.setdefault((advertiser, item), set()).add(key[1])
-        seen[advertiser, item] = seen_s
-    found = [
-        Interest(advertiser, item, seen[advertiser, item] * SECOND_MS, len(letters))
-        for (advertiser, item), letters in days.items()
-    ]
-    return sorted(found, key=lambda one: (one.days_count, one.seen_ms, one.item))
+    """Products looked at or put into the cart, the strongest interest last."""
+    views, carts = (facet.touches.get(kind, {}) for kind in "vc")
+    found = []
+    wanted = looks(views, carts, facet.purchases)
+    for (_, seen_s, is_in_cart), name in sorted(zip(wanted.values(), wanted, strict=True)):
+        advertiser, _, item = name.partition("/")
+        found.append(Interest(advertiser, item, seen_s * SECOND_MS, is_in_cart))
+    return found
 
 
 def cart_items(facet: Facet) -> list[CartItem]:
@@ -139,29 +129,6 @@ def cart_items(facet: Facet) -> list[CartItem]:
     return sorted(found, key=lambda one: (one.added_ms, one.item))
 
 
-def cart_states(
-    touches: Mapping[str, int], purchases: Mapping[str, Purchases]
-) -> dict[str, tuple[int, bool]]:
-    """``ADVERTISER/ITEM`` to when it was last put into the cart, Unix seconds, and is it there.
-
-    Args:
-        touches: a facet's touches of carts.
-        purchases: its orders.
-    """
-    added: dict[str, int] = {}
-    closed: dict[str, int] = {}
-    for key, seen_s in touches.items():
-        name, times = key[2:], added if key[1] == "+" else closed
-        if seen_s > times.get(name, NEVER):
-            times[name] = seen_s
-    states = {}
-    for name, added_s in added.items():
-        advertiser, _, item = name.partition("/")
-        is_left = added_s > closed.get(name, NEVER)
-        states[name] = (added_s, is_left and added_s > _bought_s(purchases, advertiser, item))
-    return states
-
-
 def booking_steps(facet: Facet) -> list[Step]:
     """The furthest step of each item's latest booking second, newest last."""
     found: dict[str, tuple[int, int]] = {}
@@ -171,7 +138,7 @@ def booking_steps(facet: Facet) -> list[Step]:
     steps = []
     for key, (seen_s, step) in sorted(found.items(), key=lambda entry: (entry[1], entry[0])):
         advertiser, _, item = key.partition("/")
-        is_open = seen_s > _bought_s(facet.purchases, advertiser, item)
+        is_open = seen_s > bought_s(facet.purchases, advertiser, item)
         steps.append(Step(advertiser, item, step, seen_s * SECOND_MS, is_open))
     return steps
 
@@ -185,11 +152,6 @@ def owned_items(purchases: Purchases) -> list[str]:
 def visited_ms(facet: Facet) -> int:
     """When the person was last on web or app, Unix ms, whole seconds; 0: never."""
     return max(facet.channels.get(LETTER_OF[one], 0) for one in OWN_PAGES) * SECOND_MS
-
-
-def _bought_s(shops: Mapping[str, Purchases], advertiser: str, item: str) -> int:
-    purchases = shops.get(advertiser)
-    return NEVER if purchases is None else purchases.items.get(item, NEVER)
 
 
 def _by_time(facet: Facet, letter: str) -> list[tuple[int, str]]:
@@ -230,10 +192,27 @@ class ContactCount(msgspec.Struct, frozen=True, gc=False):
     latest_ms: int
 
 
-def contacts(facet: Facet) -> list[ContactCount]:
-    """Every kind of contact that there was, newest last."""
-    found = [
-        ContactCount(CHANNEL_OF[name[0]], ACTIONS[int(name[1])], count, latest_s * SECOND_MS)
-        for name, (latest_s, count) in facet.contacts.items()
-    ]
+def contacts(facet: Facet, since_ms: int = 0) -> list[ContactCount]:
+    """Every kind of message that there was from a time on, newest last.
+
+    Args:
+        facet: the person's.
+        since_ms: Unix ms; a message counts in its whole second. Of a kind with more than
+            ``KEPT_CONTACTS`` since then, so many are counted.
+    """
+    found = []
+    for kind, told in facet.contacts.items():
+        times_s = [told_s for told_s in told.values() if told_s >= since_ms // SECOND_MS]
+        if times_s:
+            channel, action = CHANNEL_OF[kind[0]], ACTIONS[int(kind[1:])]
+            found.append(ContactCount(channel, action, len(times_s), max(times_s) * SECOND_MS))
     return sorted(found, key=lambda one: (one.latest_ms, one.channel, one.action))
+
+
+def approach_count(facet: Facet, since_ms: int) -> int:
+    """How often we turned to the person from a time on: messages sent, on any channel, and calls.
+
+    ``since_ms`` as for :func:`contacts`; of calls, from whichever side, the newest 16 are known.
+    """
+    sent = sum(one.count for one in contacts(facet, since_ms) if one.action == "sent")
+    return sent + sum(one.is_outbound and one.time_ms >= since_ms for one in facet.phone.calls)

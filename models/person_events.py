@@ -23,6 +23,7 @@ __all__ = [
     "AccountErased",
     "Action",
     "CardContact",
+    "CarriedConsent",
     "Consent",
     "Contact",
     "CrmMerge",
@@ -125,6 +126,14 @@ class Consent(EventRecord, frozen=True, kw_only=True, tag="consent"):
             raise EventError(f"granted: {', '.join(sorted(both))} is withdrawn in the same event")
 
 
+class CarriedConsent(Consent, frozen=True, kw_only=True, tag="carried_consent"):
+    """The word of a consent event, told to one identifier more; it leaves no touch.
+
+    Streams tells it to the further identifiers of an event, ``kinbid erase`` to those erased:
+    what was withdrawn stays withdrawn. No producer does.
+    """
+
+
 class TraitTold(EventRecord, frozen=True, kw_only=True, tag="trait"):
     """A source says something about the person.
 
@@ -170,9 +179,9 @@ class CrmMerge(EventRecord, frozen=True, kw_only=True, tag="crm_merge"):
 
 
 class CrmSplit(EventRecord, frozen=True, kw_only=True, tag="crm_split"):
-    """Cards are customers of their own again: ``ids`` are one, then those that it is not.
+    """Cards are customers of their own again: each of ``ids`` is none of the others.
 
-    It speaks of the pairs that were merged. Nothing that the customer did: it leaves no touch.
+    It speaks of those that were merged. Nothing that the customer did: it leaves no touch.
     """
 
     channel: Channel = "crm"

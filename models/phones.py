@@ -28,6 +28,9 @@ COMPANY_TYPES: Final = frozenset(
 )
 """Numbers that companies have and persons do not."""
 
+EAST_LENGTH: Final = 11
+"""Digits of a number in Russia and Kazakhstan, the 8 in front of it included."""
+
 _FICTION: Final = re.compile(
     r"\+1\d{3}55501\d\d"  # set aside by the North American numbering plan
     r"|\+447700900\d{3}|\+442079460\d{3}|\+441632960\d{3}"  # by Ofcom
@@ -49,8 +52,9 @@ def check_region(region: str) -> str:
 def phone_form(text: str, region: str) -> str | None:
     """The one form of a phone number, or None for a number that stands for nobody.
 
-    A number without ``+`` or ``00`` is read as people in ``region`` write it: with region RU,
-    ``8 912 345-67-88`` and ``+7 912 345-67-88`` are one.
+    A number without ``+`` or ``00`` is read as people in ``region`` write it. Eleven digits that
+    begin with 8, and are no number there, are read as in Russia and Kazakhstan:
+    ``8 912 345-67-88`` and ``+7 912 345-67-88`` are one, whatever the region.
 
     Args:
         text: as it was typed.
@@ -87,9 +91,13 @@ def _parse(text: str, region: str) -> PhoneNumber | None:
     national = _read(text, region)
     if national is not None and phonenumbers.is_valid_number(national):
         return national
-    digits = text.lstrip("( ")
-    abroad = _read(f"+{digits[2:]}", region) if digits.startswith("00") else None
-    return abroad or national
+    dialled = text.lstrip("( ")
+    if dialled.startswith("00"):
+        return _read(f"+{dialled[2:]}", region) or national
+    digits = phonenumbers.normalize_digits_only(text)
+    if len(digits) == EAST_LENGTH and digits.startswith("8") and "+" not in text:
+        return _read(text, "RU") or national
+    return national
 
 
 def _read(text: str, region: str) -> PhoneNumber | None:

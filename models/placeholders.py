@@ -20,7 +20,9 @@ WORDS: Final = frozenset(
         "unknown", "empty", "blank", "missing", "default", "not set", "not_set", "notset",
         "not available", "not provided", "not_provided", "unavailable", "anonymous", "anon",
         "guest", "nobody", "noname", "test", "testing", "tester", "example", "sample", "demo",
-        "dummy", "fake", "xxx", "asdf", "qwerty",
+        "dummy", "fake", "xxx", "asdf", "qwerty", "unbekannt", "inconnu", "desconocido",
+        "sconosciuto", "нет", "н/д", "#н/д", "неизвестно", "неизвестен", "не указан", "не указано",
+        "не задано", "отсутствует", "пусто", "аноним", "гость", "тест",
         # withheld
         "optout", "opt-out", "opt_out", "opted_out", "opted-out", "deleted", "removed", "redacted",
         "hidden", "masked", "private", "blocked", "restricted", "no_consent",

@@ -19,6 +19,7 @@ from models.events import (
     BookingStep,
     Call,
     CardContact,
+    CarriedConsent,
     CartAdd,
     CartRemove,
     Consent,
@@ -88,12 +89,22 @@ SEARCH_HEAD: Final = DAY_DIGITS + 3
 
 
 class Kind(NamedTuple):
-    """A kind of touch: its letter, its event's tag, how many are kept, and the text of one."""
+    """A kind of touch.
+
+    Attributes:
+        letter: its own.
+        name: its event's tag.
+        kept: how many touches are.
+        text: what tells one from another.
+        is_counted: its records are counted, since no part of a facet knows more of it than
+            touches: browsing.
+    """
 
     letter: str
     name: str
     kept: int
     text: Callable[[Any], str]
+    is_counted: bool = False
 
 
 class Touch(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -131,14 +142,20 @@ def _listing(event: ProductSearch) -> str:
 
 
 _KINDS: Final[dict[type[Event], Kind | None]] = {
-    PageView: Kind("p", "page_view", 4, lambda e: f"{e.advertiser}/{e.page[:PAGE_LENGTH]}"),
-    ProductView: Kind("v", "product_view", 24, _item),
-    FlightSearch: Kind("s", "flight_search", 12, _trip),
-    ProductSearch: Kind("q", "product_search", 4, _listing),
-    CartAdd: Kind("c", "cart", 16, lambda e: f"+{e.advertiser}/{e.item}"),
-    CartRemove: Kind("c", "cart", 16, lambda e: f"-{e.advertiser}/{e.item}"),
+    PageView: Kind(
+        "p", "page_view", 4, lambda e: f"{e.advertiser}/{e.page[:PAGE_LENGTH]}", is_counted=True
+    ),
+    ProductView: Kind("v", "product_view", 24, _item, is_counted=True),
+    FlightSearch: Kind("s", "flight_search", 12, _trip, is_counted=True),
+    ProductSearch: Kind("q", "product_search", 4, _listing, is_counted=True),
+    CartAdd: Kind("c", "cart", 16, lambda e: f"+{e.advertiser}/{e.item}", is_counted=True),
+    CartRemove: Kind("c", "cart", 16, lambda e: f"-{e.advertiser}/{e.item}", is_counted=True),
     BookingStep: Kind(
-        "b", "booking_step", 8, lambda e: f"{STEP_LETTERS[e.step]}{e.advertiser}/{e.item}"
+        "b",
+        "booking_step",
+        8,
+        lambda e: f"{STEP_LETTERS[e.step]}{e.advertiser}/{e.item}",
+        is_counted=True,
     ),
     SignIn: Kind("i", "sign_in", 2, lambda e: f"{e.advertiser}/"),
     Order: Kind("o", "order", 4, lambda e: f"{e.advertiser}/{e.order_id}"),
@@ -146,7 +163,7 @@ _KINDS: Final[dict[type[Event], Kind | None]] = {
     Refusal: Kind("x", "refusal", 2, lambda e: f"{e.advertiser}/{e.order_id}"),
     OrderStatus: Kind("d", "order_status", 4, lambda e: f"{e.advertiser}/{e.order_id};{e.stage}"),
     CouponUsed: Kind("u", "coupon_used", 2, lambda e: f"{e.advertiser}/{e.coupon}"),
-    PriceWatch: Kind("w", "price_watch", 4, lambda e: f"{e.advertiser}/{e.item}"),
+    PriceWatch: Kind("w", "price_watch", 4, lambda e: f"{e.advertiser}/{e.item}", is_counted=True),
     Call: Kind("l", "call", 4, lambda e: f"{e.advertiser}/{'missed' if e.missed else ''}"),
     NumberLease: Kind("h", "number_lease", 1, lambda e: f"{e.advertiser}/"),
     Contact: Kind("m", "contact", 8, lambda e: f"{e.advertiser}/{e.action};{e.topic}"),
@@ -160,6 +177,7 @@ _KINDS: Final[dict[type[Event], Kind | None]] = {
     CrmMerge: None,
     CrmSplit: None,
     AccountErased: None,
+    CarriedConsent: None,
 }
 
 KINDS: Final = {kind.letter: kind for kind in _KINDS.values() if kind is not None}

@@ -1,9 +1,9 @@
 """The firehose: behaviour and outcomes, a batch at a time, from Kafka into persons.
 
-One batch: fetch, decode, fold and link every identifier's records in lock step, publish the bid
-views of the persons touched, write dead letters. Then offsets are committed, at most every
-``COMMIT_SECONDS``. A crash anywhere in between repeats records whose watermark says that they
-have been folded: the profile is the same.
+One batch: fetch, decode, write dead letters, fold and link every identifier's records in lock step,
+publish the bid views of the persons touched, carry consents to further identifiers. Then offsets
+are committed, at most every ``COMMIT_SECONDS``. A crash anywhere in between repeats records whose
+watermark says that they have been folded: the profile is the same.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ from runtime.link import Link, RedisDownError, RedisReplyError
 from runtime.settings import Settings
 from streams.batch_size import BatchSize
 from streams.call_tracking import CallTracking
+from streams.consents import ConsentCarrier
 from streams.dead_letters import DeadLetters
 from streams.link_ledger import LinkLedger, follow_record
 from streams.metrics import Metrics
@@ -105,10 +106,14 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         self._losses_seen = 0
         self._tokens = itertools.count()
         self._incarnation = f"{os.getpid():x}.{clock.now_ms():x}"
+
+        def is_replay() -> bool:
+            return replay is not None and not replay.is_over
+
         self._calls = CallTracking(
-            settings, producer, redis, metrics, self._next_token,
-            is_replay=lambda: replay is not None and not replay.is_over,
-        )  # fmt: skip
+            settings, producer, redis, metrics, self._next_token, is_replay=is_replay
+        )
+        self._consents = ConsentCarrier(settings, producer, is_replay=is_replay)
         self._limits = settings.limits
         self._ledger = LinkLedger(settings, producer, redis, metrics, self._next_token)
         self._busy = asyncio.Lock()
@@ -124,12 +129,16 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
 
     # -- ownership -------------------------------------------------------------------------
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Finishes the batch in hand, commits it, and gives the partitions up."""
         async with self._busy:
             await self._commit()
             self._epochs.clear()
             self._done.clear()
+            for partition in revoked:  # whoever has it now tells how far behind it is
+                labels = self._kinds[partition.topic], partition.partition
+                self._metrics.lag.remove(*labels)
+                self._metrics.lag_seconds.remove(*labels)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Takes nothing over yet: that happens with a partition's first records."""
@@ -245,13 +254,15 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         self._stages.charge("decode")
         touched = await self._look_around(await self._redis.run_all(work))
         self._roots.learn(touched)
-        touched += await self._calls.follow(
+        events = [
             event for batch in batches for entries in batch.events.values() for _, event in entries
-        )
+        ]
+        touched += await self._calls.follow(events)
         self._stages.charge("fold")
         await self._publish(touched)
         await self._ledger.keep(touched)
         await self._ledger.judge(verdicts)
+        await self._consents.carry(events)
         self._stages.charge("publish")
         self._account(fetched, started)
         self._stages.charge("account")

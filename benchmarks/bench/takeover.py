@@ -88,7 +88,7 @@ async def kill_one(
 
 
 class Tally:
-    """How many events each person must have more of."""
+    """How many records of browsing each person must have more of: the kinds that are counted."""
 
     def __init__(self, people: People, persons: int) -> None:
         self._person_of = {
@@ -98,10 +98,9 @@ class Tally:
         self.merges = 0
 
     def add(self, event: Event) -> Event:
-        """Counts an event; a merge brings the one event along that is known of the stranger."""
-        is_merge = len(event.ids) > 1
-        self.merges += is_merge
-        self.expected[self._person_of[event.ids[-1]]] += 1 + is_merge
+        """Counts an event; a sign-in, which is none of browsing, brings a stranger's one along."""
+        self.merges += len(event.ids) > 1
+        self.expected[self._person_of[event.ids[-1]]] += 1
         return event
 
     def compare(self, before: list[int], after: list[int]) -> tuple[int, int]:
@@ -114,7 +113,7 @@ class Tally:
 
 
 async def _counts(stand: Stand, persons: int) -> list[int]:
-    """How many events the profile of each person has counted."""
+    """How many records of browsing the profile of each person has counted."""
     counts: list[int] = []
     for start in range(0, persons, CHUNK):
         chunk = range(start, min(persons, start + CHUNK))

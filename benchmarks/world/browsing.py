@@ -120,7 +120,7 @@ def _end_of_visit(
         return
     if device.kind == "desktop" and device.signs_in and rng.random() < ORDER_SHARE:
         thing = rng.choice((*person.items, *person.trips))
-        buyer = (device.node_on("site"), person.card.crm_node)
+        buyer = (person.card.crm_node, device.node_on("site"))  # signed in: the account's order
         yield order_of(buyer, thing, f"{name}-8", time_ms + 2000, shelf)
     if device.kind == "phone" and rng.random() < CALL_SHARE:
         yield Call(

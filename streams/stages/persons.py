@@ -18,8 +18,10 @@ from models.errors import EventError
 from models.events import (
     AccountErased,
     Billing,
+    CrmSplit,
     Event,
     Outcome,
+    SignIn,
     read_event,
     read_outcome,
 )
@@ -33,7 +35,7 @@ from models.evidence import (
     pair_of,
 )
 from models.facets import Facet, decode_facet, encode_facet, fold_event
-from models.identifiers import NodeId
+from models.identifiers import NodeId, is_account, is_crm
 from models.identity import fold
 from models.keys import Keys
 from models.link_records import ToldRecord, told_record
@@ -104,7 +106,7 @@ class Touched(msgspec.Struct, frozen=True):
     def others(self) -> set[NodeId]:
         """Everybody else whose bid view is to be written, too."""
         changed = (one.resettled.to_publish for one in self.links if one.resettled is not None)
-        return set().union(*changed)
+        return {pair[0] for pair in self.pairs if self.node not in pair}.union(*changed)
 
 
 class LastRoots:
@@ -295,31 +297,47 @@ def _follow(
     for offset, event in entries:
         if isinstance(event, AccountErased):
             known.forget(node, event.account, event.event_time_ms)
-        for other in event.ids[1:]:
+        for one, other in _pairs_of(event):
             word, told = word_of(event), None
             if word is not None:
                 # Of these the newest stands, not the first, and they are rare: none is skipped.
-                done = yield from declare(keys, node, other, word, next_token, limits=limits)
+                done = yield from declare(keys, one, other, word, next_token, limits=limits)
             else:
                 tag = cast("str", event.__struct_config__.tag)
                 evidence = evidence_of(tag, other, event.event_time_ms)
                 encoded = encode_evidence(evidence)
-                if other == node or known.holds((node, other), encoded):
+                if other == one or known.holds((one, other), encoded):
                     continue
-                followed = yield from follow(keys, node, other, evidence, next_token, limits=limits)
+                followed = yield from follow(keys, one, other, evidence, next_token, limits=limits)
                 if isinstance(followed, Contested):
-                    known.add((node, other), encoded)
+                    known.add((one, other), encoded)
                     made.contested.append(followed)
                     continue
-                done, told = followed, told_record(node, other, evidence)
+                done, told = followed, told_record(one, other, evidence)
                 if done.result != "erased":
-                    known.add((node, other), encoded)
-            if done.result == "erased":
+                    known.add((one, other), encoded)
+            if done.result == "erased" and one == node:
                 made.erased.setdefault(offset, set()).add(other)
             made.links.append(done)
-            made.pairs.append(pair_of(node, other))
+            made.pairs.append(pair_of(one, other))
             made.told.append(told)
     return made
+
+
+def _pairs_of(event: Event) -> Iterable[tuple[NodeId, NodeId]]:
+    """Of whom an event says that they are one person, or one person's no more.
+
+    Mostly of its first identifier and each further one. The identifiers of one account are one
+    person's whatever becomes of the device at which it signed in, which may be everybody's.
+    """
+    node, *others = event.ids
+    pairs = [(node, other) for other in others]
+    if len(others) < 2 or not isinstance(event, SignIn | CrmSplit):
+        return pairs
+    if isinstance(event, CrmSplit):
+        return itertools.combinations(event.ids, 2)
+    account, *further = [one for one in others if is_account(one) or is_crm(one)] or [node]
+    return pairs + [(account, one) for one in further]
 
 
 def _without_erased(entries: Sequence[Entry], erased: Mapping[int, set[NodeId]]) -> list[Entry]:

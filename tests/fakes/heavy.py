@@ -13,6 +13,7 @@ from models.events import (
     BookingStep,
     Call,
     CardContact,
+    CarriedConsent,
     CartAdd,
     CartRemove,
     Consent,
@@ -82,7 +83,7 @@ def _common(rng: random.Random) -> dict[str, Any]:
     # Most in one second, so that every advertiser has all the orders that may be kept.
     time_ms = LAST_MS if rng.random() < 0.8 else START_MS + rng.randrange(1_000 * DAY_MS)
     return {
-        "event_id": "1", "ids": (NodeId("k" + "a" * 22), _node(rng, "e")),
+        "event_id": _text(rng, 256), "ids": (NodeId("k" + "a" * 22), _node(rng, "e")),
         "event_time_ms": time_ms,
     }  # fmt: skip
 
@@ -157,7 +158,8 @@ _MAKERS: Final[tuple[Callable[[random.Random], Event], ...]] = (
     lambda rng: Consent(**_common(rng), withdrawn=PURPOSES, source=_text(rng, 32)),
     lambda rng: TraitTold(
         **_common(rng), source=_text(rng, 32), third_party=rng.random() < 0.5,
-        name=_text(rng, 32), value=_text(rng), trust=rng.randint(0, 100),
+        name=rng.choice((_text(rng, 32), "size." + _text(rng, 27), "deal_stage")),
+        value=_text(rng), trust=rng.randint(0, 100),
     ),
     lambda rng: Registration(
         **_at(rng), city=_text(rng), gender="female", birthday="1980-02-29"
@@ -174,5 +176,6 @@ _MAKERS: Final[tuple[Callable[[random.Random], Event], ...]] = (
     ),
     lambda rng: CrmMerge(**_cards(rng)),
     lambda rng: CrmSplit(**_cards(rng)),
+    lambda rng: CarriedConsent(**_common(rng), withdrawn=PURPOSES, source=_text(rng, 32)),
     lambda rng: AccountErased(**_common(rng), account=_node(rng, "e")),
 )  # fmt: skip

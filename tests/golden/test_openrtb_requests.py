@@ -87,4 +87,5 @@ def test_r1_r2_r6_r9_every_sample_that_carries_a_refusal_is_refused() -> None:
 
 def test_every_sample_can_be_searched_for_identifiers() -> None:
     found = [nodes_of(request, "north", PEPPER) for request in decoded()]
+    assert None not in found, "a published request has more identifiers than are looked up"
     assert sum(map(bool, found)) > 50

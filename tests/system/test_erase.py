@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import redis
 from aiokafka import TopicPartition
@@ -14,6 +16,7 @@ from kinbid.inspect import person_report
 from models.events import (
     Billing,
     Call,
+    Consent,
     CrmCard,
     Event,
     NumberLease,
@@ -23,6 +26,7 @@ from models.events import (
 )
 from models.identifiers import Namespace, NodeId
 from models.keys import Keys
+from models.person_events import Purpose
 from models.topics import Topic, Topics
 from models.units import CampaignId, CreativeId, ExchangeId
 from runtime import kafka
@@ -231,6 +235,54 @@ def test_row_42_an_erased_person_is_gone_gets_no_bid_and_stays_so(
     )
     assert [one["key"] for one in found["timeline"]] == [f"{AIRLINE}//hello"]
     assert len(found["identifiers"]) == 1
+
+
+def test_who_had_withdrawn_consent_is_still_nobody_after_the_erasure(
+    client: Client, tmp_path: Path
+) -> None:
+    cookie, phone = "cookie:vera", client.node(Namespace.PHONE, "+12127361017")
+    node = client.node(Namespace.COOKIE, "vera")
+    client.offer(flight(131, route="BOS-MIA"))
+
+    def tell(**said: tuple[Purpose, ...]) -> None:
+        word = Consent(
+            event_id=uuid.uuid4().hex, ids=(node,), event_time_ms=client.now_ms(), source="cmp"
+        )
+        client.produce(msgspec.structs.replace(word, **said))
+
+    def search() -> None:
+        client.produce(client.search(node, "BOS-MIA"))
+        client.until(lambda: person(client, cookie)["searches"], bool)
+
+    client.produce(client.sign_in(node, phone))
+    search()
+    client.until(lambda: client.campaign(cookie="vera"), lambda campaign: campaign == "air-seats")
+    tell(withdrawn=("personal_ads", "email"), granted=("sms",))
+    client.until(lambda: person(client, cookie)["personal_ads"], lambda is_ok: not is_ok)
+
+    told = kinbid("erase", cookie, "--yes", "--json", tmp_path / "done.json").stdout
+    assert "kept: consent to personal_ads, email stays withdrawn" in told
+    done = json.loads((tmp_path / "done.json").read_bytes())
+    assert done["withdrawn"] == ["personal_ads", "email"]
+    client.until(
+        lambda: [person(client, one)["personal_ads"] for one in (cookie, phone)],
+        lambda are_ok: not any(are_ok),
+    )
+    assert "consent to personal ads is withdrawn" in kinbid("person", cookie).stdout
+    record = json.loads(latest(client, Topics.ERASURES)[node.encode()] or b"")
+    assert (record["open_request"], record["withdrawn"]) == ("", [])
+
+    client.stack.stop_part("streams")
+    before = exported(client)
+    kinbid("rebuild", "--yes")
+    assert exported(client) == before
+    client.stack.restart_part("streams")
+
+    client.until(client.now_ms, lambda now_ms: now_ms > record["erased_ms"] + 1)
+    search()
+    assert client.campaigns(20, cookie="vera") == {CONTEXTUAL}
+    tell(granted=("personal_ads",))
+    client.until(lambda: client.campaign(cookie="vera"), lambda campaign: campaign == "air-seats")
 
 
 def test_what_nobody_knows_is_erased_only_where_that_is_wanted(client: Client) -> None:

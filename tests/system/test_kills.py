@@ -23,7 +23,7 @@ from kinbid.rotate import rotate
 from kinbid.stack import Options, Stack, start_part
 from models.erasure_records import decode_erasure
 from models.errors import KinbidError
-from models.events import CrmCard, Event, Order, PageView
+from models.events import Consent, CrmCard, Event, Order, PageView
 from models.evidence import pair_of
 from models.identifiers import Namespace, NodeId
 from models.link_records import VerdictRecord, encode_link_record, pair_key, pair_named
@@ -115,6 +115,10 @@ class Family:
             PageView(
                 event_id="p", ids=(self.phone, self.email), event_time_ms=now_ms(),
                 advertiser=AIRLINE, page="/secret",
+            ),
+            Consent(
+                event_id="c", ids=(self.phone,), event_time_ms=now_ms(), source="cmp",
+                withdrawn=("personal_ads",),
             ),
             self.client.sign_in(self.phone, self.email),
             self.client.sign_in(self.tablet, self.email),
@@ -228,15 +232,19 @@ def erase(client: Client, node: NodeId) -> Certificate:
 
 
 def check_erased(client: Client, families: Iterable[Family]) -> None:
-    """Nobody knows anything of Anna; Boris has the tablet, and what was his."""
+    """Nobody knows of Anna but what she withdrew; Boris has the tablet, and what was his."""
     assert not asyncio.run(records_behind(client.settings, PATIENCE_SECONDS))
     persons = {node: one for one in exported(client.settings) for node in one["members"]}
     erasures = latest(client, Topics.ERASURES)
     linked = set[NodeId]().union(*(named(client, topic) for topic in NAMES_LINKS))
     for family in families:
         assert linked.isdisjoint(family.hers)
-        assert persons.keys().isdisjoint(family.hers)
         for node in family.hers:
+            assert persons[node]["members"] == [node]
+            profile = persons[node]["profile"]
+            (word,) = profile.pop("consents").items()
+            assert (word[0], word[1][1:]) == ("personal_ads", [1, "erasure"])
+            assert not any(profile[name] for name in ("counts", "touches", "sign_ins", "purchases"))
             assert not decode_erasure(node.encode(), erasures[node.encode()] or b"").open_request
         boris = persons[family.boris]
         assert boris["members"] == sorted((family.boris, family.boris_card, family.tablet))

@@ -1,6 +1,7 @@
 """What ``kinbid person`` says, on a real Redis and a real Kafka-compatible broker."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any, Final
 import pytest
 
 import kinbid
+from bidder.identify import MAX_NODES
 from kinbid.catalog_file import read_catalog_file
 from kinbid.engines import EmbeddedKafka, RedisEngine
-from kinbid.inspect import person_report
+from kinbid.inspect import explain_request, person_report
 from kinbid.publish import publish_catalog
 from models.events import Billing, Call, CrmCard, FlightSearch, Order, SignIn
 from models.identifiers import Namespace, NodeId, Pepper
@@ -121,3 +123,17 @@ def test_row_19_a_look_up_by_phone_finds_what_a_look_up_by_cookie_finds(settings
     assert report["impressions"] == 2
     for identifier in BY_OTHERS:
         assert asyncio.run(person_report(settings, identifier)) == report
+
+
+@pytest.mark.parametrize(("count", "is_known"), [(MAX_NODES - 1, True), (MAX_NODES, False)])
+def test_it_is_explained_why_a_request_with_too_many_identifiers_is_nobodys(
+    settings: Settings, count: int, is_known: bool
+) -> None:
+    uids = [{"id": f"id-{number}", "atype": 1} for number in range(count)]
+    user = {"buyeruid": "a-known-browser", "eids": [{"source": "ids.example", "uids": uids}]}
+    request = {
+        "id": "r", "user": user, "imp": [{"id": "1", "banner": {"w": 300, "h": 250}}]
+    }  # fmt: skip
+    report = asyncio.run(explain_request(settings, json.dumps(request).encode(), "north"))
+    assert report["person_known"] == is_known
+    assert (report["privacy"] == "too_many_identifiers") != is_known

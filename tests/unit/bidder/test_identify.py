@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bidder.identify import MAX_NODES, nodes_of
+from bidder.identify import MAX_NODES, MOST_READ, nodes_of
 from models.identifiers import Namespace, NodeId, eid, is_device
 from tests.unit.bidder.support import PEPPER, bid_request, node
 
@@ -12,7 +12,13 @@ IFA = "8F5A3B6C-1D2E-4F60-8123-456789ABCDEF"
 
 
 def nodes(exchange: str = "north", **fields: object) -> list[NodeId]:
-    return nodes_of(bid_request(**fields), exchange, PEPPER)
+    found = nodes_of(bid_request(**fields), exchange, PEPPER)
+    assert found is not None, "there are too many"
+    return found
+
+
+def has_too_many(**fields: object) -> bool:
+    return nodes_of(bid_request(**fields), "north", PEPPER) is None
 
 
 def ids(*uids: str, source: str = "ids.example", atype: int = 1) -> dict[str, Any]:
@@ -86,11 +92,24 @@ def test_an_eid_without_source_or_an_id_too_long_is_skipped() -> None:
     assert nodes(user={"eids": broken, "buyeruid": "y" * 5_000}) == expected
 
 
-def test_no_request_costs_more_than_the_most_nodes() -> None:
-    user = {"buyeruid": "ours", "eids": [ids(*(f"id-{n}" for n in range(10_000)))]}
-    found = nodes(user=user)
-    assert len(found) == MAX_NODES
-    assert found[0] == node(Namespace.COOKIE, "ours")
+def test_all_identifiers_of_a_request_are_looked_up_or_it_is_nobodys() -> None:
+    """One that is left out might lead to somebody who has withdrawn consent."""
+    most = [f"id-{n}" for n in range(MAX_NODES - 2)]
+    user, device = {"buyeruid": "ours", "eids": [ids(*most)]}, {"ifa": IFA}
+    found = nodes(user=user, device=device)
+    assert found == [
+        node(Namespace.COOKIE, "ours"), *map(eid_node, most), node(Namespace.IFA, IFA)
+    ]  # fmt: skip
+    one_more = {"buyeruid": "ours", "eids": [ids(*most), ids("one more")]}
+    assert has_too_many(user=one_more, device=device)
+    assert not has_too_many(user=one_more)
+
+
+def test_a_request_with_very_many_ids_is_given_up_before_they_are_hashed() -> None:
+    pages = [ids(*["same"] * n) for n in (MOST_READ, MOST_READ + 1)]
+    assert [has_too_many(user={"eids": [one]}) for one in pages] == [False, True]
+    everywhere = {"eids": [pages[0]], "ext": {"eids": [ids("same")]}}
+    assert has_too_many(user=everywhere)
 
 
 def test_repeated_ids_do_not_push_others_out() -> None:
@@ -121,13 +140,6 @@ def test_one_id_under_two_agent_types_is_two_identifiers() -> None:
     assert len(nodes(user={"eids": [ids("a"), ids("a", atype=3), ids("a", atype=501)]})) == 3
     in_app, browser, untyped = (ids("a", atype=2), ids("a"), {**ids(), "uids": [{"id": "a"}]})
     assert len(nodes(user={"eids": [in_app, browser, untyped]})) == 1
-
-
-def test_the_advertising_id_keeps_its_place_beside_many_extended_ids() -> None:
-    user = {"buyeruid": "ours", "eids": [ids(*(f"id-{n}" for n in range(50)))]}
-    found = nodes(user=user, device={"ifa": IFA})
-    assert len(found) == MAX_NODES
-    assert found[-1] == node(Namespace.IFA, IFA)
 
 
 def test_an_id_that_the_exchange_guessed_names_nobody() -> None:

@@ -7,12 +7,13 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 
+from bidder.identify import MAX_NODES
 from bidder.metrics import Counters
 from bidder.path import Answer, BidPath, tmax_of
 from models.caps import decode_reservations
 from models.catalog import Catalog
 from models.catalog_records import Exchange
-from models.identifiers import Namespace
+from models.identifiers import Namespace, eid
 from models.notices import NoticeSigner, NoticeToken
 from models.profile import Person
 from models.units import ExchangeId
@@ -152,6 +153,33 @@ def test_who_has_withdrawn_consent_gets_no_personal_ad_from_the_next_bid_on(
     assert campaigns(answer) == [BRAND]
     assert token_of(bids_of(answer)[0]).node == ""
     assert (answer.reserved, case.count("persons_withdrawn")) == ((), 1)
+
+
+def test_a_request_with_too_many_identifiers_is_nobodys_since_one_may_have_withdrawn(
+    counters: Counters,
+) -> None:
+    case = Case(counters)
+    case.redis.put(person(showing(searches=(searched(),))))
+    uids = [{"id": f"id-{n}", "atype": 1} for n in range(MAX_NODES)]
+    answer = case.answer(user={**ME, "eids": [{"source": "ids.example", "uids": uids}]})
+    assert campaigns(answer) == [BRAND]
+    assert token_of(bids_of(answer)[0]).node == ""
+    assert (answer.reserved, case.redis.commands) == ((), [])
+    assert case.count("persons_crowded") == 1
+
+
+def test_a_withdrawal_counts_whichever_of_a_requests_identifiers_leads_to_it(
+    counters: Counters,
+) -> None:
+    last = f"id-{MAX_NODES - 1}"
+    case = Case(counters)
+    case.redis.put(person(showing(searches=(searched(),))))
+    withdrawn = node(*eid("ids.example", last, 1))
+    case.redis.put(Person(None, withdrawn, showing(personal_ok=False)))
+    uids = [{"id": one, "atype": 1} for one in (*(f"id-{n}" for n in range(MAX_NODES - 2)), last)]
+    answer = case.answer(user={**ME, "eids": [{"source": "ids.example", "uids": uids}]})
+    assert campaigns(answer) == [BRAND]
+    assert case.count("persons_withdrawn") == 1
 
 
 def test_a_disagreement_of_identifiers_is_counted(counters: Counters) -> None:

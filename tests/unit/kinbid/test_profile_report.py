@@ -40,9 +40,7 @@ def of_bold(after_ms: int = 0) -> dict[str, Any]:
     return {**at(after_ms), "advertiser": BOLD}
 
 
-BOUGHT_IN = TraitTold(
-    **at(), source="dataco", third_party=True, name="city", value="Oslo", trust=99
-)
+BOUGHT_IN = TraitTold(**at(), source="dataco", third_party=True, name="car", value="suv", trust=99)
 CARD = CrmCard(**at(), city="Rome")
 
 
@@ -57,9 +55,9 @@ def test_each_attribute_says_for_whom_it_counts_and_each_advertiser_on_what_its_
     assert [
         (one["value"], one["source"], one["is_third_party"], one["advertisers"])
         for one in found["attributes"]
-    ] == [("Oslo", "dataco", True, [BOLD]), ("Rome", "crm", False, [CAREFUL])]
+    ] == [("suv", "dataco", True, [BOLD]), ("Rome", "crm", False, [BOLD, CAREFUL])]
     assert found["rests_on"] == {
-        BOLD: {"sources": ["dataco"], "third_parties": True, "hears_third_parties": True},
+        BOLD: {"sources": ["crm", "dataco"], "third_parties": True, "hears_third_parties": True},
         CAREFUL: {"sources": ["crm"], "third_parties": False, "hears_third_parties": False},
     }
     assert found["partner_data"]
@@ -96,7 +94,7 @@ HISTORY: list[Event] = [
     Refund(**of_bold(3_000), order_id="7", refunded_micros=5 * MICROS),
     Refusal(**of_bold(4_000), order_id="8", reason="[too small]"),
     Contact(**of_bold(), action="opened"),
-    Contact(**of_bold(5_000), action="opened"),
+    Contact(**{**of_bold(5_000), "event_id": "e2"}, action="opened"),
     FormAnswers(**of_bold(), kind="survey", form="nps", answers={"a/b": "nine [/b]"}),
 ]
 
@@ -153,8 +151,8 @@ def test_row_19_what_is_told_is_printed_as_it_was_told(capsys: pytest.CaptureFix
 
 def test_the_print_says_per_advertiser_on_what_it_rests(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, BOUGHT_IN, CARD)
-    assert "city Oslo dataco (third party) 2026-01-01 00:00:00+00:00 99 bold" in text
-    assert "bold: rests on third parties, too (dataco)" in text
+    assert "car suv dataco (third party) 2026-01-01 00:00:00+00:00 99 bold" in text
+    assert "bold: rests on third parties, too (crm, dataco)" in text
     assert "careful: rests on own data alone (crm); it hears no third parties" in text
     withdrawn = Consent(**at(1), withdrawn=("partner_data",), source="banner")
     text = shown(capsys, BOUGHT_IN, CARD, withdrawn)

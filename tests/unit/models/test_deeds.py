@@ -11,6 +11,7 @@ from models.events import (
     BookingStep,
     Call,
     CardContact,
+    CarriedConsent,
     CartAdd,
     CartRemove,
     Consent,
@@ -79,6 +80,7 @@ TOLD_BY_OTHERS: list[Event] = [
     CrmMerge(**CARDS),
     CrmSplit(**CARDS),
     AccountErased(**TOLD, account=NODES[1]),
+    CarriedConsent(**TOLD, withdrawn=("personal_ads",), source="call centre"),
 ]
 MESSAGES: list[Event] = [
     Contact(**SHOP, channel=channel, action=action)

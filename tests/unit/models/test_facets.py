@@ -85,6 +85,17 @@ def test_it_does_not_matter_under_which_identifiers_events_came(
     assert export_facet(person) == export_facet(folded(history))
 
 
+@given(st.data(), histories | long_histories)
+def test_an_event_in_two_records_is_one_but_for_the_count_of_what_was_browsed(
+    data: st.DataObject, history: list[Event]
+) -> None:
+    once = folded(history)
+    again = folded(data.draw(st.permutations([*history, *history])))
+    doubled = {letter: 2 * count for letter, count in once.counts.items()}
+    assert bare(again) == bare(msgspec.structs.replace(once, counts=doubled))
+    assert set(doubled) <= set("pvsqcbw")
+
+
 @given(st.lists(histories, max_size=4))
 def test_a_profile_does_not_depend_on_the_order_of_its_identifiers(
     many: list[list[Event]],

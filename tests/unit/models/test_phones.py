@@ -38,6 +38,11 @@ def test_48_8_9xx_and_7_9xx_are_one_number(written: str) -> None:
     )
 
 
+@pytest.mark.parametrize("region", ["US", "BR", "FR", "KZ"])
+def test_48_8_9xx_and_7_9xx_are_one_number_where_8_9xx_is_none(region: str) -> None:
+    assert phone_form("8 (912) 345-67-88", region) == phone_form("+7 912 345-67-88", region)
+
+
 def test_a_neighbour_with_the_same_country_code_is_read_too() -> None:
     assert phone_form("8 701 234 56 88", "KZ") == phone_form("+7 701 234 56 88", "US")
 
@@ -105,7 +110,17 @@ def test_every_kind_of_companys_number_is_refused_in_some_region() -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["call me", "12", "112", "8 912 345-67-88", "+1 212 736 50", "+999 1234 5679", "50505"],
+    [
+        "call me",
+        "12",
+        "112",
+        "8 112 345-67-88",
+        "8 912 345-67-8",
+        "+8 912 345-67-88",
+        "+1 212 736 50",
+        "+999 1234 5679",
+        "50505",
+    ],
 )
 def test_what_nobody_can_be_called_under_is_refused(written: str) -> None:
     with pytest.raises(InvalidFieldError, match=r"phone.*US") as caught:

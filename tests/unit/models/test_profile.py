@@ -74,7 +74,7 @@ def test_a_search_is_an_intent_with_its_day_whenever_it_was(time_ms: int) -> Non
     assert searches_in(header) == [Intent("air", "JFK-LAX/1970-01-11", time_ms)]
 
 
-def test_a_product_seen_and_put_into_the_cart_is_one_intent_newest_first() -> None:
+def test_a_product_seen_and_put_into_the_cart_is_one_intent_and_stands_first() -> None:
     seen: list[Event] = [
         CartAdd(event_id="1", ids=(NODE,), event_time_ms=3_000, advertiser=SHOP, item="bag"),
         ProductView(event_id="2", ids=(NODE,), event_time_ms=2_000, advertiser=SHOP, item="bag"),
@@ -82,7 +82,7 @@ def test_a_product_seen_and_put_into_the_cart_is_one_intent_newest_first() -> No
         ProductView(event_id="4", ids=(NODE,), event_time_ms=1_000, advertiser=SHOP, item="cap"),
     ]
     assert products_in(header_of(folded(seen), ())) == [
-        Intent("shop", "hat", 4_000), Intent("shop", "bag", 3_000, in_cart=True),
+        Intent("shop", "bag", 3_000, in_cart=True), Intent("shop", "hat", 4_000),
         Intent("shop", "cap", 1_000),
     ]  # fmt: skip
 
@@ -227,24 +227,18 @@ def test_a_header_says_what_interests_say_of_what_may_be_advertised(history: lis
         if (one.advertiser, one.trip) not in owned
     ]
     carts = {(one.advertiser, one.item): one for one in cart_items(facet)}
-    viewed = {(one.advertiser, one.item): one.seen_ms for one in interests(facet)}
     things = [
-        Intent(
-            *key,
-            max(viewed.get(key, 0), carts[key].added_ms if key in carts else 0),
-            in_cart=key in carts and carts[key].is_open,
-        )
-        for key in viewed.keys() | carts
-        if key not in owned
+        Intent(one.advertiser, one.item, one.seen_ms, in_cart=one.is_in_cart)
+        for one in reversed(interests(facet))
+        if (one.advertiser, one.item) not in owned
     ]
+    assert {(one.advertiser, one.key) for one in things} >= carts.keys() - owned
     for advertiser, dealings in header.dealings.items():
         own = [one for one in trips if one.advertiser == advertiser]
         assert_newest(list(dealings.searches(advertiser)), own, KEPT_SEARCHES)
-        found = list(dealings.products(advertiser))
         own = [one for one in things if one.advertiser == advertiser]
-        assert_newest(found[:KEPT_PRODUCTS], own, KEPT_PRODUCTS)
-        left = {one for one in own if one.in_cart} - set(found[:KEPT_PRODUCTS])
-        assert set(found[KEPT_PRODUCTS:]) == left
+        left = [one for one in own[KEPT_PRODUCTS:] if one.in_cart]
+        assert list(dealings.products(advertiser)) == own[:KEPT_PRODUCTS] + left
     assert {one.advertiser for one in (*trips, *things)} <= header.dealings.keys()
 
 

@@ -173,7 +173,10 @@ def test_row_45_impressions_visits_calls_and_orders_of_persons_sum_up_to_the_log
 
 
 def test_row_46_a_call_back_is_due_until_we_called_and_an_sms_about_it_is_known() -> None:
-    """Asked for by phone, known in the browser: whoever picks the next channel finds both."""
+    """Asked for by phone, known in the browser: whoever picks the next channel finds both.
+
+    Nothing picks it yet: one channel for each trigger, a bid only if it is chosen, is not shown.
+    """
     here = Installation()
     here.tell(a_lease("l", 0, 30, "a"), a_call("asked", 10, caller="a", tag="call_back"))
     calls = header_of(here.facet(cookie("a")), ()).calls
@@ -272,6 +275,7 @@ def test_row_50_call_conversions_are_split_by_the_sessions_device() -> None:
 
 
 def test_row_51_every_touch_up_to_the_payment_in_the_shop_is_on_one_persons_path() -> None:
+    """The path is known; which share of the sale each touch has is not worked out yet."""
     path: list[Event] = [
         FlightSearch(
             **common(0, cookie("a")), origin="JFK", destination="LAX", depart_date="2026-12-24"
@@ -400,6 +404,7 @@ def test_row_54_more_tags_are_configuration() -> None:
 
 
 def test_row_55_qualified_calls_are_conversions_beside_orders() -> None:
+    """What a conversion costs falls when calls count; no optimiser turns that into bids yet."""
     here = Installation()
     here.bill(a_billing("1", 0), a_billing("2", 1))
     here.tell(

@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
 from models.commands import Steps
-from models.events import Order, SignIn, encode
+from models.events import Event, Order, SignIn, encode
 from models.evidence import pair_of
 from models.forest import settle
 from models.identifiers import NodeId
@@ -21,6 +21,7 @@ from models.profile import person_of
 from models.purchases import totals
 from models.topics import Topics
 from models.units import DAY_MS, AdvertiserId
+from runtime import clock
 from runtime.link import RedisDownError
 from runtime.settings import Settings
 from streams import firehose as firehose_module
@@ -69,15 +70,21 @@ class MemoryLink:
 
 
 class Broker:
-    """Consumer and producer of a broker that refuses some records before it takes them."""
+    """Consumer and producer of a broker that refuses some records before it takes them.
 
-    def __init__(self, refusals: int) -> None:
-        self.refusals = refusals
+    Args:
+        refusals: how many it refuses.
+        refused: of topics whose names end so; of all if empty.
+    """
+
+    def __init__(self, refusals: int, refused: str = "") -> None:
+        self.refusals, self._refused = refusals, refused
         self.committed: dict[TopicPartition, int] = {}
         self.committed_while_refusing = False
         self.taken: dict[str, list[tuple[bytes | None, bytes | None]]] = {}
         self.waiting: list[dict[TopicPartition, list[Record]]] = []
         self.asked_for: list[int] = []
+        self.end = 0
         self.idle = asyncio.Event()
 
     async def getmany(self, *, max_records: int, **_: object) -> dict[TopicPartition, list[Record]]:
@@ -94,10 +101,10 @@ class Broker:
         self.committed |= offsets
 
     def highwater(self, partition: TopicPartition) -> int:
-        return 0
+        return self.end
 
-    async def send(self, topic: str, *, key: bytes | None, value: bytes | None) -> Any:  # noqa: ANN401
-        if self.refusals:
+    async def send(self, topic: str, *, key: bytes | None, value: bytes | None, **_: object) -> Any:  # noqa: ANN401 - an awaitable
+        if self.refusals and topic.endswith(self._refused):
             self.refusals -= 1
             raise KafkaConnectionError("no broker")
         self.taken.setdefault(topic, []).append((key, value))
@@ -118,10 +125,11 @@ class Worker:
         self,
         *batches: dict[TopicPartition, list[Record]],
         refusals: int = 0,
+        refused: str = "",
         settings: Settings = SETTINGS,
     ) -> Broker:
         async def until_idle() -> Broker:
-            broker = Broker(refusals)
+            broker = Broker(refusals, refused)
             broker.waiting += batches
             worker = Firehose(settings, broker, broker, self.redis, self.metrics)  # type: ignore[arg-type]  # fakes
             running = asyncio.create_task(worker.run())
@@ -159,7 +167,7 @@ ORDER = Order(
 )  # fmt: skip
 
 
-def events(*told: SignIn | Order) -> dict[TopicPartition, list[Record]]:
+def events(*told: Event) -> dict[TopicPartition, list[Record]]:
     return {
         EVENTS: [
             Record(one.ids[0].encode(), encode(one), offset) for offset, one in enumerate(told)
@@ -242,3 +250,24 @@ def test_a_worker_that_is_behind_and_waits_for_redis_takes_more_at_once(worker: 
     full = events(*[sign_in(at, ANNA) for at in range(2)])
     broker = worker.work(full, events(ORDER), settings=settings)
     assert broker.asked_for[:3] == [2, 4, 2]
+
+
+def test_a_partition_that_another_worker_has_now_lags_behind_no_more_here(worker: Worker) -> None:
+    lags = [("streams_lag_records", 3.0), ("streams_lag_seconds", 5.0)]
+
+    async def give_up() -> None:
+        broker = Broker(0)
+        broker.end = 4
+        firehose = Firehose(SETTINGS, broker, broker, worker.redis, worker.metrics)  # type: ignore[arg-type]  # fakes
+        (records,) = events(sign_in(1, ANNA)).values()
+        records[0].timestamp = clock.now_ms() - 5000
+        await firehose._until_done({EVENTS: records})
+        assert all(lag(name) >= least for name, least in lags)
+        await firehose.on_partitions_revoked({EVENTS})
+        assert all(lag(name) is None for name, _ in lags)
+
+    def lag(name: str) -> Any:  # noqa: ANN401 - a number or None
+        labels = {"topic": "events", "partition": "0"}
+        return worker.metrics.registry.get_sample_value(name, labels)
+
+    asyncio.run(give_up())

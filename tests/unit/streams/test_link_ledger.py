@@ -298,7 +298,7 @@ def test_refusals_that_kafka_did_not_take_are_told_when_the_batch_is_done_again(
 
 def test_a_rejected_link_leaves_two_persons_and_a_repeated_verdict_changes_nothing() -> None:
     world = World()
-    world.keep([world.digest(signed_in(DEVICE, ANNA, PHONE))])
+    world.keep([world.digest(signed_in(DEVICE, ANNA), signed_in(DEVICE, PHONE))])
     assert world.person(DEVICE) == {DEVICE, ANNA, PHONE}
     world.judge(verdict(DEVICE, ANNA, "rejected"))
     assert world.person(ANNA) == {ANNA}
