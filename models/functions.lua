@@ -1,7 +1,7 @@
 #!lua name=kinbid_v1
 
 -- The steps of the identity protocol that must be atomic, and the exact check of a frequency cap.
--- Each touches the keys of one node only, which share a hash tag.
+-- Each touches the keys of one node only, which share a hash tag, or the epoch of one partition.
 
 -- An entry n:{x}: absent or ",G" a root, ">PARENT" or ">PARENT,G" merged, "!G@TOKEN" closed by a
 -- split. G counts the splits that the node has been through. "^MS" behind it: the identifier was
@@ -426,6 +426,13 @@ local function sweep(keys, args)
   return removed
 end
 
+-- KEYS epoch  ARGV begins
+-- The epoch of one more owner of a partition. 0: nobody has ever owned it, and none may begin.
+local function own(keys, args)
+  if args[1] == '0' and redis.call('EXISTS', keys[1]) == 0 then return 0 end
+  return redis.call('INCR', keys[1])
+end
+
 redis.register_function('kinbid_v1_mark', mark)
 redis.register_function('kinbid_v1_drain', drain)
 redis.register_function('kinbid_v1_kill', kill)
@@ -446,3 +453,4 @@ redis.register_function('kinbid_v1_hold', hold)
 redis.register_function('kinbid_v1_unreserve', unreserve)
 redis.register_function('kinbid_v1_reserve', reserve)
 redis.register_function('kinbid_v1_sweep', sweep)
+redis.register_function('kinbid_v1_own', own)

@@ -101,12 +101,16 @@ def test_the_topics_page_lists_every_topic_as_it_is() -> None:
             topic.key,
             topic.value,
             str(topic.partitions),
-            topic.cleanup,
+            topic.cleanup + within(topic.compact_within_ms),
             "for ever" if topic.retention_ms is None else f"{topic.retention_ms // DAY_MS} days",
         ]
         for topic in ALL_TOPICS
     ]
     assert rows(page("topics")) == wanted
+
+
+def within(ms: int | None) -> str:
+    return "" if ms is None else f" within {ms // DAY_MS} day"
 
 
 def test_every_topic_has_a_section_with_its_writers_and_readers() -> None:
@@ -343,7 +347,8 @@ def write_everything(watched: Watched) -> None:
     def join(a: NodeId, b: NodeId) -> Steps[Any]:
         return link(keys, a, b, Evidence("sign_in", 1), lambda: next(tokens))
 
-    watched.call("INCR", keys.epoch(Topics.EVENTS.name("demo"), 0))
+    epoch = keys.epoch(Topics.EVENTS.name("demo"), 0)
+    watched.call("FCALL", "kinbid_v1_own", 1, epoch, 1)
     own = OwnReservations("w1")
     for node in (low, other, middle):
         watched.run(digest(node, view(node)))

@@ -722,6 +722,13 @@ def test_a_swept_view_of_reservations_only_is_gone(store: Store) -> None:
     assert ask(store, call("sweep", [VIEW], NOW_MS), ("EXPIRE", VIEW, 60)) == [1, 0]
 
 
+def test_an_epoch_begins_where_it_may_and_rises_where_it_has_begun(store: Store) -> None:
+    key = KEYS.epoch("o.events.v1", 0)
+    assert ask(store, call("own", [key], 0), ("GET", key)) == [0, None]
+    assert ask(store, call("own", [key], 1), call("own", [key], 0)) == [1, 2]
+    assert ask(store, call("own", [key], 1), ("GET", key)) == [3, b"3"]
+
+
 # -- whole algorithms -----------------------------------------------------------------------
 
 

@@ -566,6 +566,12 @@ def _sweep(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     return store.delete_fields(keys[0], expired) if expired else 0
 
 
+def _own(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    if args[0] == b"0" and store.string(keys[0]) is None:
+        return 0
+    return _incr(store, keys)
+
+
 FUNCTIONS: dict[str, Function] = {
     "kinbid_v1_mark": _mark,
     "kinbid_v1_drain": _drain,
@@ -587,6 +593,7 @@ FUNCTIONS: dict[str, Function] = {
     "kinbid_v1_unreserve": _unreserve,
     "kinbid_v1_reserve": _reserve,
     "kinbid_v1_sweep": _sweep,
+    "kinbid_v1_own": _own,
 }
 
 
