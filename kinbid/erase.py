@@ -307,7 +307,7 @@ class _Eraser:
             nodes, pairs, erased_ms, [outliving(one) for one in begun if withdrawn]
         )
         entries = await self._clean_numbers(set(nodes))
-        # The second time for verdicts on links of which nothing was told: they stood until then.
+        # The second time for identifiers that had too many links: what is void counted until then.
         for _ in range(2):
             parted = part_erased(keys, nodes, pairs, self._next_token, limits=limits)
             async with kafka.patience():

@@ -137,7 +137,7 @@ class LinkLedger:
         records = {
             key: None if result == "erased" else record
             for key, (record, result) in told.items()
-            if result in {"erased", "rejected", "withdrawn"} or _is_news(record, known)
+            if result in TAKEN_BACK or _is_news(record, known)
         }
         await self._send(self._history, records)
 
@@ -236,7 +236,7 @@ TAKEN_BACK: Final = frozenset({"withdrawn", "erased"})
 
 
 def known_evidence(keys: Keys, pairs: Collection[Pair]) -> Steps[dict[Pair, Evidence | None]]:
-    """The strongest and earliest evidence of each pair that has any and is not rejected.
+    """The strongest and earliest evidence of each pair that has any, whatever was decided of it.
 
     None stands for a merge of cards that the CRM has taken back, where nothing else is known.
     """

@@ -47,6 +47,7 @@ from models.units import DAY_MS, AdvertiserId, CampaignId, CreativeId, ExchangeI
 from models.value.price import Factors
 from runtime.redis_link import FUNCTIONS
 from runtime.settings import NOT_SETTINGS, PREFIX, SECRETS, Settings
+from streams.link_ledger import LinkLedger
 from streams.stage_clock import STAGES
 from streams.stages.calls import (
     JoinResult,
@@ -488,6 +489,18 @@ def test_the_identity_page_names_keys_and_files_that_exist() -> None:
     assert set(re.findall(r"`([a-z]):(?:\{\w+\})?`", text)) - {"m"} <= letters
     for name in re.findall(r"`((?:models|tests)/[\w/.]+)`", text):
         assert (ROOT / name).exists(), name
+
+
+def test_the_identity_page_names_every_topic_that_identity_uses() -> None:
+    used = {
+        *LinkLedger.TOPICS,
+        Topics.LINK_HISTORY,
+        Topics.ERASURES,
+        Topics.EVENTS,
+        Topics.OUTCOMES,
+    }
+    named = re.findall(r"`([\w-]+\.v\d+)`", page("identity"))
+    assert set(named) == {topic.suffix for topic in used}
 
 
 # -- glossary --------------------------------------------------------------------------------------
