@@ -256,14 +256,15 @@ def _bid_of(slot: _Slot, campaign: Campaign) -> Bid | Lost:
         return Lost(Loss.PAUSED)
     if _is_blocked(slot, campaign):
         return Lost(Loss.BLOCKED)
-    if campaign.goal == "contextual":
-        return _contextual_bid(slot, campaign)
-    if slot.person.root is None:
-        return Lost(Loss.NO_PERSON)
+    # Of whoever waits for a call: an ad for nobody in particular would still reach this person.
     paused_until_ms = _paused_until_ms(slot, campaign)
     if paused_until_ms is not None:
         until = dt.datetime.fromtimestamp(paused_until_ms / 1000, tz=dt.UTC)
         return Lost(Loss.CALL_PAUSE, f"until {until.isoformat(' ', 'seconds')}")
+    if campaign.goal == "contextual":
+        return _contextual_bid(slot, campaign)
+    if slot.person.root is None:
+        return Lost(Loss.NO_PERSON)
     segment = _segment_of(slot, campaign)
     if segment is None:
         return Lost(Loss.NO_SEGMENT)
@@ -304,7 +305,10 @@ def _paused_until_ms(slot: _Slot, campaign: Campaign) -> int | None:
     calls = slot.person.header.calls
     if not calls:
         return None
-    return ads_paused_until_ms(calls, campaign.advertiser, slot.catalog.call_tags, slot.now_ms)
+    what = slot.catalog
+    return ads_paused_until_ms(
+        calls, campaign.advertiser, what.call_tags, what.departments, slot.now_ms
+    )
 
 
 def _line_factor(slot: _Slot, campaign: Campaign) -> float:

@@ -16,6 +16,7 @@ from benchmarks.bench import (
     FULL,
     PARTS,
     QUICK,
+    BenchError,
     Site,
     run_identity,
     run_streams,
@@ -23,11 +24,15 @@ from benchmarks.bench import (
     show_streams,
 )
 from kinbid import show, up
-from kinbid.engines import ChildProcess, EmbeddedKafka, RedisEngine
+from kinbid.command import Json, check_json, write_json
+from kinbid.engines import ChildProcess, EmbeddedKafka, RedisCluster, RedisEngine
 from kinbid.progress import records_behind
 from kinbid.stack import STOP_SECONDS, start_part
-from models.errors import UnknownNameError
-from runtime.settings import Settings, SettingsError, load
+from models.errors import InvalidFieldError, UnknownNameError
+from runtime.kafka import KafkaDownError
+from runtime.link import RedisDownError
+from runtime.redis_url import link_to
+from runtime.settings import Settings, SettingsError, load, masked
 
 __all__ = ["bench_app"]
 
@@ -38,11 +43,15 @@ QUICK_SIZES: Final = (1_000, 10_000)
 bench_app = typer.Typer()
 
 Kafka = Annotated[str | None, typer.Option(help="HOST:PORT of a Kafka that runs elsewhere.")]
-Redis = Annotated[str | None, typer.Option(help="URL of a Redis that runs elsewhere.")]
+Redis = Annotated[str | None, typer.Option(help="URL of a Redis or cluster that runs elsewhere.")]
+Cluster = Annotated[bool, typer.Option("--cluster", help="Start a Redis Cluster of six nodes.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same population.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Small sizes: a look, not a result.")]
-Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")]
 Only = Annotated[list[str] | None, typer.Option("--only", help=f"Parts: {', '.join(PARTS)}.")]
+
+
+_Engines = tuple[str | None, str | None, bool]
+"""``--kafka``, ``--redis`` and ``--cluster``."""
 
 
 class _WorkerProcess:
@@ -65,13 +74,16 @@ class _WorkerProcess:
 
 
 @contextlib.contextmanager
-def bench_site(kafka: str | None, redis: str | None, base: Settings) -> Iterator[Site]:
+def bench_site(
+    kafka: str | None, redis: str | None, base: Settings, *, is_cluster: bool = False
+) -> Iterator[Site]:
     """Engines, and a way to start workers on them; all of them end with the block.
 
     Args:
         kafka: HOST:PORT of a broker that runs elsewhere; None starts the embedded one.
-        redis: URL of a server that runs elsewhere; None starts one.
+        redis: URL of a server or cluster that runs elsewhere; None starts one.
         base: settings from the environment.
+        is_cluster: starts a cluster of six nodes instead of one server.
 
     Raises:
         KinbidError: an engine is missing or does not start.
@@ -87,7 +99,8 @@ def bench_site(kafka: str | None, redis: str | None, base: Settings) -> Iterator
             kafka, idempotence = broker.bootstrap, broker.supports_idempotence
             engines["kafka"], broker_pids = broker.description, broker.pids
         if redis is None:
-            server = cleanup.enter_context(RedisEngine.start(folder / "redis"))
+            server = _start_redis(folder / "redis", is_cluster=is_cluster)
+            cleanup.enter_context(server)
             redis, redis_pids = server.url, server.pids
             engines["redis"] = server.description
         settings = msgspec.structs.replace(
@@ -106,23 +119,56 @@ def bench_site(kafka: str | None, redis: str | None, base: Settings) -> Iterator
         )  # fmt: skip
 
 
+def _start_redis(folder: Path, *, is_cluster: bool) -> RedisCluster | RedisEngine:
+    return RedisCluster.start(folder) if is_cluster else RedisEngine.start(folder)
+
+
 def _say(text: str) -> None:
     show.progress.print(text)
 
 
+@contextlib.contextmanager
+def _named_engines(kafka: str | None, redis: str | None) -> Iterator[None]:
+    """Tells of an engine that cannot be used by the flag that named it.
+
+    Raises:
+        BenchError: in place of what says where settings are.
+    """
+    try:
+        yield
+    except KafkaDownError as error:
+        raise BenchError(f"--kafka {kafka}: {error}" if kafka else str(error)) from error
+    except RedisDownError as error:
+        told = f"--redis {masked('redis_url', redis)}: {error}" if redis else str(error)
+        raise BenchError(told) from error
+
+
 def _run(
-    kafka: str | None, redis: str | None, json: Path | None, work: Any  # noqa: ANN401 - a callback
+    engines: _Engines, json: Path | None, work: Any  # noqa: ANN401 - a callback
 ) -> dict[str, Any]:  # fmt: skip
     """Runs a benchmark on a site and writes its report."""
-    if json is not None and not os.access(json if json.exists() else json.parent, os.W_OK):
-        raise SettingsError(f"--json {json}: cannot be written")
+    check_json(json)
+    kafka, redis, is_cluster = engines
+    if redis is not None:
+        if is_cluster:
+            raise SettingsError("--cluster starts a Redis Cluster, so --redis cannot name one")
+        _check_url(redis)
     up.interruptible()
-    with bench_site(kafka, redis, load().settings) as site:
+    with (
+        _named_engines(kafka, redis),
+        bench_site(kafka, redis, load().settings, is_cluster=is_cluster) as site,
+    ):
         coroutine: Coroutine[Any, Any, dict[str, Any]] = work(site)
         report = uvloop.run(coroutine)
-    if json is not None:
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    write_json(json, report)
     return report
+
+
+def _check_url(redis: str) -> None:
+    try:
+        link_to(redis)
+    except InvalidFieldError as error:
+        raise InvalidFieldError("--redis", error.value, error.wanted) from error
 
 
 @bench_app.command("streams")
@@ -132,6 +178,7 @@ def bench_streams(  # noqa: PLR0917 - a command's parameters are its flags, give
     seed: Seed = 7,
     kafka: Kafka = None,
     redis: Redis = None,
+    cluster: Cluster = False,  # noqa: FBT002 - a flag
     json: Json = None,
 ) -> None:
     """CPU per event by stage, growth, merges, memory, lag, event to visible, several workers."""
@@ -140,21 +187,24 @@ def bench_streams(  # noqa: PLR0917 - a command's parameters are its flags, give
         if part not in PARTS:
             raise UnknownNameError("part", part, PARTS)
     plan = QUICK if quick else FULL
-    report = _run(kafka, redis, json, lambda site: run_streams(site, plan, seed, parts))
+    engines = kafka, redis, cluster
+    report = _run(engines, json, lambda site: run_streams(site, plan, seed, parts))
     show_streams(report, show.console)
 
 
 @bench_app.command("identity")
-def bench_identity(
+def bench_identity(  # noqa: PLR0917 - as above
     quick: Quick = False,  # noqa: FBT002 - a flag
     seed: Seed = 7,
     kafka: Kafka = None,
     redis: Redis = None,
+    cluster: Cluster = False,  # noqa: FBT002 - a flag
     json: Json = None,
 ) -> None:
     """Each step of the identity protocol: commands, rounds, CPU of Redis and of its client."""
     sizes, rounds = (QUICK_SIZES, 10) if quick else (SIZES, 50)
     report = _run(
-        kafka, redis, json, lambda site: run_identity(site, sizes, rounds, repeats=5, seed=seed)
-    )
+        (kafka, redis, cluster), json,
+        lambda site: run_identity(site, sizes, rounds, repeats=5, seed=seed),
+    )  # fmt: skip
     show_identity(report, show.console)

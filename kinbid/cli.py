@@ -123,7 +123,12 @@ def bidder(
     supervisor.run(settings, _tell(ready_fd))
 
 
-Kafka = Annotated[str | None, typer.Option(help="HOST:PORT of a Kafka that runs elsewhere.")]
+Kafka = Annotated[
+    str | None,
+    typer.Option(
+        help="HOST:PORT of a Kafka that runs elsewhere; if it was used before, with its Redis."
+    ),
+]
 Redis = Annotated[str | None, typer.Option(help="URL of a Redis that runs elsewhere.")]
 BidderPort = Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free port.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same world.")]
@@ -323,10 +328,15 @@ def calls(
     sale_value: Annotated[
         str | None, typer.Option(help="What a perfect call is worth, such as 250.00.")
     ] = None,
+    advertiser: Annotated[str | None, typer.Option(help="Only what is this one's.")] = None,
+    since: Annotated[
+        float | None,
+        typer.Option(min=0, help="Only calls, orders and money of so many days up to now."),
+    ] = None,
     config: Config = None,
     json: Json = None,
 ) -> None:
-    """List who waits for a call, oldest first; count calls and call conversions."""
+    """List who waits for a call, oldest first; count calls, and tell what one that counts costs."""
     from kinbid.calls import calls_report
     from kinbid.show_calls import show_calls
 
@@ -334,7 +344,14 @@ def calls(
     sale_micros = None if sale_value is None else parse_money(sale_value, "--sale-value")
     settings = running_settings(config).settings
     report = asyncio.run(
-        calls_report(settings, older_than_hours=older_than, split=by, sale_micros=sale_micros)
+        calls_report(
+            settings,
+            older_than_hours=older_than,
+            split=by,
+            sale_micros=sale_micros,
+            advertiser=advertiser,
+            since_days=since,
+        )
     )
     write_json(json, report)
     show_calls(report, older_than)
@@ -386,28 +403,37 @@ def export(
 links.register(app)
 
 
+Lossy = Annotated[
+    bool, typer.Option("--lossy", help="Go on although topics have lost their oldest records.")
+]
+
+
 @app.command("rebuild")
 def rebuild_command(
     config: Config = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,  # noqa: FBT002
+    lossy: Lossy = False,  # noqa: FBT002
 ) -> None:
     """Remove this owner's keys from Redis and work them out again from Kafka."""
+    from kinbid.lost_records import lost_records, told_of
     from kinbid.rebuild import rebuild
     from kinbid.show import console
 
     settings = running_settings(config).settings
     where = f"owner {settings.owner!r} in {masked('redis_url', settings.redis_url)}"
     if not yes:
+        lost = asyncio.run(lost_records(settings))
         raise SettingsError(
             f"this removes every key of {where} and folds all records of Kafka again; meanwhile "
             "bidders know nobody, and if it breaks off, streams does not start until the same "
-            "command has finished. Say --yes to do it"
+            "command has finished. "
+            + (f"{told_of(lost)}. Say --yes --lossy to do it" if lost else "Say --yes to do it")
         )
 
     def progress(done: int, total: int) -> None:
         console.print(f"{done:,} of {total:,} records folded")
 
-    done = asyncio.run(rebuild(settings, progress))
+    done = asyncio.run(rebuild(settings, progress, is_lossy=lossy))
     console.print(
         f"rebuilt {where}: {done.removed_keys:,} keys removed, {done.records:,} records folded"
     )
@@ -418,6 +444,7 @@ def rotate_command(
     old_owner: Annotated[str, typer.Argument(help="The KINBID_OWNER whose records to copy.")],
     config: Config = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,  # noqa: FBT002
+    lossy: Lossy = False,  # noqa: FBT002
 ) -> None:
     """Copy an owner's records to KINBID_OWNER, hashed under the pepper's newest secret too."""
     from kinbid.rotate import rotate
@@ -433,15 +460,16 @@ def rotate_command(
     def progress(topic: str, done: int, total: int) -> None:
         console.print(f"{topic}: {done:,} of {total:,} records")
 
-    done = asyncio.run(rotate(settings, old_owner, progress))
+    done = asyncio.run(rotate(settings, old_owner, progress, is_lossy=lossy))
     for topic, count in done.copied.items():
         console.print(f"copied {count:,} records of {topic}")
     if done.left_out:
         console.print(
             f"left out {done.left_out:,} that streams had refused: see {old_owner}.dead-letters.v1"
         )
+    flags = "--yes --lossy" if lossy else "--yes"
     console.print(
-        "next: `kinbid rebuild --yes` for the new owner, then streams, bidders and producers"
+        f"next: `kinbid rebuild {flags}` for the new owner, then streams, bidders and producers"
     )
 
 

@@ -48,8 +48,11 @@ AHEAD_MS: Final = 5_000
 BATCH_BYTES: Final = 1_000_000
 """As Kafka takes them by default: several thousand identifiers, more than a person may have."""
 
+TAKEN_OUT: Final = (*LinkLedger.TOPICS, Topics.LINK_HISTORY)
+"""Compacted topics in which records of the erased are replaced by tombstones."""
+
 STAYS: Final = (
-    "events.v1, outcomes.v1: records under keyed hashes, until their retention ends; none counts",
+    "events.v1, outcomes.v1: records under keyed hashes, as long as Kafka keeps them; none counts",
     "dead-letters.v1: what could not be read, for 30 days",
     "Redis: what merges and splits froze of these identifiers (q:, z:), for at most 60 s from then",
     (
@@ -57,6 +60,20 @@ STAYS: Final = (
         "the bid view frozen under that one (z:), for 7 days from then; nothing leads there"
     ),
 )
+
+
+def old_records(written_ms: int) -> str:
+    """What compacted topics hold of what was taken out, and until when, for people.
+
+    Args:
+        written_ms: when the last tombstone was written, Unix ms.
+    """
+    due_ms = written_ms + max(one.compact_within_ms or 0 for one in TAKEN_OUT)
+    return (
+        f"{', '.join(one.suffix for one in TAKEN_OUT)}: the records of before, under keyed hashes, "
+        f"until the broker compacts them, which is due at {_time(due_ms)}, or with the first "
+        "record that the topic gets after that; and what says that they are gone, a day longer"
+    )
 
 
 class ErasedIdentifier(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +137,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     told: int
     number_entries: int
     records: dict[str, int]
-    stays: tuple[str, ...] = STAYS
+    stays: tuple[str, ...]
 
     @property
     def was_known(self) -> bool:
@@ -290,7 +307,7 @@ class _Eraser:
             nodes, pairs, erased_ms, [outliving(one) for one in begun if withdrawn]
         )
         entries = await self._clean_numbers(set(nodes))
-        # The second time for verdicts on links of which nothing was told: they stood until then.
+        # The second time for identifiers that had too many links: what is void counted until then.
         for _ in range(2):
             parted = part_erased(keys, nodes, pairs, self._next_token, limits=limits)
             async with kafka.patience():
@@ -303,11 +320,12 @@ class _Eraser:
         await self._let_copies_expire(set(nodes))
         self._check(await self.holdings(nodes))
         await self._write([ErasureRecord(node=node, erased_ms=erased_ms) for node in nodes])
+        verified_ms = clock.now_ms()
         return Certificate(
             id=self._request,
             owner=self._settings.owner,
             erased_up_to=_time(erased_ms),
-            verified_at=_time(clock.now_ms()),
+            verified_at=_time(verified_ms),
             identifiers=tuple(map(_told_of, before)),
             erased_before=_time(target.erased_ms) if target.erased_ms else None,
             withdrawn=withdrawn,
@@ -318,6 +336,7 @@ class _Eraser:
                 **{topic.suffix: len(pairs) for topic in LinkLedger.TOPICS},
                 Topics.LINK_HISTORY.suffix: len(history),
             },
+            stays=(*STAYS, old_records(verified_ms)),
         )
 
     async def _write(self, records: Iterable[ErasureRecord]) -> None:

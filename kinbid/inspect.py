@@ -92,7 +92,7 @@ def _dealings(catalog: Catalog, header: Header) -> dict[str, Any]:
         },
         "call_backs": [
             {"advertiser": owed.advertiser, "call": owed.call_id, "since": time_text(owed.since_ms)}
-            for owed in open_callbacks(header.calls, catalog.call_tags)
+            for owed in open_callbacks(header.calls, catalog.call_tags, catalog.departments)
         ],
     }
 

@@ -19,6 +19,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from kinbid.link_topics import read_evidence
+from kinbid.lost_records import LostRecordsError, lost_in
 from kinbid.owned import remove_all
 from models.errors import KinbidError
 from models.keys import Keys
@@ -50,14 +51,17 @@ class Rebuilt(msgspec.Struct, frozen=True):
     records: int
 
 
-async def rebuild(settings: Settings, progress: Progress) -> Rebuilt:
+async def rebuild(settings: Settings, progress: Progress, *, is_lossy: bool = False) -> Rebuilt:
     """Removes the owner's keys from Redis and folds everything that Kafka keeps.
 
     Args:
         settings: where Redis and Kafka are.
         progress: told about every half second.
+        is_lossy: go on although topics have lost their oldest records. Links are then made from all
+            evidence that Kafka keeps beside the records that told of it.
 
     Raises:
+        LostRecordsError: topics have lost their oldest records, and it is not lossy.
         KinbidError: a streams worker of this owner is running, or Redis or Kafka cannot be used.
     """
     await kafka.ensure_topics(settings)
@@ -73,6 +77,9 @@ async def rebuild(settings: Settings, progress: Progress) -> Rebuilt:
         firehose = Firehose(settings, consumer, producer, redis, Metrics(), replay=replay)
         partitions = await _own_all(consumer, firehose)
         with kafka.failures_told("nothing was changed"):
+            lost = await lost_in(consumer, partitions)
+            if lost and not is_lossy:
+                raise LostRecordsError(lost)
             evidence = await read_evidence(settings)
             starts: Positions = await consumer.beginning_offsets(partitions)
             ends: Positions = await kafka.true_ends(consumer, partitions)
@@ -83,7 +90,10 @@ async def rebuild(settings: Settings, progress: Progress) -> Rebuilt:
             await consumer.commit(starts)
             removed = await remove_all(redis, keys)
             await suppress(settings, redis)  # before any record of somebody erased is read
-            await firehose.follow_calls(evidence)
+            await firehose.begin(partitions)
+            await firehose.follow_evidence(
+                [one for one in evidence if is_lossy or one.kind == "call_session"]
+            )
             await consumer.seek_to_beginning(*partitions)
             await _fold(firehose, consumer, (starts, ends), progress)
             await redis.run(unmark_rebuild(keys))

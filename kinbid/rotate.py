@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from aiokafka import TopicPartition
 
+from kinbid.lost_records import FOLDED, LostRecordsError, lost_in
 from kinbid.progress import until_committed
 from models.errors import EventError, KinbidError
 from models.identifiers import BETWEEN_SECRETS, rehash
@@ -47,15 +48,20 @@ class Rotated(msgspec.Struct, frozen=True):
     left_out: int
 
 
-async def rotate(settings: Settings, old_owner: str, progress: Progress) -> Rotated:
+async def rotate(
+    settings: Settings, old_owner: str, progress: Progress, *, is_lossy: bool = False
+) -> Rotated:
     """Copies everything that the persons and ads of an owner follow from.
 
     Args:
         settings: the new owner's; the last secret of its pepper is the new one.
         old_owner: whose records to copy; nobody may write there meanwhile.
         progress: told about every half second.
+        is_lossy: go on although old topics have lost their oldest records; the copy does not show
+            that, so it is to be rebuilt as lossy, too.
 
     Raises:
+        LostRecordsError: they have, and it is not lossy.
         SettingsError: the settings are the old owner's, or have no new secret.
         KinbidError: streams is behind, the new topics are not empty, somebody writes to the old
             ones, or one of kinbid's own records cannot be read; or Kafka cannot be used.
@@ -75,6 +81,9 @@ async def rotate(settings: Settings, old_owner: str, progress: Progress) -> Rota
         consumer = await cleanup.enter_async_context(kafka.consuming(settings))
         with kafka.failures_told("nothing was changed"):
             ends = await _checked_ends(consumer, old, settings)
+            lost = await lost_in(consumer, _parts(old, FOLDED))
+            if lost and not is_lossy:
+                raise LostRecordsError(lost)
         await kafka.ensure_topics(settings)
         producer = await cleanup.enter_async_context(kafka.producing(settings, linger_ms=LINGER_MS))
         copy = _Copy(consumer, producer, partial(rehash, secret=secrets[-1]))
@@ -184,16 +193,20 @@ async def _checked_ends(
     return ends
 
 
+def _parts(settings: Settings, topics: Iterable[Topic]) -> list[TopicPartition]:
+    return [
+        TopicPartition(topic.name(settings.owner), number)
+        for topic in topics
+        for number in range(topic.partitions)
+    ]
+
+
 async def _ends(
     consumer: Any,  # noqa: ANN401 - untyped library
     settings: Settings,
     topics: Iterable[Topic],
 ) -> dict[TopicPartition, int]:
-    parts = [
-        TopicPartition(topic.name(settings.owner), number)
-        for topic in topics
-        for number in range(topic.partitions)
-    ]
+    parts = _parts(settings, topics)
     if not parts:
         return {}
     consumer.assign(parts)

@@ -16,13 +16,30 @@ GROUP_WORDS: Final = {
 def show_calls(report: dict[str, Any], older_than_hours: float) -> None:
     """What ``kinbid calls`` found."""
     _show_call_backs(report, older_than_hours)
-    split = report["split"]
+    split, scope = report["split"], _scope_words(report)
     console.print()
     if not report["groups"]:
-        console.print("no calls are known")
-        return
-    has_value = "value" in report["groups"][0]
-    rows = table(f"calls by {split}", split, "calls", "conversions", *(["value"] * has_value))
+        console.print(f"no calls{scope} are known")
+    else:
+        _show_groups(report, f"calls{scope} by {split}")
+    if (cost := report["cost"]) is not None:
+        console.print(
+            f"\nads{scope} have cost {cost['spend']}. Orders: {cost['orders']:,}, calls "
+            f"that count: {cost['call_conversions']:,}"
+        )
+        if cost["per_conversion"] is not None:
+            alone = f"; an order alone {cost['per_order']}" if cost["per_order"] else ""
+            console.print(f"so an order or such a call has cost {cost['per_conversion']}{alone}")
+
+
+def _scope_words(report: dict[str, Any]) -> str:
+    whose = f" of {report['advertiser']}" if report["advertiser"] else ""
+    return whose + (f" since {report['since']}" if report["since"] else "")
+
+
+def _show_groups(report: dict[str, Any], title: str) -> None:
+    split, has_value = report["split"], "value" in report["groups"][0]
+    rows = table(title, split, "calls", "conversions", *(["value"] * has_value))
     for one in report["groups"]:
         rows.add_row(*map(str, one.values()))
     console.print(rows)
@@ -30,14 +47,6 @@ def show_calls(report: dict[str, Any], older_than_hours: float) -> None:
     for name, meaning in GROUP_WORDS.items():
         if name in names:
             console.print(f"{name}: {meaning}")
-    if (cost := report["cost"]) is not None:
-        console.print(
-            f"\nads to known persons have cost {cost['spend']}. Orders: {cost['orders']:,}, calls "
-            f"that count: {cost['call_conversions']:,}"
-        )
-        if cost["per_conversion"] is not None:
-            alone = f"; an order alone {cost['per_order']}" if cost["per_order"] else ""
-            console.print(f"so an order or such a call has cost {cost['per_conversion']}{alone}")
 
 
 def _show_call_backs(report: dict[str, Any], older_than_hours: float) -> None:

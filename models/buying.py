@@ -7,7 +7,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
-from models.purchases import Purchases, ToldOrder, standing_orders, totals
+from models.purchases import Purchases, ToldOrder, owned_items, standing_orders, totals
 from models.units import DAY_MS, SECOND_MS, date_of
 
 __all__ = [
@@ -28,9 +28,9 @@ DATE_LENGTH: Final = 10
 
 def refusal_rate(purchases: Purchases) -> float:
     """Share of all orders that were wholly refused, 0 to 1; 0 without an order."""
-    found = totals(purchases)
-    told = found.order_count + found.refused_count
-    return found.refused_count / told if told else 0.0
+    refused = {name for name, one in purchases.refusals.items() if one.is_whole}
+    told = purchases.orders.keys() | refused
+    return len(refused) / len(told) if told else 0.0
 
 
 def mean_order_micros(purchases: Purchases) -> int:
@@ -98,11 +98,11 @@ def _favourite(choices: Iterable[tuple[ToldOrder, str]]) -> str:
 
 
 def past_trips(purchases: Purchases, now_ms: int) -> list[str]:
-    """Trips ``ORIGIN-DESTINATION/DATE`` that were bought and have begun, oldest first."""
+    """Trips ``ORIGIN-DESTINATION/DATE`` that were bought, kept and have begun, oldest first."""
     today = date_of(now_ms // DAY_MS)
     dated = [
         (date, item)
-        for item in purchases.items
+        for item in owned_items(purchases)
         if _is_date(date := item.rpartition("/")[2]) and date < today
     ]
     return [item for _, item in sorted(dated)]

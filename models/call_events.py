@@ -7,16 +7,17 @@ from msgspec import Meta
 
 from models.errors import EventError
 from models.event_base import (
-    MAX_TIME_MS,
     Advertiser,
     Channel,
     EventRecord,
+    ToldRecord,
     check_node,
     check_time,
 )
 from models.identifiers import NodeId, is_phone
+from models.units import DAY_MS
 
-__all__ = ["Call", "DeviceType", "MissedReason", "NumberLease"]
+__all__ = ["MAX_LEASE_MS", "Call", "DeviceType", "MissedReason", "NumberLease"]
 
 MissedReason = Literal["", "lines_full", "no_answer", "closed", "hung_up", "unknown"]
 """Why nobody took a call: no free line, nobody picked up, out of hours, the caller gave up."""
@@ -25,6 +26,9 @@ DeviceType = Literal["unknown", "desktop", "phone", "tablet"]
 
 MAX_SCORE: Final = 100
 MAX_CALL_SECONDS: Final = 86_400
+MAX_LEASE_MS: Final = DAY_MS
+"""Whoever else sees the number until a lease ends makes its calls nobody's, so a mistaken end must
+not be far off; and what is told of a number is kept for twice as long."""
 
 _E164: Final = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 _NAME: Final = re.compile(r"[\w.:+-]{1,64}", re.ASCII)
@@ -34,12 +38,13 @@ class NumberLease(EventRecord, frozen=True, kw_only=True, tag="number_lease"):
     """A number of the pool is shown to a web session; ``ids`` begin with the session's cookie.
 
     A lease that is renewed is told again under its ``lease_id``: the latest expiry stands. Its
-    ``event_time_ms`` is when the number was first shown.
+    ``event_time_ms`` is when the number was first shown. A number that a session sees for longer
+    than a day is leased to it anew.
 
     Attributes:
         lease_id: unique, chosen by whoever leases; see :mod:`models.number_pool`.
         number: E.164. It is the advertiser's own, hence no personal data.
-        expires_ms: from then on it is not shown any more, Unix ms.
+        expires_ms: from then on it is not shown any more, Unix ms; at most a day after the event.
         campaign, keyword: what brought the session; empty for one that came by itself.
         device_type: the session's.
     """
@@ -61,9 +66,14 @@ class NumberLease(EventRecord, frozen=True, kw_only=True, tag="number_lease"):
             raise EventError(
                 f"expires_ms: {self.expires_ms} is not after event_time_ms ({self.event_time_ms})"
             )
+        if self.expires_ms - self.event_time_ms > MAX_LEASE_MS:
+            raise EventError(
+                f"expires_ms: {self.expires_ms} is more than a day after event_time_ms "
+                f"({self.event_time_ms}); begin another lease, with its own lease_id"
+            )
 
 
-class Call(EventRecord, frozen=True, kw_only=True, tag="call"):
+class Call(ToldRecord, frozen=True, kw_only=True, tag="call"):
     """A phone call; ``ids`` begin with the customer's number.
 
     A call may be told again when its tag or score is known: whole, under its ``call_id``, with the
@@ -72,7 +82,6 @@ class Call(EventRecord, frozen=True, kw_only=True, tag="call"):
     Attributes:
         call_id: the telephony's own, unique with the advertiser; a call counts once.
         called_number: the number that was dialled, E.164; empty where it is not known.
-        told_ms: version of the telling, Unix ms; 0 means the start.
         duration_seconds: of the talk.
         missed: nobody took it.
         missed_reason: why.
@@ -88,7 +97,6 @@ class Call(EventRecord, frozen=True, kw_only=True, tag="call"):
     advertiser: Advertiser
     call_id: str
     called_number: str = ""
-    told_ms: int = 0
     duration_seconds: int
     missed: bool = False
     missed_reason: MissedReason = ""
@@ -101,13 +109,12 @@ class Call(EventRecord, frozen=True, kw_only=True, tag="call"):
 
     def check(self) -> None:
         """Raises EventError where a value cannot be used."""
+        super().check()
         _check_name("call_id", self.call_id)
         if self.called_number:
             _check_number("called_number", self.called_number)
         if not 0 <= self.duration_seconds <= MAX_CALL_SECONDS:
             raise EventError(f"duration_seconds: {self.duration_seconds} is not from 0 to a day")
-        if not 0 <= self.told_ms < MAX_TIME_MS:
-            raise EventError(f"told_ms: {self.told_ms} is not a time in Unix milliseconds")
         if self.missed_reason and not self.missed:
             raise EventError(f"missed_reason: {self.missed_reason!r}, but missed is false")
         if self.score is not None and not 0 <= self.score <= MAX_SCORE:

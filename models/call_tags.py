@@ -4,6 +4,8 @@ The catalogue says what a tag means, so all of this is worked out when it is ask
 that is configured anew counts at once, also for calls of yesterday.
 """
 
+import itertools
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -20,7 +22,7 @@ __all__ = [
     "conversions_of",
     "open_callbacks",
     "overdue_callbacks",
-    "tag_of",
+    "tags_of",
 ]
 
 Tags = Mapping[str, CallTag]
@@ -57,18 +59,22 @@ class OpenCallback(msgspec.Struct, frozen=True):
         return self.call.time_ms
 
 
-def tag_of(call: ToldCall, tags: Tags) -> CallTag | None:
-    """The call's tag: the operator's, else the one that its missed reason brings by itself.
+def tags_of(call: ToldCall, tags: Tags) -> list[CallTag]:
+    """What the call's call-backs and pauses rest on: the operator's tag, and an automatic one.
 
-    A tag that the catalogue does not know is neither conversion nor value: nothing is paid for a
-    judgement whose meaning nobody has written down.
+    A missed call's reason brings a tag by itself, whatever the operator's says besides: lines were
+    full for a caller who tries again, too. Only a tag with a call-back of its own stands alone, and
+    one that takes all away from a call: nobody owes one to somebody who is no customer.
     """
-    if call.tag:
-        return tags.get(call.tag) or CallTag(id=call.tag, is_conversion=False, counts_value=False)
-    if call.is_answered:
-        return None
+    told = [tag] if (tag := tags.get(call.tag)) else []
+    if call.is_answered or any(tag.opens_callback or _is_nothing(tag) for tag in told):
+        return told
     automatic = (tag for _, tag in sorted(tags.items()) if call.missed_reason in tag.automatic_for)
-    return next(automatic, None)
+    return told + list(itertools.islice(automatic, 1))
+
+
+def _is_nothing(tag: CallTag) -> bool:
+    return not (tag.is_conversion or tag.counts_value or tag.pauses_ads_hours)
 
 
 class Conversion(msgspec.Struct, frozen=True):
@@ -95,13 +101,14 @@ def conversions_of(
     A customer called sales, was heard, and nothing speaks against it. A call that the menu led
     nowhere is one to sales; a department that the catalogue does not know is not. A repeat counts
     only where no call to that advertiser before it did: somebody who was not heard, or was led to
-    service, and calls again has called once.
+    service, and calls again has called once. Nor does one with a tag that the catalogue does not
+    know: nothing is paid for a judgement whose meaning nobody has written down.
     """
     found: list[Conversion] = []
     counted: set[str] = set()
     for call in sorted(calls, key=lambda one: (one.time_ms, one.call_id)):
-        tag = tag_of(call, tags)
-        if not _may_count(call, tag, departments):
+        tag = tags.get(call.tag)
+        if (call.tag and tag is None) or not _may_count(call, tag, departments):
             continue
         if tag is not None and tag.is_repeat and call.advertiser in counted:
             continue
@@ -111,13 +118,16 @@ def conversions_of(
 
 
 def _may_count(call: ToldCall, tag: CallTag | None, departments: Departments) -> bool:
-    if call.is_outbound or not call.is_answered:
+    if call.is_outbound or not call.is_answered or not _is_to_sales(call, departments):
         return False
-    if call.department:
-        department = departments.get(call.department)
-        if department is None or not department.is_sales:
-            return False
     return tag is None or tag.is_conversion
+
+
+def _is_to_sales(call: ToldCall, departments: Departments) -> bool:
+    if not call.department:
+        return True
+    department = departments.get(call.department)
+    return department is not None and department.is_sales
 
 
 def _value_percent(call: ToldCall, tag: CallTag | None) -> int:
@@ -126,72 +136,81 @@ def _value_percent(call: ToldCall, tag: CallTag | None) -> int:
     return FULL_PERCENT if call.score is None else call.score
 
 
-def open_callbacks(calls: Sequence[ToldCall], tags: Tags) -> list[OpenCallback]:
+def open_callbacks(
+    calls: Sequence[ToldCall], tags: Tags, departments: Departments
+) -> list[OpenCallback]:
     """The call-backs that we owe, oldest first.
 
     A later call with the same advertiser that was answered, in either direction, closes one, unless
-    it asks for a call-back itself; so does a telling of the call with another tag.
+    it asks for a call-back itself or was led elsewhere than to sales: whoever spoke with service
+    still waits for sales, but not the other way round. A telling of the call with another tag may
+    close it, too.
 
     Args:
         calls: one person's.
         tags: of the catalogue.
+        departments: of the catalogue.
     """
-    last_talk_ms: dict[str, int] = {}
+    talks: defaultdict[tuple[str, bool], int] = defaultdict(int)
     owed: list[OpenCallback] = []
     for call in calls:
-        tag = tag_of(call, tags)
-        if tag is not None and tag.opens_callback:
-            owed.append(OpenCallback(call, tag))
+        asked = next((tag for tag in tags_of(call, tags) if tag.opens_callback), None)
+        if asked is not None:
+            owed.append(OpenCallback(call, asked))
         elif call.is_answered:
-            talked_ms = last_talk_ms.get(call.advertiser, 0)
-            last_talk_ms[call.advertiser] = max(talked_ms, call.time_ms)
+            for closes_sales in {False, _is_to_sales(call, departments)}:
+                talk = call.advertiser, closes_sales
+                talks[talk] = max(talks[talk], call.time_ms)
     return [
         one
         for one in sorted(owed, key=lambda one: (one.since_ms, one.call_id))
-        if one.since_ms >= last_talk_ms.get(one.advertiser, 0)
+        if one.since_ms >= talks[one.advertiser, _is_to_sales(one.call, departments)]
     ]
 
 
 def overdue_callbacks(
-    persons: Iterable[tuple[str, Sequence[ToldCall]]], tags: Tags, *, hours: float, now_ms: int
+    persons: Iterable[tuple[str, Sequence[ToldCall]]],
+    tags: Tags,
+    departments: Departments,
+    *,
+    hours: float,
+    now_ms: int,
 ) -> list[tuple[str, OpenCallback]]:
     """Who has been waiting for a call for more than ``hours``, longest first.
 
     Args:
         persons: roots, each with the person's calls.
         tags: of the catalogue.
+        departments: of the catalogue.
         hours: the limit; a call-back that is exactly as old is not overdue.
         now_ms: the present, Unix ms.
     """
     waiting = [
         (root, owed)
         for root, calls in persons
-        for owed in open_callbacks(calls, tags)
+        for owed in open_callbacks(calls, tags, departments)
         if now_ms - owed.since_ms > hours * HOUR_MS
     ]
     return sorted(waiting, key=lambda one: (one[1].since_ms, one[0], one[1].call_id))
 
 
 def ads_paused_until_ms(
-    calls: Sequence[ToldCall], advertiser: str, tags: Tags, now_ms: int
+    calls: Sequence[ToldCall], advertiser: str, tags: Tags, departments: Departments, now_ms: int
 ) -> int | None:
-    """Until when the person gets no personal ads of the advertiser; None: there is no pause.
+    """Until when the person gets no ads of the advertiser; None: there is no pause.
 
     Args:
         calls: the person's.
         advertiser: whose ads; a pause with one advertiser is none with another.
         tags: of the catalogue; a tag that opens a call-back pauses only until it is done.
+        departments: of the catalogue.
         now_ms: the present, Unix ms.
     """
     mine = [call for call in calls if call.advertiser == advertiser]
-    pausing = [
-        (call, tag)
-        for call in mine
-        if (tag := tag_of(call, tags)) is not None and tag.pauses_ads_hours
-    ]
+    pausing = [(call, tag) for call in mine for tag in tags_of(call, tags) if tag.pauses_ads_hours]
     if not pausing:
         return None
-    still_owed = {owed.call_id for owed in open_callbacks(mine, tags)}
+    still_owed = {owed.call_id for owed in open_callbacks(mine, tags, departments)}
     ends_ms = [
         call.time_ms + tag.pauses_ads_hours * HOUR_MS
         for call, tag in pausing

@@ -5,10 +5,10 @@ latest telling stands, and of all ids the newest by time. That is exact as long 
 of a call has the same start, which :class:`models.events.Call` asks for.
 
 A call-back that we owe must outlive any number of calls that nobody takes. Which calls ask for one
-is the catalogue's to say, by tag or by why they were missed; so the newest telling of each such
-kind is kept, too. That is a maximum by kind over tellings, which never change, so it is as
-order-free as the rest. It may keep a telling that was told anew since: the latest that is known
-of a call counts.
+is the catalogue's to say, by tag or by why they were missed, and which close one, by department; so
+the newest telling of each such kind is kept, too. That is a maximum by kind over tellings, which
+never change, so it is as order-free as the rest. It may keep a telling that was told anew since:
+the latest that is known of a call counts.
 """
 
 from collections.abc import Iterable
@@ -76,9 +76,9 @@ class ToldCall(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return not self.missed_reason
 
     @property
-    def kind(self) -> tuple[str, str, str]:
+    def kind(self) -> tuple[str, str, str, str]:
         """All that the catalogue tells one call from another by."""
-        return self.advertiser, self.tag, self.missed_reason
+        return self.advertiser, self.tag, self.missed_reason, self.department
 
 
 class Lease(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -121,7 +121,7 @@ def told_call(event: Call) -> ToldCall:
     return ToldCall(
         call_id=event.call_id,
         time_ms=event.event_time_ms,
-        told_ms=event.told_ms or event.event_time_ms,
+        told_ms=event.version_ms,
         advertiser=event.advertiser,
         number=event.called_number,
         duration_seconds=event.duration_seconds,
@@ -180,8 +180,8 @@ def _latest_tellings(tellings: Iterable[ToldCall]) -> dict[tuple[str, str], Told
     return latest
 
 
-def _last_of_kind(tellings: Iterable[ToldCall]) -> dict[tuple[str, str, str], ToldCall]:
-    last: dict[tuple[str, str, str], ToldCall] = {}
+def _last_of_kind(tellings: Iterable[ToldCall]) -> dict[tuple[str, str, str, str], ToldCall]:
+    last: dict[tuple[str, str, str, str], ToldCall] = {}
     for call in tellings:
         known = last.get(call.kind)
         last[call.kind] = call if known is None else max(known, call, key=_telling_order)

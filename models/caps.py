@@ -99,8 +99,7 @@ def fold_outcome(ledger: CapLedger, outcome: Outcome, offset: int) -> CapLedger:
         watermark=offset,
         campaigns={**ledger.campaigns, outcome.campaign: impressions},
         billed_count=ledger.billed_count + 1,
-        # A price is for a thousand impressions.
-        spend_micros=ledger.spend_micros + round(outcome.clearing_cpm_micros / 1000),
+        spend_micros=ledger.spend_micros + outcome.cost_micros,
     )
 
 

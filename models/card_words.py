@@ -134,15 +134,10 @@ def fetch_stories(keys: Keys, nodes: Iterable[NodeId]) -> Steps[dict[Pair, CardS
             if name.startswith(b"w:"):
                 pair = pair_of(card, NodeId(name[2:].decode()))
                 said[pair].update(encoded.split(b","))
-                known = fields.get(b"e:" + name[2:]) or _rejected(fields.get(b"x:" + name[2:]))
+                known = fields.get(b"e:" + name[2:])
                 if known is not None:
                     beside[pair] = decode_evidence(known)
     return {
         pair: CardStory(tuple(map(decode_word, sorted(words))), beside.get(pair))
         for pair, words in said.items()
     }
-
-
-def _rejected(verdict: bytes | None) -> bytes | None:
-    """The evidence that a rejection keeps."""
-    return (verdict or b"").partition(b"@")[2] or None

@@ -297,9 +297,10 @@ class CallTag(_Record, frozen=True, kw_only=True, tag="call_tag"):
         counts_value: such a call adds value.
         is_repeat: it repeats an earlier call, and counts only where none before it has counted.
         opens_callback: we owe the customer a call, until an answered one follows.
-        pauses_ads_hours: so long they get no personal ads of the advertiser, or until the
-            call-back is done.
-        automatic_for: given by itself to calls without a tag that were missed for such a reason.
+        pauses_ads_hours: so long they get no ads of the advertiser, or until the call-back is done.
+        automatic_for: given by itself to calls that were missed for such a reason, beside the
+            operator's tag; not where that opens a call-back, or is neither conversion nor value
+            nor pause.
     """
 
     id: str

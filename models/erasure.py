@@ -25,7 +25,7 @@ from models.caps import CapLedger, decode_ledger
 from models.card_words import decode_word
 from models.commands import Command, Steps, fields_of
 from models.consents import Consents
-from models.evidence import DEFAULT_LIMITS, Limits, Pair, decode_evidence, is_unseen, pair_of
+from models.evidence import DEFAULT_LIMITS, Limits, Pair, decode_evidence, pair_of
 from models.facets import Facet, decode_facet
 from models.forest import find, settle
 from models.identifiers import NodeId
@@ -36,6 +36,7 @@ from models.purchases import totals
 from models.splits import Resettled, resettle
 from models.survey import MORE_LINKS
 from models.units import SECOND_MS
+from models.verdicts import given_ms_of
 
 __all__ = ["Holding", "begin_erasure", "disown", "holding", "part_erased", "to_tell"]
 
@@ -106,9 +107,10 @@ def _times_ms(facet: Facet, ledger: CapLedger, links: dict[bytes, bytes]) -> Ite
     for name, value in links.items():
         if name[:2] == b"w:":
             yield decode_word(value).time_ms
-        elif name[:2] == b"e:" or value.startswith(b"rejected@"):
-            told_ms = decode_evidence(value.removeprefix(b"rejected@")).time_ms
-            yield 0 if is_unseen(told_ms) else told_ms
+        elif name[:2] == b"e:":
+            yield decode_evidence(value).time_ms
+        elif name[:2] == b"x:":
+            yield given_ms_of(value)
 
 
 def begin_erasure(keys: Keys, nodes: Sequence[NodeId], erased_ms: int) -> Steps[frozenset[Pair]]:

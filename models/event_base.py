@@ -34,6 +34,7 @@ __all__ = [
     "Name",
     "Seat",
     "Text",
+    "ToldRecord",
     "check_date",
     "check_money",
     "check_node",
@@ -98,6 +99,26 @@ class EventRecord(Struct, frozen=True, kw_only=True, tag_field="type", omit_defa
 
     def check(self) -> None:
         """Raises EventError where a value cannot be used that its type allows."""
+
+
+class ToldRecord(EventRecord, frozen=True, kw_only=True):
+    """An event that may be told again: whole, under its id, and the newest telling stands.
+
+    Attributes:
+        told_ms: version of the telling, Unix ms; 0 means the event's own time.
+    """
+
+    told_ms: int = 0
+
+    @property
+    def version_ms(self) -> int:
+        """When it was told, Unix ms: of two tellings the greater stands."""
+        return self.told_ms or self.event_time_ms
+
+    def check(self) -> None:
+        """Raises EventError where a value cannot be used."""
+        if not 0 <= self.told_ms < MAX_TIME_MS:
+            raise EventError(f"told_ms: {self.told_ms} is not a time in Unix milliseconds")
 
 
 def check_node(field: str, node: str) -> None:

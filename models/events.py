@@ -27,6 +27,7 @@ from models.event_base import (
     Name,
     Seat,
     Text,
+    ToldRecord,
     check_date,
     check_money,
     check_node,
@@ -209,14 +210,18 @@ class CrmCard(EventRecord, frozen=True, kw_only=True, tag="crm_card"):
             check_date("birthday", self.birthday)
 
 
-class Order(EventRecord, frozen=True, kw_only=True, tag="order"):
+class Order(ToldRecord, frozen=True, kw_only=True, tag="order"):
     """A paid order, online or not.
 
+    What was wrong of it is told again: whole, under its ``order_id``, with the same
+    ``event_time_ms``, which is when it was ordered, and a later ``told_ms``.
+
     Attributes:
-        order_id: the shop's own; an order counts once, as it was told for the latest time.
+        order_id: the shop's own; an order counts once, in its newest telling.
         revenue_micros: what the customer paid, in the owner's currency.
         margin_micros: what is left of it for the advertiser.
-        items: the products bought; ``ORIGIN-DESTINATION/DATE`` for a flight.
+        items: the products bought; ``ORIGIN-DESTINATION/DATE`` for a flight. A telling without
+            an item that an earlier one had takes it not away: a refund or a refusal does.
         groups: the product groups that they belong to.
         cabin, seat: of a flight.
     """
@@ -231,7 +236,8 @@ class Order(EventRecord, frozen=True, kw_only=True, tag="order"):
     seat: Seat = ""
 
     def check(self) -> None:
-        """Raises EventError where an amount cannot be used."""
+        """Raises EventError where a value cannot be used."""
+        super().check()
         check_money("revenue_micros", self.revenue_micros)
         check_money("margin_micros", self.margin_micros)
 
@@ -266,6 +272,11 @@ class Win(_Outcome, frozen=True, kw_only=True, tag="win"):
 
 class Billing(_Outcome, frozen=True, kw_only=True, tag="billing"):
     """The impression was billed: spend and caps move here, once per ``nonce``."""
+
+    @property
+    def cost_micros(self) -> int:
+        """What this one impression has cost; its price is for a thousand."""
+        return round(self.clearing_cpm_micros / 1000)
 
 
 Outcome: TypeAlias = Win | Billing
@@ -326,7 +337,7 @@ def read_event(key: bytes | None, value: bytes | None, recorded_ms: int) -> Even
     event = decode_event(value or b"")
     _check_key(key, event.ids[0])
     time_ms = not_ahead("event_time_ms", event.event_time_ms, recorded_ms)
-    if isinstance(event, Call):
+    if isinstance(event, ToldRecord):
         told_ms = not_ahead("told_ms", event.told_ms, recorded_ms)
         return _replace(event, event_time_ms=time_ms, told_ms=told_ms)
     return event if time_ms == event.event_time_ms else _replace(event, event_time_ms=time_ms)

@@ -136,12 +136,10 @@ class Edge(msgspec.Struct, frozen=True, gc=False):
         """Whether it is one of the links of which an identifier may not have too many.
 
         One that somebody has rejected still is: a kiosk does not become trustworthy because one of
-        its many visitors is known to be another's. The CRM's word on its cards is none: producers
-        could not send too many of these.
+        its many visitors is known to be another's. None is what only a verdict speaks of, and the
+        CRM's word on its cards: producers could not send too many of these.
         """
-        if self.verdict == "rejected" and is_unseen(self.evidence.time_ms):
-            return False  # nobody told of it
-        return self.evidence.kind != "crm_merge"
+        return self.evidence.kind != "crm_merge" and not is_unseen(self.evidence.time_ms)
 
 
 class Canonical(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 #!lua name=kinbid_v1
 
 -- The steps of the identity protocol that must be atomic, and the exact check of a frequency cap.
--- Each touches the keys of one node only, which share a hash tag.
+-- Each touches the keys of one node only, which share a hash tag, or the epoch of one partition.
 
 -- An entry n:{x}: absent or ",G" a root, ">PARENT" or ">PARENT,G" merged, "!G@TOKEN" closed by a
 -- split. G counts the splits that the node has been through. "^MS" behind it: the identifier was
@@ -206,10 +206,14 @@ local function erase(keys, args)
   return 1
 end
 
--- When evidence was told, Unix ms; 0 for what stands where only a verdict is known.
+-- When evidence was told, Unix ms.
 local function time_of(evidence)
-  local told_ms = tonumber(string.match(evidence, '^%d+@(%d+)'))
-  return told_ms < 10000000000000 and told_ms or 0
+  return tonumber(string.match(evidence, '@(%d+)'))
+end
+
+-- When a verdict was given, Unix ms.
+local function given_ms(verdict)
+  return tonumber(string.match(verdict, '^%d+'))
 end
 
 -- Of which kind evidence is and when it was told, without its confidence.
@@ -229,86 +233,86 @@ local function has_other_phone(key)
   return called and given
 end
 
--- How many links of an identifier were told, those included that somebody has rejected.
+-- Whether evidence for a link is weaker or later than that for another one; of equals, by the name.
+local function is_behind(evidence, other, last, name)
+  if evidence == last then return other > name end
+  return evidence > last
+end
+
+-- How many links of an identifier are kept, and the weakest and latest: its evidence, and the other.
 local function links_of(key)
-  local links, all = 0, redis.call('HGETALL', key)
+  local links, last, name, all = 0, '', '', redis.call('HGETALL', key)
   for i = 1, #all, 2 do
-    local kind, rejected = string.sub(all[i], 1, 2), string.match(all[i + 1], '^rejected@(.*)')
-    if kind == 'e:' or kind == 'x:' and rejected and time_of(rejected) > 0 then links = links + 1 end
+    if string.sub(all[i], 1, 2) == 'e:' then
+      links = links + 1
+      local other = string.sub(all[i], 3)
+      if is_behind(all[i + 1], other, last, name) then last, name = all[i + 1], other end
+    end
   end
-  return links
+  return links, last, name
 end
 
 -- KEYS w:{x} n:{x}  ARGV other, evidence, most links, when the other was erased
 -- Keeps the strongest and earliest evidence for a pair, since either was erased. An identifier with
--- too many links keeps some more, so that it has too many still when some are erased; that there
--- were others it knows for good. Returns how many links the identifier has at the most, -1 where a
--- person has rejected this one, -2 where they are not too many, but somebody has to look whether
--- this one is refused: it was before, or other phones speak against it; -3 where the identifier was
--- erased meanwhile.
+-- too many links keeps some more, so that it has too many still when some are erased: the strongest
+-- and earliest of all, in whatever order they come. What is the next one, it knows for good.
+-- Returns how many links the identifier has at the most; where these are not too many, -1 if a
+-- person has rejected this one, -2 if somebody has to look whether it is refused: it was before, or
+-- other phones speak against it; -3 where the identifier was erased meanwhile.
 local function witness(keys, args)
   local erased = erased_ms(redis.call('GET', keys[2]))
   if erased > 0 and time_of(args[2]) <= erased then return -3 end
-  local field, most = 'e:' .. args[1], tonumber(args[3])
-  local verdict, known, refused, has_more =
-    unpack(redis.call('HMGET', keys[1], 'x:' .. args[1], field, 's:' .. args[1], '+'))
-  if verdict and string.sub(verdict, 1, 9) == 'rejected@' then
-    if args[2] < string.sub(verdict, 10) then
-      redis.call('HSET', keys[1], 'x:' .. args[1], 'rejected@' .. args[2])
+  erased = math.max(erased, tonumber(args[4]))
+  local other, evidence, most = args[1], args[2], tonumber(args[3])
+  local verdict, known, refused, more =
+    unpack(redis.call('HMGET', keys[1], 'x:' .. other, 'e:' .. other, 's:' .. other, '+'))
+  local links, is_kept, last, name = redis.call('HLEN', keys[1]), true, '', ''
+  if links > most or not known and links == most then
+    links, last, name = links_of(keys[1])
+  end
+  if known then
+    -- Of one call, what was found out last about its confidence.
+    is_kept = evidence < known or time_of(known) <= erased
+      or source_of(known) == source_of(evidence)
+  else
+    links = links + 1
+    if links > 2 * most + 1 then
+      is_kept = not is_behind(evidence, other, last, name)
+      if is_kept then redis.call('HDEL', keys[1], 'e:' .. name, 's:' .. name) end
+      local dropped = is_kept and last or evidence
+      if not more or dropped < more then more = dropped end
+      redis.call('HSET', keys[1], '+', more)
     end
+  end
+  if is_kept then redis.call('HSET', keys[1], 'e:' .. other, evidence) end
+  if more then links = math.max(links, most + 1) end
+  if links > most then return links end
+  if verdict and given_ms(verdict) > erased and string.match(verdict, '@(.*)') == 'rejected' then
     return -1
   end
-  local links = redis.call('HLEN', keys[1])
-  if links > most then links = links_of(keys[1]) end
-  if not known then links = links + 1 end
-  -- Of one call, what was found out last about its confidence.
-  local void = known and (time_of(known) <= math.max(erased, tonumber(args[4]))
-    or source_of(known) == source_of(args[2]))
-  if void or known and args[2] < known or not known and links <= 2 * most + 1 then
-    redis.call('HSET', keys[1], field, args[2])
-  elseif not known and not has_more then
-    redis.call('HSET', keys[1], '+', '1')
-  end
-  if has_more then links = math.max(links, most + 1) end
-  if links > most then return links end
   if refused then return -2 end
-  if string.sub(args[1], 1, 1) == 'p' and has_other_phone(keys[1]) then return -2 end
+  if string.sub(other, 1, 1) == 'p' and has_other_phone(keys[1]) then return -2 end
   return links
 end
 
 -- KEYS w:{x}  ARGV other, erased_ms
--- Forgets what was known about a pair until one of it was erased.
+-- Forgets what was told and decided of a pair until one of it was erased.
 local function disown(keys, args)
   local other, erased = args[1], tonumber(args[2])
-  local verdict = redis.call('HGET', keys[1], 'x:' .. other) or ''
-  local known = redis.call('HGET', keys[1], 'e:' .. other) or string.match(verdict, '^rejected@(.*)')
-  if not known or time_of(known) <= erased then
-    redis.call('HDEL', keys[1], 'e:' .. other, 'x:' .. other, 's:' .. other)
-  end
-  local left = {}
-  for word in string.gmatch(redis.call('HGET', keys[1], 'w:' .. other) or '', '[^,]+') do
+  local known, verdict, words =
+    unpack(redis.call('HMGET', keys[1], 'e:' .. other, 'x:' .. other, 'w:' .. other))
+  local left, gone = {}, {}
+  for word in string.gmatch(words or '', '[^,]+') do
     if tonumber(string.sub(word, 1, 13)) > erased then left[#left + 1] = word end
   end
-  if #left > 0 then
-    redis.call('HSET', keys[1], 'w:' .. other, table.concat(left, ','))
-  else
-    redis.call('HDEL', keys[1], 'w:' .. other)
-  end
-  return 1
-end
-
--- KEYS w:{x}  ARGV other, verdict, evidence where none is known
--- Has a person's verdict stand beside the evidence for a pair.
-local function judge(keys, args)
-  local field, mark = 'e:' .. args[1], 'x:' .. args[1]
-  local before, known = redis.call('HGET', keys[1], mark), redis.call('HGET', keys[1], field)
-  if before and string.sub(before, 1, 9) == 'rejected@' then known = string.sub(before, 10) end
-  if args[2] == 'rejected' then
-    redis.call('HSET', keys[1], mark, 'rejected@' .. (known or args[3]))
-    redis.call('HDEL', keys[1], field)
-  else
-    redis.call('HSET', keys[1], mark, args[2], field, known or args[3])
-  end
+  if #left > 0 then redis.call('HSET', keys[1], 'w:' .. other, table.concat(left, ',')) end
+  local is_known = known and time_of(known) > erased
+  local is_judged = verdict and given_ms(verdict) > erased
+  if not is_known then gone[#gone + 1] = 'e:' .. other end
+  if not is_judged then gone[#gone + 1] = 'x:' .. other end
+  if #left == 0 then gone[#gone + 1] = 'w:' .. other end
+  if #gone == 3 then gone[#gone + 1] = 's:' .. other end
+  if #gone > 0 then redis.call('HDEL', keys[1], unpack(gone)) end
   return 1
 end
 
@@ -422,6 +426,13 @@ local function sweep(keys, args)
   return removed
 end
 
+-- KEYS epoch  ARGV begins
+-- The epoch of one more owner of a partition. 0: nobody has ever owned it, and none may begin.
+local function own(keys, args)
+  if args[1] == '0' and redis.call('EXISTS', keys[1]) == 0 then return 0 end
+  return redis.call('INCR', keys[1])
+end
+
 redis.register_function('kinbid_v1_mark', mark)
 redis.register_function('kinbid_v1_drain', drain)
 redis.register_function('kinbid_v1_kill', kill)
@@ -434,7 +445,6 @@ redis.register_function('kinbid_v1_repoint', repoint)
 redis.register_function('kinbid_v1_erase', erase)
 redis.register_function('kinbid_v1_witness', witness)
 redis.register_function('kinbid_v1_disown', disown)
-redis.register_function('kinbid_v1_judge', judge)
 redis.register_function('kinbid_v1_withdraw', withdraw)
 redis.register_function('kinbid_v1_declare', declare)
 redis.register_function('kinbid_v1_shorten', shorten)
@@ -443,3 +453,4 @@ redis.register_function('kinbid_v1_hold', hold)
 redis.register_function('kinbid_v1_unreserve', unreserve)
 redis.register_function('kinbid_v1_reserve', reserve)
 redis.register_function('kinbid_v1_sweep', sweep)
+redis.register_function('kinbid_v1_own', own)

@@ -24,11 +24,10 @@ from models.dealings import (
 )
 from models.facets import KEPT_SIGN_INS, Facet
 from models.identifiers import NodeId
-from models.interests import owned_items
 from models.looks import looks
 from models.newest import join_newest
 from models.packing import unpack
-from models.purchases import Purchases, Totals, join_shops, totals
+from models.purchases import Purchases, Totals, join_shops, owned_items, totals
 from models.touches import DAY_DIGITS, KINDS, SEARCH_HEAD
 from models.units import DAY_S, SECOND_MS, date_of
 

@@ -19,6 +19,7 @@ from models.commands import Command, Steps
 from models.forest import FROZEN_SECONDS, Settled, erased_in, find, forget, parent_in, rank, settle
 from models.identifiers import NodeId, is_crm
 from models.keys import Keys
+from models.verdicts import verdict_in
 
 __all__ = [
     "Apply",
@@ -141,9 +142,8 @@ def _objection(
         ("GET", keys.parent(a)),
         ("GET", keys.parent(b)),
     ]
-    if verdict is not None and verdict.startswith(b"rejected"):
-        return "withdrawn"
-    if told_ms <= max(map(erased_in, entries)):
+    erased_ms = max(map(erased_in, entries))
+    if told_ms <= erased_ms or verdict_in(verdict, erased_ms) == "rejected":
         return "withdrawn"
     if is_crm_merge and merge_of(word) is None:
         return "withdrawn"

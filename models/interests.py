@@ -5,9 +5,8 @@ import msgspec
 from models.deeds import OWN_PAGES
 from models.event_base import Cabin
 from models.facets import Facet
-from models.looks import NEVER, bought_s, cart_states, looks
+from models.looks import bought_s, cart_states, looks
 from models.person_events import ACTIONS, Action
-from models.purchases import Purchases
 from models.shop_events import STAGES, Stage
 from models.touches import (
     CABIN_OF,
@@ -32,7 +31,6 @@ __all__ = [
     "contacts",
     "deal_stage",
     "interests",
-    "owned_items",
     "trip_searches",
     "visited_ms",
 ]
@@ -141,12 +139,6 @@ def booking_steps(facet: Facet) -> list[Step]:
         is_open = seen_s > bought_s(facet.purchases, advertiser, item)
         steps.append(Step(advertiser, item, step, seen_s * SECOND_MS, is_open))
     return steps
-
-
-def owned_items(purchases: Purchases) -> list[str]:
-    """Items bought and neither given back nor refused since, in no order."""
-    returned = purchases.returned
-    return [item for item, s in purchases.items.items() if s > returned.get(item, NEVER)]
 
 
 def visited_ms(facet: Facet) -> int:

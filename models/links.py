@@ -10,7 +10,6 @@ from models.commands import Steps, together
 from models.event_base import MAX_TIME_MS
 from models.evidence import (
     DEFAULT_LIMITS,
-    UNSEEN,
     Evidence,
     Limits,
     Verdict,
@@ -22,6 +21,7 @@ from models.identity import join
 from models.keys import Keys
 from models.sign_ins import count_verdict
 from models.splits import Resettled, resettle
+from models.verdicts import encode_verdict
 
 __all__ = [
     "Contested",
@@ -206,10 +206,11 @@ def _witness(
         ]  # fmt: skip
         if ERASED_MEANWHILE in links:
             continue
-        if REJECTED in links:
-            return "rejected"
         counted = zip((a, b), links, strict=True)
         crowded = tuple(node for node, count in counted if count > limits.links(node))
+        # A rejected link counts, too: it may be the one too many, so others are to be parted.
+        if REJECTED in links and not crowded:
+            return "rejected"
         return crowded, DOUBTFUL in links
 
 
@@ -299,7 +300,7 @@ def judge(
     verdict: Verdict,
     next_token: Callable[[], str],
     *,
-    at_ms: int = MAX_TIME_MS,
+    at_ms: int = MAX_TIME_MS - 1,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Steps[Resettled]:
     """Has somebody's verdict on a link stand, and makes the persons that follow from it.
@@ -319,9 +320,9 @@ def judge(
     """
     erased_ms = yield from _erased_ms(keys, a, b)
     if at_ms > erased_ms:
+        encoded = encode_verdict(verdict, at_ms)
         yield [
-            ("FCALL", "kinbid_v1_judge", 1, keys.evidence(one), other, verdict, _UNSEEN)
-            for one, other in ((a, b), (b, a))
+            ("HSET", keys.evidence(one), f"x:{other}", encoded) for one, other in ((a, b), (b, a))
         ]
         erased_ms = yield from _erased_ms(keys, a, b)  # perhaps meanwhile
     if at_ms <= erased_ms:
@@ -329,9 +330,6 @@ def judge(
     done = yield from resettle(keys, [a], limits, next_token)
     yield from count_verdict(keys, done.plan.shared.intersection((a, b)))
     return done
-
-
-_UNSEEN: Final = encode_evidence(UNSEEN)
 
 
 def _needs_a_look(settled: Settled, limits: Limits) -> bool:

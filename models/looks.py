@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from models.purchases import Purchases
+from models.purchases import Purchases, item_of
 from models.units import DAY_S
 
 __all__ = ["NEVER", "Look", "bought_s", "cart_states", "looks"]
@@ -80,6 +80,9 @@ def cart_states(
 
 
 def bought_s(shops: Mapping[str, Purchases], advertiser: str, item: str) -> int:
-    """When an item was last bought, Unix seconds; :data:`NEVER` if it was not."""
+    """When an item was last ordered, whatever became of that, Unix seconds; or :data:`NEVER`."""
     purchases = shops.get(advertiser)
-    return NEVER if purchases is None else purchases.items.get(item, NEVER)
+    if purchases is None:
+        return NEVER
+    times = [time_s for name, time_s in purchases.items.items() if item_of(name) == item]
+    return max(times, default=NEVER)

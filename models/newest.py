@@ -6,9 +6,10 @@ exact: a key is dropped only where ``kept`` other keys are newer, and those only
 So the result does not depend on the order in which entries came, nor on how they were split.
 """
 
+from heapq import nsmallest
 from typing import Any, Final, Protocol, TypeVar
 
-__all__ = ["add_newest", "join_newest"]
+__all__ = ["add_newest", "join_newest", "keep_newest"]
 
 K = TypeVar("K", bound=str)
 
@@ -51,3 +52,16 @@ def join_newest(a: dict[K, V], b: dict[K, V], kept: int) -> dict[K, V]:
         return joined
     newest = sorted(zip(joined.values(), joined, strict=True))[-kept:]
     return {key: value for value, key in newest}
+
+
+def keep_newest(maps: dict[str, dict[K, V]], kept: int) -> dict[str, dict[K, V]]:
+    """The newest ``kept`` entries of all maps together; of equals, of the maps of later name."""
+    excess = sum(map(len, maps.values())) - kept
+    if excess <= 0:
+        return maps
+    entries = ((value, key, name) for name, one in maps.items() for key, value in one.items())
+    oldest = nsmallest(excess, entries)
+    left = maps | {name: dict(maps[name]) for _, _, name in oldest}
+    for _, key, name in oldest:
+        del left[name][key]
+    return left

@@ -13,6 +13,7 @@ from models.event_base import (
     Items,
     Label,
     Text,
+    ToldRecord,
     check_money,
 )
 
@@ -77,14 +78,17 @@ class BookingStep(EventRecord, frozen=True, kw_only=True, tag="booking_step"):
     step: Annotated[int, Meta(ge=1, le=20)]
 
 
-class Refund(EventRecord, frozen=True, kw_only=True, tag="refund"):
+class Refund(ToldRecord, frozen=True, kw_only=True, tag="refund"):
     """Money of an order was paid back; may come before the order.
+
+    A total that was wrong is told again with a later ``told_ms``.
 
     Attributes:
         refunded_micros: paid back of this order in all until now, not this time alone: so that
-            two sources may tell of it, and the newest word stands.
+            two sources may tell of it, and the newest word stands. An order of which all was
+            paid back is none any more.
         refunded_margin_micros: what the advertiser lost of its margin, in all until now.
-        items: what was given back; advertised again.
+        items: what was given back of this order; advertised again.
     """
 
     advertiser: Advertiser
@@ -94,17 +98,21 @@ class Refund(EventRecord, frozen=True, kw_only=True, tag="refund"):
     items: Items = ()
 
     def check(self) -> None:
-        """Raises EventError where an amount cannot be used."""
+        """Raises EventError where a value cannot be used."""
+        super().check()
         _check_amount("refunded_micros", self.refunded_micros)
         _check_amount("refunded_margin_micros", self.refunded_margin_micros)
 
 
-class Refusal(EventRecord, frozen=True, kw_only=True, tag="refusal"):
+class Refusal(ToldRecord, frozen=True, kw_only=True, tag="refusal"):
     """An order, or some of its items, was not taken; may come before the order.
+
+    A word that was wrong is told again with a later ``told_ms``.
 
     Attributes:
         reason: why, in the advertiser's words.
         refused_micros: the price of what was refused, in all until now; the newest word stands.
+            What was paid already, and is paid back, a refund alone tells: both are taken off.
         items: what was refused; empty for the whole order.
     """
 
@@ -115,7 +123,8 @@ class Refusal(EventRecord, frozen=True, kw_only=True, tag="refusal"):
     items: Items = ()
 
     def check(self) -> None:
-        """Raises EventError where an amount cannot be used."""
+        """Raises EventError where a value cannot be used."""
+        super().check()
         _check_amount("refused_micros", self.refused_micros)
 
 

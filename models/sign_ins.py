@@ -5,7 +5,6 @@ about a link stands in the evidence. They meet when a bid view is written.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Final
 
 import msgspec
 
@@ -14,10 +13,9 @@ from models.forest import find
 from models.header import Shown
 from models.identifiers import NodeId
 from models.keys import Keys
+from models.verdicts import verdict_in
 
 __all__ = ["count_verdict", "only_at_shared"]
-
-REJECTED: Final = b"rejected"
 
 
 def only_at_shared(
@@ -43,7 +41,7 @@ def only_at_shared(
     counting = {
         pair
         for pair, verdict in zip(told, verdicts, strict=True)
-        if verdict is None or not verdict.startswith(REJECTED)
+        if verdict_in(verdict) != "rejected"
     }
     return [
         msgspec.structs.replace(

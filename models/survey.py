@@ -1,13 +1,15 @@
 """Reading all that is known around an identifier: its persons, and the evidence between them."""
 
-from collections.abc import Collection, Mapping
-from typing import Final, TypeAlias
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from typing import Final, TypeAlias, get_args
 
 import msgspec
 
 from models.card_words import apart_of, decode_word, laid_over
 from models.commands import Steps, fields_of, together
 from models.evidence import (
+    UNSEEN,
     Canonical,
     Edge,
     Limits,
@@ -19,15 +21,18 @@ from models.evidence import (
     pair_of,
 )
 from models.forest import Settled, erased_in, settle
-from models.identifiers import NodeId
+from models.identifiers import NodeId, is_device
 from models.keys import Keys
+from models.verdicts import given_ms_of, verdict_in
 
 __all__ = ["MORE_LINKS", "Survey", "survey"]
 
 Ids: TypeAlias = list[NodeId]
 
 MORE_LINKS: Final = b"+"
-"""The field of an identifier of which more links were told than are kept."""
+"""The field of an identifier of which more links were told than are kept: of the evidence for the
+others the strongest and earliest."""
+_REASONS: Final[dict[bytes, Reason]] = {reason.encode(): reason for reason in get_args(Reason)}
 MOST_NODES: Final = 5_000
 """A survey stops here: what lies further away is left as it is."""
 
@@ -70,7 +75,8 @@ class Survey(msgspec.Struct, frozen=True):
 class _Told(msgspec.Struct):
     """What the evidence keys say that were read so far."""
 
-    edges: dict[Pair, Edge] = {}
+    evidence: dict[Pair, bytes] = {}
+    verdicts: dict[Pair, bytes] = {}
     words: dict[Pair, bytes] = {}
     erased_ms: dict[NodeId, int] = {}
     noted: dict[Pair, list[Reason]] = {}
@@ -79,27 +85,47 @@ class _Told(msgspec.Struct):
 
     def add(self, node: NodeId, fields: dict[bytes, bytes], limits: Limits, *, all_of: bool) -> Ids:
         """Takes in one identifier's evidence; returns which others to look at, or all of them."""
-        known, said = _edges_of(node, fields, self.noted), _words_of(node, fields)
-        if MORE_LINKS in fields or sum(e.counts for e in known.values()) > limits.links(node):
+        said = _by_kind(node, fields)
+        told, verdicts, words = said[b"e:"], said[b"x:"], said[b"w:"]
+        known, more = _edges(told, verdicts), fields.get(MORE_LINKS)
+        if more is not None or sum(e.counts for e in known.values()) > limits.links(node):
             self.overloaded.add(node)
             self.crowded |= crowded_among(known, {node})
-        self.edges |= known
-        # Where a worker was cut off between the two identifiers of a pair, the newer word stands.
-        self.words |= {pair: max(word, self.words.get(pair, b"")) for pair, word in said.items()}
+            if more is not None and is_device(node) and decode_evidence(more).kind == "sign_in":
+                self.crowded.add(node)  # all that is kept is stronger or earlier
+        # Where a worker was cut off between the two identifiers of a pair, the newer word stands,
+        # and where one of them has too many links, the other has the evidence.
+        for held, fresh, choose in (
+            (self.evidence, told, min),
+            (self.verdicts, verdicts, max),
+            (self.words, words, max),
+        ):
+            held.update({pair: choose(one, held.get(pair, one)) for pair, one in fresh.items()})
+        for pair, reason in said[b"s:"].items():
+            self.noted.setdefault(pair, []).append(_REASONS[reason])
         if all_of:
-            return [other for pair in {**known, **said} for other in pair]
+            return [other for pair in {**known, **words} for other in pair]
         return [
             other
-            for pair, edge in laid_over(known, said).items()
+            for pair, edge in laid_over(known, words).items()
             if _connects(edge, node in self.overloaded, limits)
             for other in pair
         ]
 
     def standing(self) -> tuple[dict[Pair, Edge], dict[Pair, int]]:
-        """Edges and cards apart; what is older than an erasure of one of a pair never was."""
-        edges = {p: e for p, e in self.edges.items() if e.evidence.time_ms > self._erased_ms(p)}
-        words = {p: w for p, w in self.words.items() if decode_word(w).time_ms > self._erased_ms(p)}
-        return laid_over(edges, words), apart_of(words)
+        """Edges and cards apart; what is older than an erasure of one of a pair never was.
+
+        A verdict on evidence that is gone stands by itself.
+        """
+        evidence = self._since(self.evidence, lambda told: decode_evidence(told).time_ms)
+        verdicts = self._since(self.verdicts, given_ms_of)
+        words = self._since(self.words, lambda word: decode_word(word).time_ms)
+        return laid_over(_edges(evidence, verdicts), words), apart_of(words)
+
+    def _since(
+        self, said: dict[Pair, bytes], time_ms_of: Callable[[bytes], int]
+    ) -> dict[Pair, bytes]:
+        return {p: one for p, one in said.items() if time_ms_of(one) > self._erased_ms(p)}
 
     def _erased_ms(self, pair: Pair) -> int:
         return max(self.erased_ms.get(node, 0) for node in pair)
@@ -175,26 +201,20 @@ def _connects(edge: Edge, is_overloaded: bool, limits: Limits) -> bool:  # noqa:
     return not is_overloaded and edge.evidence.confidence >= limits.min_confidence
 
 
-def _edges_of(
-    node: NodeId, fields: dict[bytes, bytes], noted: dict[Pair, list[Reason]]
-) -> dict[Pair, Edge]:
-    edges: dict[Pair, Edge] = {}
+def _by_kind(node: NodeId, fields: dict[bytes, bytes]) -> defaultdict[bytes, dict[Pair, bytes]]:
+    """What stands under an identifier of its pairs, by the letter before the other's name."""
+    said: defaultdict[bytes, dict[Pair, bytes]] = defaultdict(dict)
     for name, value in fields.items():
-        pair = pair_of(node, NodeId(name[2:].decode()))
-        if name.startswith(b"e:"):
-            approved = b"x:" + name[2:] in fields
-            edges[pair] = Edge(decode_evidence(value), "approved" if approved else None)
-        elif name.startswith(b"x:") and value.startswith(b"rejected@"):
-            edges[pair] = Edge(decode_evidence(value.partition(b"@")[2]), "rejected")
-        elif name.startswith(b"s:"):
-            reasons = noted.setdefault(pair, [])
-            reasons.append(value.decode())  # type: ignore[arg-type]  # written by us
-    return edges
+        if name != MORE_LINKS:
+            said[name[:2]][pair_of(node, NodeId(name[2:].decode()))] = value
+    return said
 
 
-def _words_of(node: NodeId, fields: dict[bytes, bytes]) -> dict[Pair, bytes]:
+def _edges(evidence: dict[Pair, bytes], verdicts: dict[Pair, bytes]) -> dict[Pair, Edge]:
     return {
-        pair_of(node, NodeId(name[2:].decode())): word
-        for name, word in fields.items()
-        if name.startswith(b"w:")
+        pair: Edge(
+            decode_evidence(evidence[pair]) if pair in evidence else UNSEEN,
+            verdict_in(verdicts.get(pair)),
+        )
+        for pair in {**evidence, **verdicts}
     }

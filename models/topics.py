@@ -15,7 +15,18 @@ FIREHOSE_PARTITIONS: Final = 4
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
-    """One topic's contract. ``retention_ms`` None keeps records for ever (compacted: latest)."""
+    """One topic's contract.
+
+    Attributes:
+        suffix: the name without the owner.
+        key, value: what they are, for people.
+        partitions: how many.
+        cleanup: whether records go by age, or once there is a newer one of their key.
+        retention_ms: None keeps records for ever; of a compacted topic the latest of each key.
+        compact_within_ms: so long a record may stay after a newer one of its key, if a compacted
+            topic holds what an erasure takes out; None leaves that to the broker, which may take
+            for ever.
+    """
 
     suffix: str
     key: str
@@ -23,6 +34,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     partitions: int
     cleanup: Literal["delete", "compact"]
     retention_ms: int | None
+    compact_within_ms: int | None = None
 
     def name(self, owner: str) -> str:
         """The topic's full name for one data owner."""
@@ -31,7 +43,12 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     def configs(self) -> dict[str, str]:
         """The topic's broker settings."""
         retention = -1 if self.retention_ms is None else self.retention_ms
-        return {"cleanup.policy": self.cleanup, "retention.ms": str(retention)}
+        configs = {"cleanup.policy": self.cleanup, "retention.ms": str(retention)}
+        if self.compact_within_ms is not None:
+            # No broker compacts the segment that it writes to: it has to begin another one in time.
+            within = str(self.compact_within_ms)
+            configs |= {"max.compaction.lag.ms": within, "segment.ms": within}
+        return configs
 
 
 class Topics:
@@ -66,22 +83,22 @@ class Topics:
     EVIDENCE: Final = Topic(
         suffix="evidence.v1", key="pair of node ids",
         value="models.link_records.EvidenceRecord, JSON",
-        partitions=1, cleanup="compact", retention_ms=None,
+        partitions=1, cleanup="compact", retention_ms=None, compact_within_ms=DAY_MS,
     )  # fmt: skip
     LINK_HISTORY: Final = Topic(
         suffix="link-history.v1", key="pair of node ids, kind@ms",
         value="models.link_records.ToldRecord, JSON",
-        partitions=1, cleanup="compact", retention_ms=None,
+        partitions=1, cleanup="compact", retention_ms=None, compact_within_ms=DAY_MS,
     )  # fmt: skip
     QUARANTINE: Final = Topic(
         suffix="quarantine.v1", key="pair of node ids",
         value="models.link_records.QuarantineRecord, JSON",
-        partitions=1, cleanup="compact", retention_ms=None,
+        partitions=1, cleanup="compact", retention_ms=None, compact_within_ms=DAY_MS,
     )  # fmt: skip
     VERDICTS: Final = Topic(
         suffix="verdicts.v1", key="pair of node ids",
         value="models.link_records.VerdictRecord, JSON",
-        partitions=1, cleanup="compact", retention_ms=None,
+        partitions=1, cleanup="compact", retention_ms=None, compact_within_ms=DAY_MS,
     )  # fmt: skip
     ERASURES: Final = Topic(
         suffix="erasures.v1", key="node id",

@@ -66,7 +66,8 @@ def run(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) -> None:
         on_ready: called with what is worth telling once the worker is ready.
 
     Raises:
-        KinbidError: Kafka or Redis cannot be used, or a rebuild is not finished.
+        KinbidError: Kafka or Redis cannot be used, a rebuild is not finished, or Redis has lost
+            what was folded into it.
     """
     logs.configure("streams", settings.log_level)
     uvloop.run(_main(settings, on_ready))
@@ -93,15 +94,16 @@ async def _main(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) 
     )  # fmt: skip
     loop_task = asyncio.create_task(firehose.run())
     await app.start()
-    await _until(firehose.assigned, loop_task)
-    # Only now: until it is ready there is nothing to drain, and a signal may just end the process.
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    _keep_collector_quiet()
-    logger.info("streams_ready", extra={"admin": admin.url})
-    on_ready({"metrics": admin.url})
-    await _until(stopping, loop_task)
+    await _until(firehose.ready, loop_task)
+    if firehose.ready.is_set():
+        # Only now: until it is ready there is nothing to drain: a signal may just end the process.
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        _keep_collector_quiet()
+        logger.info("streams_ready", extra={"admin": admin.url})
+        on_ready({"metrics": admin.url})
+        await _until(stopping, loop_task)
     logger.info("streams_stopping")
     await app.stop()
     loop_task.cancel()
@@ -111,8 +113,13 @@ async def _main(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) 
     await redis.close()
     admin.close()
     if loop_task.done() and not loop_task.cancelled():
-        logger.critical("firehose_ended", exc_info=loop_task.exception())
-        raise KinbidError(f"the firehose ended: {loop_task.exception()!r}")
+        error = loop_task.exception()
+        logger.critical("firehose_ended", exc_info=error)
+        raise (
+            error
+            if isinstance(error, KinbidError)
+            else KinbidError(f"the firehose ended: {error!r}")
+        )
 
 
 def _keep_collector_quiet() -> None:

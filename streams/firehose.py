@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -33,6 +33,7 @@ from streams.consents import ConsentCarrier
 from streams.dead_letters import DeadLetters
 from streams.link_ledger import LinkLedger, follow_record
 from streams.metrics import Metrics
+from streams.ownership import Ownership
 from streams.replay import Replay
 from streams.stage_clock import StageClock
 from streams.stages.persons import (
@@ -57,6 +58,7 @@ logger = logging.getLogger(__name__)
 COMMIT_SECONDS: Final = 0.2
 POLL_MS: Final = 200
 RETRY_SECONDS: Final = 0.2
+FOLLOWED_AT_ONCE: Final = 5000
 PACE_SECONDS: Final = 0.01
 """A batch that is not full begins so long after the one before: what trickles in is done together.
 
@@ -99,21 +101,21 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             Topics.VERDICTS.name(settings.owner): "verdicts",
         }
         self.assigned = asyncio.Event()
-        self._epochs: dict[TopicPartition, int] = {}
+        """The group has dealt its partitions out."""
+        self.ready = asyncio.Event()
+        """And Redis was looked at: it knows of them what it should."""
+        self._owned = Ownership(Keys(settings.owner), redis, consumer, metrics, self._kinds)
         self._done: dict[TopicPartition, int] = {}
         self._known = KnownLinks()
         self._roots = LastRoots()
         self._losses_seen = 0
         self._tokens = itertools.count()
         self._incarnation = f"{os.getpid():x}.{clock.now_ms():x}"
-
-        def is_replay() -> bool:
-            return replay is not None and not replay.is_over
-
+        self._replay = replay
         self._calls = CallTracking(
-            settings, producer, redis, metrics, self._next_token, is_replay=is_replay
+            settings, producer, redis, metrics, self._next_token, is_replay=self._reads_again
         )
-        self._consents = ConsentCarrier(settings, producer, is_replay=is_replay)
+        self._consents = ConsentCarrier(settings, producer, is_replay=self._reads_again)
         self._limits = settings.limits
         self._ledger = LinkLedger(settings, producer, redis, metrics, self._next_token)
         self._busy = asyncio.Lock()
@@ -133,7 +135,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         """Finishes the batch in hand, commits it, and gives the partitions up."""
         async with self._busy:
             await self._commit()
-            self._epochs.clear()
+            self._owned.give_up()
             self._done.clear()
             for partition in revoked:  # whoever has it now tells how far behind it is
                 labels = self._kinds[partition.topic], partition.partition
@@ -145,25 +147,33 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         self.assigned.set()
         logger.info("partitions_assigned", extra={"partitions": len(assigned)})
 
-    async def _own(self, partition: TopicPartition, first_offset: int) -> int:
-        """The epoch of this ownership: above that of every owner before, fenced by Kafka.
+    async def begin(self, partitions: Iterable[TopicPartition]) -> None:
+        """Takes all partitions over for a Redis from which the owner's keys were removed.
 
-        The commit after the increment is refused for a worker that has lost the partition, so
-        an epoch is used only by an owner, and a later owner's is higher.
+        Raises:
+            RedisDownError, RedisReplyError: Redis cannot be used.
         """
-        epoch = self._epochs.get(partition)
-        if epoch is None:
-            key = self._keys.epoch(partition.topic, partition.partition)
-            epoch = int(await self._redis.run(_one(("INCR", key))))
-            await self._consumer.commit({partition: first_offset})
-            self._epochs[partition] = epoch
-            self._metrics.takeovers.labels(self._kinds[partition.topic]).inc()
-        return epoch
+        await self._owned.begin(partitions)
+
+    async def _check(self) -> None:
+        """Ends the worker if Redis has lost what was folded, also while no record comes."""
+        is_assigned = self.assigned.is_set()
+        await self._owned.check()
+        if is_assigned:
+            self.ready.set()
+
+    def _reads_again(self) -> bool:
+        """Whether what it reads had been folded before a rebuild."""
+        return self._replay is not None and not self._replay.is_over
 
     # -- the loop --------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Reads until cancelled."""
+        """Reads until cancelled.
+
+        Raises:
+            RedisForgotError: Redis has lost what was folded into it.
+        """
         size = BatchSize(self._settings.streams_batch_records)
         while True:
             began, cpu = time.monotonic(), time.thread_time()
@@ -174,6 +184,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
                 if fetched:
                     await self._until_done(fetched)
                 if time.monotonic() - self._last_commit >= COMMIT_SECONDS:
+                    await self._check()
                     await self._commit()
                 self._stages.charge("commit")
             count, took_seconds = sum(map(len, fetched.values())), time.monotonic() - began
@@ -195,7 +206,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             await self._consumer.commit(dict(self._done))
         except CommitFailedError:
             logger.warning("commit_fenced", extra={"partitions": len(self._done)})
-            self._epochs.clear()
+            self._owned.give_up()
         except KafkaError as error:
             # Not committed is repeated, and repeating changes nothing: go on.
             self._metrics.retries.labels("kafka").inc()
@@ -212,11 +223,11 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
                 dependency, reason = "redis", str(error)
                 # What this attempt sent may still arrive: the next one writes under an epoch of
                 # its own, and makes every link again so that its merges are published.
-                self._epochs.clear()
+                self._owned.give_up()
                 self._known.clear()
             except CommitFailedError:
                 logger.warning("ownership_lost")
-                self._epochs.clear()
+                self._owned.give_up()
                 return
             except KafkaError as error:
                 dependency, reason = "kafka", str(error)
@@ -236,11 +247,12 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         if self._redis.losses != self._losses_seen:
             self._losses_seen = self._redis.losses
             self._known.clear()
+            self._owned.give_up()  # it may have come back empty: that is asked before it is used
         work: list[Steps[Touched]] = []
         batches: list[Batch] = []
         verdicts: list[VerdictRecord] = []
         for partition, records in fetched.items():
-            epoch = await self._own(partition, records[0].offset)
+            epoch = await self._owned.epoch_of(partition, records[0].offset)
             if self._kinds[partition.topic] == "verdicts":
                 verdicts += await self._read_verdicts(partition, records)
                 continue
@@ -300,20 +312,20 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         await self._bury(partition, refused)
         return verdicts
 
-    async def follow_calls(self, records: Iterable[EvidenceRecord]) -> None:
-        """Makes the links that calls were found to speak for, when they were new.
+    async def follow_evidence(self, records: Sequence[EvidenceRecord]) -> None:
+        """Makes the links that evidence speaks for which no record of a topic will tell again.
 
         Raises:
             RedisDownError, KafkaError: to be done again.
         """
-        touched = await self._redis.run_all(
-            follow_record(self._keys, one, self._next_token, self._limits)
-            for one in records
-            if one.kind == "call_session"
-        )
-        touched = await self._look_around(touched)
-        await self._publish(touched)
-        await self._ledger.keep(touched)
+        for start in range(0, len(records), FOLLOWED_AT_ONCE):
+            touched = await self._redis.run_all(
+                follow_record(self._keys, one, self._next_token, self._limits)
+                for one in records[start : start + FOLLOWED_AT_ONCE]
+            )
+            touched = await self._look_around(touched)
+            await self._publish(touched)
+            await self._ledger.keep(touched)
 
     async def _look_around(self, touched: list[Touched]) -> list[Touched]:
         """Once for all that is contested in a batch."""
@@ -357,6 +369,8 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         self._metrics.lag_seconds.labels(*labels).set(age_seconds if lag else 0)
 
     async def _bury(self, partition: TopicPartition, refused: list[Refused]) -> None:
+        if self._reads_again():
+            return  # they were buried when they came, and are kept no longer than from then
         for one in refused:
             source = (partition.topic, partition.partition, one.offset)
             record = (one.key, one.value)
@@ -364,8 +378,3 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
 
     def _next_token(self) -> str:
         return f"{self._incarnation}.{next(self._tokens):x}"
-
-
-def _one(command: tuple[str, ...]) -> Steps[Any]:
-    (reply,) = yield [command]
-    return reply

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from models.card_words import merge_of
+from models.card_words import CardWord, merge_of
 from models.commands import Steps
 from models.evidence import Edge, Evidence, Limits, Pair, Reason, decode_evidence
 from models.forest import find
@@ -25,7 +25,7 @@ from models.link_records import (
     told_key,
     told_record,
 )
-from models.links import Contested, LinkResult, follow, judge
+from models.links import Contested, LinkResult, declare, follow, judge
 from models.profile import publish_all
 from models.splits import Resettled, note, resettle
 from models.topics import Topics
@@ -137,7 +137,7 @@ class LinkLedger:
         records = {
             key: None if result == "erased" else record
             for key, (record, result) in told.items()
-            if result in {"erased", "rejected", "withdrawn"} or _is_news(record, known)
+            if result in TAKEN_BACK or _is_news(record, known)
         }
         await self._send(self._history, records)
 
@@ -212,7 +212,16 @@ class LinkLedger:
 def follow_record(
     keys: Keys, record: EvidenceRecord, next_token: Callable[[], str], limits: Limits
 ) -> Steps[Touched]:
-    """Follows evidence as Kafka has kept it; what is contested is left to be looked at."""
+    """Follows evidence as Kafka has kept it; what is contested is left to be looked at.
+
+    Which of two merged cards survives is not kept, and decides nothing about who is one person: the
+    smaller does, until the CRM's own record of that time tells.
+    """
+    if record.kind == "crm_merge":
+        word = CardWord(record.event_time_ms, record.a)
+        declared = yield from declare(keys, record.a, record.b, word, next_token, limits=limits)
+        root = yield from find(keys, record.a)
+        return Touched(record.a, root, (declared,), ((record.a, record.b),), (None,))
     evidence = Evidence(record.kind, record.event_time_ms, record.confidence)
     followed = yield from follow(keys, record.a, record.b, evidence, next_token, limits=limits)
     root = yield from find(keys, record.a)
@@ -227,7 +236,7 @@ TAKEN_BACK: Final = frozenset({"withdrawn", "erased"})
 
 
 def known_evidence(keys: Keys, pairs: Collection[Pair]) -> Steps[dict[Pair, Evidence | None]]:
-    """The strongest and earliest evidence of each pair that has any and is not rejected.
+    """The strongest and earliest evidence of each pair that has any, whatever was decided of it.
 
     None stands for a merge of cards that the CRM has taken back, where nothing else is known.
     """

@@ -1,8 +1,6 @@
 """Events into Kafka in whole batches, encoded before the clock runs."""
 
-import asyncio
 import contextlib
-from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Final
 
@@ -11,13 +9,20 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from benchmarks.world.feed import make_producer
 from models.events import Event, encode
+from models.identifiers import NodeId
 from models.topics import FIREHOSE_PARTITIONS, Topics
 from runtime import kafka
 from runtime.settings import Settings
 
-__all__ = ["Backlog", "producing"]
+__all__ = ["Backlog", "partition_of", "producing", "send_now"]
 
+_choose: Final = DefaultPartitioner()
 PARTITIONS: Final = list(range(FIREHOSE_PARTITIONS))
+
+
+def partition_of(node: NodeId) -> int:
+    """Where the events go whose first identifier this is."""
+    return int(_choose(node.encode(), PARTITIONS, PARTITIONS))
 
 
 @contextlib.asynccontextmanager
@@ -45,18 +50,14 @@ class Backlog:
         self._producer = producer
         self._topic = Topics.EVENTS.name(settings.owner)
         self._now_ms = now_ms
-        self._choose = DefaultPartitioner()
         self._open: dict[int, Any] = {}
         self._full: list[tuple[int, Any]] = []
-        self.counts: defaultdict[int, int] = defaultdict(int)
-        """Records by partition."""
 
     def add(self, events: Iterable[Event]) -> None:
         """Encodes events; their order is kept within an identifier."""
         for event in events:
             key = event.ids[0].encode()
-            partition = self._choose(key, PARTITIONS, PARTITIONS)
-            self.counts[partition] += 1
+            partition = partition_of(event.ids[0])
             if not self._append(partition, key, encode(event)):
                 self._full.append((partition, self._open.pop(partition)))
                 self._append(partition, key, encode(event))
@@ -67,8 +68,8 @@ class Backlog:
             batch = self._open[partition] = self._producer.create_batch()
         return batch.append(key=key, value=value, timestamp=self._now_ms) is not None
 
-    async def send(self) -> int:
-        """Sends everything, and returns how many records are durable now.
+    async def send(self) -> None:
+        """Sends everything, and returns when it is durable.
 
         Raises:
             KafkaError: Kafka does not take them.
@@ -78,16 +79,12 @@ class Backlog:
         for partition, batch in batches:
             batch.close()
             await (await self._producer.send_batch(batch, self._topic, partition=partition))
-        sent = sum(self.counts.values())
-        self.counts.clear()
-        return sent
 
 
 async def send_now(
     producer: AIOKafkaProducer, settings: Settings, events: Iterable[Event], now_ms: int
-) -> int:
+) -> None:
     """Sends one small batch for each partition concerned."""
     backlog = Backlog(producer, settings, now_ms)
     backlog.add(events)
-    await asyncio.sleep(0)
-    return await backlog.send()
+    await backlog.send()

@@ -19,7 +19,8 @@ from models.keys import Keys
 from models.links import link
 from models.profile import publish_all
 from models.units import AdvertiserId
-from runtime.redis_link import RedisLink
+from runtime.link import Link
+from runtime.redis_url import link_to
 from streams.stages.persons import KnownLinks, digest_events
 
 __all__ = ["OPERATIONS", "run_identity"]
@@ -163,22 +164,22 @@ async def _measure(
     site: Site, size: int, rounds: int, repeats: int, seed: int
 ) -> dict[str, StepCost]:
     settings, people = owned(site, f"identity{size}"), People(seed)
-    link_ = RedisLink(settings.redis_url, name="kinbid-bench")
-    await link_.connect()
-    keys, url = Keys(settings.owner), settings.redis_url
+    redis = link_to(settings.redis_url, name="kinbid-bench")
+    await redis.connect()
+    keys = Keys(settings.owner)
     strangers = range((rounds * repeats + 1) * TOGETHER)
     site.say(f"{size:,} persons")
     try:
-        await seed_persons(link_, url, keys, people, size)
-        await seed_strangers(link_, url, keys, people, strangers)
+        await seed_persons(redis, keys, people, range(size))
+        await seed_strangers(redis, keys, people, strangers)
         bench = _Bench(keys, people, size)
-        counted = {name: await _count(link_, bench, make) for name, make in OPERATIONS.items()}
+        counted = {name: await _count(redis, bench, make) for name, make in OPERATIONS.items()}
         timed: dict[str, list[tuple[float, float]]] = {name: [] for name in OPERATIONS}
         for _ in range(repeats):
             for name, make in OPERATIONS.items():
-                timed[name].append(await _time(site, link_, _batches(bench, make, rounds)))
+                timed[name].append(await _time(site, redis, _batches(bench, make, rounds)))
     finally:
-        await link_.close()
+        await redis.close()
     return {
         name: _cost(counted[name], [r for r, _ in found], [c for _, c in found])
         for name, found in timed.items()
@@ -193,7 +194,7 @@ def _batches(
 
 
 async def _count(
-    redis: RedisLink, bench: _Bench, make: Callable[[_Bench], Steps[Any]]
+    redis: Link, bench: _Bench, make: Callable[[_Bench], Steps[Any]]
 ) -> tuple[float, float]:
     tally = _Tally()
     await redis.run_all(tally.watch(make(bench)) for _ in range(TOGETHER))
@@ -201,16 +202,16 @@ async def _count(
 
 
 async def _time(
-    site: Site, redis: RedisLink, batches: Iterator[list[Steps[Any]]]
+    site: Site, redis: Link, batches: Iterator[list[Steps[Any]]]
 ) -> tuple[float, float]:
     """Microseconds of Redis' and of this process's CPU for one operation."""
-    began_redis, client, done = redis_cpu_micros(site), 0.0, 0
+    began_redis, client, done = await redis_cpu_micros(site, redis), 0.0, 0
     for batch in batches:
         began = time.thread_time()
         await redis.run_all(batch)
         client += time.thread_time() - began
         done += len(batch)
-    return (redis_cpu_micros(site) - began_redis) / done, client * 1e6 / done
+    return (await redis_cpu_micros(site, redis) - began_redis) / done, client * 1e6 / done
 
 
 def _cost(counted: tuple[float, float], redis: list[float], client: list[float]) -> StepCost:

@@ -1,15 +1,32 @@
 """Redis memory of persons that the worker made, in all and by kind of key."""
 
+import itertools
 from collections import defaultdict
-from typing import Any, Final
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
 
 import msgspec
-import redis
 
-__all__ = ["Memory", "drop_frozen", "memory_of", "used_memory"]
+from benchmarks.bench.site import ask, info
+from runtime.link import Link
+
+__all__ = ["Growth", "Memory", "drop_frozen", "growth_of", "memory_of", "used_memory"]
 
 SCANNED: Final = 1000
 HUNDRED_MILLION: Final = 100_000_000
+BUFFERS: Final = (
+    "mem_clients_normal", "mem_clients_slaves", "mem_replication_backlog", "mem_cluster_links",
+)  # fmt: skip
+"""They grow with the traffic up to a limit of their own, whoever is kept there: a replica's backlog
+would be most of what few persons seem to take."""
+
+
+class Growth(msgspec.Struct, frozen=True, kw_only=True):
+    """How Redis grew from one number of persons to another; replicas are not in it."""
+
+    from_persons: int
+    to_persons: int
+    bytes_per_person: float
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,81 +34,91 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         persons: how many.
-        bytes_per_person: growth of Redis' used memory, everything included.
-        by_kind: bytes per person of each kind of key (``MEMORY USAGE`` of a sample); the rest of
-            the whole is the server's own tables.
+        growth: of Redis' used memory: from nobody, which takes what the first one costs along, and
+            from one size to the next.
+        by_kind: bytes per person of each kind of key (``MEMORY USAGE``); the rest of the whole is
+            the servers' own tables.
         keys_by_kind: keys per person.
-        hundred_million_bytes: what a hundred million such persons need.
+        hundred_million_bytes: what a hundred million such persons need by the last growth.
     """
 
     persons: int
-    bytes_per_person: float
+    growth: tuple[Growth, ...]
     by_kind: dict[str, float]
     keys_by_kind: dict[str, float]
     hundred_million_bytes: int
 
 
-def used_memory(url: str) -> int:
-    """Bytes that the server has allocated."""
-    with redis.Redis.from_url(url) as client:
-        told: dict[str, Any] = client.info("memory")
-    return int(told["used_memory"])
+def growth_of(used: Sequence[tuple[int, int]]) -> tuple[Growth, ...]:
+    """The growth over all, then from each size but none to the next.
+
+    Args:
+        used: numbers of persons and bytes used with them, rising; the first is none.
+    """
+    spans = [(used[0], used[-1]), *itertools.pairwise(used[1:])]
+    return tuple(
+        Growth(
+            from_persons=before, to_persons=after,
+            bytes_per_person=(bytes_after - bytes_before) / (after - before),
+        )
+        for (before, bytes_before), (after, bytes_after) in spans
+    )  # fmt: skip
 
 
-def drop_frozen(url: str, owner: str) -> int:
+async def used_memory(link: Link) -> int:
+    """Bytes that the servers which own keys have allocated, without their connections' buffers."""
+    told = await info(link, "memory")
+    return sum(int(one["used_memory"]) - sum(int(one[name]) for name in BUFFERS) for one in told)
+
+
+async def drop_frozen(link: Link, owner: str) -> int:
     """Removes the frozen copies of merged persons a minute early; returns how many."""
     dropped = 0
-    with redis.Redis.from_url(url) as client:
-        for chunk in _chunks(client, owner):
-            pipe = client.pipeline(transaction=False)
-            for name in chunk:
-                pipe.ttl(name)
-            doomed = [
-                name for name, ttl in zip(chunk, pipe.execute(), strict=True) if int(ttl) >= 0
-            ]
+    for server in link.servers:
+        async for names in _names(server, owner):
+            ttls = await server.run(ask(*[("TTL", name) for name in names]))
+            doomed = [name for name, ttl in zip(names, ttls, strict=True) if ttl >= 0]
             if doomed:
-                client.delete(*doomed)
+                await server.run(ask(*[("DEL", name) for name in doomed]))
             dropped += len(doomed)
     return dropped
 
 
-def memory_of(url: str, owner: str, persons: int, before_bytes: int) -> Memory:
+async def memory_of(link: Link, owner: str, used: Sequence[tuple[int, int]]) -> Memory:
     """Measures the owner's keys.
 
     Args:
-        url: the Redis.
+        link: to their Redis.
         owner: whose keys.
-        persons: how many they are.
-        before_bytes: used memory before the first of them.
+        used: as for :func:`growth_of`; the last number of persons is there now.
     """
-    keys: defaultdict[str, int] = defaultdict(int)
-    sampled: defaultdict[str, list[int]] = defaultdict(list)
-    with redis.Redis.from_url(url) as client:
-        for chunk in _chunks(client, owner):
-            for name in chunk:
-                kind = name.decode().removeprefix(f"{owner}:").partition(":")[0]
-                keys[kind] += 1
-                if len(sampled[kind]) < SCANNED:
-                    sampled[kind].append(int(client.memory_usage(name, samples=0) or 0))
-    per_person = (used_memory(url) - before_bytes) / persons
+    sizes_of: defaultdict[str, list[int]] = defaultdict(list)
+    for server in link.servers:
+        async for names in _names(server, owner):
+            kinds = [name.decode().removeprefix(f"{owner}:").partition(":")[0] for name in names]
+            sizes = await server.run(
+                ask(*[("MEMORY", "USAGE", name, "SAMPLES", 0) for name in names])
+            )
+            for kind, size in zip(kinds, sizes, strict=True):
+                sizes_of[kind].append(size)
+    persons, growth = used[-1][0], growth_of(used)
     return Memory(
         persons=persons,
-        bytes_per_person=per_person,
-        by_kind={
-            kind: sum(sizes) / len(sizes) * keys[kind] / persons
-            for kind, sizes in sorted(sampled.items())
-        },
-        keys_by_kind={kind: count / persons for kind, count in sorted(keys.items())},
-        hundred_million_bytes=round(per_person * HUNDRED_MILLION),
+        growth=growth,
+        by_kind={kind: sum(sizes) / persons for kind, sizes in sorted(sizes_of.items())},
+        keys_by_kind={kind: len(sizes) / persons for kind, sizes in sorted(sizes_of.items())},
+        hundred_million_bytes=round(growth[-1].bytes_per_person * HUNDRED_MILLION),
     )
 
 
-def _chunks(client: Any, owner: str) -> Any:  # noqa: ANN401 - untyped replies
-    """Names of the owner's keys, a thousand at a time."""
-    cursor = 0
+async def _names(server: Link, owner: str) -> AsyncIterator[list[bytes]]:
+    """Names of the owner's keys on one server, about a thousand at a time."""
+    cursor = b"0"
     while True:
-        cursor, names = client.scan(cursor, match=f"{owner}:*", count=SCANNED)
+        ((cursor, names),) = await server.run(
+            ask(("SCAN", cursor, "MATCH", f"{owner}:*", "COUNT", SCANNED))
+        )
         if names:
             yield names
-        if not cursor:
+        if cursor == b"0":
             return

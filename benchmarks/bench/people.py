@@ -23,7 +23,7 @@ from models.events import (
 from models.identifiers import NodeId
 from models.units import DAY_MS, MICROS, AdvertiserId
 
-__all__ = ["EPOCH_MS", "People", "Trio"]
+__all__ = ["EPOCH_MS", "ORDERS", "SHOP", "People", "Trio"]
 
 EPOCH_MS: Final = 1_780_000_000_000
 """When the synthetic history begins, Unix ms: a constant, so a seed gives the same bytes."""

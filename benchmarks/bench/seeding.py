@@ -1,6 +1,6 @@
 """A population in Redis: one person made by the protocol, copied under other names.
 
-A million take about a minute.
+A million take about a minute. Who is there already is put back to what the copy holds.
 
 The template is written by the same generators as in production, so its copies have whatever keys
 and fields the protocol leaves. An identifier is text of one length wherever it stands, so a copy
@@ -9,20 +9,18 @@ is the template's bytes with other identifiers in them; a facet is unpacked for 
 
 import itertools
 import random
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
-
-import hiredis
-import redis
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 from benchmarks.bench.people import People
+from benchmarks.bench.site import ask
 from models.commands import Command
 from models.events import Event
 from models.identifiers import NodeId
 from models.keys import KEY_PATTERNS, Keys
 from models.packing import pack, unpack
 from models.profile import publish
-from runtime.redis_link import RedisLink
+from runtime.link import Link
 from streams.stages.persons import KnownLinks, digest_events
 
 __all__ = ["TEMPLATE_EVENTS", "seed_persons", "seed_strangers"]
@@ -40,26 +38,27 @@ class _Template(NamedTuple):
     commands: list[list[bytes | tuple[int, bytes]]]
 
 
-async def seed_persons(link: RedisLink, url: str, keys: Keys, people: People, count: int) -> None:
-    """Persons 0 to ``count - 1``, three identifiers and :data:`TEMPLATE_EVENTS` events each."""
+async def seed_persons(
+    link: Link, keys: Keys, people: People, indexes: Iterable[int], events: int = TEMPLATE_EVENTS
+) -> None:
+    """Persons of three identifiers with a history of so many events each; index -1 is taken."""
     trio = people.trio(-1)
-    history = people.history(trio, random.Random(0), TEMPLATE_EVENTS)
-    await _make(link, keys, history)
+    await _make(link, keys, people.history(trio, random.Random(0), events))
     template = await _copy_of(link, keys, trio)
-    _spread(url, template, (people.trio(index) for index in range(count)))
+    await _spread(link, template, (people.trio(index) for index in indexes))
 
 
 async def seed_strangers(
-    link: RedisLink, url: str, keys: Keys, people: People, span: range
-) -> None:
-    """Cookies of one event each, which no link leads to."""
+    link: Link, keys: Keys, people: People, indexes: Iterable[int]
+) -> None:  # fmt: skip
+    """Cookies of one event each, which no link leads to; index -1 is taken."""
     node = people.stranger(-1)
     await _make(link, keys, [people.first_visit(node, random.Random(0))])
     template = await _copy_of(link, keys, (node,))
-    _spread(url, template, ((people.stranger(index),) for index in span))
+    await _spread(link, template, ((people.stranger(index),) for index in indexes))
 
 
-async def _make(link: RedisLink, keys: Keys, history: Iterable[Event]) -> None:
+async def _make(link: Link, keys: Keys, history: Iterable[Event]) -> None:
     known, tokens = KnownLinks(), itertools.count()
     for offset, event in enumerate(history):
         node = event.ids[0]
@@ -72,7 +71,7 @@ async def _make(link: RedisLink, keys: Keys, history: Iterable[Event]) -> None:
         await link.run(publish(keys, touched.root))
 
 
-async def _copy_of(link: RedisLink, keys: Keys, nodes: tuple[NodeId, ...]) -> _Template:
+async def _copy_of(link: Link, keys: Keys, nodes: tuple[NodeId, ...]) -> _Template:
     """The commands that write what stands under the nodes; copies that will expire are left out."""
     patterns = [pattern for pattern in KEY_PATTERNS if "{node}" in pattern]
     names = [
@@ -82,11 +81,11 @@ async def _copy_of(link: RedisLink, keys: Keys, nodes: tuple[NodeId, ...]) -> _T
     ]
     commands: list[list[bytes | tuple[int, bytes]]] = []
     for name in names:
-        kind, ttl = await link.run(_both(("TYPE", name), ("TTL", name)))
+        kind, ttl = await link.run(ask(("TYPE", name), ("TTL", name)))
         if ttl != -1:
             continue
         reading, writing = READERS[bytes(kind)]
-        (held,) = await link.run(_both((reading[0], name, *reading[1:])))
+        (held,) = await link.run(ask((reading[0], name, *reading[1:])))
         values = held if isinstance(held, list) else [held]
         command: list[bytes | tuple[int, bytes]] = [writing.encode(), name.encode(), *values]
         if writing == "HSET":
@@ -106,39 +105,26 @@ READERS: Final[dict[bytes, tuple[tuple[str, ...], str]]] = {
 """By type of key: how to read all of it, how to write it."""
 
 
-def _both(*commands: Command) -> Any:  # noqa: ANN401 - a generator of whatever Redis replies
-    return (yield list(commands))
+async def _spread(
+    link: Link, template: _Template, copies: Iterable[Sequence[NodeId]]
+) -> None:  # fmt: skip
+    old, left = [name.encode() for name in template.names], iter(copies)
+    while chunk := list(itertools.islice(left, CHUNK)):
+        commands: list[Command] = []
+        for copy in chunk:
+            names = list(zip(old, [node.encode() for node in copy], strict=True))
+            commands += [_renamed(command, names) for command in template.commands]
+        await link.run(ask(*commands))
 
 
-def _packed_copy(
+def _renamed(
     command: list[bytes | tuple[int, bytes]], names: list[tuple[bytes, bytes]]
-) -> bytes:
+) -> Command:  # fmt: skip
     def renamed(value: bytes) -> bytes:
         for before, after in names:
             value = value.replace(before, after)
         return value
 
-    values = [
+    return tuple(
         renamed(one) if isinstance(one, bytes) else pack(one[0], renamed(one[1])) for one in command
-    ]
-    # hiredis' stub says a tuple of one element; any length is right.
-    packed: bytes = hiredis.pack_command(tuple(values))  # type: ignore[arg-type]
-    return packed
-
-
-def _spread(url: str, template: _Template, copies: Iterator[Sequence[NodeId]]) -> None:
-    old = [name.encode() for name in template.names]
-    client = redis.Redis.from_url(url)
-    connection = client.connection_pool.get_connection()
-    try:
-        while chunk := list(itertools.islice(copies, CHUNK)):
-            packed = []
-            for copy in chunk:
-                new = list(zip(old, [node.encode() for node in copy], strict=True))
-                packed += [_packed_copy(command, new) for command in template.commands]
-            connection.send_packed_command(packed, check_health=False)  # type: ignore[no-untyped-call]
-            for _ in range(len(template.commands) * len(chunk)):
-                connection.read_response()
-    finally:
-        client.connection_pool.release(connection)
-        client.close()
+    )

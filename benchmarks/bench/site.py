@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import msgspec
-import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.bench.cpu import cpu_micros
+from models.commands import Command, Steps
 from models.errors import KinbidError
+from runtime.link import Link
 from runtime.settings import Settings
 
-__all__ = ["BenchError", "Site", "Worker", "about", "metric", "owned", "redis_cpu_micros", "scrape"]
+__all__ = [
+    "BenchError", "Site", "Worker", "about", "ask", "info", "metric", "owned", "redis_cpu_micros",
+    "scrape",
+]  # fmt: skip
 
 SCRAPE_SECONDS: Final = 10.0
 LIBRARIES: Final = ("aiokafka", "faust-streaming", "hiredis", "msgspec", "uvloop")
@@ -75,13 +79,30 @@ def owned(site: Site, name: str) -> Settings:
     return msgspec.structs.replace(site.settings, owner=f"{site.settings.owner}-{name}")
 
 
-def redis_cpu_micros(site: Site) -> float:
-    """CPU that Redis has used, in microseconds: the system's figure, or a far server's own."""
+def ask(*commands: Command) -> Steps[list[Any]]:
+    """One step of commands, and their replies."""
+    return (yield list(commands))
+
+
+async def info(link: Link, section: str) -> list[dict[str, str]]:
+    """What each server that owns keys tells of itself."""
+    told = [(await server.run(ask(("INFO", section))))[0] for server in link.servers]
+    return [
+        dict(line.split(":", 1) for line in text.decode().splitlines() if ":" in line)
+        for text in told
+    ]
+
+
+async def redis_cpu_micros(site: Site, link: Link) -> float:
+    """CPU that Redis has used, in microseconds, all its servers together.
+
+    Of our own servers it is the system's figure, replicas included; of far ones what those that own
+    keys say themselves.
+    """
     if site.redis_pids:
         return cpu_micros(site.redis_pids)
-    with redis.Redis.from_url(site.settings.redis_url) as client:
-        told: dict[str, float] = client.info("cpu")
-    return (told["used_cpu_user"] + told["used_cpu_sys"]) * 1e6
+    told = await info(link, "cpu")
+    return sum(float(one["used_cpu_user"]) + float(one["used_cpu_sys"]) for one in told) * 1e6
 
 
 Samples = dict[str, list[tuple[dict[str, str], float]]]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from benchmarks.bench.site import Site
 from runtime import kafka
-from runtime.redis_link import RedisLink
+from runtime.redis_url import link_to
 from runtime.settings import Settings
 from streams.firehose import Firehose
 from streams.metrics import Metrics
@@ -49,7 +49,7 @@ async def stages_apart(site: Site, settings: Settings, count: int) -> dict[str, 
         this process used meanwhile, all threads.
     """
     metrics = Metrics()
-    redis = RedisLink(settings.redis_url, name="kinbid-bench")
+    redis = link_to(settings.redis_url, name="kinbid-bench")
     await redis.connect()
     producer = await kafka.producer(settings)
     consumer = await kafka.consumer(settings, group=f"{settings.owner}.streams")

@@ -55,26 +55,32 @@ def _show_origin(plain: dict[str, Any], console: Console) -> None:
     console.print(f"commit {plain['commit'][:12]}, seed {plain['seed']}, {engines}")
 
 
-def _cases(title: str, column: str, cases: dict[str, Any], console: Console) -> None:
-    table = _table(title, column, "worker us (spread)", "Redis us (spread)", "broker us")
-    for name, case in cases.items():
-        median = case["median"]
-        broker = median["broker_us"]
-        table.add_row(
-            f"{int(name):,}", _spread(median["worker_us"], case["worker_us_spread"]),
-            _spread(median["redis_us"], case["redis_us_spread"]),
-            "elsewhere" if broker is None else f"{broker:.1f}",
-        )  # fmt: skip
-    console.print(table)
+_COSTS: Final = ("worker us (spread)", "Redis us (spread)", "broker us")
+
+
+def _costs_of(case: dict[str, Any]) -> tuple[str, str, str]:
+    median = case["median"]
+    broker = median["broker_us"]
+    return (
+        _spread(median["worker_us"], case["worker_us_spread"]),
+        _spread(median["redis_us"], case["redis_us_spread"]),
+        "elsewhere" if broker is None else f"{broker:.1f}",
+    )
 
 
 def _show_growth(part: dict[str, Any], console: Console) -> None:
-    _cases("CPU per event, by persons", "persons", part["by_persons"], console)
+    table = _table("CPU per event, by persons", "persons", "events known of each", *_COSTS)
+    for case in part["cases"]:
+        table.add_row(f"{case['persons']:,}", f"{case['events']:,}", *_costs_of(case))
+    console.print(table)
     console.print(f"largest to smallest: {part['largest_to_smallest']:.2f}")
 
 
 def _show_merges(part: dict[str, Any], console: Console) -> None:
-    _cases("CPU per event, by share of merges", "merges, %", part["by_merge_percent"], console)
+    table = _table("CPU per event, by share of merges", "merges, %", *_COSTS)
+    for percent, case in part["by_merge_percent"].items():
+        table.add_row(percent, *_costs_of(case))
+    console.print(table)
     in_events = part["merge_in_plain_events"]
     console.print(
         f"a merge costs {in_events['worker']:.1f} plain events in the worker, "
@@ -99,17 +105,23 @@ def _show_memory(part: dict[str, Any], console: Console) -> None:
     table = _table("Redis memory per person, bytes", "kind of key", "keys", "bytes")
     for kind, size in measured["by_kind"].items():
         table.add_row(kind, f"{measured['keys_by_kind'][kind]:.2f}", f"{size:.0f}")
-    table.add_row("all of Redis", "", f"{measured['bytes_per_person']:.0f}")
+    for step in measured["growth"]:
+        name = f"all of Redis, persons {step['from_persons']:,} to {step['to_persons']:,}"
+        table.add_row(name, "", f"{step['bytes_per_person']:.0f}")
     console.print(table)
-    console.print(f"100 million persons: {measured['hundred_million_bytes'] / GIGABYTE:.0f} GB")
+    console.print(
+        f"100 million persons: {measured['hundred_million_bytes'] / GIGABYTE:.0f} GB, without "
+        "replicas and fragmentation"
+    )
 
 
 def _show_load(part: dict[str, Any], console: Console) -> None:
-    seen = part["event_to_visible"]
-    console.print(
-        f"event to visible at {part['offered_per_second']:,.0f} events/s: p50 {seen['p50_ms']:.1f} "
-        f"ms, p99 {seen['p99_ms']:.1f} ms, {seen['lost']} of {seen['canaries']} not seen"
-    )
+    rate = f"{part['offered_per_second']:,.0f} events/s"
+    table = _table(f"event to visible at {rate}", "canary", "sent", "p50 ms", "p99 ms", "most ms")
+    for kind, seen in part["event_to_visible"].items():
+        times = (f"{seen[name]:.1f}" for name in ("p50_ms", "p99_ms", "max_ms"))
+        table.add_row(kind, f"{seen['canaries']:,}", *times)
+    console.print(table)
     hot = part["hot_identifier"]
     console.print(
         f"one identifier with all of {hot['events']:,} events: "
@@ -136,11 +148,13 @@ def _show_workers(part: dict[str, Any], console: Console) -> None:
     console.print(table)
     for count, case in part.items():
         if killed := case.get("one_killed"):
+            most_ms = max(seen["max_ms"] for seen in killed["event_to_visible"].values())
             console.print(
                 f"one of {count} killed at {killed['offered_per_second']:,.0f} events/s: of "
                 f"{killed['events']:,} events with {killed['merges']:,} merges {killed['lost']} "
-                f"lost, {killed['doubled']} counted twice; event to visible at most "
-                f"{killed['event_to_visible']['max_ms'] / 1000:.1f} s"
+                f"lost, {killed['doubled']} counted twice; records of "
+                f"{killed['redelivered']:,} identifiers were redelivered; event to visible at "
+                f"most {most_ms / 1000:.1f} s"
             )
 
 

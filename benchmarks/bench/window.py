@@ -9,6 +9,7 @@ import msgspec
 
 from benchmarks.bench.cpu import cpu_micros
 from benchmarks.bench.site import BenchError, Site, Worker, metric, redis_cpu_micros, scrape
+from runtime.link import Link
 
 __all__ = ["Cost", "Look", "folded", "look", "median_cost", "watch"]
 
@@ -57,7 +58,7 @@ async def folded(workers: Sequence[Worker]) -> float:
     return sum([metric(await scrape(one), "streams_events_total") for one in workers])
 
 
-async def look(site: Site, workers: Sequence[Worker]) -> Look:
+async def look(site: Site, link: Link, workers: Sequence[Worker]) -> Look:
     """Takes the figures of this instant."""
     scraped = [await scrape(one) for one in workers]
     stages: dict[str, float] = {}
@@ -68,13 +69,15 @@ async def look(site: Site, workers: Sequence[Worker]) -> Look:
         time.monotonic(),
         sum(metric(samples, "streams_events_total") for samples in scraped),
         cpu_micros(one.pid for one in workers),
-        redis_cpu_micros(site),
+        await redis_cpu_micros(site, link),
         cpu_micros(site.broker_pids),
         stages,
     )
 
 
-async def watch(site: Site, workers: Sequence[Worker], before: Look, count: int) -> Cost:
+async def watch(
+    site: Site, link: Link, workers: Sequence[Worker], before: Look, count: int
+) -> Cost:
     """Watches workers fold ``count`` records after ``before``, to the end.
 
     The window reaches from the first sample at which the work was under way to the last at which
@@ -83,11 +86,11 @@ async def watch(site: Site, workers: Sequence[Worker], before: Look, count: int)
     Raises:
         BenchError: nothing was folded for a minute.
     """
-    base, samples = before.events, [before, await look(site, workers)]
+    base, samples = before.events, [before, await look(site, link, workers)]
     moved = time.monotonic()
     while samples[-1].events < base + count:
         await asyncio.sleep(POLL_SECONDS)
-        samples.append(await look(site, workers))
+        samples.append(await look(site, link, workers))
         if samples[-1].events > samples[-2].events:
             moved = samples[-1].at
         elif samples[-1].at - moved > SILENT_SECONDS:

@@ -19,7 +19,7 @@ from models.calls import lease_of
 from models.catalog_records import LineState
 from models.commands import Command, Steps, fields_of
 from models.events import Call, Event, NumberLease
-from models.evidence import DEFAULT_LIMITS, FULL_CONFIDENCE, Evidence, Limits
+from models.evidence import DEFAULT_LIMITS, FULL_CONFIDENCE, Evidence, Limits, encode_evidence
 from models.forest import find
 from models.identifiers import NodeId, is_visitor
 from models.keys import Keys
@@ -229,12 +229,14 @@ def join_number(
     applied: dict[str, SoftLink] = {}
     while True:
         book = read_book(fields_of(reply), now_ms, grace_ms)
-        concerned = (calls & book.calls.keys()) | book.calls_within(leases)
+        own = (calls & book.calls.keys()) | book.calls_within(leases)
+        # What was told of other calls may have been wrong by then, too.
+        concerned = own | (applied.keys() & book.calls.keys())
         wanted = {one: soft for one in sorted(concerned) if (soft := _soft_link(book, one))}
         withdrawn = [
             soft for one in sorted(concerned) for soft in _withdrawn(book, one, wanted, now_ms)
         ]
-        wanted |= _told_by_others(book, withdrawn)
+        wanted |= _strongest(book, [*withdrawn, *wanted.values()])
         if wanted == applied and not (withdrawn and not linked):
             break
         marks = [
@@ -249,14 +251,14 @@ def join_number(
         ]
         if marked:
             yield marked
-        for soft in (*withdrawn, *wanted.values()):
+        for soft in (*withdrawn, *_weakest_first(wanted.values())):
             linked += [(yield from apply(soft))]
         applied = wanted
         (reply,) = yield [("HGETALL", key)]
     if book.stale:
         yield [("HDEL", key, *book.stale)]
     results: dict[str, JoinResult] = dict.fromkeys(calls, "late")
-    results |= {one: _result(book, one, wanted) for one in concerned}
+    results |= {one: _result(book, one, wanted) for one in own}
     return NumberJoins(tuple(linked), results)
 
 
@@ -289,18 +291,26 @@ def _withdrawn(
     ]
 
 
-def _told_by_others(book: NumberBook, withdrawn: Iterable[SoftLink]) -> dict[str, SoftLink]:
-    """Other calls that speak for a link which one call does not: of a pair one evidence is kept."""
-    pairs = {(soft.caller, soft.other) for soft in withdrawn}
+def _strongest(book: NumberBook, changed: Iterable[SoftLink]) -> dict[str, SoftLink]:
+    """Of each pair that was changed the call that says most, by its id.
+
+    Of a pair one evidence is kept, so what this call says may have been lost when another one, that
+    says less now or nothing, said more.
+    """
+    pairs = {(soft.caller, soft.other) for soft in changed}
     callers = {caller for caller, _ in pairs}
-    joined = {
-        one: _soft_link(book, one) for one, call in book.calls.items() if call.caller in callers
-    }
-    return {
-        one: soft
-        for one, soft in sorted(joined.items())
-        if soft is not None and (soft.caller, soft.other) in pairs
-    }
+    links = [_soft_link(book, one) for one, call in book.calls.items() if call.caller in callers]
+    by_pair = {(soft.caller, soft.other): soft for soft in _weakest_first(filter(None, links))}
+    return {soft.call_id: soft for pair, soft in by_pair.items() if pair in pairs}
+
+
+def _weakest_first(links: Iterable[SoftLink]) -> list[SoftLink]:
+    """The order in which the strongest evidence of each pair is the one that is kept.
+
+    A call that says less than it did replaces what it said itself, and nothing else; whatever says
+    more comes after it.
+    """
+    return sorted(links, key=lambda soft: encode_evidence(soft.evidence), reverse=True)
 
 
 def _result(book: NumberBook, call_id: str, wanted: dict[str, SoftLink]) -> JoinResult:

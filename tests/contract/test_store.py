@@ -7,13 +7,13 @@ import pytest
 
 from models.caps import CapLedger, Reservation, decode_ledger, encode_ledger, encode_reservations
 from models.commands import Command, Steps
-from models.event_base import MAX_TIME_MS
-from models.evidence import UNSEEN, Evidence, encode_evidence
+from models.evidence import Evidence, Verdict, encode_evidence
 from models.identifiers import NodeId
 from models.identity import Apply, fold
 from models.keys import Keys
 from models.links import Linked, link
 from models.profile import publish
+from models.verdicts import encode_verdict
 from runtime.redis_link import RedisReplyError
 from tests.contract.stores import FakeStore, Store, just
 from tests.fakes.memory_store import HANDLERS
@@ -295,10 +295,9 @@ def test_withdraw_takes_only_that_evidence_back(store: Store) -> None:
 
 def test_withdraw_takes_evidence_back_whatever_its_confidence(store: Store) -> None:
     kept, never = (encode_evidence(Evidence("call_session", 10**12, one)) for one in (90, 0))
-    unseen = encode_evidence(UNSEEN)
-    ask(store, ("HSET", EVIDENCE, "e:a", kept, "e:b", unseen))
-    assert ask(store, *(call("withdraw", [EVIDENCE], one, never) for one in "ab")) == [1, 0]
-    assert fields(store, EVIDENCE) == {b"e:b": unseen}
+    ask(store, ("HSET", EVIDENCE, "e:a", kept))
+    assert ask(store, call("withdraw", [EVIDENCE], "a", never)) == [1]
+    assert not fields(store, EVIDENCE)
 
 
 def test_declare_keeps_the_greatest_words_and_says_whether_one_stands(store: Store) -> None:
@@ -331,24 +330,71 @@ def test_an_identifier_with_too_many_links_keeps_some_and_that_there_were_more(
     assert ask(store, witness("e", 1)) == [3], "still one too many, for good"
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_of_too_many_links_the_strongest_and_earliest_are_kept_whatever_the_order(
+    store: Store, seed: int
+) -> None:
+    """And of all others the strongest and earliest is known, also where one came later as such."""
+    choose = random.Random(seed)
+    told = [
+        (name, Evidence(choose.choice(["sign_in", "seen_with"]), choose.randint(1, 3)))
+        for name in choose.choices("abcdefgh", k=16)
+    ]
+    best = sorted(
+        (min(encode_evidence(one) for name, one in told if name == other), other)
+        for other in {name for name, _ in told}
+    )
+    ask(store, *(
+        call("witness", [EVIDENCE, PARENT], name, encode_evidence(one), 1, 0) for name, one in told
+    ))  # fmt: skip
+    held = fields(store, EVIDENCE)
+    assert held.pop(b"+", None) == (best[3][0] if len(best) > 3 else None)
+    links = {name: one for name, one in held.items() if name.startswith(b"e:")}
+    assert links == {b"e:" + other.encode(): evidence for evidence, other in best[:3]}
+
+
+def test_a_link_that_makes_room_for_a_stronger_one_leaves_no_note_behind(store: Store) -> None:
+    ask(store, witness("a", 5, most=0), ("HSET", EVIDENCE, "s:a", "weak"))
+    assert ask(store, witness("b", 4, most=0)) == [2]
+    assert fields(store, EVIDENCE) == {b"e:b": told(4), b"+": told(5)}
+
+
+def judged(other: str, verdict: Verdict, at_ms: int) -> Command:
+    return ("HSET", EVIDENCE, f"x:{other}", encode_verdict(verdict, at_ms))
+
+
 def test_a_link_that_was_rejected_still_counts_unless_nobody_told_of_it(store: Store) -> None:
-    unseen = encode_evidence(UNSEEN)
-    ask(store, *[witness(name, 1) for name in "abc"])
-    ask(store, *(call("judge", [EVIDENCE], name, "rejected", unseen) for name in "abx"))
-    assert ask(store, witness("d", 1)) == [4]
-    assert ask(store, witness("a", 1), witness("x", 1)) == [-1, -1]
-    assert ask(store, witness("d", 2)) == [5], "now somebody has told of it"
+    ask(store, *[witness(name, 1, most=4) for name in "abc"])
+    ask(store, *(judged(name, "rejected", 9) for name in "abx"))
+    assert ask(store, witness("a", 1, most=4), witness("d", 1, most=4)) == [-1, 4]
+    assert ask(store, witness("x", 1, most=4)) == [5], "one too many: others are to be parted"
+    assert ask(store, witness("a", 1, most=4), witness("a", 1, most=5)) == [5, -1]
 
 
-def test_a_rejected_link_stays_so_and_comes_back_with_its_earliest_evidence(store: Store) -> None:
-    ask(store, witness("a", 5), call("judge", [EVIDENCE], "a", "rejected", told(9)))
-    assert fields(store, EVIDENCE) == {b"x:a": b"rejected@" + told(5)}
+def test_an_approved_link_of_which_nobody_told_does_not_count(store: Store) -> None:
+    ask(store, judged("x", "approved", 9), witness("a", 1))
+    assert ask(store, witness("b", 1), witness("x", 1)) == [2, 3]
+
+
+def test_evidence_is_kept_beside_a_verdict(store: Store) -> None:
+    ask(store, witness("a", 5), judged("a", "rejected", 9))
     assert ask(store, witness("a", 3), witness("a", 6)) == [-1, -1]
-    ask(store, call("judge", [EVIDENCE], "a", "approved", told(9)))
-    assert fields(store, EVIDENCE) == {b"x:a": b"approved", b"e:a": told(3)}
+    assert fields(store, EVIDENCE) == {b"x:a": encode_verdict("rejected", 9), b"e:a": told(3)}
+    ask(store, judged("a", "approved", 10))
     assert ask(store, witness("a", 4)) == [2]
-    ask(store, call("judge", [EVIDENCE], "b", "rejected", told(9)))
-    assert fields(store, EVIDENCE)[b"x:b"] == b"rejected@" + told(9)
+    assert ask(store, call("withdraw", [EVIDENCE], "a", told(3))) == [1]
+    assert fields(store, EVIDENCE) == {b"x:a": encode_verdict("approved", 10)}
+
+
+def test_a_link_that_was_rejected_before_one_of_the_two_was_erased_is_like_any_other(
+    store: Store,
+) -> None:
+    ask(store, judged("a", "rejected", 5))
+    assert ask(store, witness("a", 7), witness("a", 7, erased_ms=5)) == [-1, 2]
+    ask(store, call("erase", [PARENT], 5))
+    assert ask(store, witness("a", 7)) == [2]
+    ask(store, judged("a", "rejected", 6))
+    assert ask(store, witness("a", 7)) == [-1]
 
 
 def test_an_erased_identifier_keeps_no_evidence_that_is_not_newer(store: Store) -> None:
@@ -364,21 +410,22 @@ def test_evidence_about_an_erased_other_counts_as_none(store: Store) -> None:
 
 
 def test_disown_forgets_old_evidence_verdicts_and_notes(store: Store) -> None:
-    without = encode_evidence(Evidence("call_session", MAX_TIME_MS))
-    ask(store, witness("a", 5), ("HSET", EVIDENCE, "s:a", "weak", "x:a", "approved"))
-    ask(store, witness("b", 7), call("judge", [EVIDENCE], "c", "approved", without))
+    ask(store, witness("a", 5), judged("a", "approved", 6), ("HSET", EVIDENCE, "s:a", "weak"))
+    ask(store, witness("b", 7), judged("c", "approved", 6))
     old, new = b"%013d@c" % 5, b"%013d@c" % 7
     ask(store, declared("a", old), declared("b", old), declared("b", new))
     ask(store, *(call("disown", [EVIDENCE], name, 6) for name in "abc"))
     assert fields(store, EVIDENCE) == {b"e:b": told(7), b"w:b": new}
 
 
-def test_disown_leaves_what_was_decided_about_newer_evidence(store: Store) -> None:
-    ask(store, witness("a", 7), call("judge", [EVIDENCE], "a", "rejected", told(9)))
-    before = fields(store, EVIDENCE)
+def test_disown_leaves_a_newer_verdict_and_its_note_whatever_was_told_before(store: Store) -> None:
+    note, verdict = {b"s:a": b"rejected"}, {b"x:a": encode_verdict("rejected", 8)}
+    ask(store, witness("a", 7), judged("a", "rejected", 8), ("HSET", EVIDENCE, "s:a", "rejected"))
     ask(store, call("disown", [EVIDENCE], "a", 6))
-    assert fields(store, EVIDENCE) == before
+    assert fields(store, EVIDENCE) == {b"e:a": told(7)} | verdict | note
     ask(store, call("disown", [EVIDENCE], "a", 7))
+    assert fields(store, EVIDENCE) == verdict | note
+    ask(store, call("disown", [EVIDENCE], "a", 8))
     assert not fields(store, EVIDENCE)
 
 
@@ -673,6 +720,13 @@ def test_sweep_removes_what_has_wholly_expired(store: Store) -> None:
 def test_a_swept_view_of_reservations_only_is_gone(store: Store) -> None:
     ask(store, ("HSET", VIEW, "r:a", held(("C", "x", OVER))))
     assert ask(store, call("sweep", [VIEW], NOW_MS), ("EXPIRE", VIEW, 60)) == [1, 0]
+
+
+def test_an_epoch_begins_where_it_may_and_rises_where_it_has_begun(store: Store) -> None:
+    key = KEYS.epoch("o.events.v1", 0)
+    assert ask(store, call("own", [key], 0), ("GET", key)) == [0, None]
+    assert ask(store, call("own", [key], 1), call("own", [key], 0)) == [1, 2]
+    assert ask(store, call("own", [key], 1), ("GET", key)) == [3, b"3"]
 
 
 # -- whole algorithms -----------------------------------------------------------------------

@@ -46,12 +46,12 @@ from models.person_events import ACTIONS, CONTACT_CHANNELS, PURPOSES
 from models.shop_events import STAGES
 from models.units import DAY_MS, AdvertiserId
 
-__all__ = ["heavy_events"]
+__all__ = ["LETTER", "heavy_events"]
 
-FEW: Final = 9
 MANY: Final = 10_000
 LAST_MS: Final = MAX_TIME_MS - 2_000
 """Its seconds need more than 32 bits, hence nine bytes instead of five."""
+EARLY_MS: Final = 1_000
 START_MS: Final = LAST_MS - 1_000 * DAY_MS
 LETTER: Final = "\U00010437"
 """Four bytes in UTF-8, and a letter to ``\\w``: names may have it."""
@@ -59,7 +59,10 @@ MICROS: Final = 10**15
 
 
 def heavy_events(rng: random.Random, count: int) -> list[Event]:
-    """Random events with texts of the greatest length, each as a producer could have sent it."""
+    """Random events with texts of the greatest length, each as a producer could have sent it.
+
+    Nearly each is of another advertiser, since names of advertisers are the longest texts of all.
+    """
     made = [rng.choice(_MAKERS)(rng) for _ in range(count)]
     # Not every one: decoding shows that the limits allow such events, and takes its time.
     for event in made[:500]:
@@ -80,7 +83,7 @@ def _node(rng: random.Random, letter: str) -> NodeId:
 
 
 def _common(rng: random.Random) -> dict[str, Any]:
-    # Most in one second, so that every advertiser has all the orders that may be kept.
+    # Most in one second, so that everything that may be kept has the longest times.
     time_ms = LAST_MS if rng.random() < 0.8 else START_MS + rng.randrange(1_000 * DAY_MS)
     return {
         "event_id": _text(rng, 256), "ids": (NodeId("k" + "a" * 22), _node(rng, "e")),
@@ -93,12 +96,16 @@ def _cards(rng: random.Random) -> dict[str, Any]:
 
 
 def _at(rng: random.Random) -> dict[str, Any]:
-    advertiser = AdvertiserId(_text(rng, many=FEW))
+    advertiser = AdvertiserId(_text(rng))
     return {**_common(rng), "channel": rng.choice(CHANNELS), "advertiser": advertiser}
 
 
-def _items(rng: random.Random) -> tuple[str, ...]:
-    return tuple(_text(rng) for _ in range(rng.randrange(1, 30)))
+def _order(rng: random.Random) -> dict[str, Any]:
+    # Tellings are kept by the time of telling, items by that of the order: others of each.
+    time_ms, told_ms = rng.choice(((EARLY_MS, LAST_MS), (LAST_MS, EARLY_MS)))
+    items = tuple(_text(rng) for _ in range(rng.choice((*[1] * 300, 30))))
+    times = {"event_time_ms": time_ms, "told_ms": told_ms}
+    return {**_at(rng), **times, "order_id": _text(rng), "items": items}
 
 
 def _criteria(rng: random.Random) -> dict[str, Any]:
@@ -131,17 +138,14 @@ _MAKERS: Final[tuple[Callable[[random.Random], Event], ...]] = (
     lambda rng: CouponUsed(**_at(rng), coupon=_text(rng, 32)),
     lambda rng: SignIn(**_at(rng)),
     lambda rng: Order(
-        **_at(rng), order_id=_text(rng), revenue_micros=MICROS, margin_micros=MICROS,
-        items=_items(rng), groups=tuple(_text(rng, 32) for _ in range(32)), cabin="business",
-        seat="window",
+        **_order(rng), revenue_micros=MICROS, margin_micros=MICROS, cabin="business",
+        seat="window", groups=tuple(_text(rng, 32) for _ in range(rng.choice((*[1] * 300, 32)))),
     ),
     lambda rng: Refund(
-        **_at(rng), order_id=_text(rng), refunded_micros=MICROS, refunded_margin_micros=MICROS,
-        items=_items(rng),
+        **_order(rng), refunded_micros=MICROS, refunded_margin_micros=MICROS
     ),
     lambda rng: Refusal(
-        **_at(rng), order_id=_text(rng), reason=_text(rng, 32), refused_micros=MICROS,
-        items=_items(rng),
+        **_order(rng), reason=_text(rng, 32), refused_micros=MICROS
     ),
     lambda rng: OrderStatus(**_at(rng), order_id=_text(rng), stage=rng.choice(STAGES)),
     _contact,
@@ -171,8 +175,9 @@ _MAKERS: Final[tuple[Callable[[random.Random], Event], ...]] = (
         repeat_of=_node(rng, "p"),
     ),
     lambda rng: NumberLease(
-        **_at(rng), lease_id=_ascii(rng), number="+123456789012345", expires_ms=LAST_MS + 1,
-        campaign=_text(rng, 128), keyword=_text(rng, 128), device_type="desktop",
+        **(at := _at(rng)), expires_ms=at["event_time_ms"] + 1, lease_id=_ascii(rng),
+        number="+123456789012345", campaign=_text(rng, 128), keyword=_text(rng, 128),
+        device_type="desktop",
     ),
     lambda rng: CrmMerge(**_cards(rng)),
     lambda rng: CrmSplit(**_cards(rng)),

@@ -391,17 +391,15 @@ def _erase(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
 
 
 def _time_of(evidence: bytes) -> int:
-    told_ms = int(evidence.split(b"@")[1])
-    return told_ms if told_ms < 10**13 else 0
+    return int(evidence.split(b"@")[1])
+
+
+def _given_ms(verdict: bytes) -> int:
+    return int(verdict.split(b"@")[0])
 
 
 def _source_of(evidence: bytes) -> tuple[bytes, bytes]:
     return evidence[:1], evidence.partition(b"@")[2]
-
-
-def _links_of(fields: Hash) -> int:
-    rejected = [value[9:] for value in fields.values() if value.startswith(b"rejected@")]
-    return sum(name.startswith(b"e:") for name in fields) + sum(map(bool, map(_time_of, rejected)))
 
 
 def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
@@ -409,31 +407,42 @@ def _witness(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     erased_ms = _erased_ms(store.string(keys[1]))
     if erased_ms > 0 and _time_of(evidence) <= erased_ms:
         return -3
+    erased_ms = max(erased_ms, int(args[3]))
     fields = store.hash(keys[0])
-    verdict = fields.get(b"x:" + other, b"")
-    if verdict.startswith(b"rejected@"):
-        if evidence < verdict[9:]:
-            store.set_fields(keys[0], {b"x:" + other: b"rejected@" + evidence})
-        return -1
-    links = len(fields)
-    if links > most:
-        links = _links_of(fields)
-    known = fields.get(b"e:" + other)
-    links += known is None
-    is_void = known is not None and (
-        _time_of(known) <= max(erased_ms, int(args[3])) or _source_of(known) == _source_of(evidence)
-    )
-    is_better = known is not None and evidence < known
-    if is_void or is_better or (known is None and links <= 2 * most + 1):
-        store.set_fields(keys[0], {b"e:" + other: evidence})
-    elif known is None:
-        store.set_fields(keys[0], {b"+": b"1"})
-    if b"+" in fields:
+    links = _keep(store, keys[0], other, evidence, most, erased_ms)
+    if b"+" in store.hash(keys[0]):
         links = max(links, most + 1)
+    if links > most:
+        return links
+    verdict = fields.get(b"x:" + other)
+    if verdict is not None and _given_ms(verdict) > erased_ms and verdict.endswith(b"@rejected"):
+        return -1
     is_doubtful = b"s:" + other in fields or (
         other.startswith(b"p") and _has_other_phone(store.hash(keys[0]))
     )
-    return -2 if is_doubtful and links <= most else links
+    return -2 if is_doubtful else links
+
+
+def _keep(
+    store: MemoryStore, key: bytes, other: bytes, evidence: bytes, most: int, erased_ms: int
+) -> int:
+    """Keeps the strongest and earliest evidence; returns how many links there are at the most."""
+    fields = store.hash(key)
+    kept = [(told, name[2:]) for name, told in fields.items() if name.startswith(b"e:")]
+    known = fields.get(b"e:" + other)
+    links = len(fields) if len(fields) + (known is None) <= most else len(kept)
+    if known is not None:
+        is_void = _time_of(known) <= erased_ms or _source_of(known) == _source_of(evidence)
+        if is_void or evidence < known:
+            store.set_fields(key, {b"e:" + other: evidence})
+        return links
+    links += 1
+    store.set_fields(key, {b"e:" + other: evidence})
+    if links > 2 * most + 1:
+        dropped, name = max([*kept, (evidence, other)])
+        store.delete_fields(key, [b"e:" + name, b"s:" + name])
+        store.set_fields(key, {b"+": min(dropped, fields.get(b"+", dropped))})
+    return links
 
 
 def _has_other_phone(fields: Hash) -> bool:
@@ -444,17 +453,17 @@ def _has_other_phone(fields: Hash) -> bool:
 def _disown(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     other, erased_ms = args[0], int(args[1])
     fields = store.hash(keys[0])
-    verdict = fields.get(b"x:" + other, b"")
-    rejected = verdict[9:] if verdict.startswith(b"rejected@") else None
-    known = fields.get(b"e:" + other, rejected)
-    if known is None or _time_of(known) <= erased_ms:
-        store.delete_fields(keys[0], [b"e:" + other, b"x:" + other, b"s:" + other])
     words = fields.get(b"w:" + other, b"").split(b",")
     left = [word for word in words if word and int(word[:13]) > erased_ms]
     if left:
         store.set_fields(keys[0], {b"w:" + other: b",".join(left)})
-    else:
-        store.delete_fields(keys[0], [b"w:" + other])
+    known, verdict = fields.get(b"e:" + other), fields.get(b"x:" + other)
+    gone = [
+        *([b"e:" + other] if known is None or _time_of(known) <= erased_ms else []),
+        *([b"x:" + other] if verdict is None or _given_ms(verdict) <= erased_ms else []),
+        *([] if left else [b"w:" + other]),
+    ]
+    store.delete_fields(keys[0], [*gone, b"s:" + other] if len(gone) == 3 else gone)
     return 1
 
 
@@ -463,20 +472,6 @@ def _shorten(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     if store.string(keys[0]) != expected:
         return 0
     store.data[keys[0]] = new
-    return 1
-
-
-def _judge(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
-    other, verdict, evidence = args
-    fields = store.hash(keys[0])
-    before, known = fields.get(b"x:" + other, b""), fields.get(b"e:" + other)
-    if before.startswith(b"rejected@"):
-        known = before[9:]
-    if verdict == b"rejected":
-        store.set_fields(keys[0], {b"x:" + other: b"rejected@" + (known or evidence)})
-        store.delete_fields(keys[0], [b"e:" + other])
-    else:
-        store.set_fields(keys[0], {b"x:" + other: verdict, b"e:" + other: known or evidence})
     return 1
 
 
@@ -571,6 +566,12 @@ def _sweep(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     return store.delete_fields(keys[0], expired) if expired else 0
 
 
+def _own(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
+    if args[0] == b"0" and store.string(keys[0]) is None:
+        return 0
+    return _incr(store, keys)
+
+
 FUNCTIONS: dict[str, Function] = {
     "kinbid_v1_mark": _mark,
     "kinbid_v1_drain": _drain,
@@ -584,7 +585,6 @@ FUNCTIONS: dict[str, Function] = {
     "kinbid_v1_erase": _erase,
     "kinbid_v1_witness": _witness,
     "kinbid_v1_disown": _disown,
-    "kinbid_v1_judge": _judge,
     "kinbid_v1_withdraw": _withdraw,
     "kinbid_v1_declare": _declare,
     "kinbid_v1_shorten": _shorten,
@@ -593,6 +593,7 @@ FUNCTIONS: dict[str, Function] = {
     "kinbid_v1_unreserve": _unreserve,
     "kinbid_v1_reserve": _reserve,
     "kinbid_v1_sweep": _sweep,
+    "kinbid_v1_own": _own,
 }
 
 

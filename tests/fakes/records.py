@@ -73,21 +73,22 @@ genders = st.sampled_from(["", "female", "male"])
 birthdays = st.sampled_from(["", "1980-02-29"])
 filters = st.lists(st.sampled_from(["direct", "bag"]), max_size=2).map(tuple)
 
+tellings = st.just(0) | st.integers(0, 3).map(lambda day: START_MS + day * DAY_MS)
 orders: Final = st.builds(
-    Order, **shopping, order_id=order_ids, revenue_micros=st.integers(1, 10**9),
+    Order, **shopping, told_ms=tellings, order_id=order_ids, revenue_micros=st.integers(1, 10**9),
     margin_micros=st.integers(0, 10**8), items=few_items, cabin=cabins,
     seat=st.sampled_from(["", "window", "aisle"]),
     groups=st.lists(st.sampled_from([f"group-{n}" for n in range(12)]), max_size=2).map(tuple),
 )  # fmt: skip
-"""Orders with few ids, so that several sources tell of one."""
+"""Orders with few ids, so that several sources tell of one, some of them later or earlier."""
 
 refunds = st.builds(
-    Refund, **shopping, order_id=order_ids, refunded_micros=st.integers(0, 10**9),
+    Refund, **shopping, told_ms=tellings, order_id=order_ids, refunded_micros=st.integers(0, 10**9),
     refunded_margin_micros=st.integers(0, 10**8), items=few_items,
 )  # fmt: skip
 refusals = st.builds(
-    Refusal, **shopping, order_id=order_ids, reason=st.sampled_from(["late", "dear"]),
-    refused_micros=st.integers(0, 10**9), items=few_items,
+    Refusal, **shopping, told_ms=tellings, order_id=order_ids,
+    reason=st.sampled_from(["late", "dear"]), refused_micros=st.integers(0, 10**9), items=few_items,
 )  # fmt: skip
 deals: Final = st.one_of(orders, refunds, refusals)
 """Orders and what became of them, in any order: a refund may come before its order."""

@@ -140,11 +140,11 @@ def linking_together(name: str, *pairs: Pair) -> Program:
 
 
 def judging(name: str, pair: Pair, verdict: Verdict = "rejected") -> Program:
-    """Somebody decides about a link, and all persons around it are published."""
+    """Somebody decides about a link, early, and all persons around it are published."""
 
     def program() -> Steps[None]:
         tokens = itertools.count()
-        done = yield from judge(KEYS, *pair, verdict, lambda: f"{name}{next(tokens)}")
+        done = yield from judge(KEYS, *pair, verdict, lambda: f"{name}{next(tokens)}", at_ms=1)
         yield from _told(done)
 
     return program

@@ -15,6 +15,8 @@ from typing import Literal
 import pytest
 import redis
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from kinbid.engines import (
     ApacheKafka,
@@ -27,6 +29,9 @@ from kinbid.engines import (
     find_apache_kafka,
     find_redis_server,
 )
+from models.topics import ALL_TOPICS
+from runtime.kafka import ensure_topics
+from runtime.settings import Settings
 
 pytestmark = pytest.mark.system
 
@@ -127,6 +132,35 @@ def test_apache_kafka_takes_idempotent_records_and_gives_them_back(
         assert engine.supports_idempotence
         check_round_trip(engine)
     assert not is_running(engine.pid)
+
+
+async def topic_settings(settings: Settings) -> dict[str, dict[str, str]]:
+    """What a broker says of the owner's topics once they were created."""
+    await ensure_topics(settings)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    await admin.start()
+    try:
+        names = [topic.name(settings.owner) for topic in ALL_TOPICS]
+        asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+        told = await admin.describe_configs(asked)
+    finally:
+        await admin.close()
+    return {
+        name: {entry[0]: entry[1] for entry in entries}
+        for reply in told
+        for *_, name, entries in reply.resources
+    }
+
+
+@pytest.mark.apache
+def test_apache_kafka_takes_the_settings_of_every_topic(tmp_path: Path, apache_lib: Path) -> None:
+    with ApacheKafka.start(tmp_path, lib=apache_lib) as engine:
+        settings = Settings(kafka_bootstrap=engine.bootstrap)
+        told = asyncio.run(asyncio.wait_for(topic_settings(settings), 60))
+    for topic in ALL_TOPICS:
+        wanted = topic.configs()
+        found = told[topic.name(settings.owner)]
+        assert {name: found[name] for name in wanted} == wanted
 
 
 async def record_count(bootstrap: str) -> int:

@@ -14,6 +14,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from bidder.catalog_feed import load_catalog
+from kinbid.calls import calls_report
 from kinbid.publish import publish_catalog
 from models.catalog_records import LineState, decode_record
 from models.events import Call, NumberLease
@@ -22,7 +23,7 @@ from models.topics import Topics
 from models.units import CampaignId
 from runtime import kafka
 from runtime.settings import as_environment
-from tests.system.client import AIRLINE, Client, flight
+from tests.system.client import AIRLINE, SHOP, Client, flight
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -158,6 +159,54 @@ def test_full_lines_lower_the_bids_of_a_campaign_that_is_to_make_people_call(
     assert min(brand) > 0.95 * min(brand_before)
     # The lines are as full as before; a campaign that is not there for calls is bid in full again.
     client.until(seen, lambda both: min(both[0], default=0) > 0.95 * min(before))
+
+
+def test_what_a_call_that_counts_has_cost_is_told_of_one_advertiser_and_of_a_time(
+    client: Client,
+) -> None:
+    """An ad of the airline's is billed and whoever saw it calls; another called two days ago."""
+    cookie, number, day_ms = f"looker-{uuid.uuid4()}", new_number(), 86_400_000
+    session = client.node(Namespace.COOKIE, cookie)
+    client.offer(flight(703, route="JFK-BNA"))
+    client.produce(client.search(session, "JFK-BNA"), lease(client, session, number=number))
+    client.until(shown(client, cookie), lambda seen: seen == {"air-seats"})
+
+    def cost(advertiser: str, days: float) -> tuple[float, int, str | None]:
+        """What was spent, how many calls count, and what one has cost: nobody has ordered."""
+        found = asyncio.run(
+            calls_report(
+                client.settings, older_than_hours=0, split="campaign", sale_micros=None,
+                advertiser=advertiser, since_days=days,
+            )
+        )  # fmt: skip
+        told = found["cost"] or {"spend": "0.00", "orders": 0, "per_conversion": None}
+        assert told["orders"] == 0
+        count = sum(group["conversions"] for group in found["groups"])
+        return float(told["spend"]), count, told["per_conversion"]
+
+    spent_before, count_before, _ = cost(AIRLINE, 1)
+    _, count_before_in_days, _ = cost(AIRLINE, 3)
+    shop_before = cost(SHOP, 3)
+    bid = client.bid("north", live=True, cookie=cookie)
+    assert bid is not None
+    client.bill(bid)
+    heard = {"called_number": number, "duration_seconds": 60}
+    old = client.now_ms() - 2 * day_ms
+    client.produce(
+        call(client, a_caller(client), **heard),
+        call(client, a_caller(client), event_time_ms=old, duration_seconds=60, called_number=""),
+    )
+    spent, count, one = client.until(
+        lambda: cost(AIRLINE, 1), lambda now: now[0] > spent_before and now[1] > count_before
+    )
+    assert count == count_before + 1
+    assert spent == pytest.approx(spent_before + bid["price"] / 1000, abs=2e-6)
+    assert float(one or 0) == pytest.approx(spent / count, abs=2e-6)
+    client.until(lambda: cost(AIRLINE, 3)[1], lambda now: now == count_before_in_days + 2)
+    assert cost(AIRLINE, 0) == (0.0, 0, None)
+    assert cost(SHOP, 3) == shop_before
+    _, text = kinbid(client, "calls", "--advertiser", AIRLINE, "--since", "1")
+    assert f"so an order or such a call has cost {one}" in text
 
 
 def test_open_call_backs_are_listed_oldest_first_and_calls_counted_by_campaign(

@@ -273,3 +273,29 @@ def test_a_rebuild_that_breaks_off_keeps_streams_away_until_it_has_been_done(
     client.stack.restart_part("streams")
     callers.tell_new()
     client.until(lambda: callers.joined()["call new"], bool)
+
+
+def test_a_redis_that_is_emptied_ends_streams_and_a_rebuild_mends_it(
+    client: Client, tmp_path: Path
+) -> None:
+    """It would go on with persons who lack all their past, consent withdrawn included."""
+    client.stack.restart_part("streams")
+    call_for_days(client)
+    client.until(lambda: behind(client), lambda left: not left)
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    kinbid("export", "--out", first)
+    with redis.Redis.from_url(client.settings.redis_url) as store:
+        store.flushall()
+    ended = client.until(client.stack.ended_part, bool)
+    assert ended is not None
+    for said in ("streams ended with exit code 1", "Redis has lost its data", "kinbid rebuild"):
+        assert said in ended
+    # However often it is started, and though no record comes.
+    for _ in range(2):
+        with pytest.raises(StackError, match="Redis has lost its data"):
+            client.stack.restart_part("streams")
+
+    kinbid("rebuild", "--yes")
+    client.stack.restart_part("streams")
+    kinbid("export", "--out", second)
+    assert second.read_bytes() == first.read_bytes()

@@ -9,6 +9,7 @@ from benchmarks.bench import site as site_module
 from benchmarks.bench import window
 from benchmarks.bench.site import Samples, Site, Worker
 from benchmarks.bench.window import Cost, look, median_cost, watch
+from runtime.redis_link import RedisLink
 from runtime.settings import Settings
 
 SITE = Site(
@@ -16,6 +17,7 @@ SITE = Site(
     start_worker=lambda _: FakeWorker(), records_behind=lambda *_: asyncio.sleep(0, 0),
     say=lambda _: None,
 )  # fmt: skip
+LINK = RedisLink("redis://nowhere")
 PER_EVENT = {1: 50.0, 2: 10.0, 3: 4.0}
 """Microseconds of CPU per event, by process."""
 
@@ -59,7 +61,9 @@ def cost_of(progress: list[int], looks: list[int], count: int) -> Cost:
     progress += looks
 
     async def main() -> Cost:
-        return await watch(SITE, [FakeWorker()], await look(SITE, [FakeWorker()]), count)
+        return await watch(
+            SITE, LINK, [FakeWorker()], await look(SITE, LINK, [FakeWorker()]), count
+        )
 
     return asyncio.run(main())
 

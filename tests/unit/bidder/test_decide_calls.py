@@ -7,13 +7,14 @@ from bidder.decide import Fate, Loss
 from models.calls import ToldCall
 from models.catalog import Catalog
 from models.catalog_records import CallTag, Campaign, LineState
-from models.profile import Header
-from models.units import HOUR_MS
+from models.profile import Header, Person
+from models.units import HOUR_MS, CampaignId
 from models.value.lines import LEAST, MINUTE_MS, WINDOW_MINUTES
 from tests.fakes.headers import showing
 from tests.unit.bidder.support import (
     AIR,
     BRAND,
+    ITEMS,
     NOW_MS,
     SEATS,
     SHOP,
@@ -41,22 +42,35 @@ def header(*calls: ToldCall) -> Header:
     return showing(searches=(searched(),), products=(viewed(),), calls=calls)
 
 
-def fate_of_seats(*calls: ToldCall) -> Loss | None:
+def fate_of(campaign: CampaignId, *calls: ToldCall) -> Loss | None:
     fates: list[Fate] = []
     decision_of(None, person(header(*calls)), catalog(CALL_BACK), fates=fates)
-    found = [fate.lost.reason for fate in fates if fate.campaign == SEATS]
+    found = [fate.lost.reason for fate in fates if fate.campaign == campaign]
     return found[0] if found else None
+
+
+def fate_of_seats(*calls: ToldCall) -> Loss | None:
+    return fate_of(SEATS, *calls)
 
 
 def winner(*calls: ToldCall) -> str:
     return the_bid(decision_of(None, person(header(*calls)), catalog(CALL_BACK))).campaign.id
 
 
-def test_whoever_waits_for_a_call_gets_no_personal_ads_of_the_advertiser() -> None:
+@pytest.mark.parametrize("campaign", [SEATS, BRAND], ids=["personal", "contextual"])
+def test_whoever_waits_for_a_call_gets_no_ads_of_the_advertiser(campaign: CampaignId) -> None:
     waiting = call(missed_reason="lines_full")
-    assert fate_of_seats(waiting) is Loss.CALL_PAUSE
-    assert fate_of_seats(call(tag="call_back")) is Loss.CALL_PAUSE
-    assert winner(waiting) != SEATS
+    assert fate_of(campaign, waiting) is Loss.CALL_PAUSE
+    assert fate_of(campaign, call(tag="call_back")) is Loss.CALL_PAUSE
+    assert fate_of(campaign, call()) is not Loss.CALL_PAUSE
+    assert winner(waiting) == ITEMS
+
+
+def test_a_pause_of_one_person_stops_no_contextual_ads_to_others() -> None:
+    waiting = showing(calls=(call(missed_reason="lines_full"),))
+    assert decision_of(None, person(waiting), catalog(CALL_BACK)).bids == ()
+    assert the_bid(decision_of(None, person(Header()), catalog(CALL_BACK))).campaign.id == BRAND
+    assert the_bid(decision_of(None, Person(), catalog(CALL_BACK))).campaign.id == BRAND
 
 
 def test_ads_come_back_when_the_call_back_is_done_or_its_hours_are_over() -> None:

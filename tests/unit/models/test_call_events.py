@@ -51,3 +51,11 @@ def test_an_answered_call_has_no_reason_for_being_missed() -> None:
 def test_a_lease_that_cannot_be_is_refused(field: str, value: object) -> None:
     with pytest.raises(EventError, match=field):
         decode_event(encode(msgspec.structs.replace(FULL_LEASE, **{field: value})))
+
+
+def test_a_lease_of_more_than_a_day_is_refused_with_what_to_do() -> None:
+    day = 24 * 60
+    assert decode_event(encode(a_lease("whole-day", 0, day))) == a_lease("whole-day", 0, day)
+    wanted = "expires_ms: .* is more than a day after event_time_ms .*; begin another lease"
+    with pytest.raises(EventError, match=wanted):
+        decode_event(encode(a_lease("a-year", 0, 365 * day)))

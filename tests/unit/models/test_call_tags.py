@@ -9,7 +9,7 @@ from models.call_tags import (
     conversions_of,
     open_callbacks,
     overdue_callbacks,
-    tag_of,
+    tags_of,
 )
 from models.calls import ToldCall
 from models.catalog_records import CallTag
@@ -20,7 +20,7 @@ LOST = a_told_call("lost", missed_reason="lines_full")
 
 
 def owed(*calls: ToldCall) -> list[str]:
-    return [one.call_id for one in open_callbacks(calls, TAGS)]
+    return [one.call_id for one in open_callbacks(calls, TAGS, DEPARTMENTS)]
 
 
 def percents(call: ToldCall, tags: Mapping[str, CallTag] = TAGS) -> list[int]:
@@ -29,19 +29,53 @@ def percents(call: ToldCall, tags: Mapping[str, CallTag] = TAGS) -> list[int]:
 
 
 def paused_until(*calls: ToldCall, now_ms: int = START_MS) -> int | None:
-    return ads_paused_until_ms(calls, AIR, TAGS, now_ms)
+    return ads_paused_until_ms(calls, AIR, TAGS, DEPARTMENTS, now_ms)
 
 
 @pytest.mark.parametrize("reason", ["no_answer", "closed", "hung_up", "unknown"])
 def test_only_the_reasons_of_the_catalogue_bring_a_tag_by_themselves(reason: str) -> None:
-    assert tag_of(a_told_call(missed_reason=reason), TAGS) is None
-    assert tag_of(LOST, TAGS) == TAGS["call_back"]
-    assert tag_of(LOST, {}) is None
+    assert tags_of(a_told_call(missed_reason=reason), TAGS) == []
+    assert tags_of(LOST, TAGS) == [TAGS["call_back"]]
+    assert tags_of(LOST, {}) == []
 
 
-def test_the_operators_tag_stands_before_the_automatic_one() -> None:
-    call = a_told_call(missed_reason="lines_full", tag="not_a_customer")
-    assert tag_of(call, TAGS) == TAGS["not_a_customer"]
+@pytest.mark.parametrize("tag", ["repeat", "a typo"])
+def test_full_lines_open_a_call_back_whatever_else_the_operator_says_of_the_call(tag: str) -> None:
+    lost = a_told_call("lost", missed_reason="lines_full", tag=tag)
+    assert owed(lost) == ["lost"]
+    assert owed(a_told_call("heard", -5), lost) == ["lost"]
+    assert paused_until(lost) == START_MS + 24 * HOUR_MS
+    assert owed(a_told_call("lost", missed_reason="no_answer", tag=tag)) == []
+    assert owed(a_told_call("heard", tag=tag)) == []
+
+
+def test_an_operators_tag_that_speaks_of_call_backs_itself_stands_alone() -> None:
+    tags = TAGS | {
+        "soon": CallTag(id="soon", opens_callback=True, pauses_ads_hours=1),
+        "angry": CallTag(id="angry", is_conversion=False, counts_value=False, pauses_ads_hours=48),
+    }
+    spam = a_told_call("spam", missed_reason="lines_full", tag="not_a_customer")
+    assert tags_of(spam, tags) == [tags["not_a_customer"]]
+    soon = a_told_call("soon", missed_reason="lines_full", tag="soon")
+    assert [one.tag.id for one in open_callbacks([soon], tags, DEPARTMENTS)] == ["soon"]
+    assert ads_paused_until_ms([soon], AIR, tags, DEPARTMENTS, START_MS) == START_MS + HOUR_MS
+    angry = a_told_call("angry", missed_reason="lines_full", tag="angry")
+    assert [one.tag.id for one in open_callbacks([angry], tags, DEPARTMENTS)] == ["call_back"]
+    assert ads_paused_until_ms([angry], AIR, tags, DEPARTMENTS, START_MS) == (
+        START_MS + 48 * HOUR_MS
+    )
+
+
+def test_a_call_to_service_closes_no_call_back_of_sales() -> None:
+    to_service = a_told_call("served", 1, department="service")
+    astray = a_told_call("astray", 1, department="nobody-configured-it")
+    to_sales = a_told_call("sold", 2, department="sales")
+    assert owed(LOST, to_service, astray) == ["lost"]
+    assert paused_until(LOST, to_service) == START_MS + 24 * HOUR_MS
+    assert owed(LOST, to_service, to_sales) == []
+    lost_by_service = a_told_call("lost", missed_reason="lines_full", department="service")
+    assert owed(lost_by_service) == ["lost"]
+    assert owed(lost_by_service, to_service) == owed(lost_by_service, to_sales) == []
 
 
 def test_a_tag_that_nobody_configured_is_neither_conversion_nor_value() -> None:
@@ -55,9 +89,9 @@ def test_more_tags_need_configuration_only() -> None:
     }
     press, angry = a_told_call(tag="press"), a_told_call(tag="angry")
     assert percents(press, tags) == [0]
-    assert ads_paused_until_ms([angry], AIR, tags, START_MS) == START_MS + HOUR_MS
-    assert ads_paused_until_ms([angry], AIR, tags, START_MS + HOUR_MS) is None
-    assert open_callbacks([angry], tags) == []
+    assert ads_paused_until_ms([angry], AIR, tags, DEPARTMENTS, START_MS) == START_MS + HOUR_MS
+    assert ads_paused_until_ms([angry], AIR, tags, DEPARTMENTS, START_MS + HOUR_MS) is None
+    assert open_callbacks([angry], tags, DEPARTMENTS) == []
 
 
 @pytest.mark.parametrize(
@@ -100,11 +134,11 @@ def test_ads_pause_until_the_call_back_or_the_hours_are_over() -> None:
     assert paused_until(LOST, now_ms=end_ms) is None
     assert paused_until(LOST, a_told_call("again", 1)) is None
     assert paused_until(LOST, a_told_call("asks", 60, tag="call_back")) == end_ms + HOUR_MS
-    assert ads_paused_until_ms([LOST], "shop", TAGS, START_MS) is None
+    assert ads_paused_until_ms([LOST], "shop", TAGS, DEPARTMENTS, START_MS) is None
     assert paused_until(a_told_call(tag="repeat"), now_ms=at_ms(-1)) is None
 
 
 def test_those_who_wait_longest_come_first() -> None:
     persons = [("b", [LOST]), ("a", [a_told_call("x", 30, tag="call_back")]), ("c", [])]
-    found = overdue_callbacks(persons, TAGS, hours=0, now_ms=at_ms(60))
+    found = overdue_callbacks(persons, TAGS, DEPARTMENTS, hours=0, now_ms=at_ms(60))
     assert [(root, one.call_id) for root, one in found] == [("b", "lost"), ("a", "x")]

@@ -104,6 +104,13 @@ def test_the_newest_call_of_each_kind_stays_however_many_of_others_follow() -> N
     assert [call.call_id for call in history.known_calls[:2]] == ["asks", "talk"]
 
 
+def test_a_talk_with_service_does_not_hide_an_older_one_with_sales() -> None:
+    """Only one of them closes a call-back of sales, so they are two kinds."""
+    news: list[Told] = [a_call("sales", 0), a_call("served", 1, department="service")]
+    news += [a_call(f"c{n}", 2 + n, missed=True) for n in range(KEPT_CALLS)]
+    assert [call.call_id for call in folded(news).last_of_kind] == ["sales", "served"]
+
+
 def test_of_a_call_that_is_told_anew_the_latest_telling_is_known() -> None:
     history = folded([a_call("c"), a_call("c", tag="repeat", told_ms=at_ms(60))])
     assert [call.tag for call in history.last_of_kind] == [""]

@@ -27,7 +27,7 @@ EVENT: dict[str, Any] = {
 }  # fmt: skip
 ORDER: dict[str, Any] = {
     "type": "order", "event_id": "1", "ids": [NODES[0]], "event_time_ms": 1, "advertiser": "air",
-    "order_id": "o", "revenue_micros": 1, "margin_micros": 1,
+    "order_id": "o", "revenue_micros": 1, "margin_micros": 1, "told_ms": 1,
 }  # fmt: skip
 BILLING: dict[str, Any] = {
     "type": "billing", "node": NODES[0], "nonce": "n", "campaign": "C", "creative": "R",
@@ -49,7 +49,7 @@ CARD: dict[str, Any] = {
 }  # fmt: skip
 REFUND: dict[str, Any] = {
     "type": "refund", "event_id": "1", "ids": [NODES[0]], "event_time_ms": 1, "advertiser": "air",
-    "order_id": "o", "refunded_micros": 1,
+    "order_id": "o", "refunded_micros": 1, "told_ms": 1,
 }  # fmt: skip
 FORM: dict[str, Any] = {
     "type": "form_answers", "event_id": "1", "ids": [NODES[0]], "event_time_ms": 1,
@@ -123,6 +123,7 @@ def test_what_is_accepted_can_be_kept(record: dict[str, Any], data: st.DataObjec
         (ORDER, "revenue_micros", "12"),
         (ORDER, "margin_micros", -(10**16)),
         (ORDER, "items", [1]),
+        (ORDER, "told_ms", -1),
         (EVENT, "depart_date", "1969-12-31"),
         (EVENT, "depart_date", "2149-01-01"),
         (EVENT, "origin", "NINE-CHARS"),
@@ -146,6 +147,8 @@ def test_what_is_accepted_can_be_kept(record: dict[str, Any], data: st.DataObjec
         (CARD, "sizes", {"a b": "1"}),
         (CARD, "city", "c" * 65),
         (REFUND, "refunded_micros", -1),
+        (REFUND, "told_ms", 10**13),
+        ({**REFUND, "type": "refusal"}, "told_ms", -1),
         (REFUND, "refunded_margin_micros", 10**16),
         (FORM, "answers", {}),
         (FORM, "form", "a/b"),

@@ -59,6 +59,15 @@ def test_topics_carry_their_version_and_compacted_ones_keep_the_latest_for_ever(
     assert Topics.INVENTORY.configs()["retention.ms"] == str(7 * 86_400_000)
 
 
+def test_what_an_erasure_takes_out_of_compacted_topics_is_gone_within_a_day() -> None:
+    """The erasures themselves stay: they are what keeps a replay from bringing anybody back."""
+    named = {Topics.EVIDENCE, Topics.LINK_HISTORY, Topics.QUARANTINE, Topics.VERDICTS}
+    assert {topic for topic in ALL_TOPICS if topic.compact_within_ms is not None} == named
+    for topic in named:
+        configs = topic.configs()
+        assert configs["max.compaction.lag.ms"] == configs["segment.ms"] == str(86_400_000)
+
+
 def test_one_identifiers_events_and_outcomes_come_from_as_many_partitions() -> None:
     """Their watermarks are kept apart; equal counts keep both with one worker."""
     assert Topics.EVENTS.partitions == Topics.OUTCOMES.partitions

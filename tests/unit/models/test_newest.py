@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.newest import add_newest, join_newest
+from models.newest import add_newest, join_newest, keep_newest
 
 KEPT = 3
 entries = st.lists(st.tuples(st.sampled_from("abcdefg"), st.integers(0, 9)), max_size=20)
@@ -40,3 +40,15 @@ def test_what_changes_nothing_is_not_copied() -> None:
     assert add_newest(known, "a", 5, KEPT) is known
     assert add_newest(known, "a", 6, KEPT) == {"a": 6}
     assert known == {"a": 5}
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("xyz"), st.dictionaries(st.sampled_from("abc"), st.integers(0, 4))
+    )
+)
+def test_the_newest_of_several_maps_are_those_of_one_list(maps: dict[str, dict[str, int]]) -> None:
+    listed = sorted((v, k, name) for name, one in maps.items() for k, v in one.items())[-KEPT:]
+    left = keep_newest(maps, KEPT)
+    assert left.keys() == maps.keys()
+    assert sorted((v, k, name) for name, one in left.items() for k, v in one.items()) == listed

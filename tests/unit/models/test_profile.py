@@ -1,5 +1,6 @@
 """The bid view: what a bidder needs of a profile, written once for all workers."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ from models.facets import Facet, encode_facet, merge
 from models.forest import Settled
 from models.header import Shown, decode_shown, header_from, merge_shown
 from models.identifiers import NodeId
-from models.interests import cart_items, interests, owned_items, trip_searches
+from models.interests import cart_items, interests, trip_searches
 from models.keys import Keys
 from models.links import link
 from models.person_events import Purpose
@@ -41,7 +42,7 @@ from models.profile import (
     publish,
     publish_all,
 )
-from models.purchases import totals
+from models.purchases import owned_items, totals
 from models.units import DAY_MS, AdvertiserId
 from tests.fakes.headers import products_in, searches_in
 from tests.fakes.memory_store import MemoryStore, Runner, interleave, run
@@ -154,6 +155,33 @@ def test_a_booked_trip_is_never_advertised_again() -> None:
     assert searches_in(header_of(folded([search]), ()))
     booked = bought("1", 1_000, 100, "JFK-LAX/1970-01-11")
     assert not searches_in(header_of(folded([search, booked]), ()))
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        Refusal(event_id="x", ids=(NODE,), event_time_ms=2_000, advertiser=AIR, order_id="1"),
+        Refund(
+            event_id="r", ids=(NODE,), event_time_ms=2_000, advertiser=AIR, order_id="1",
+            refunded_micros=100,
+        ),
+    ],
+)  # fmt: skip
+def test_what_was_refused_or_paid_back_as_a_whole_is_advertised_again(end: Event) -> None:
+    """A word on the whole order names no item."""
+    searched = FlightSearch(
+        event_id="1", ids=(NODE,), event_time_ms=5_000, advertiser=AIR, origin="JFK",
+        destination="LAX", depart_date="1970-01-11",
+    )  # fmt: skip
+    put_in = CartAdd(event_id="2", ids=(NODE,), event_time_ms=5_000, advertiser=AIR, item="bag")
+    booked = bought("1", 1_000, 100, "JFK-LAX/1970-01-11", "bag")
+    before = header_of(folded([searched, put_in, booked]), ())
+    assert (searches_in(before), products_in(before)) == ([], [])
+    for told in itertools.permutations([searched, put_in, booked, end]):
+        header = header_of(folded(told), ())
+        assert searches_in(header) == [Intent(AIR, "JFK-LAX/1970-01-11", 5_000)]
+        assert products_in(header) == [Intent(AIR, "bag", 5_000, in_cart=True)]
+        assert buyer_in(told) is None
 
 
 def test_who_bought_once_has_no_repeat_mean() -> None:

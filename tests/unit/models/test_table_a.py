@@ -70,12 +70,11 @@ from models.interests import (
     contacts,
     deal_stage,
     interests,
-    owned_items,
     trip_searches,
     visited_ms,
 )
 from models.profile import header_of
-from models.purchases import totals
+from models.purchases import owned_items, totals
 from models.touches import kind_of, timeline
 from models.units import DAY_MS, MICROS, AdvertiserId
 from tests.fakes.headers import products_in
@@ -112,7 +111,7 @@ def test_row_02_purchase_history_tells_how_often_how_much_what_when_and_the_shar
     found = totals(purchases)
     assert (found.order_count, found.net_micros) == (2, 300 * MICROS)
     assert found.last_order_ms == NOW_MS - DAY_MS
-    assert (list(purchases.items), list(purchases.groups)) == (["bag"], ["bags"])
+    assert (owned_items(purchases), list(purchases.groups)) == ({"bag"}, ["bags"])
     assert refusal_rate(purchases) == 0.5
     assert refusal_rate(folded(told[:2]).purchases[SHOP]) == 0
     assert purchases.refusals["3"].reason == "too late"
@@ -363,7 +362,7 @@ def test_row_37_the_banks_confirmation_is_known_and_what_is_owned_is_left_out() 
     stage = deal_stage(person, SHOP)
     assert stage is not None
     assert (stage.stage, stage.reached_ms) == ("paid", NOW_MS)
-    assert owned_items(person.purchases[SHOP]) == ["camera"]
+    assert owned_items(person.purchases[SHOP]) == {"camera"}
 
 
 def test_row_39_what_a_person_was_sent_opened_clicked_and_ordered_reconciles_with_the_log() -> None:

@@ -16,7 +16,7 @@ from models.call_tags import (
     conversions_of,
     open_callbacks,
     overdue_callbacks,
-    tag_of,
+    tags_of,
 )
 from models.calls import CallHistory, ToldCall
 from models.catalog_records import CallTag
@@ -41,7 +41,6 @@ from models.profile import Person, header_of
 from models.purchases import totals
 from models.touches import timeline
 from models.units import HOUR_MS, MICROS, CampaignId, CreativeId, ExchangeId
-from models.value.lines import line_factor
 from models.visits import visit_count
 from streams.stages.calls import measure_lines
 from tests.fakes.headers import showing
@@ -60,7 +59,16 @@ from tests.fakes.phone_calls import (
     cookie,
     phone,
 )
-from tests.unit.bidder.support import NODE, NOW_MS, SEATS, catalog, decision_of, searched
+from tests.unit.bidder.support import (
+    BRAND,
+    NODE,
+    NOW_MS,
+    SEATS,
+    catalog,
+    decision_of,
+    searched,
+    the_bid,
+)
 
 KEYS = Keys("o")
 CRM_1, CRM_2 = NodeId("c" + "x" * 22), NodeId("c" + "y" * 22)
@@ -110,8 +118,10 @@ def worth(sale_micros: int, calls: Sequence[ToldCall]) -> int:
     return sum(one.value_micros(sale_micros) for one in conversions_of(calls, TAGS, DEPARTMENTS))
 
 
-def bids_on_seats(calls: Sequence[ToldCall], shift_ms: int = 0) -> Loss | None:
-    """What becomes of a personal ad for somebody with these calls; None: it is bid."""
+def bids_on_seats(
+    calls: Sequence[ToldCall], shift_ms: int = 0, campaign: CampaignId = SEATS
+) -> Loss | None:
+    """What becomes of an ad, a personal one, for somebody with these calls; None: it is bid."""
     moved = tuple(
         msgspec.structs.replace(call, time_ms=call.time_ms - START_MS + NOW_MS - shift_ms)
         for call in calls
@@ -119,7 +129,7 @@ def bids_on_seats(calls: Sequence[ToldCall], shift_ms: int = 0) -> Loss | None:
     who = Person(NODE, NODE, showing(searches=(searched(),), calls=moved))
     fates: list[Fate] = []
     decision_of(None, who, catalog(*TAGS.values()), fates=fates)
-    lost = [fate.lost.reason for fate in fates if fate.campaign == SEATS]
+    lost = [fate.lost.reason for fate in fates if fate.campaign == campaign]
     return lost[0] if lost else None
 
 
@@ -130,7 +140,7 @@ def test_row_21_a_missed_call_back_is_reported_after_n_hours_and_ads_pause_meanw
     persons = [("root", calls)]
 
     def overdue(age_ms: int) -> list[str]:
-        found = overdue_callbacks(persons, TAGS, hours=2, now_ms=START_MS + age_ms)
+        found = overdue_callbacks(persons, TAGS, DEPARTMENTS, hours=2, now_ms=START_MS + age_ms)
         return [owed.call_id for _, owed in found]
 
     assert overdue(2 * HOUR_MS) == []
@@ -180,15 +190,15 @@ def test_row_46_a_call_back_is_due_until_we_called_and_an_sms_about_it_is_known(
     here = Installation()
     here.tell(a_lease("l", 0, 30, "a"), a_call("asked", 10, caller="a", tag="call_back"))
     calls = header_of(here.facet(cookie("a")), ()).calls
-    (due,) = open_callbacks(calls, TAGS)
+    (due,) = open_callbacks(calls, TAGS, DEPARTMENTS)
     assert (due.call_id, due.since_ms) == ("asked", at_ms(10))
     assert bids_on_seats(calls, shift_ms=10 * MINUTE_MS) is Loss.CALL_PAUSE
     here.tell(Contact(**common(11, phone("a")), channel="sms", action="sent", topic="call_back"))
     (sent,) = contacts(here.facet(cookie("a")))
     assert (sent.channel, sent.action, sent.latest_ms) == ("sms", "sent", at_ms(11))
-    assert open_callbacks(here.facet(cookie("a")).phone.calls, TAGS) == [due]
+    assert open_callbacks(here.facet(cookie("a")).phone.calls, TAGS, DEPARTMENTS) == [due]
     here.tell(a_call("we called", 200, is_outbound=True))
-    assert open_callbacks(here.facet(cookie("a")).phone.calls, TAGS) == []
+    assert open_callbacks(here.facet(cookie("a")).phone.calls, TAGS, DEPARTMENTS) == []
 
 
 def test_row_47_a_call_joins_the_session_that_saw_the_number() -> None:
@@ -306,30 +316,39 @@ def test_row_52_the_operators_score_weighs_the_calls_value(score: int, value: in
 
 
 def test_row_53_a_burst_of_busy_lines_lowers_bids_until_calls_get_through() -> None:
-    store = MemoryStore()
+    """From the telephony's calls to the price of the ad that is to make people call."""
+    store, what = MemoryStore(), catalog()
+    what.apply(msgspec.structs.replace(what.campaigns[SEATS], call_driven=True))
+    looker = Person(NODE, NODE, showing(searches=(searched(),)))
 
-    def factor(minute: int, *calls: Call) -> float:
-        now_ms = at_ms(minute)
-        state = run(store, measure_lines(KEYS, AIR, calls, now_ms=now_ms))
-        return line_factor(state.minutes, now_ms) if state else 1.0
+    def price(who: Person = looker) -> int:
+        return the_bid(decision_of(None, who, what)).bid_cpm_micros
 
-    def burst(name: str, minute: int, **more: object) -> list[Call]:
-        return [a_call(f"{name}{n}", minute, caller="abcd"[n % 4], **more) for n in range(12)]
+    def after(minutes_ago: int, name: str, **more: object) -> int:
+        """The price after a dozen calls more."""
+        minute = (NOW_MS - START_MS) / MINUTE_MS - minutes_ago
+        calls = [a_call(f"{name}{n}", minute, "abcd"[n % 4], **more) for n in range(12)]
+        state = run(store, measure_lines(KEYS, AIR, calls, now_ms=NOW_MS))
+        if state is not None:
+            what.apply(state)
+        return price()
 
-    calm = factor(0, *burst("calm", 0))
-    busy = factor(2, *burst("busy", 2, missed=True, missed_reason="lines_full"))
-    better = factor(3, *burst("better", 3))
-    assert calm == 1
-    assert busy < 0.7 < better < 1
-    assert factor(30, a_call("later", 30)) == 1
+    calm, stranger = after(5, "calm"), price(Person())
+    busy = after(2, "busy", missed=True, missed_reason="lines_full")
+    better = after(1, "better")
+    assert busy < 0.8 * calm
+    assert busy < better < calm
+    assert price(Person()) == stranger  # that ad asks nobody to call
 
 
 def test_row_54_call_back_pauses_ads_and_full_lines_set_it_by_themselves() -> None:
     for call in (
-        a_told_call("tagged", tag="call_back"), a_told_call("lost", missed_reason="lines_full")
+        a_told_call("tagged", tag="call_back"), a_told_call("lost", missed_reason="lines_full"),
+        a_told_call("lost again", missed_reason="lines_full", tag="repeat"),
     ):  # fmt: skip
-        assert len(open_callbacks([call], TAGS)) == 1
-        assert bids_on_seats([call]) is Loss.CALL_PAUSE
+        assert len(open_callbacks([call], TAGS, DEPARTMENTS)) == 1
+        for campaign in (SEATS, BRAND):
+            assert bids_on_seats([call], campaign=campaign) is Loss.CALL_PAUSE
         assert bids_on_seats([call], shift_ms=24 * HOUR_MS) is None
         assert conversions([call]) == 0
     assert bids_on_seats([a_told_call("busy", missed_reason="no_answer")]) is None
@@ -389,10 +408,10 @@ def test_row_21_a_call_back_is_due_however_many_calls_nobody_takes(owed: Call) -
         a_call(f"call{n}", 30 + n, missed=True, missed_reason="no_answer") for n in range(20)
     ]
     told = history_of(owed, *in_vain)
-    assert [one.call_id for one in open_callbacks(told.known_calls, TAGS)] == ["owed"]
+    assert [one.call_id for one in open_callbacks(told.known_calls, TAGS, DEPARTMENTS)] == ["owed"]
     assert bids_on_seats(header_of(Facet(phone=told), ()).calls) is Loss.CALL_PAUSE
     done = history_of(owed, a_call("we called", 1, is_outbound=True), *in_vain)
-    assert open_callbacks(done.known_calls, TAGS) == []
+    assert open_callbacks(done.known_calls, TAGS, DEPARTMENTS) == []
 
 
 def test_row_54_more_tags_are_configuration() -> None:
@@ -400,7 +419,7 @@ def test_row_54_more_tags_are_configuration() -> None:
     call = a_told_call(tag="vip")
     assert conversions([call]) == 0  # as long as nobody has said what it means
     assert conversions([call], tags) == 1
-    assert tag_of(call, tags) == tags["vip"]
+    assert tags_of(call, tags) == [tags["vip"]]
 
 
 def test_row_55_qualified_calls_are_conversions_beside_orders() -> None:
@@ -471,3 +490,10 @@ def test_row_60_calls_to_service_are_never_sales() -> None:
     assert conversions(calls) == 1
     spend = 10 * MICROS
     assert cost_per_conversion_micros(spend, 1, conversions(calls)) == 5 * MICROS
+
+
+def test_row_60_a_call_to_service_is_not_the_call_back_that_sales_owes() -> None:
+    lost = a_call("lost", 0, missed=True, missed_reason="lines_full")
+    told = history_of(lost, a_call("to service", 60, department="service"))
+    assert [one.call_id for one in open_callbacks(told.calls, TAGS, DEPARTMENTS)] == ["lost"]
+    assert bids_on_seats(told.calls) is Loss.CALL_PAUSE

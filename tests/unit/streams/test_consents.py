@@ -93,7 +93,7 @@ def test_a_word_that_kafka_refuses_is_told_again_before_its_batch_is_committed(
     broker = worker.work(events(*SHARED, WITHDRAWN), refusals=refusals, refused=TOPIC)
     assert worker.count("batch_retries", dependency="kafka") == refusals
     assert not broker.committed_while_refusing
-    assert broker.committed[EVENTS] == 3
+    assert broker.offsets[EVENTS] == 3
     assert [one.ids for one in carried(broker)] == [(ANNA,)]
 
 

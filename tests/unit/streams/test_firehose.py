@@ -27,6 +27,7 @@ from runtime.settings import Settings
 from streams import firehose as firehose_module
 from streams.firehose import Firehose
 from streams.metrics import Metrics
+from streams.replay import Replay
 from tests.fakes.memory_store import MemoryStore, Runner, run
 
 SETTINGS = Settings(owner="o")
@@ -79,18 +80,21 @@ class Broker:
 
     def __init__(self, refusals: int, refused: str = "") -> None:
         self.refusals, self._refused = refusals, refused
-        self.committed: dict[TopicPartition, int] = {}
+        self.offsets: dict[TopicPartition, int] = {}
         self.committed_while_refusing = False
         self.taken: dict[str, list[tuple[bytes | None, bytes | None]]] = {}
         self.waiting: list[dict[TopicPartition, list[Record]]] = []
         self.asked_for: list[int] = []
+        self.read = 0
         self.end = 0
         self.idle = asyncio.Event()
 
     async def getmany(self, *, max_records: int, **_: object) -> dict[TopicPartition, list[Record]]:
         self.asked_for.append(max_records)
         if self.waiting:
-            return self.waiting.pop(0)
+            fetched = self.waiting.pop(0)
+            self.read += len(fetched.get(EVENTS, ()))
+            return fetched
         self.idle.set()
         await asyncio.sleep(0.01)
         return {}
@@ -98,7 +102,22 @@ class Broker:
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         took_over = all(offset == 0 for offset in offsets.values())
         self.committed_while_refusing |= self.refusals > 0 and not took_over
-        self.committed |= offsets
+        self.offsets |= offsets
+
+    async def committed(self, partition: TopicPartition) -> int | None:
+        return self.offsets.get(partition)
+
+    async def position(self, _: TopicPartition) -> int:
+        return self.read
+
+    def paused(self) -> set[TopicPartition]:
+        return set()
+
+    def resume(self, *_: TopicPartition) -> None:
+        pass
+
+    def assignment(self) -> set[TopicPartition]:
+        return {EVENTS, VERDICTS}
 
     def highwater(self, partition: TopicPartition) -> int:
         return self.end
@@ -127,11 +146,18 @@ class Worker:
         refusals: int = 0,
         refused: str = "",
         settings: Settings = SETTINGS,
+        border: int | None = None,
     ) -> Broker:
+        """Returns the broker when all is done; up to a border it is a replay."""
+
         async def until_idle() -> Broker:
             broker = Broker(refusals, refused)
             broker.waiting += batches
-            worker = Firehose(settings, broker, broker, self.redis, self.metrics)  # type: ignore[arg-type]  # fakes
+            replay = None
+            if border is not None:
+                replay = Replay(broker)
+                replay.begin({EVENTS: border})
+            worker = Firehose(settings, broker, broker, self.redis, self.metrics, replay=replay)  # type: ignore[arg-type]  # fakes
             running = asyncio.create_task(worker.run())
             await asyncio.wait_for(broker.idle.wait(), 10)
             running.cancel()
@@ -175,6 +201,9 @@ def events(*told: Event) -> dict[TopicPartition, list[Record]]:
     }
 
 
+UNREADABLE = {EVENTS: [Record(b"ann@mail.example", b"{}", 0)]}
+
+
 def verdicts(*values: bytes) -> dict[TopicPartition, list[Record]]:
     key = pair_key(DEVICE, ANNA)
     return {VERDICTS: [Record(key, value, offset) for offset, value in enumerate(values)]}
@@ -196,7 +225,7 @@ def test_a_batch_whose_evidence_kafka_refuses_is_done_again_and_counts_once(
     # Two topics are told side by side, so one attempt may meet two refusals.
     assert 0 < worker.count("batch_retries", dependency="kafka") <= refusals
     assert not broker.committed_while_refusing
-    assert broker.committed[EVENTS] == 3
+    assert broker.offsets[EVENTS] == 3
     assert worker.person(DEVICE) == {DEVICE}
     assert worker.orders(DEVICE) == 1
     pairs = sorted([pair_key(DEVICE, ANNA), pair_key(DEVICE, BORIS)])
@@ -208,7 +237,7 @@ def test_a_verdict_whose_consequences_kafka_refuses_is_carried_out_again(worker:
     worker.work(events(sign_in(1, ANNA), ORDER))
     broker = worker.work(verdicts(REJECTED), refusals=2)
     assert not broker.committed_while_refusing
-    assert broker.committed[VERDICTS] == 1
+    assert broker.offsets[VERDICTS] == 1
     assert worker.person(DEVICE) == {DEVICE}
     assert keys_of(broker.taken[Topics.QUARANTINE.name("o")]) == [pair_key(DEVICE, ANNA)]
     assert worker.count("splits") == 1
@@ -220,7 +249,7 @@ def test_a_bad_verdict_is_buried_and_the_next_one_carried_out(worker: Worker) ->
     assert len(broker.taken[Topics.DEAD_LETTERS.name("o")]) == 2
     assert worker.count("dead_letters", topic="verdicts") == 2
     assert worker.person(DEVICE) == {DEVICE}
-    assert broker.committed[VERDICTS] == 3
+    assert broker.offsets[VERDICTS] == 3
 
 
 def test_a_redis_lost_at_any_command_of_a_contested_batch_changes_nothing(
@@ -231,15 +260,15 @@ def test_a_redis_lost_at_any_command_of_a_contested_batch_changes_nothing(
         worker = Worker(monkeypatch)
         worker.redis.left = commands
         broker = worker.work(events(sign_in(1, ANNA), sign_in(2, BORIS), ORDER))
-        was_lost = worker.redis.left is None
-        assert worker.count("batch_retries", dependency="redis") == was_lost
+        retries = worker.count("batch_retries", dependency="redis")
+        assert retries <= (worker.redis.left is None)
         assert worker.person(DEVICE) == {DEVICE}
         assert worker.orders(DEVICE) == 1
         told = dict(broker.taken[Topics.QUARANTINE.name("o")])
         assert set(told) == {pair_key(DEVICE, ANNA), pair_key(DEVICE, BORIS)}
         assert None not in told.values()
-        assert broker.committed == {EVENTS: 3}
-        if not was_lost:
+        assert broker.offsets == {EVENTS: 3}
+        if not retries:  # it was not lost any more, or when epochs were looked at
             assert commands > 50
             return
 
@@ -250,6 +279,19 @@ def test_a_worker_that_is_behind_and_waits_for_redis_takes_more_at_once(worker: 
     full = events(*[sign_in(at, ANNA) for at in range(2)])
     broker = worker.work(full, events(ORDER), settings=settings)
     assert broker.asked_for[:3] == [2, 4, 2]
+
+
+def test_a_dead_letter_is_buried_once_however_often_redis_is_rebuilt(worker: Worker) -> None:
+    """Again in its topic it would begin its retention anew, with whatever it holds in clear."""
+    topic = Topics.DEAD_LETTERS.name("o")
+    assert len(worker.work(UNREADABLE).taken[topic]) == 1
+    rebuilt = worker.work(UNREADABLE, border=1)
+    assert topic not in rebuilt.taken
+    assert rebuilt.offsets == {EVENTS: 1}
+
+
+def test_what_streams_had_not_read_before_a_rebuild_is_buried_by_it(worker: Worker) -> None:
+    assert len(worker.work(UNREADABLE, border=0).taken[Topics.DEAD_LETTERS.name("o")]) == 1
 
 
 def test_a_partition_that_another_worker_has_now_lags_behind_no_more_here(worker: Worker) -> None:

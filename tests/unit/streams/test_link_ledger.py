@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
+from models.card_words import CardWord
 from models.commands import Steps
 from models.erasure import begin_erasure
 from models.events import CrmMerge, CrmSplit, Event, PageView, SignIn
@@ -17,6 +18,7 @@ from models.forest import settle
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.link_records import (
+    EvidenceRecord,
     VerdictRecord,
     decode_quarantine,
     decode_told,
@@ -24,10 +26,10 @@ from models.link_records import (
     told_pair,
     told_record,
 )
-from models.links import link
+from models.links import declare, link
 from models.units import AdvertiserId
 from runtime.settings import Settings
-from streams.link_ledger import LinkLedger
+from streams.link_ledger import LinkLedger, follow_record, known_evidence
 from streams.metrics import Metrics
 from streams.stages.persons import KnownLinks, Touched, digest_events, look_around
 from tests.fakes.memory_store import MemoryStore, Runner, run
@@ -425,3 +427,28 @@ def test_a_worker_killed_between_any_two_commands_leaves_nothing_that_is_not_tol
         if is_done:
             assert steps > 5
             return
+
+
+def test_a_merge_of_cards_is_followed_from_its_evidence_and_parted_by_a_newer_split() -> None:
+    """As a rebuild does where the CRM's own record of the merge is gone."""
+    store, tokens = MemoryStore(), map(str, itertools.count())
+    merge = EvidenceRecord(
+        a=ANNA,
+        b=BORIS,
+        kind="crm_merge",
+        event_time_ms=5,
+        confidence=Evidence("crm_merge", 5).confidence,
+    )
+
+    def cards_after(split_ms: int) -> set[NodeId]:
+        word = CardWord(split_ms)
+        run(store, declare(KEYS, ANNA, BORIS, word, lambda: next(tokens)))
+        return set(run(store, settle(KEYS, ANNA)).members)
+
+    followed = run(store, follow_record(KEYS, merge, lambda: next(tokens), DEFAULT_LIMITS))
+    assert [one.result for one in followed.links] == ["linked"]
+    assert run(store, known_evidence(KEYS, followed.pairs)) == {
+        (ANNA, BORIS): Evidence("crm_merge", 5)
+    }
+    assert cards_after(4) == {ANNA, BORIS}
+    assert cards_after(6) == {ANNA}

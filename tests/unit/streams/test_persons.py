@@ -1,5 +1,6 @@
 import itertools
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from models.events import (
     Order,
     Outcome,
     PageView,
+    Refund,
     SignIn,
     Win,
     encode,
@@ -158,10 +160,10 @@ def test_a_record_under_another_key_than_its_identifiers_is_refused() -> None:
     assert "key" in refused.reason
 
 
-TOLD_AHEAD = Call(
-    event_id="1", ids=(NodeId("p" * 23),), event_time_ms=NOW_MS, told_ms=NOW_MS + 2 * DAY_MS,
-    advertiser=AdvertiserId("air"), call_id="c", duration_seconds=1,
-)  # fmt: skip
+TOLD_AHEAD: dict[str, Any] = {
+    "event_id": "1", "ids": (NodeId("p" * 23),), "event_time_ms": NOW_MS,
+    "told_ms": NOW_MS + 2 * DAY_MS, "advertiser": AdvertiserId("air"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,8 @@ TOLD_AHEAD = Call(
     [
         (seen(A, at=NOW_MS + DAY_MS + 1), "event_time_ms"),
         (CrmMerge(event_id="1", ids=(X, Y), event_time_ms=9 * 10**12), "event_time_ms"),
-        (TOLD_AHEAD, "told_ms"),
+        (Call(**TOLD_AHEAD, call_id="c", duration_seconds=1), "told_ms"),
+        (Refund(**TOLD_AHEAD, order_id="1", refunded_micros=1), "told_ms"),
     ],
 )
 def test_an_event_of_tomorrow_is_refused_whenever_its_record_is_read(
