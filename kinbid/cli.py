@@ -26,8 +26,9 @@ from kinbid.command import (
     write_file,
     write_json,
 )
+from kinbid.segments import segments_app
 from models.call_report import Split
-from models.catalog_records import Segment, record_key
+from models.catalog_records import record_key
 from models.errors import DownError, InvalidFieldError, KinbidError, UnknownNameError
 from models.units import parse_money
 from runtime import run_file
@@ -41,9 +42,6 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-)
-segments_app = typer.Typer(
-    help="List segments, or change one while everything runs.", invoke_without_command=True
 )
 app.add_typer(segments_app, name="segments")
 app.add_typer(bench_group, name="bench")
@@ -207,60 +205,6 @@ def config_command(config: Config = None) -> None:
     from kinbid.show import show_settings
 
     show_settings(running_settings(config))
-
-
-@segments_app.callback()
-def segments(context: typer.Context, config: Config = None) -> None:
-    """List the segments: who is in them, what a conversion may cost, the frequency cap."""
-    from bidder.catalog_feed import load_catalog
-    from kinbid.show import show_segments
-
-    context.obj = config
-    if context.invoked_subcommand is None:
-        catalog = asyncio.run(load_catalog(running_settings(config).settings))
-        show_segments(list(catalog.segments.values()))
-
-
-@segments_app.command("set")
-def segments_set(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(help="ADVERTISER/NAME, as `kinbid segments` lists it.")],
-    target_cpa: Annotated[
-        str | None, typer.Option(help="What a conversion may cost: 12.50")
-    ] = None,
-    cap: Annotated[int | None, typer.Option(help="Impressions per person and window.")] = None,
-    cap_window: Annotated[int | None, typer.Option(help="The cap's window, seconds.")] = None,
-) -> None:
-    """Change a segment; every running bidder follows within a second."""
-    from bidder.catalog_feed import load_catalog
-    from kinbid.publish import publish_catalog
-    from kinbid.show import show_segments
-
-    settings = running_settings(context.obj).settings
-    catalog = asyncio.run(load_catalog(settings))
-    segment = _segment(name, catalog.segments)
-    if target_cpa is None and cap is None and cap_window is None:
-        raise SettingsError("nothing to set: give --target-cpa, --cap or --cap-window")
-    changed = msgspec.structs.replace(
-        segment,
-        target_cpa_micros=segment.target_cpa_micros
-        if target_cpa is None
-        else parse_money(target_cpa, "--target-cpa"),
-        cap_impressions=segment.cap_impressions if cap is None else cap,
-        cap_window_seconds=segment.cap_window_seconds if cap_window is None else cap_window,
-    )
-    changed.check()
-    asyncio.run(publish_catalog(settings, [changed]))
-    show_segments([changed])
-
-
-def _segment(name: str, segments: dict[str, Segment]) -> Segment:
-    found = [one for one in segments if one == name or one.partition("/")[2] == name]
-    if not found:
-        raise UnknownNameError("segment", name, segments)
-    if len(found) > 1:
-        raise SettingsError(f"segment {name!r} is ambiguous; say {' or '.join(sorted(found))}")
-    return segments[found[0]]
 
 
 @app.command()
