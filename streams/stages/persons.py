@@ -331,6 +331,8 @@ def _pairs_of(event: Event) -> Iterable[tuple[NodeId, NodeId]]:
     person's whatever becomes of the device at which it signed in, which may be everybody's.
     """
     node, *others = event.ids
+    if not others:
+        return ()  # most events
     pairs = [(node, other) for other in others]
     if len(others) < 2 or not isinstance(event, SignIn | CrmSplit):
         return pairs
