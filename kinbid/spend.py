@@ -6,7 +6,7 @@ from typing import Any
 from aiokafka import TopicPartition
 
 from models.errors import EventError
-from models.events import Billing, decode_outcome
+from models.events import Billing, read_outcome
 from models.topics import Topics
 from models.units import CampaignId
 from runtime import kafka
@@ -32,7 +32,7 @@ async def spend_micros(settings: Settings, since_ms: int) -> Counter[CampaignId]
 
     def add(record: Any) -> None:  # noqa: ANN401 - untyped library
         try:
-            notice = decode_outcome(record.value)
+            notice = read_outcome(record.key, record.value, record.timestamp)
         except EventError:
             return  # streams has put it among the dead letters
         if not isinstance(notice, Billing) or notice.notice_time_ms < since_ms:

@@ -2,8 +2,8 @@
 
 Columns instead of a record for each thing: names and times stand side by side, searches with the
 newest first and products with the top interest first, and each time is the distance from the one
-before it. So a flight search takes some 13 bytes instead of
-41, and a reader that wants no more than the newest takes nothing else apart.
+before it. So a flight search takes some 13 bytes instead of 41, and a reader that wants no more
+than the first takes nothing else apart.
 """
 
 from collections.abc import Iterator

@@ -28,8 +28,8 @@ COMPANY_TYPES: Final = frozenset(
 )
 """Numbers that companies have and persons do not."""
 
-EAST_LENGTH: Final = 11
-"""Digits of a number in Russia and Kazakhstan, the 8 in front of it included."""
+RUSSIAN_DIGITS: Final = 11
+"""In a number as it is written in Russia and Kazakhstan, the 8 in front of it included."""
 
 _FICTION: Final = re.compile(
     r"\+1\d{3}55501\d\d"  # set aside by the North American numbering plan
@@ -95,7 +95,7 @@ def _parse(text: str, region: str) -> PhoneNumber | None:
     if dialled.startswith("00"):
         return _read(f"+{dialled[2:]}", region) or national
     digits = phonenumbers.normalize_digits_only(text)
-    if len(digits) == EAST_LENGTH and digits.startswith("8") and "+" not in text:
+    if len(digits) == RUSSIAN_DIGITS and digits.startswith("8") and "+" not in text:
         return _read(text, "RU") or national
     return national
 

@@ -338,8 +338,8 @@ def _pairs_of(event: Event) -> Iterable[tuple[NodeId, NodeId]]:
         return pairs
     if isinstance(event, CrmSplit):
         return itertools.combinations(event.ids, 2)
-    account, *further = [one for one in others if is_account(one) or is_crm(one)] or [node]
-    return pairs + [(account, one) for one in further]
+    accounts = [one for one in others if is_account(one) or is_crm(one)]
+    return pairs + [(accounts[0], one) for one in accounts[1:]]
 
 
 def _without_erased(entries: Sequence[Entry], erased: Mapping[int, set[NodeId]]) -> list[Entry]:
