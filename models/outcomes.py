@@ -67,7 +67,14 @@ class _Outcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Win(_Outcome, frozen=True, kw_only=True, tag="win"):
-    """The auction was won. Not an impression: it moves no cap and no spend."""
+    """The auction was won. Not an impression: it moves no cap and no spend.
+
+    Attributes:
+        min_to_win_cpm_micros: what would have been enough (2.6 section 4.4); None where the
+            exchange does not say.
+    """
+
+    min_to_win_cpm_micros: int | None = None
 
 
 class Billing(_Outcome, frozen=True, kw_only=True, tag="billing"):

@@ -7,6 +7,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from models.event_base import CHANNELS
+from models.outcomes import AuctionLoss, Click, Impression, UncountedBilling
 from models.events import (
     Billing,
     BookingStep,
@@ -219,7 +220,10 @@ def _at_its_time(billing: Billing) -> Billing:
 
 
 billings: Final = st.builds(Billing, **notice, notice_time_ms=times).map(_at_its_time)
-outcomes: Final = st.one_of(billings, st.builds(Win, **notice, notice_time_ms=times))
+_uncounted: Final = (Win, UncountedBilling, Impression, AuctionLoss, Click)
+outcomes: Final = st.one_of(
+    billings, *(st.builds(kind, **notice, notice_time_ms=times) for kind in _uncounted)
+)
 
 
 def folded(records: Sequence[Event]) -> Facet:
