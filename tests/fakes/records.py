@@ -7,7 +7,6 @@ import msgspec
 from hypothesis import strategies as st
 
 from models.event_base import CHANNELS
-from models.outcomes import AuctionLoss, Click, Impression, UncountedBilling
 from models.events import (
     Billing,
     BookingStep,
@@ -39,6 +38,7 @@ from models.events import (
 )
 from models.facets import Facet, fold_event
 from models.identifiers import NodeId
+from models.outcomes import AuctionLoss, Click, Impression, UncountedBilling
 from models.person_events import ACTIONS, CONTACT_CHANNELS, PURPOSES
 from models.shop_events import STAGES
 from models.units import DAY_MS, AdvertiserId, CampaignId, CreativeId, ExchangeId

@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bidder import creatives as module
+from bidder.bids import Bid
 from bidder.creatives import Creatives
-from bidder.decide import Bid
 from bidder.notice_urls import NoticeUrls
 from bidder.notices.clicks import landing_page
 from bidder.respond import Responder

@@ -6,7 +6,6 @@ from typing import Any, NoReturn
 
 import hiredis
 import pytest
-from tests.unit.bidder.notices.support import FakeProducer, query, token
 
 from bidder.http1 import HttpConnection, response
 from bidder.metrics import Counters
@@ -20,6 +19,7 @@ from models.catalog import Catalog
 from models.notices import NOTICE_KINDS, NoticeKind, NoticeSigner
 from models.outcomes import decode_outcome
 from runtime.redis_link import RedisLink
+from tests.unit.bidder.notices.support import FakeProducer, query, token
 from tests.unit.bidder.support import (
     BRAND,
     COOKIE,
