@@ -380,12 +380,18 @@ def write_everything(watched: Watched) -> None:
     watched.run(killed(keys, crms[1]))
     write_calls(watched)
     write_crowd(watched)
-    now_ms = clock.now_ms()
-    expires_ms = now_ms + LONGEST_MATCH_DAYS * DAY_MS
-    user = NodeId("u" + "m" * 22)
-    match = Match(node=user, cookie=low, matched_ms=now_ms, expires_ms=expires_ms)
-    watched.run(keep_match(keys, match, now_ms))
+    write_match(watched)
     watched.run(mark_rebuild(keys, {f"{Topics.EVENTS.name('demo')}:0": 1}))
+
+
+def write_match(watched: Watched) -> None:
+    """A cookie sync that is believed for as long as any is."""
+    now_ms = clock.now_ms()
+    match = Match(
+        node=NodeId("u" + "m" * 22), cookie=NodeId("k" + "m" * 22), matched_ms=now_ms,
+        expires_ms=now_ms + LONGEST_MATCH_DAYS * DAY_MS,
+    )  # fmt: skip
+    watched.run(keep_match(Keys("demo"), match, now_ms))
 
 
 def write_crowd(watched: Watched) -> None:

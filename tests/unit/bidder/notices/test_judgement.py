@@ -91,7 +91,8 @@ def test_what_never_bills_is_kept_without_a_price(kind: NoticeKind) -> None:
 @pytest.mark.parametrize("name", ["p", "c", "l", "m", "m_AUCTION_ID"])
 def test_audit_in_any_macro_is_a_review_of_the_creative(kind: NoticeKind, name: str) -> None:
     """N10: no counters, whatever else the notice says."""
-    assert verdict(notice(kind, **{name: "AUDIT"})) == "audit"
+    told = Notice(kind, token(), {"p": "1.5"} | {name: "AUDIT"}, NOW_MS)
+    assert verdict(told) == "audit"
 
 
 @pytest.mark.parametrize("kind", NOTICE_KINDS)

@@ -62,7 +62,7 @@ def test_notices_that_come_together_share_a_write_to_the_disk(
         synced.append(descriptor)
         real(descriptor)
 
-    monkeypatch.setattr(module.os, "fdatasync", counted)
+    monkeypatch.setattr(os, "fdatasync", counted)
 
     async def scenario() -> None:
         spool = Spool(tmp_path, MEGABYTE)
@@ -147,10 +147,10 @@ def test_a_write_that_fails_is_not_acknowledged_and_the_next_file_begins_clean(
 
     async def scenario() -> None:
         spool = Spool(tmp_path, MEGABYTE)
-        monkeypatch.setattr(module.os, "write", short)
+        monkeypatch.setattr(os, "write", short)
         assert await spool.append(RECORDS[0])
         assert not await spool.append(RECORDS[1])
-        monkeypatch.setattr(module.os, "write", real)
+        monkeypatch.setattr(os, "write", real)
         assert await spool.append(RECORDS[2])
         assert await drained(spool) == [RECORDS[0], RECORDS[2]]
         await spool.close()
