@@ -20,6 +20,7 @@ from models.matches import LONGEST_MATCH_DAYS
 from models.phones import check_region
 
 __all__ = [
+    "OPTIONAL_SECRETS",
     "SECRETS",
     "Settings",
     "SettingsError",
