@@ -15,10 +15,6 @@ __all__ = ["Handler", "HttpCall", "HttpConnection", "response"]
 
 MAX_HEAD_BYTES: Final = 16 * 1024  # node and Apache draw the line at 8 to 16 KiB too
 BID_PREFIX: Final = b"/openrtb2/"
-KEPT_HEADERS: Final = frozenset(
-    {"x-device-ip", "x-forwarded-for", "x-device-user-agent", "user-agent", "cookie", "sec-gpc",
-     "dnt"}
-)  # fmt: skip
 MAX_BODY_BYTES: Final = 512 * 1024  # the largest public sample request is below 20 kB
 
 _REASONS: Final = {
@@ -51,9 +47,12 @@ class HttpCall:
         self.method = method
         self.target = target
         self.body = b""
-        self.headers: dict[str, str] = {}
-        """Of what is no bid request, those that notices and cookie syncs read."""
+        self.headers: dict[bytes, bytes] = {}
         self.answer: bytes | None = None
+
+    def header(self, name: bytes) -> bytes:
+        """The value of a header field, its name in small letters; of bid requests none is kept."""
+        return self.headers.get(name, b"")
 
     @property
     def peer(self) -> str:
@@ -92,7 +91,7 @@ class HttpConnection(asyncio.Protocol):
         self._body_bytes = 0
         self._head_bytes = 0
         self._in_body = False
-        self._headers: dict[str, str] = {}
+        self._headers: dict[bytes, bytes] = {}
 
     # -- asyncio.Protocol ------------------------------------------------------------------
 
@@ -143,9 +142,7 @@ class HttpConnection(asyncio.Protocol):
         """One header; bid requests have none that we need."""
         if self._target.startswith(BID_PREFIX):
             return
-        text = name.decode("latin-1").lower()
-        if text in KEPT_HEADERS:
-            self._headers[text] = value.decode("latin-1")
+        self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         """The head is over."""

@@ -16,7 +16,7 @@ from bidder.errors import MalformedRequestError, NoBidReason
 from bidder.http1 import HttpCall, response
 from bidder.lookup import reserve
 from bidder.metrics import Counters
-from bidder.notices import Caller, Notices
+from bidder.notices import Notices, caller_of
 from bidder.openrtb import decode_request
 from bidder.path import Answer, BidPath, Reserved, tmax_of
 from bidder.syncs import Syncs
@@ -106,7 +106,7 @@ class Server:
         elif call.method not in {b"GET", b"POST"}:
             self._unknown(call, 405)
         else:
-            caller = Caller(call.headers, call.peer)
+            caller = caller_of(call.header, call.peer)
             self._reply(call, self._notices.answer(kind, query, caller, clock.now_ms()))
 
     def _sync(self, call: HttpCall, target: bytes) -> None:
@@ -114,7 +114,7 @@ class Server:
         if call.method != b"GET":
             self._unknown(call, 405)
             return
-        caller = Caller(call.headers, call.peer)
+        caller = caller_of(call.header, call.peer)
         self._reply(call, self._syncs.answer(exchange_id, query, caller, clock.now_ms()))
 
     def _reply(self, call: HttpCall, answer: Coroutine[None, None, bytes]) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bidder.notices.callers import Caller
+from bidder.notices.callers import Caller, caller_of
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,11 @@ def test_a_server_that_calls_for_a_viewer_says_whose_view_it_is(
 ) -> None:
     """N15: X-Device-IP, X-Forwarded-For and X-Device-User-Agent before the peer's own."""
     assert Caller(headers, "10.0.0.9").viewer() == viewer
+
+
+def test_of_a_requests_head_only_what_matters_is_read() -> None:
+    head = {b"user-agent": b"b\xe9", b"cookie": b"kinbid=x", b"authorization": b"secret"}
+    caller = caller_of(lambda name: head.get(name, b""), "10.0.0.9")
+    assert caller.viewer() == ("10.0.0.9", "b\u00e9")
+    assert caller.headers["cookie"] == "kinbid=x"
+    assert "secret" not in str(caller)
