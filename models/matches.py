@@ -12,6 +12,7 @@ import msgspec
 from models.commands import Steps
 from models.errors import EventError
 from models.event_base import check_key, check_node, check_time, not_ahead
+from models.forest import erased_in
 from models.identifiers import Namespace, NodeId, namespace_of
 from models.keys import Keys
 from models.units import DAY_MS
@@ -83,12 +84,17 @@ def read_match(key: bytes | None, value: bytes | None, recorded_ms: int) -> Matc
 def keep_match(keys: Keys, match: Match, now_ms: int) -> Steps[None]:
     """Writes a match where bidders look; the newest of a user id stands, as records of it rise.
 
+    What was told up to an erasure of either identifier is not written, also when it is read again.
+
     Args:
         keys: the owner's key names.
         match: what to write.
         now_ms: the present, Unix ms: what has expired by then is not written.
     """
-    if match.expires_ms > now_ms:
+    if match.expires_ms <= now_ms:
+        return
+    entries = yield [("GET", keys.parent(one)) for one in (match.node, match.cookie)]
+    if match.matched_ms > max(map(erased_in, entries)):
         yield [("SET", keys.match(match.node), match.cookie, "PXAT", match.expires_ms)]
 
 

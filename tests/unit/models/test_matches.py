@@ -61,9 +61,28 @@ def test_a_match_stands_under_its_user_id() -> None:
 
 def test_a_match_is_written_with_its_end_and_not_after_it() -> None:
     """R13: entries expire, by Redis' own clock."""
-    written = [("SET", "demo:u:{" + USER + "}", COOKIE, "PXAT", MATCH.expires_ms)]
-    assert list(keep_match(KEYS, MATCH, NOW_MS)) == [written]
+    steps = keep_match(KEYS, MATCH, NOW_MS)
+    assert next(steps) == [("GET", KEYS.parent(USER)), ("GET", KEYS.parent(COOKIE))]
+    written = ("SET", "demo:u:{" + USER + "}", COOKIE, "PXAT", MATCH.expires_ms)
+    assert steps.send([None, b">" + COOKIE.encode()]) == [written]
     assert list(keep_match(KEYS, MATCH, MATCH.expires_ms)) == []
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize(("after_ms", "is_written"), [(-1, True), (0, False), (1, False)])
+def test_a_match_from_before_an_erasure_is_not_written(
+    place: int, after_ms: int, is_written: bool
+) -> None:
+    """Of the user id or of the cookie; a replay does not bring it back."""
+    entries: list[bytes | None] = [None, None]
+    entries[place] = b",0^%d" % (MATCH.matched_ms + after_ms)
+    steps = keep_match(KEYS, MATCH, NOW_MS)
+    next(steps)
+    if is_written:
+        assert steps.send(entries)[0][0] == "SET"
+    else:
+        with pytest.raises(StopIteration):
+            steps.send(entries)
 
 
 @pytest.mark.parametrize(("reply", "cookie"), [(COOKIE.encode(), COOKIE), (None, None)])
