@@ -8,7 +8,7 @@ nothing is noted, and the browser gets its picture.
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import parse_qs, quote
 
@@ -19,8 +19,8 @@ from bidder.notices.callers import Caller
 from bidder.notices.keeper import Keeper
 from bidder.notices.replies import PIXEL, pixel, redirect
 from bidder.notices.segments import KafkaRecord
-from bidder.openrtb import BidRequest, Regs, RegsExt, User
-from bidder.privacy import personal_use_refused
+from bidder.openrtb import BidRequest
+from bidder.sync_signals import request_of
 from models.catalog import Catalog
 from models.catalog_records.exchange import COOKIE_SLOT, Exchange
 from models.errors import InvalidFieldError
@@ -41,8 +41,6 @@ COOKIE_DAYS: Final = 390
 """Browsers keep no cookie for longer than 400 days (RFC 6265bis, 5.5)."""
 LONGEST_UID: Final = 512
 
-Values = Mapping[str, str]
-
 
 class Syncs:
     """One worker's cookie syncs.
@@ -53,6 +51,7 @@ class Syncs:
         catalog: where exchanges take our id.
         keeper: makes matches durable.
         counters: of this worker.
+        may_keep_ids: whether privacy allows that for a request.
     """
 
     def __init__(
@@ -62,7 +61,10 @@ class Syncs:
         catalog: Catalog,
         keeper: Keeper,
         counters: Counters,
+        *,
+        may_keep_ids: Callable[[BidRequest], bool],
     ) -> None:
+        self._may_keep_ids = may_keep_ids
         self._cookie_name = settings.cookie_name
         self._match_ms = settings.match_days * DAY_MS
         self._topic = Topics.MATCHES.name(settings.owner)
@@ -85,7 +87,7 @@ class Syncs:
         if exchange is None:
             return response(404)
         values = {name: found[0] for name, found in parse_qs(query).items()}
-        if _is_refused(values, caller):
+        if not self._may_keep_ids(request_of(values, caller)):
             return self._done("refused", PIXEL)
         cookie_id = self._cookie_of(caller) or secrets.token_urlsafe(COOKIE_BYTES)
         cookie = (
@@ -130,23 +132,3 @@ class Syncs:
     def _done(self, result: str, answer: bytes) -> bytes:
         self._counters.add(RESULTS[result])
         return answer
-
-
-def _is_refused(values: Values, caller: Caller) -> bool:
-    """Whether privacy forbids; asked as for a bid request that carries the same signals.
-
-    A macro that nobody has expanded is a signal that cannot be read, and so a refusal.
-    """
-    if any("${" in value or value.startswith("[") for value in values.values()):
-        return True
-    if "1" in (caller.headers.get("sec-gpc"), caller.headers.get("dnt")):
-        return True
-    sections = [part.strip() for part in values.get("gpp_sid", "").split(",") if part.strip()]
-    regs = Regs(
-        gdpr=values.get("gdpr"),
-        us_privacy=values.get("us_privacy"),
-        gpp_sid=sections or (["unknown"] if values.get("gpp") else None),
-        ext=RegsExt(gpc=values.get("gpc")),
-    )
-    request = BidRequest(id="", imp=[], regs=regs, user=User(consent=values.get("gdpr_consent")))
-    return personal_use_refused(request) is not None

@@ -21,6 +21,7 @@ from bidder.http1 import HttpConnection
 from bidder.metrics import Counters, slot
 from bidder.notices import Keeper, Notices
 from bidder.path import BidPath
+from bidder.privacy import personal_use_refused
 from bidder.server import Server
 from bidder.syncs import Syncs
 from models.catalog import Catalog
@@ -75,7 +76,10 @@ async def _run(settings: Settings, listener: socket.socket, counters: Counters) 
     await feed.load()
     path = BidPath(settings, catalog, counters)
     notices = Notices(settings, catalog, keeper, counters)
-    syncs = Syncs(settings, pepper_of(settings), catalog, keeper, counters)
+    syncs = Syncs(
+        settings, pepper_of(settings), catalog, keeper, counters,
+        may_keep_ids=lambda request: personal_use_refused(request) is None,
+    )  # fmt: skip
     server = Server(path, notices, redis, Keys(settings.owner), counters, syncs=syncs)
     # What the catalogue holds lives long: keep full collections from walking it.
     gc.collect()

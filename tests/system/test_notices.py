@@ -119,8 +119,9 @@ def broken(tmp_path: Path) -> Iterator[Broken]:
 
 
 @pytest.mark.apache
+@pytest.mark.parametrize("kills_workers", [False, True])
 def test_no_notice_is_lost_or_counted_twice_when_kafka_and_then_the_workers_are_killed(
-    broken: Broken,
+    broken: Broken, *, kills_workers: bool
 ) -> None:
     """N4, N5, N8: 204 means durable, whatever dies next; repetitions change nothing."""
     client, settings = broken.client, broken.stack.settings
@@ -141,7 +142,8 @@ def test_no_notice_is_lost_or_counted_twice_when_kafka_and_then_the_workers_are_
         took_seconds.append(time.monotonic() - began)
     assert sorted(took_seconds)[len(took_seconds) // 2] < 0.08, "OpenX wants that"
     assert broken.spooled_files(), "it waits on disk"
-    broken.kill_workers()
+    if kills_workers:
+        broken.kill_workers()
     broken.restart_kafka()
 
     wanted = {bid["id"] for bid in told}
@@ -157,6 +159,8 @@ def test_no_notice_is_lost_or_counted_twice_when_kafka_and_then_the_workers_are_
     for bid in told:
         assert bill(bid) == 204
     assert spent(settings) == money
+    if not kills_workers:
+        assert "Traceback" not in broken.stack.log_path("bidder").read_text()
 
 
 # -- by exchange -----------------------------------------------------------------------------------

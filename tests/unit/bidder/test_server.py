@@ -12,6 +12,7 @@ from bidder.metrics import Counters
 from bidder.notices import Keeper, Notices
 from bidder.notices.replies import NO_CONTENT, PIXEL
 from bidder.path import BidPath
+from bidder.privacy import personal_use_refused
 from bidder.server import Server
 from bidder.syncs import Syncs
 from models.caps import decode_reservations
@@ -113,7 +114,10 @@ class Case:
         self.path = BidPath(SETTINGS, what or catalog(), counters)
         keeper = Keeper(SETTINGS, self.producer, counters)
         notices = Notices(SETTINGS, self.path.catalog, keeper, counters)
-        syncs = Syncs(SETTINGS, PEPPER, self.path.catalog, keeper, counters)
+        syncs = Syncs(
+            SETTINGS, PEPPER, self.path.catalog, keeper, counters,
+            may_keep_ids=lambda request: personal_use_refused(request) is None,
+        )  # fmt: skip
         self.server = Server(self.path, notices, self.link, KEYS, counters, syncs=syncs)
         self.client = FakeTransport()
         self.connection = HttpConnection(self.server.handle)

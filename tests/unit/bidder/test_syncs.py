@@ -12,6 +12,7 @@ from bidder.http1 import response
 from bidder.metrics import SYNC_RESULTS, Counters
 from bidder.notices import Caller
 from bidder.notices.replies import PIXEL
+from bidder.privacy import personal_use_refused
 from bidder.syncs import Syncs
 from models.catalog import Catalog
 from models.identifiers import Namespace, scoped
@@ -32,7 +33,10 @@ class Case:
         self.keeper = FakeKeeper()
         what = Catalog()
         what.apply(msgspec.structs.replace(NORTH, **exchange))
-        self.syncs = Syncs(SETTINGS, PEPPER, what, self.keeper, counters)
+        self.syncs = Syncs(
+            SETTINGS, PEPPER, what, self.keeper, counters,
+            may_keep_ids=lambda request: personal_use_refused(request) is None,
+        )  # fmt: skip
 
     def ask(
         self, headers: Mapping[str, str] | None = None, exchange: str = "north", **values: str
