@@ -38,7 +38,7 @@ def _by(name: str, text: str, label: str, values: Iterable[str]) -> list[_Series
 NOTICE_RESULTS: Final = (
     "accepted", "repeated", "quarantined", "late", "audit", "test", "forged", "failed",
 )  # fmt: skip
-DEPENDENCIES: Final = ("redis", "kafka", "catalog", "spool")
+DEPENDENCIES: Final = ("redis", "kafka", "catalog", "spool", "spend")
 SYNC_RESULTS: Final = ("matched", "sent_on", "cookie_only", "refused", "failed")
 
 _SERIES: Final = (

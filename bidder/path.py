@@ -29,6 +29,7 @@ from bidder.openrtb import BidRequest
 from bidder.privacy import personal_use_refused
 from bidder.reservations import OwnReservations
 from bidder.respond import Responder
+from models.budgets import Allowances
 from models.caps import Reservation
 from models.catalog import Catalog
 from models.catalog_records import Exchange, Segment
@@ -135,8 +136,15 @@ def presence_rule(settings: Settings) -> PresenceRule:
 class BidPath:
     """Everything that turns a bid request into an answer."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, counters: Counters) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        counters: Counters,
+        allowances: Allowances | None = None,
+    ) -> None:
         self.catalog = catalog
+        self.allowances = allowances or Allowances(settings.time_zone)
         self._counters = counters
         self._keys = Keys(settings.owner)
         self._pepper = pepper_of(settings)
@@ -218,6 +226,7 @@ class BidPath:
         decision = decide(
             case.request, person, case.exchange, self.catalog, policy=self._policy,
             now_ms=case.now_ms, pending=pending, excluded=excluded,
+            allowances=self.allowances.of,
         )  # fmt: skip
         self._counters.add(SEARCHES_CUT, decision.was_cut)
         return decision
@@ -281,9 +290,19 @@ class BidPath:
             self._counters.add(NO_BIDS[decision.reason])
             return Answer(None, expired_at=expired_at)
         self._counters.add(BIDS, len(drafts))
+        self._hold_money(case, drafts)
         bids = [(draft.bid, self._token(case, draft)) for draft in drafts]
         held = tuple(draft.held for draft in drafts if draft.held is not None)
         return Answer(self._responder.body(case.request.id, bids), held, expired_at)
+
+    def _hold_money(self, case: _Case, drafts: list[_Draft]) -> None:
+        """Sets aside what the bids may cost, as long as nothing is heard of them."""
+        if case.request.test:
+            return
+        expires_ms = case.now_ms + case.exchange.reservation_seconds * 1000
+        for draft in drafts:
+            cost_micros = draft.bid.bid_cpm_micros // 1000
+            self.allowances.hold(draft.bid.campaign.id, cost_micros, expires_ms)
 
     def _token(self, case: _Case, draft: _Draft) -> NoticeToken:
         bid = draft.bid

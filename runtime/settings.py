@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import available_timezones
 
 import msgspec
 
@@ -77,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         public_url: how exchanges reach the bidder, for notice URLs.
         seat: our seat in bid responses.
         currency: the owner's currency, ISO 4217; bids are made in it.
+        time_zone: of the owner's days, for budgets: a name of the IANA data base.
         cap_exact_margin: a cap with at most so many impressions left is reserved atomically; the
             largest cap makes every cap exact, less saves a round trip and may overshoot.
         notice_window_seconds: a notice later than this after its bid is stored, not counted, where
@@ -124,6 +126,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     public_url: str = "http://127.0.0.1:8080"
     seat: str = "kinbid"
     currency: str = "USD"
+    time_zone: str = "UTC"
     cap_exact_margin: int = 64
     notice_window_seconds: int = 3600
     price_keys: str = ""
@@ -262,6 +265,11 @@ def _check_cookie_name(value: str) -> None:
         raise InvalidFieldError("cookie_name", value, "1 to 64 letters, digits or any of _ - .")
 
 
+def _check_time_zone(value: str) -> None:
+    if value not in available_timezones():
+        raise InvalidFieldError("time_zone", value, "a name such as Europe/Moscow or UTC")
+
+
 def _check_match_days(value: int) -> None:
     if value > LONGEST_MATCH_DAYS:
         raise InvalidFieldError("match_days", value, f"at most {LONGEST_MATCH_DAYS}")
@@ -272,6 +280,7 @@ _CHECKS: Final[dict[str, Callable[[Any], object]]] = {
     "identity_type_links": read_type_links,
     "cookie_name": _check_cookie_name,
     "match_days": _check_match_days,
+    "time_zone": _check_time_zone,
 }
 
 
