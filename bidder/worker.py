@@ -112,6 +112,7 @@ async def _beat(counters: Counters, redis: Link, path: BidPath, feed: CatalogFee
         counters.beat(now_ms, feed.fresh_at_ms)
         counters.set_ready(is_ready=redis.is_up)
         path.own.forget_expired(now_ms)
+        path.privacy.forget_strings(now_ms)
         await asyncio.sleep(BEAT_SECONDS)
 
 
