@@ -34,10 +34,7 @@ BASES: Final = frozenset({RestrictionKind.REQUIRE_CONSENT, RestrictionKind.REQUI
 """What a publisher may demand that still allows us something."""
 
 MATCH_OFFLINE, LINK_DEVICES = 1, 2
-FEATURES_NEEDED: Final = frozenset({BASES: Final = frozenset({RestrictionKind.REQUIRE_CONSENT, RestrictionKind.REQUIRE_INTEREST})
-"""What a publisher may demand that still allows us something."""
-
-MATCH_OFFLINE, LINK_DEVICES})
+FEATURES_NEEDED: Final = frozenset({MATCH_OFFLINE, LINK_DEVICES})
 """Features of TCF: a person here is CRM records and several devices at once."""
 
 DISCLOSURE_SINCE_MS: Final = int(dt.datetime(2026, 3, 1, tzinfo=dt.UTC).timestamp()) * 1000

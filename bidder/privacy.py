@@ -154,6 +154,8 @@ def _listed(gpp_sid: object) -> tuple[int, ...]:
 def _section(entry: object) -> int:
     if type(entry) is int:
         return entry
+    if isinstance(entry, float) and entry.is_integer():
+        return int(entry)
     if isinstance(entry, str) and entry.isascii() and entry.isdecimal() and len(entry) < 6:
         return int(entry)
     return UNREADABLE_SECTION

@@ -3,15 +3,18 @@
 Source: IAB, "U.S. Privacy String v1.0": version, notice given, opted out of sale, LSPA.
 """
 
-import re
+import itertools
 from typing import Final
 
 __all__ = ["is_opted_out"]
 
-_FORM: Final = re.compile(r"1[YN-]([YN-])[YN-]", re.IGNORECASE | re.ASCII)
+_LETTERS: Final = "YyNn-"
+_OPTED_OUT: Final = {
+    f"1{notice}{sale}{lspa}": sale in "Yy"
+    for notice, sale, lspa in itertools.product(_LETTERS, repeat=3)
+}
 
 
 def is_opted_out(text: str) -> bool | None:
     """Whether the third character is an opt-out from sale; None where the string is none."""
-    found = _FORM.fullmatch(text)
-    return None if found is None else found[1] in "Yy"
+    return _OPTED_OUT.get(text)
