@@ -41,6 +41,7 @@ LEAST: Final = {
     "identity_min_confidence": 0, "tcf_vendor_id": 0,
 }  # fmt: skip
 HIGHEST_PORT: Final = 65_535
+HIGHEST_VENDOR_ID: Final = 65_535
 TCF_NUMBERS: Final = {
     # Since TCF 2.2 purposes 3 to 6 rest on consent alone, as purpose 1 always did.
     "tcf_interest_purposes": frozenset({2, 7, 8, 9, 10, 11}),
@@ -238,6 +239,8 @@ def _checked(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever the setti
         raise InvalidFieldError(name, value, f"one of {', '.join(LOG_LEVELS)}")
     if name.endswith("_port") and not 0 <= value <= HIGHEST_PORT:
         raise InvalidFieldError(name, value, f"a port, 0 to {HIGHEST_PORT}")
+    if name == "tcf_vendor_id" and value > HIGHEST_VENDOR_ID:
+        raise InvalidFieldError(name, value, f"a vendor id, up to {HIGHEST_VENDOR_ID}")
     if name == "phone_region":
         check_region(value)
     if name == "identity_type_links":
