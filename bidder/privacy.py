@@ -5,12 +5,12 @@ where a law applies and its signal is missing or unreadable, the answer is no.
 """
 
 from functools import lru_cache, partial
-from typing import Final
+from typing import Any, Final, TypeGuard
 
 from bidder.allowed_use import FREE, AllowedUse, Refusal, refused, strictest
 from bidder.consent import judge_gpp, judge_tc_string, judge_us_privacy
 from bidder.openrtb import BidRequest, Geo, Regs, RegsExt, User
-from models.consent_strings import Section, TcfVendor
+from models.consent_strings import LONGEST_CHARS, Section, TcfVendor
 
 __all__ = ["Privacy"]
 
@@ -34,7 +34,10 @@ GDPR_COUNTRIES: Final = frozenset(
      "HUN", "IRL", "ITA", "LVA", "LTU", "LUX", "MLT", "NLD", "POL", "PRT", "ROU", "SVK",
      "SVN", "ESP", "SWE", "ISL", "LIE", "NOR", "GBR",
      "AT", "BE", "BG", "HR", "CY", "CZ", "DK", "EE", "FI", "FR", "DE", "GR", "HU", "IE", "IT", "LV",
-     "LT", "LU", "MT", "NL", "PL", "PT", "RO", "SK", "SI", "ES", "SE", "IS", "LI", "NO", "GB"}
+     "LT", "LU", "MT", "NL", "PL", "PT", "RO", "SK", "SI", "ES", "SE", "IS", "LI", "NO", "GB",
+     # Regions of these with codes of their own, and Gibraltar.
+     "ALA", "GUF", "GLP", "MTQ", "MAF", "REU", "MYT", "GIB",
+     "AX", "GF", "GP", "MQ", "MF", "RE", "YT", "GI"}
 )  # fmt: skip
 
 _NO_EXT: Final = RegsExt()
@@ -128,10 +131,15 @@ class Privacy:
 
 def _strings(place: object, older: object) -> tuple[str, ...]:
     """What stands in the two places of a string, each once."""
-    if older is None and type(place) is str and place:
+    if older is None and _is_text(place):
         return (place,)
     found = [text for text in (place, older) if text not in NOTHING]
-    return tuple(dict.fromkeys(one if isinstance(one, str) else UNREADABLE for one in found))
+    return tuple(dict.fromkeys(one if _is_text(one) else UNREADABLE for one in found))
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    """Whether a value may be a string of some framework; longer ones are not even remembered."""
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_CHARS
 
 
 def _applying(regs: Regs, ext: RegsExt) -> tuple[int, ...] | None:
@@ -147,7 +155,10 @@ def _applying(regs: Regs, ext: RegsExt) -> tuple[int, ...] | None:
 
 def _listed(gpp_sid: object) -> tuple[int, ...]:
     """Sections, of whatever types they were sent in."""
-    entries = gpp_sid if isinstance(gpp_sid, list) else [gpp_sid]
+    if isinstance(gpp_sid, str):
+        entries: list[Any] = gpp_sid.split(",")  # as URLs have it
+    else:
+        entries = gpp_sid if isinstance(gpp_sid, list) else [gpp_sid]
     return tuple(_section(one) for one in entries if one not in NO_SECTIONS)
 
 

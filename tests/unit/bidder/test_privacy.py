@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bidder.allowed_use import FREE, AllowedUse, Refusal
 from bidder.privacy import CACHED, FORGET_MS, Privacy
-from models.consent_strings import TcfVendor
+from models.consent_strings import LONGEST_CHARS, TcfVendor
 from tests.fakes.consent_strings import Told, gpp_string, tc_string, us_section
 from tests.unit.bidder.support import bid_request
 
@@ -102,7 +102,7 @@ def test_r3_a_consent_string_of_another_type_is_not_taken_for_absent(text: objec
     assert reasons(user={"consent": text}) == {Refusal.TCF_UNREADABLE}
 
 
-@pytest.mark.parametrize("country", ["DEU", "DE", "deu", "FRA", "GBR", "NO", "IRL"])
+@pytest.mark.parametrize("country", ["DEU", "DE", "deu", "FRA", "GBR", "NO", "IRL", "REU"])
 @pytest.mark.parametrize("holder", ["device", "user"])
 def test_r5_an_absent_gdpr_flag_is_not_read_as_0_where_the_gdpr_applies(
     country: str, holder: str
@@ -166,7 +166,7 @@ def test_r6_the_third_character_y_is_an_opt_out_from_sale(
 
 
 @pytest.mark.parametrize(
-    "sections", [[7], ["7"], 7, "7", [7.0], [7, -1], [0, 7, None, "-1"], [7, 7]]
+    "sections", [[7], ["7"], 7, "7", [7.0], "7,-1", [7, -1], [0, 7, None, "-1"], [7, 7]]
 )
 @pytest.mark.parametrize("place", [lambda regs: regs, lambda regs: {"ext": regs}])
 def test_r7_a_listed_section_decides_however_the_list_was_sent(
@@ -345,6 +345,20 @@ def test_no_more_strings_are_remembered_than_declared() -> None:
         privacy.use_of(bid_request(regs=regs, user={"consent": f"tc-{number}"}))
     assert privacy._judge_tc.cache_info().currsize == CACHED
     assert privacy._judge_gpp.cache_info().currsize == CACHED
+
+
+def test_a_string_that_is_too_long_to_be_read_is_not_remembered_either() -> None:
+    """R3, R7: what hostile requests can make a worker hold is bounded."""
+    privacy = Privacy(WE)
+    long = "C" * (LONGEST_CHARS + 1)
+    for number in range(5):
+        regs = {"gdpr": 1, "gpp": f"{long}{number}", "gpp_sid": [7], "us_privacy": long}
+        found = privacy.use_of(bid_request(regs=regs, user={"consent": f"{long}{number}"}))
+        assert set(found.refusals) == {
+            Refusal.TCF_UNREADABLE, Refusal.GPP_UNREADABLE, Refusal.US_PRIVACY_UNREADABLE
+        }  # fmt: skip
+    assert privacy._judge_tc.cache_info().currsize == 1
+    assert privacy._judge_gpp.cache_info().currsize == 1
 
 
 def test_one_users_verdict_is_not_anothers() -> None:
