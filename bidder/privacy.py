@@ -18,6 +18,7 @@ UNSET: Final = (None, 0, "0", "")
 """Of a flag: only what plainly means 0 does not forbid."""
 NOTHING: Final = (None, "")
 NO_SECTIONS: Final = (*UNSET, -1, "-1")
+TCF_EUROPE: Final = int(Section.TCF_EUROPE)
 UNREADABLE: Final = "?"
 """In place of a string that was sent as something else; no framework reads it."""
 UNREADABLE_SECTION: Final = -2
@@ -81,7 +82,7 @@ class Privacy:
         has_tcf_section = False
         if regs.gpp is not None or ext.gpp is not None or regs.gpp_sid or ext.gpp_sid:
             applying = _applying(regs, ext)
-            has_tcf_section = applying is not None and Section.TCF_EUROPE in applying
+            has_tcf_section = applying is not None and TCF_EUROPE in applying
             use = strictest(use, self._under_gpp(regs, ext, applying))
         if regs.gdpr not in UNSET or ext.gdpr not in UNSET:
             missing = None if has_tcf_section else Refusal.TCF_MISSING
@@ -131,8 +132,9 @@ class Privacy:
 
 def _strings(place: object, older: object) -> tuple[str, ...]:
     """What stands in the two places of a string, each once."""
-    if older is None and _is_text(place):
-        return (place,)
+    only = place if older is None else older if place is None else None
+    if _is_text(only):
+        return (only,)
     found = [text for text in (place, older) if text not in NOTHING]
     return tuple(dict.fromkeys(one if _is_text(one) else UNREADABLE for one in found))
 
@@ -159,7 +161,7 @@ def _listed(gpp_sid: object) -> tuple[int, ...]:
         entries: list[Any] = gpp_sid.split(",")  # as URLs have it
     else:
         entries = gpp_sid if isinstance(gpp_sid, list) else [gpp_sid]
-    return tuple(_section(one) for one in entries if one not in NO_SECTIONS)
+    return tuple([_section(one) for one in entries if one not in NO_SECTIONS])
 
 
 def _section(entry: object) -> int:

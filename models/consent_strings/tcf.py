@@ -32,6 +32,9 @@ class RestrictionKind(enum.IntEnum):
     UNDEFINED = 3
 
 
+KINDS: Final = tuple(RestrictionKind)
+
+
 class Restriction(msgspec.Struct, frozen=True, gc=False):
     """One restriction by the publisher.
 
@@ -143,7 +146,7 @@ def _read_restrictions(bits: str, place: int) -> tuple[tuple[Restriction, ...], 
     found = []
     for _ in range(count):
         purpose = int(bits[place : place + 6], 2)
-        kind = RestrictionKind(int(bits[place + 6 : place + 8], 2))
+        kind = KINDS[int(bits[place + 6 : place + 8], 2)]
         ranges, place = fixed_ranges(bits, place + 8)
         found.append(Restriction(purpose, kind, Vendors("", ranges)))
     return tuple(found), place

@@ -66,8 +66,8 @@ class Watched:
     def __init__(self, settings: Settings, store: RealStore, counters: Counters) -> None:
         self._path = BidPath(settings, catalog(), counters)
         self._store = store
-        client: Any = redis.Redis.from_url(settings.redis_url)
-        self._monitor = client.monitor()
+        self._client: Any = redis.Redis.from_url(settings.redis_url)
+        self._monitor = self._client.monitor()  # type: ignore[no-untyped-call]
         self._monitor.__enter__()
 
     def answer(self, fields: dict[str, Any]) -> tuple[Answer, list[str]]:
@@ -83,6 +83,7 @@ class Watched:
 
     def close(self) -> None:
         self._monitor.__exit__(None, None, None)
+        self._client.close()
 
 
 @pytest.fixture(scope="module")

@@ -299,7 +299,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_the_work_for_a_hostile_string_is_bounded(text: str) -> None:
-    """R3, R7: by its length; 2 ms were measured for the worst, a loaded machine may take longer."""
+    """R3, R7: by its length; 1.5 ms were measured for the worst, other machines may take longer."""
     started = time.process_time()
     for decode in (decode_tc_string, decode_canada_string, sections_of):
         decode(text)
