@@ -46,6 +46,7 @@ NOTICES: Final = (
     "SharingNotice", "ProcessingNotice", "SaleOptOutNotice", "SharingOptOutNotice",
     "TargetedAdvertisingOptOutNotice",
 )  # fmt: skip
+NO_LAW: Final = frozenset({Section.HEADER, Section.INTEGRITY})
 FURTHER_USE: Final = ("PersonalDataConsents", "AdditionalDataProcessingConsent")
 UNAPPLICABLE, NO = "0", "2"
 
@@ -209,6 +210,8 @@ def judge_gpp(text: str, applying: Sequence[int] | None, vendor: TcfVendor) -> A
         return refused(Refusal.GPP_UNREADABLE)
     use = FREE
     for section in sections if applying is None else applying:
+        if section in NO_LAW:
+            continue
         said = sections.get(section)
         judged = _judge_section(section, said, vendor) if said else refused(Refusal.GPP_MISSING)
         use = strictest(use, judged)

@@ -16,10 +16,14 @@ MOST_SECTIONS: Final = 64
 
 
 class Section(enum.IntEnum):
-    """Sections that are not a state's; :mod:`models.consent_strings.us_sections` has those."""
+    """Sections beside those of the United States (:mod:`models.consent_strings.us_sections`).
+
+    The header and the signals' integrity are no law's: a list of what applies may name them.
+    """
 
     TCF_EUROPE = 2
     HEADER = 3
+    INTEGRITY = 4
     TCF_CANADA = 5
     US_PRIVACY = 6
 

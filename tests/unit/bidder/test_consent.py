@@ -316,6 +316,14 @@ def test_r7_only_the_sections_that_are_listed_apply(section: int) -> None:
     assert not judge_gpp(gpp_string(mixed), [*others, section], WE).personal
 
 
+def test_r7_the_header_and_the_signals_integrity_are_no_laws_and_forbid_nothing() -> None:
+    """R7: a list need not name them (OpenRTB 2.6 section 3.2.3), and may."""
+    text = gpp_string({4: "AA", 7: EVERYTHING[7]})
+    assert judge_gpp(text, [3, 4, 7], WE) is FREE
+    assert judge_gpp(text, None, WE) is FREE
+    assert judge_gpp(gpp_string({7: NOTHING[7]}), [3, 4, 7], WE) == refused(Refusal.GPP_OPT_OUT)
+
+
 def test_r7_where_nobody_lists_any_all_sections_apply() -> None:
     """R7, R10: what is unknown is read as the strictest."""
     assert judge_gpp(gpp_string(EVERYTHING), None, WE).personal
