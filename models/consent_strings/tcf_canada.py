@@ -8,7 +8,14 @@ from typing import Final
 
 import msgspec
 
-from models.consent_strings.bits import LONGEST_CHARS, Ranges, bits_of, fibonacci_ranges, id_bits
+from models.consent_strings.bits import (
+    ID_BITS,
+    LONGEST_CHARS,
+    Ranges,
+    bits_of,
+    fibonacci_ranges,
+    id_bits,
+)
 from models.consent_strings.vendor_list import Vendors, read_vendors
 
 __all__ = ["CanadaString", "decode_canada_string"]
@@ -55,8 +62,8 @@ def decode_canada_string(text: str) -> CanadaString | None:
 def _read(bits: str) -> CanadaString:
     if bits[:6] != VERSION:
         raise ValueError("another version")
-    express, place = read_vendors(bits, VENDORS_AT, _ranges)
-    implied, place = read_vendors(bits, place, _ranges)
+    express, place = _read_vendors(bits, VENDORS_AT)
+    implied, place = _read_vendors(bits, place)
     restrictions = []
     # The first edition ends here; what is left of it is padding.
     if len(bits) - place >= 12:
@@ -64,12 +71,21 @@ def _read(bits: str) -> CanadaString:
         place += 12
         for _ in range(count):
             purpose = int(bits[place : place + 6], 2)
-            vendors, place = read_vendors(bits, place + 8, _ranges)
+            vendors, place = _read_vendors(bits, place + 8)
             restrictions.append((purpose, vendors))
     # A list in the other encoding would leave the rest at odds.
     if place > len(bits) or len(bits) - place >= MOST_PADDING_BITS or "1" in bits[place:]:
         raise ValueError("cut off, or another encoding")
     return CanadaString(bits[151:175], bits[175:199], express, implied, tuple(restrictions))
+
+
+def _read_vendors(bits: str, place: int) -> tuple[Vendors, int]:
+    """Reads a list; its highest vendor is the last one, unless it is in another encoding."""
+    vendors, end = read_vendors(bits, place, _ranges)
+    last = vendors.ranges[-1][1] if vendors.ranges else id_bits(0)
+    if not vendors.bits and last != bits[place : place + ID_BITS]:
+        raise ValueError("another encoding")
+    return vendors, end
 
 
 def _ranges(bits: str, place: int) -> tuple[Ranges, int]:

@@ -326,15 +326,17 @@ def test_r10_no_signal_takes_another_ones_refusal_back(
 def test_a_verdict_is_remembered_for_a_minute_and_no_longer() -> None:
     """R3: the string is data about a person, and is forgotten soon."""
     privacy = Privacy(WE)
-    request = bid_request(regs={"gdpr": 1}, user={"consent": CONSENT})
+    regs = {"gdpr": 1, "gpp": US_CONSENT, "gpp_sid": [7]}
+    request = bid_request(regs=regs, user={"consent": CONSENT})
     privacy.forget_strings(FORGET_MS)
     for _ in range(5):
         assert privacy.use_of(request) == UNDER_GDPR
-    assert privacy._judge_tc.cache_info().misses == 1
+    remembered = (privacy._judge_tc, privacy._judge_gpp)
+    assert [one.cache_info().misses for one in remembered] == [1, 1]
     privacy.forget_strings(2 * FORGET_MS - 1)
-    assert privacy._judge_tc.cache_info().currsize == 1
+    assert [one.cache_info().currsize for one in remembered] == [1, 1]
     privacy.forget_strings(2 * FORGET_MS)
-    assert privacy._judge_tc.cache_info().currsize == 0
+    assert [one.cache_info().currsize for one in remembered] == [0, 0]
 
 
 def test_no_more_strings_are_remembered_than_declared() -> None:

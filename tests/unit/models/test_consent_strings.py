@@ -4,7 +4,7 @@ import string
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.consent_strings import (
@@ -28,6 +28,7 @@ from tests.fakes.consent_strings import (
     gpp_string,
     tc_string,
     us_section,
+    vendor_ranges,
 )
 
 PURPOSES = st.lists(st.integers(1, 24), unique=True)
@@ -211,6 +212,18 @@ def test_r7_a_section_with_a_character_of_no_value_is_not_read(broken: str) -> N
     assert decode_us_section(8, broken) is None
 
 
+@pytest.mark.parametrize(
+    ("bits", "is_gpc"), [("010000", False), ("011000", True), ("011111", True)]
+)
+def test_r8_the_control_is_one_bit_behind_the_type(bits: str, is_gpc: bool) -> None:
+    """R8: whatever fills the character up; other subsections are nothing to it."""
+    core = us_section("0" * 30)
+    for others in ([bits], ["101111", bits]):
+        section = decode_us_section(8, ".".join([core, *map(base64url, others)]))
+        assert section is not None
+        assert section.is_gpc == is_gpc
+
+
 def test_r7_sensitive_data_of_a_subsection_stand_beside_the_core() -> None:
     """R7: Indiana, Kentucky and Rhode Island keep them apart."""
     core = us_section("2011112200")
@@ -240,13 +253,27 @@ def test_r7_canadas_consent_ends_where_the_publisher_restricts_it() -> None:
     assert [canada.has_consent(purpose, 712) for purpose in (2, 3, 4)] == [True, False, True]
 
 
-def test_r7_canadas_vendors_in_the_encoding_of_tcf_are_not_read() -> None:
-    """R7: older encoders wrote so; half read they could name anybody."""
-    good = canada_string()
-    bits = "".join(bit(ALPHABET.index(one), 6) for one in good)
-    other = bits[:199] + bit(712, 16) + "1" + bit(1, 12) + "0" + bit(712, 16) + "0" * 40
-    assert decode_canada_string(good) is not None
-    assert decode_canada_string(base64url(other)) is None
+@given(VENDORS, VENDORS, PURPOSES)
+@example([7, 1675], [], [])
+def test_r7_canadas_vendors_in_the_encoding_of_tcf_name_nobody(
+    express: list[int], implied: list[int], purposes: list[int]
+) -> None:
+    """R7: older encoders wrote so; read in the wrong code they could name anybody."""
+    head = "".join(bit(ALPHABET.index(one), 6) for one in canada_string(purposes))[:199]
+    text = base64url(head + vendor_ranges(express) + vendor_ranges(implied) + bit(0, 12))
+    canada = decode_canada_string(text)
+    if canada is not None:
+        assert members(canada.express_vendors) == set(express) == set()
+
+
+@pytest.mark.parametrize("behind", ["000001", "0" * 24])
+def test_r7_what_stands_behind_canadas_lists_is_padding_or_the_section_is_not_read(
+    behind: str,
+) -> None:
+    """R7: what is left over says that something was misread."""
+    assert decode_canada_string(canada_string()) is not None
+    bits = "".join(bit(ALPHABET.index(one), 6) for one in canada_string())
+    assert decode_canada_string(base64url(bits + behind)) is None
 
 
 @pytest.mark.parametrize(
