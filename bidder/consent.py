@@ -169,15 +169,18 @@ def _judge_us(section: UsSection) -> AllowedUse:
         found.append(Refusal.GPP_NO_NOTICE)
     if section.values("KnownChildSensitiveDataConsents").strip(UNAPPLICABLE):
         found.append(Refusal.GPP_CHILD)
-    if section.values("MspaServiceProviderMode").strip("02") + section.values("MspaMode").strip(
-        "01"
-    ):
+    if _is_for_service_providers(section):
         found.append(Refusal.GPP_SERVICE_PROVIDER)
     if found:
         return AllowedUse(personal=False, ids=False, precise_geo=False, refusals=tuple(found))
     if section.values("SensitiveDataProcessing").strip("02"):
         return AllowedUse(personal=True, ids=True, precise_geo=False)
     return FREE
+
+
+def _is_for_service_providers(section: UsSection) -> bool:
+    older, newer = section.values("MspaServiceProviderMode"), section.values("MspaMode")
+    return bool(older.strip("02") or newer.strip("01"))
 
 
 def _has_opt_out(section: UsSection) -> bool:
@@ -209,7 +212,7 @@ def judge_gpp(text: str, applying: Sequence[int] | None, vendor: TcfVendor) -> A
     if sections is None:
         return refused(Refusal.GPP_UNREADABLE)
     use = FREE
-    for section in sections if applying is None else applying:
+    for section in sections if applying is None else dict.fromkeys(applying):
         if section in NO_LAW:
             continue
         said = sections.get(section)

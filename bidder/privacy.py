@@ -23,6 +23,8 @@ UNREADABLE: Final = "?"
 """In place of a string that was sent as something else; no framework reads it."""
 UNREADABLE_SECTION: Final = -2
 """Of ``gpp_sid``; no string has such a section."""
+MOST_LISTED: Final = 64
+"""Sections that a request may list; there are some twenty."""
 
 CACHED: Final = 2_048
 """Strings with their verdicts, of each kind: users send theirs with every request of a session,
@@ -161,6 +163,8 @@ def _listed(gpp_sid: object) -> tuple[int, ...]:
         entries: list[Any] = gpp_sid.split(",")  # as URLs have it
     else:
         entries = gpp_sid if isinstance(gpp_sid, list) else [gpp_sid]
+    if len(entries) > MOST_LISTED:
+        return (UNREADABLE_SECTION,)
     return tuple([_section(one) for one in entries if one not in NO_SECTIONS])
 
 

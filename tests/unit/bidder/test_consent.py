@@ -1,6 +1,7 @@
 """What consent strings allow: purposes, bases, restrictions, opt-outs; closed where unclear."""
 
 import datetime as dt
+import time
 from typing import Any, Final
 
 import msgspec
@@ -322,6 +323,14 @@ def test_r7_the_header_and_the_signals_integrity_are_no_laws_and_forbid_nothing(
     assert judge_gpp(text, [3, 4, 7], WE) is FREE
     assert judge_gpp(text, None, WE) is FREE
     assert judge_gpp(gpp_string({7: NOTHING[7]}), [3, 4, 7], WE) == refused(Refusal.GPP_OPT_OUT)
+
+
+def test_r7_a_section_that_is_listed_often_is_judged_once() -> None:
+    """R7: a list must not multiply the work for a long string."""
+    long = tc_string(Told(restrictions=[Restricted(1, 0, ())] * 2_000, disclosed=None))
+    started = time.process_time()
+    assert judge_gpp(gpp_string({2: long}), [2] * 10_000, WE).personal
+    assert time.process_time() - started < 0.1
 
 
 def test_r7_where_nobody_lists_any_all_sections_apply() -> None:

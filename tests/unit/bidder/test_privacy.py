@@ -199,7 +199,7 @@ def test_r7_r10_a_string_without_any_list_is_read_as_the_strictest() -> None:
 
 
 @pytest.mark.parametrize(
-    "sections", [[[2]], [{"id": 7}], [7.5], ["seven"], [True], ["\u0667"], {"a": 1}]
+    "sections", [[[2]], [{"id": 7}], [7.5], ["seven"], [True], ["\u0667"], {"a": 1}, [7] * 65]
 )
 def test_r7_a_list_that_cannot_be_read_forbids(sections: object) -> None:
     """R7: some section applies, and nobody knows which."""
