@@ -18,7 +18,7 @@ restrict many vendors one by one have reached 3,000; the bound is on the work of
 
 Ranges = tuple[tuple[str, str], ...]
 """Intervals of ids, both ends included. An id is the text of its 16 bits, which compares as the
-number does: 0.15 us for an interval of a long list, against 0.45 for two numbers."""
+number does: 0.27 us for an interval of a long list, against 0.47 for two numbers."""
 
 _STANDARD: Final = str.maketrans("-_", "+/")
 
