@@ -24,8 +24,6 @@ def request_of(values: Mapping[str, str], caller: Caller) -> BidRequest:
         caller: its browser may say ``Sec-GPC`` or ``DNT``.
     """
     sections = [part.strip() for part in _read(values, "gpp_sid").split(",") if part.strip()]
-    if not sections and _read(values, "gpp"):
-        sections = [UNREADABLE]  # nobody says which of its sections apply: perhaps all
     return BidRequest(
         id="",
         imp=[],
@@ -34,6 +32,7 @@ def request_of(values: Mapping[str, str], caller: Caller) -> BidRequest:
         regs=Regs(
             gdpr=_read(values, "gdpr") or None,
             us_privacy=_read(values, "us_privacy") or None,
+            gpp=_read(values, "gpp") or None,
             gpp_sid=sections or None,
             ext=RegsExt(gpc=_read(values, "gpc") or caller.headers.get("sec-gpc") or None),
         ),

@@ -21,7 +21,6 @@ from bidder.http1 import HttpConnection
 from bidder.metrics import Counters, slot
 from bidder.notices import Keeper, Notices
 from bidder.path import BidPath
-from bidder.privacy import personal_use_refused
 from bidder.server import Server
 from bidder.syncs import Syncs
 from models.budgets import Allowances
@@ -81,7 +80,7 @@ async def _run(settings: Settings, listener: socket.socket, counters: Counters) 
     notices = Notices(settings, catalog, keeper, counters)
     syncs = Syncs(
         settings, pepper_of(settings), catalog, keeper, counters,
-        may_keep_ids=lambda request: personal_use_refused(request) is None,
+        may_keep_ids=lambda request: path.privacy.use_of(request).ids,
     )  # fmt: skip
     server = Server(path, notices, redis, Keys(settings.owner), counters, syncs=syncs)
     # What the catalogue holds lives long: keep full collections from walking it.
@@ -127,6 +126,7 @@ async def _beat(counters: Counters, redis: Link, path: BidPath, feed: CatalogFee
         path.own.forget_expired(now_ms)
         path.allowances.move_to(now_ms)
         counters.add(SPEND_UNKNOWN, path.allowances.are_closed)
+        path.privacy.forget_strings(now_ms)
         await asyncio.sleep(BEAT_SECONDS)
 
 

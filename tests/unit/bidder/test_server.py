@@ -12,7 +12,6 @@ from bidder.metrics import Counters
 from bidder.notices import Keeper, Notices
 from bidder.notices.replies import NO_CONTENT, PIXEL
 from bidder.path import BidPath
-from bidder.privacy import personal_use_refused
 from bidder.server import Server
 from bidder.syncs import Syncs
 from models.caps import decode_reservations
@@ -116,7 +115,7 @@ class Case:
         notices = Notices(SETTINGS, self.path.catalog, keeper, counters)
         syncs = Syncs(
             SETTINGS, PEPPER, self.path.catalog, keeper, counters,
-            may_keep_ids=lambda request: personal_use_refused(request) is None,
+            may_keep_ids=lambda request: self.path.privacy.use_of(request).ids,
         )  # fmt: skip
         self.server = Server(self.path, notices, self.link, KEYS, counters, syncs=syncs)
         self.client = FakeTransport()

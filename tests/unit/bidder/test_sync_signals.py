@@ -17,7 +17,7 @@ def test_every_signal_stands_where_a_bid_request_has_it() -> None:
     assert found.device == Device(dnt="1")
     assert found.regs is not None
     assert (found.regs.gdpr, found.regs.us_privacy) == ("1", "1YNN")
-    assert found.regs.gpp_sid == ["7", "8"]
+    assert (found.regs.gpp, found.regs.gpp_sid) == ("DB", ["7", "8"])
     assert found.regs.ext == RegsExt(gpc="1")
 
 
@@ -34,4 +34,4 @@ def test_a_macro_that_nobody_expanded_is_a_signal_that_cannot_be_read(text: str)
     assert found.regs is not None
     assert found.user is not None
     assert (found.regs.gdpr, found.user.consent) == (UNREADABLE, UNREADABLE)
-    assert found.regs.gpp_sid == [UNREADABLE]
+    assert found.regs.gpp == UNREADABLE

@@ -12,15 +12,18 @@ from bidder.http1 import response
 from bidder.metrics import SYNC_RESULTS, Counters
 from bidder.notices import Caller
 from bidder.notices.replies import PIXEL
-from bidder.privacy import personal_use_refused
+from bidder.privacy import Privacy
 from bidder.syncs import Syncs
 from models.catalog import Catalog
 from models.identifiers import Namespace, scoped
 from models.matches import read_match
 from models.units import DAY_MS
+from runtime.settings import Settings
+from tests.fakes.consent_strings import Told, gpp_string, tc_string, us_section
 from tests.unit.bidder.notices.support import FakeKeeper
 from tests.unit.bidder.support import NORTH, NOW_MS, PEPPER, SETTINGS
 
+VENDOR = 712
 OURS = {"cookie": "other=1; kinbid=a-browser-of-ours; last=2"}
 SYNC_URL = "https://sync.north.example/match?bidder=7&uid={cookie}"
 
@@ -28,14 +31,17 @@ SYNC_URL = "https://sync.north.example/match?bidder=7&uid={cookie}"
 class Case:
     """A sync endpoint and what it keeps."""
 
-    def __init__(self, counters: Counters, **exchange: object) -> None:
+    def __init__(
+        self, counters: Counters, settings: Settings = SETTINGS, **exchange: object
+    ) -> None:
         self.counters = counters
         self.keeper = FakeKeeper()
         what = Catalog()
         what.apply(msgspec.structs.replace(NORTH, **exchange))
+        privacy = Privacy(settings.tcf_vendor)
         self.syncs = Syncs(
-            SETTINGS, PEPPER, what, self.keeper, counters,
-            may_keep_ids=lambda request: personal_use_refused(request) is None,
+            settings, PEPPER, what, self.keeper, counters,
+            may_keep_ids=lambda request: privacy.use_of(request).ids,
         )  # fmt: skip
 
     def ask(
@@ -134,6 +140,22 @@ def test_where_no_law_forbids_it_is_matched(case: Case, values: dict[str, str]) 
     """R13: absent and plainly negative signals are no refusal."""
     case.ask(OURS, uid="their-id", **values)
     assert case.counted() == {"matched": 1}
+
+
+@pytest.mark.parametrize(
+    ("vendors", "opted", "result"),
+    [([VENDOR], "2", "matched"), ([], "2", "refused"), ([VENDOR], "1", "refused")],
+)
+def test_with_leave_by_every_string_that_comes_along_it_is_matched(
+    counters: Counters, vendors: list[int], opted: str, result: str
+) -> None:
+    """R13, R10: a TC string and a GPP string are decoded as a bid request's; the strictest wins."""
+    settings = msgspec.structs.replace(SETTINGS, tcf_vendor_id=VENDOR, tcf_features="1,2")
+    case = Case(counters, settings)
+    consent = tc_string(Told(vendors=vendors, disclosed=[VENDOR]))
+    sections = gpp_string({7: us_section(f"1111112{opted}22" + "0" * 24, version=2)})
+    case.ask(OURS, uid="theirs", gdpr="1", gdpr_consent=consent, gpp=sections, gpp_sid="7")
+    assert case.counted() == {result: 1}
 
 
 def test_without_a_user_id_the_browser_takes_our_id_to_the_exchange(counters: Counters) -> None:
