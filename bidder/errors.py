@@ -21,4 +21,5 @@ class NoBidReason(enum.Enum):
     INSECURE = "insecure"
     NO_CAMPAIGN = "no_campaign"
     LATE = "late"
+    OVERLOAD = "overload"
     INTERNAL_ERROR = "internal_error"

@@ -11,6 +11,8 @@ from typing import Final
 
 import httptools
 
+from bidder.backlog import TcpSocket
+
 __all__ = ["Handler", "HttpCall", "HttpConnection", "response"]
 
 MAX_HEAD_BYTES: Final = 16 * 1024  # node and Apache draw the line at 8 to 16 KiB too
@@ -25,6 +27,8 @@ _EMPTY: Final = {
     for status, reason in _REASONS.items()
     if status != 204
 } | {204: b"HTTP/1.1 204 No Content\r\n\r\n"}
+_LINE: Final = b"\r\n"
+_LAST: Final = b"\r\nConnection: close\r\n"
 _JSON_HEAD: Final = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
     b"x-openrtb-version: 2.6\r\nContent-Length: %d\r\n\r\n%b"
@@ -56,6 +60,12 @@ class HttpCall:
         return self._connection.flush()
 
 
+    @property
+    def socket(self) -> TcpSocket | None:
+        """The connection's socket, for what the kernel knows of it."""
+        return self._connection.socket
+
+
 Handler = Callable[[HttpCall], None]
 
 
@@ -64,14 +74,18 @@ class HttpConnection(asyncio.Protocol):
 
     Args:
         handler: is given each whole request and answers it, now or later.
+        living: holds the connection for as long as it is open.
     """
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, living: "set[HttpConnection] | None" = None) -> None:
         self._handler = handler
+        self._living = living
         self._transport: asyncio.Transport | None = None
+        self.socket: TcpSocket | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._open: deque[HttpCall] = deque()
         self._closing = False
+        self._is_retiring = False
         self._begin()
 
     def _begin(self) -> None:
@@ -86,11 +100,16 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remembers the transport."""
         self._transport = transport  # type: ignore[assignment]  # a stream transport by contract
+        self.socket = transport.get_extra_info("socket")
+        if self._living is not None:
+            self._living.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Forgets what nobody waits for any more."""
-        self._transport = None
+        self._transport = self.socket = None
         self._open.clear()
+        if self._living is not None:
+            self._living.discard(self)
 
     def data_received(self, data: bytes) -> None:
         """Feeds the parser; what it cannot read ends the connection with a 400."""
@@ -161,10 +180,25 @@ class HttpConnection(asyncio.Protocol):
             self._open.popleft()
             ready.append(answer)
         if ready:
+            if self._is_retiring and not self._open:
+                ready[-1] = ready[-1].replace(_LINE, _LAST, 1)
+                self._closing = True
             transport.write(ready[0] if len(ready) == 1 else b"".join(ready))
         if self._closing and not self._open:
             transport.close()
         return True
+
+    def retire(self) -> None:
+        """Lets the client know with the next answer that the connection ends with it.
+
+        Not at once: a request may be on its way, and a client must not find its connection closed
+        in place of an answer (RFC 9112, section 9.6).
+        """
+        self._is_retiring = True
+
+    def close(self) -> None:
+        """Ends a connection on which nothing is to be answered; one that waits ends after that."""
+        self._end()
 
     def _end(self) -> None:
         """Takes no more requests; closes once those that came are answered."""

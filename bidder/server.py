@@ -1,7 +1,8 @@
 """Routes and deadlines: from a whole HTTP request to the bid path or the notices, and back.
 
 Every bid request is answered within its time: those whose time is over get a 204 from a sweep,
-and their bids, if they still come, are not sent and hold no cap.
+and their bids, if they still come, are not sent and hold no cap. What has waited too long before
+it was read is answered unread (:mod:`bidder.backlog`).
 """
 
 import asyncio
@@ -11,14 +12,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from bidder import metrics
+from bidder import exchange_rows, metrics
+from bidder.backlog import MOST_IN_FLIGHT, Backlog, Pressure, look_at
+from bidder.deadlines import SWEEP_MS, Deadlines
 from bidder.errors import MalformedRequestError, NoBidReason
 from bidder.http1 import HttpCall, response
 from bidder.lookup import reserve
 from bidder.metrics import Counters
 from bidder.notices import Notices
 from bidder.openrtb import decode_request
-from bidder.path import Answer, BidPath, Reserved, tmax_of
+from bidder.path import Answer, BidPath, Reserved
+from models.catalog_records import Exchange
 from models.keys import Keys
 from runtime import clock
 from runtime.link import Link
@@ -27,7 +31,8 @@ __all__ = ["Server"]
 
 logger = logging.getLogger(__name__)
 
-SWEEP_SECONDS: Final = 0.01  # half of the network margin that every exchange is given
+SWEEP_SECONDS: Final = SWEEP_MS / 1000
+MS_IN_NS: Final = 1_000_000
 BID_PREFIX: Final = b"/openrtb2/"
 BID_SUFFIX: Final = b"/bid"
 NOTICE_PREFIX: Final = b"/notice/"
@@ -36,20 +41,34 @@ REQUESTS = metrics.slot("bidder_bid_requests")
 MALFORMED = metrics.slot("bidder_malformed_requests")
 UNKNOWN_PATHS = metrics.slot("bidder_unknown_paths")
 LATE = metrics.slot("bidder_no_bids", NoBidReason.LATE.value)
+OVERLOAD = metrics.slot("bidder_no_bids", NoBidReason.OVERLOAD.value)
+SHED_QUEUE = metrics.slot("bidder_shed", "queue")
+SHED_IN_FLIGHT = metrics.slot("bidder_shed", "in_flight")
 INTERNAL = metrics.slot("bidder_no_bids", NoBidReason.INTERNAL_ERROR.value)
 
 NO_BID: Final = response(204)
 
 
 class _Pending:
-    """A bid request in flight."""
+    """A bid request in flight.
 
-    __slots__ = ("call", "deadline", "started_ns")
+    Attributes:
+        row: where its exchange is counted.
+        started_ns: when it was read.
+        deadline_ns: when its answer must leave.
+        patience_ns: how long after that the exchange still waits, as its network is now.
+    """
 
-    def __init__(self, call: HttpCall, started_ns: int, budget_ms: int) -> None:
+    __slots__ = ("call", "deadline_ns", "patience_ns", "row", "started_ns")
+
+    def __init__(
+        self, call: HttpCall, row: int, started_ns: int, deadline_ns: int, patience_ns: int
+    ) -> None:
         self.call = call
+        self.row = row
         self.started_ns = started_ns
-        self.deadline = started_ns + budget_ms * 1_000_000
+        self.deadline_ns = deadline_ns
+        self.patience_ns = patience_ns
 
 
 class Server:
@@ -63,6 +82,9 @@ class Server:
         self._redis = redis
         self._keys = keys
         self._counters = counters
+        self._rows = counters.exchanges
+        self._backlog = Backlog()
+        self._deadlines = Deadlines()
         self._in_flight: deque[_Pending] = deque()
         self._sweep_is_due = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -113,7 +135,18 @@ class Server:
             self._unknown(call, 405)
             return
         started_ns = time.monotonic_ns()
+        row = self._rows.row(exchange.id)
         self._counters.add(REQUESTS)
+        self._rows.add(row, exchange_rows.REQUESTS)
+        waited_ms = 0
+        if not self._backlog.is_calm(started_ns):
+            waited_ms = self._waited_ms(call, exchange, row, started_ns)
+        cause = self._overload(waited_ms, exchange)
+        if cause is not None:
+            self._counters.add(cause)
+            self._counters.add(OVERLOAD)
+            call.respond(NO_BID)
+            return
         try:
             request = decode_request(call.body)
         except MalformedRequestError as error:
@@ -121,16 +154,52 @@ class Server:
             logger.debug("malformed_request", extra={"reason": str(error)})
             call.respond(response(400))
             return
-        pending = _Pending(call, started_ns, tmax_of(request, exchange))
+        budget_ms = self._deadlines.budget_ms(request.tmax, exchange) - waited_ms
+        pending = _Pending(
+            call, row, started_ns, started_ns + budget_ms * MS_IN_NS,
+            self._deadlines.patience_ms(exchange) * MS_IN_NS,
+        )  # fmt: skip
+        if budget_ms <= 0:
+            self._late(pending, started_ns)
+            return
         self._in_flight.append(pending)
         if not self._sweep_is_due:
             self._sweep_is_due = True
             asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
-        steps = self._path.answer(request, exchange, clock.now_ms())
+        steps = self._path.answer(
+            request, exchange, clock.now_ms(),
+            known_only=self._backlog.pressure is Pressure.NOBODYS,
+        )  # fmt: skip
         self._redis.start(steps, self._answered(pending), self._failed(pending))
+
+    def _waited_ms(self, call: HttpCall, exchange: Exchange, row: int, now_ns: int) -> int:
+        """How long a request has waited, as the kernel knows; and how far its exchange is."""
+        look = look_at(call.socket)
+        if look is None:
+            return 0
+        self._backlog.observe(look.waited_ms, now_ns)
+        network = self._deadlines.network(exchange)
+        network.observe(look.rtt_us)
+        self._rows.set_network_us(row, int(network.rtt_us))
+        return look.waited_ms
+
+    def _overload(self, waited_ms: int, exchange: Exchange) -> int | None:
+        """The cause for which a request is answered unread, or None."""
+        if len(self._in_flight) >= MOST_IN_FLIGHT:
+            return SHED_IN_FLIGHT
+        if waited_ms and self._backlog.gives_up(
+            waited_ms, self._deadlines.budget_ms(None, exchange)
+        ):
+            return SHED_QUEUE
+        return None
 
     def _answered(self, pending: _Pending) -> Callable[[Answer], None]:
         def done(answer: Answer) -> None:
+            now_ns = time.monotonic_ns()
+            if now_ns > pending.deadline_ns:
+                self._path.release(answer.reserved)
+                self._late(pending, now_ns)
+                return
             sent = pending.call.respond(
                 NO_BID if answer.body is None else response(200, answer.body)
             )
@@ -140,11 +209,21 @@ class Server:
             self._counters.observe_latency(time.monotonic_ns() - pending.started_ns)
             for held in answer.reserved:
                 self._publish(held)
-            if answer.expired_at is not None:
+            if answer.expired_at is not None and self._backlog.pressure is Pressure.NONE:
                 key = self._keys.bid_view(answer.expired_at)
                 self._redis.send([("FCALL", "kinbid_v1_sweep", 1, key, clock.now_ms())])
 
         return done
+
+    def _late(self, pending: _Pending, now_ns: int) -> None:
+        """Answers a request whose time is over, unless that has been done."""
+        if not pending.call.respond(NO_BID):
+            return
+        self._counters.add(LATE)
+        self._rows.add(pending.row, exchange_rows.LATE)
+        if now_ns > pending.deadline_ns + pending.patience_ns:
+            self._rows.add(pending.row, exchange_rows.OVERDUE)
+        self._counters.observe_latency(now_ns - pending.started_ns)
 
     def _failed(self, pending: _Pending) -> Callable[[Exception], None]:
         def failed(error: Exception) -> None:
@@ -169,11 +248,10 @@ class Server:
             pending = self._in_flight.popleft()
             if pending.call.answer is not None:
                 continue
-            if pending.deadline > now_ns:
+            if pending.deadline_ns > now_ns:
                 self._in_flight.append(pending)
-            elif pending.call.respond(NO_BID):
-                self._counters.add(LATE)
-                self._counters.observe_latency(now_ns - pending.started_ns)
+            else:
+                self._late(pending, now_ns)
         self._sweep_is_due = bool(self._in_flight)
         if self._sweep_is_due:
             asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)

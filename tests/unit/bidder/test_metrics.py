@@ -11,7 +11,7 @@ from bidder.metrics import LATENCY_BUCKETS_NS, Counters, WorkerCollector, open_m
 def scraped(counters: Counters) -> dict[tuple[str, str], float]:
     """What Prometheus reads: (sample, label value) to value."""
     registry = CollectorRegistry()
-    registry.register(WorkerCollector(counters))
+    registry.register(WorkerCollector([counters]))
     text = exposition.generate_latest(registry).decode()
     return {
         (sample.name, "".join(sample.labels.values())): sample.value

@@ -25,7 +25,7 @@ def bidder_metrics() -> dict[str, Exposed]:
     """The bidder's metrics by the name under which they are exposed."""
     registry = CollectorRegistry()
     with open_memory() as memory:
-        registry.register(WorkerCollector(Counters(memory.fileno())))
+        registry.register(WorkerCollector([Counters(memory.fileno())]))
         text = generate_latest(registry).decode()
     found: dict[str, Exposed] = {}
     for family in text_string_to_metric_families(text):
