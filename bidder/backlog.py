@@ -7,8 +7,8 @@ own age.
 
 A short stop of the process is no overload: what waited meanwhile is answered if its time allows.
 Only when everybody has waited for a while is there a queue that stands, and answers would be late
-for ever. Then requests are given up: those that are nobody's, and any that has waited for half of its
-time, which is answered without being read.
+for ever. Then requests are given up: those that are nobody's, and any that has waited for half of
+its time, which is answered without being read.
 """
 
 import enum

@@ -34,14 +34,20 @@ class CatalogFeed:
         settings: where Kafka is.
         catalog: what to keep current.
         on_failure: called when Kafka fails or a record cannot be used.
+        on_change: called with the number of records that have been applied together.
     """
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, on_failure: Callable[[], None]
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        on_failure: Callable[[], None],
+        on_change: Callable[[int], None] | None = None,
     ) -> None:
         self._settings = settings
         self._catalog = catalog
         self._on_failure = on_failure
+        self._on_change = on_change
         self._partitions = [
             TopicPartition(topic.name(settings.owner), 0)
             for topic in (Topics.CATALOG, Topics.OFFERS)
@@ -87,6 +93,8 @@ class CatalogFeed:
         for records in fetched.values():
             for record in records:
                 self._apply(record)
+        if fetched and self._on_change is not None:
+            self._on_change(sum(map(len, fetched.values())))
 
     def _apply(self, record: Any) -> None:  # noqa: ANN401 - untyped library
         key = (record.key or b"").decode(errors="replace")

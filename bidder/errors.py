@@ -22,4 +22,5 @@ class NoBidReason(enum.Enum):
     NO_CAMPAIGN = "no_campaign"
     LATE = "late"
     OVERLOAD = "overload"
+    NO_CATALOG = "no_catalog"
     INTERNAL_ERROR = "internal_error"

@@ -59,7 +59,6 @@ class HttpCall:
         self.answer = answer
         return self._connection.flush()
 
-
     @property
     def socket(self) -> TcpSocket | None:
         """The connection's socket, for what the kernel knows of it."""

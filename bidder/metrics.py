@@ -6,7 +6,7 @@ The hot path adds to a slot (0.05 us); a scrape is answered by another process.
 import mmap
 import tempfile
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Final
 
 import msgspec
@@ -40,6 +40,8 @@ NOTICE_RESULTS: Final = ("accepted", "quarantined", "late", "test", "forged", "f
 DEPENDENCIES: Final = ("redis", "kafka", "catalog")
 SHED_CAUSES: Final = ("queue", "in_flight", "nobody")
 STARTS: Final = ("start", "crash", "stall", "roll")
+STARTS_WITH_CLIENTS: Final = frozenset({"crash", "stall"})
+"""Nobody else takes the connections that wait for a worker which is started so."""
 
 _SERIES: Final = (
     _Series("bidder_bid_requests", "Bid requests read, malformed ones included."),
@@ -217,10 +219,12 @@ class WorkerCollector(Collector):
     Args:
         books: the counts of every process that the worker has been, the present one's last;
             may change while this is in use.
+        queued: how many connections wait to be accepted.
     """
 
-    def __init__(self, books: Sequence[Counters]) -> None:
+    def __init__(self, books: Sequence[Counters], queued: Callable[[], int] = int) -> None:
         self._books = books
+        self._queued = queued
 
     def collect(self) -> Iterator[Metric]:
         """The series, in seconds where they are times."""
@@ -236,6 +240,10 @@ class WorkerCollector(Collector):
         for place, each in enumerate(_HISTOGRAMS):
             yield _family_of(each, slots[_FIRST_OF[place] :])
         yield from ExchangeRows.families([book.exchanges for book in books])
+        yield GaugeMetricFamily(
+            "bidder_accept_queue_connections", "Connections that wait to be accepted.",
+            value=self._queued(),
+        )  # fmt: skip
         present = books[-1].slots
         age_ms = max(0, present[_BEAT] - present[_CATALOG])
         yield GaugeMetricFamily(
