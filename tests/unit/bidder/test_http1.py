@@ -247,3 +247,40 @@ def test_h2_h6_h11_a_response_with_body_is_json_and_states_our_version() -> None
         b"x-openrtb-version: 2.6",
         b"Content-Length: 10",
     }
+
+
+def test_a_retiring_connection_says_so_with_its_next_answer_and_ends_with_it() -> None:
+    """H10: nobody finds a connection closed under a request."""
+    client = Client()
+    client.connection.retire()
+    assert not client.transport.closed, "a request may be on its way"
+    client.connection.data_received(post(b"/a", b"x"))
+    (answer,) = client.transport.written
+    assert answer.partition(b"\r\n")[2].startswith(b"Connection: close\r\n")
+    assert client.transport.closed
+
+
+def test_a_retiring_connection_answers_all_that_came_and_says_so_with_the_last() -> None:
+    client = Client(answers_at_once=False)
+    client.connection.data_received(post(b"/a", b"x") + post(b"/b", b"y"))
+    client.connection.retire()
+    first, second = client.calls
+    first.respond(response(204))
+    assert client.transport.written == [response(204)]
+    assert not client.transport.closed
+    second.respond(response(204))
+    assert b"Connection: close" in client.transport.written[1]
+    assert client.transport.closed
+
+
+def test_open_connections_are_known_for_as_long_as_they_are_open() -> None:
+    living: set[HttpConnection] = set()
+    connection = HttpConnection(lambda _: None, living)
+    assert living == set()
+    transport = FakeTransport()
+    connection.connection_made(transport)
+    assert living == {connection}
+    connection.close()
+    assert transport.closed, "nothing was to be answered"
+    connection.connection_lost(None)
+    assert living == set()
