@@ -36,6 +36,8 @@ def _by(name: str, text: str, label: str, values: Iterable[str]) -> list[_Series
 
 NOTICE_KINDS: Final = ("win", "billing")
 NOTICE_RESULTS: Final = ("accepted", "quarantined", "late", "test", "forged", "failed")
+HTTP_REFUSALS: Final = ("malformed", "head", "body", "inflated", "coding", "broken_gzip")
+CONNECTION_CUTS: Final = ("idle", "slow_request", "slow_reader", "too_many")
 DEPENDENCIES: Final = ("redis", "kafka", "catalog")
 
 _SERIES: Final = (
@@ -43,6 +45,11 @@ _SERIES: Final = (
     _Series("bidder_bids", "Bids made."),
     *_by("bidder_no_bids", "Requests without a bid.", "reason", [r.value for r in NoBidReason]),
     _Series("bidder_malformed_requests", "Requests answered with 400."),
+    *_by("bidder_http_refusals", "Requests that could not be read.", "reason", HTTP_REFUSALS),
+    *_by("bidder_connections_cut", "Connections that the bidder ended.", "reason",
+         CONNECTION_CUTS),
+    _Series("bidder_inflated_requests", "Requests that came in gzip."),
+    _Series("bidder_gzip_answers", "Answers sent in gzip."),
     _Series("bidder_unknown_paths", "Requests answered with 404 or 405."),
     *_by(
         "bidder_notices", "Notices by kind and result.", "result",
@@ -72,7 +79,8 @@ _LATENCY_SUM: Final = _LATENCY + len(LATENCY_BUCKETS_NS) + 1
 _BEAT: Final = _LATENCY_SUM + 1
 _READY: Final = _BEAT + 1
 _CATALOG: Final = _READY + 1
-_SIZE: Final = _CATALOG + 1
+_CONNECTIONS: Final = _CATALOG + 1
+_SIZE: Final = _CONNECTIONS + 1
 
 
 def slot(name: str, value: str = "") -> int:
@@ -107,6 +115,10 @@ class Counters:
         self.slots[_LATENCY + bisect_left(LATENCY_BUCKETS_NS, elapsed_ns)] += 1
         self.slots[_LATENCY_SUM] += elapsed_ns
 
+    def set_connections(self, count: int) -> None:
+        """Says how many connections are open."""
+        self.slots[_CONNECTIONS] = count
+
     def beat(self, now_ms: int, catalog_ms: int) -> None:
         """Says that the loop is alive, and since when the catalogue is known to be current."""
         self.slots[_BEAT] = now_ms
@@ -127,8 +139,8 @@ class Counters:
         return self.slots[_BEAT]
 
     def reset(self) -> None:
-        """Not ready, no beat: a successor begins; the counts go on."""
-        self.slots[_READY] = self.slots[_BEAT] = 0
+        """Not ready, no beat, no connection: a successor begins; the counts go on."""
+        self.slots[_READY] = self.slots[_BEAT] = self.slots[_CONNECTIONS] = 0
 
     def value(self, name: str, value: str = "") -> int:
         """A series' count, for tests and summaries."""
@@ -156,6 +168,11 @@ class WorkerCollector(Collector):
         yield GaugeMetricFamily(
             "bidder_catalog_age_seconds", "Time since the catalogue was last known current.",
             value=age_ms / 1000,
+        )  # fmt: skip
+
+        yield GaugeMetricFamily(
+            "bidder_open_connections", "Connections of exchanges that are open.",
+            value=slots[_CONNECTIONS],
         )  # fmt: skip
 
     def _latency(self) -> HistogramMetricFamily:

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from typing import Final
 
 from bidder import metrics
+from bidder.bodies import Bodies
 from bidder.errors import MalformedRequestError, NoBidReason
-from bidder.http1 import HttpCall, response
+from bidder.http1 import HttpCall
+from bidder.http_answers import method_refused, response
 from bidder.lookup import reserve
 from bidder.metrics import Counters
 from bidder.notices import Notices
@@ -39,6 +41,7 @@ LATE = metrics.slot("bidder_no_bids", NoBidReason.LATE.value)
 INTERNAL = metrics.slot("bidder_no_bids", NoBidReason.INTERNAL_ERROR.value)
 
 NO_BID: Final = response(204)
+NOTICE_METHOD_REFUSED: Final = method_refused(b"GET, POST")
 
 
 class _Pending:
@@ -63,6 +66,7 @@ class Server:
         self._redis = redis
         self._keys = keys
         self._counters = counters
+        self._bodies = Bodies(counters)
         self._in_flight: deque[_Pending] = deque()
         self._sweep_is_due = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -70,25 +74,33 @@ class Server:
     # -- routes ----------------------------------------------------------------------------
 
     def handle(self, call: HttpCall) -> None:
-        """Routes one whole request."""
+        """Routes one whole request; a fault of ours is a no-bid, and logged."""
+        try:
+            self._route(call)
+        except Exception:
+            self._counters.add(INTERNAL)
+            logger.exception("request_failed")
+            call.respond(NO_BID)
+
+    def _route(self, call: HttpCall) -> None:
         target = call.target
         if target.startswith(BID_PREFIX) and target.endswith(BID_SUFFIX):
             self._bid(call, target[len(BID_PREFIX) : -len(BID_SUFFIX)])
         elif target.startswith(NOTICE_PREFIX):
             self._notice(call, target[len(NOTICE_PREFIX) :])
         else:
-            self._unknown(call, 404)
+            self._unknown(call, response(404))
 
-    def _unknown(self, call: HttpCall, status: int) -> None:
+    def _unknown(self, call: HttpCall, answer: bytes) -> None:
         self._counters.add(UNKNOWN_PATHS)
-        call.respond(response(status))
+        call.respond(answer)
 
     def _notice(self, call: HttpCall, target: bytes) -> None:
         kind, _, query = target.decode("latin-1").partition("?")
         if kind not in metrics.NOTICE_KINDS:
-            self._unknown(call, 404)
+            self._unknown(call, response(404))
         elif call.method not in {b"GET", b"POST"}:
-            self._unknown(call, 405)
+            self._unknown(call, NOTICE_METHOD_REFUSED)
         else:
             task = asyncio.get_running_loop().create_task(self._take_notice(call, kind, query))
             self._tasks.add(task)
@@ -107,15 +119,21 @@ class Server:
     def _bid(self, call: HttpCall, exchange_id: bytes) -> None:
         exchange = self._path.catalog.exchanges.get(exchange_id.decode("latin-1"))
         if exchange is None:
-            self._unknown(call, 404)
+            self._unknown(call, response(404))
             return
         if call.method != b"POST":
-            self._unknown(call, 405)
+            self._unknown(call, response(405))
             return
         started_ns = time.monotonic_ns()
         self._counters.add(REQUESTS)
+        body = call.body
+        if not body.startswith(b"{"):  # no JSON object as it stands, so it may be coded
+            uncoded = self._bodies.uncoded(call)
+            if uncoded is None:
+                return
+            body = uncoded
         try:
-            request = decode_request(call.body)
+            request = decode_request(body)
         except MalformedRequestError as error:
             self._counters.add(MALFORMED)
             logger.debug("malformed_request", extra={"reason": str(error)})
@@ -131,10 +149,10 @@ class Server:
 
     def _answered(self, pending: _Pending) -> Callable[[Answer], None]:
         def done(answer: Answer) -> None:
-            sent = pending.call.respond(
-                NO_BID if answer.body is None else response(200, answer.body)
-            )
-            if not sent:
+            call = pending.call
+            if not call.respond(
+                NO_BID if answer.body is None else self._bodies.answer(call, answer.body)
+            ):
                 self._path.release(answer.reserved)
                 return
             self._counters.observe_latency(time.monotonic_ns() - pending.started_ns)

@@ -17,6 +17,7 @@ from typing import Any, Final
 import uvloop
 
 from bidder.catalog_feed import CatalogFeed
+from bidder.connections import Connections, HttpLimits, allow_descriptors
 from bidder.http1 import HttpConnection
 from bidder.metrics import Counters, slot
 from bidder.notices import Notices
@@ -78,22 +79,38 @@ async def _run(settings: Settings, listener: socket.socket, counters: Counters) 
     gc.freeze()
     following = asyncio.create_task(feed.follow())
     beating = asyncio.create_task(_beat(counters, redis, path, feed))
-    http = await loop.create_server(lambda: HttpConnection(server.handle), sock=listener)
+    connections = Connections(_http_limits(settings), counters)
+    watching = asyncio.create_task(connections.turn())
+    http = await loop.create_server(
+        lambda: HttpConnection(server.handle, connections), sock=listener
+    )
     counters.set_ready(is_ready=True)
     logger.info("bidder_ready", extra={"campaigns": len(catalog.campaigns)})
-    await _first_of(stopping, following, beating)
+    await _first_of(stopping, following, beating, watching)
     await _stop(beating)
     counters.set_ready(is_ready=False)
     logger.info("bidder_stopping")
     http.close()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(server.drain(), DRAIN_SECONDS)
-    await _stop(following)
+    await _stop(following, watching)
     await feed.stop()
     await producer.stop()
     await redis.close()
     if not stopping.is_set():
         raise KinbidError("a task of the worker ended unasked; its error is above")
+
+
+def _http_limits(settings: Settings) -> HttpLimits:
+    asked = settings.bidder_connections
+    allowed = allow_descriptors(asked)
+    if allowed < asked:
+        logger.warning("connections_limited", extra={"asked": asked, "allowed": allowed})
+    return HttpLimits(
+        idle_ms=settings.bidder_idle_seconds * 1000,
+        receive_ms=settings.bidder_receive_seconds * 1000,
+        connections=allowed,
+    )
 
 
 async def _first_of(stopping: asyncio.Event, *tasks: asyncio.Task[None]) -> None:

@@ -8,42 +8,81 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bidder.connections import Connections, HttpLimits
 from bidder.http1 import MAX_BODY_BYTES, MAX_HEAD_BYTES, HttpCall, HttpConnection, response
+from bidder.http_answers import refusal
+from bidder.metrics import Counters, open_memory
 from tests.unit.bidder.support import thorough
 
 
 class FakeTransport(asyncio.Transport):
-    """Keeps what is written."""
+    """Keeps what is written.
+
+    Attributes:
+        closed: by close() or abort().
+        ended: nothing can be written any more.
+        paused: nothing is read.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.written: list[bytes] = []
-        self.closed = False
+        self.closed = self.ended = self.aborted = self.paused = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert not self.closed
+        assert not self.ended
         self.written.append(bytes(data))
 
+    def write_eof(self) -> None:
+        self.ended = True
+
     def close(self) -> None:
-        self.closed = True
+        self.closed = self.ended = True
+
+    def abort(self) -> None:
+        self.aborted = True
+        self.close()
+
+    def pause_reading(self) -> None:
+        assert not self.paused
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        assert self.paused
+        self.paused = False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """The tests say when the buffer is full."""
 
     def is_closing(self) -> bool:
         return self.closed
 
 
+LIMITS = HttpLimits()
+
+
+def new_connections(limits: HttpLimits = LIMITS) -> Connections:
+    """Those of a worker that has none yet."""
+    with open_memory() as memory:
+        return Connections(limits, Counters(memory.fileno()))
+
+
 class Client:
     """A connection, what it was asked and what it answered."""
 
-    def __init__(self, *, answers_at_once: bool = True) -> None:
+    def __init__(
+        self, *, answers_at_once: bool = True, connections: Connections | None = None
+    ) -> None:
         self.calls: list[HttpCall] = []
         self.transport = FakeTransport()
-        self._answers_at_once = answers_at_once
-        self.connection = HttpConnection(self._handle)
+        self.answers_at_once = answers_at_once
+        self.connections = new_connections() if connections is None else connections
+        self.connection = HttpConnection(self._handle, self.connections)
         self.connection.connection_made(self.transport)
 
     def _handle(self, call: HttpCall) -> None:
         self.calls.append(call)
-        if self._answers_at_once:
+        if self.answers_at_once:
             call.respond(echo(call))
 
     def send(self, *pieces: bytes) -> bytes:
@@ -114,8 +153,8 @@ def test_garbage_is_answered_400_after_what_could_be_read_and_ends_the_connectio
 ) -> None:
     client = Client()
     received = client.send(*cut(post(b"/fine", b"1") + garbage, places))
-    assert received == response(200, b"POST /fine 1") + response(400)
-    assert client.transport.closed
+    assert received == response(200, b"POST /fine 1") + refusal(400)
+    assert client.transport.ended
     assert client.send(post(b"/more")) == received
 
 
@@ -170,8 +209,8 @@ def test_h14_an_oversize_head_is_400_however_it_comes(piece: int) -> None:
     head = b"GET / HTTP/1.1\r\nX: " + b"x" * (2 * MAX_HEAD_BYTES) + b"\r\n\r\n"
     client = Client()
     client.send(*(head[at : at + piece] for at in range(0, len(head), piece)))
-    assert client.received == response(400)
-    assert client.transport.closed
+    assert client.received == refusal(400)
+    assert client.transport.ended
     assert client.calls == []
 
 
@@ -188,18 +227,30 @@ def test_h14_an_oversize_body_is_413_and_is_not_kept(piece: int) -> None:
     stream = post(b"/fine") + post(b"/", b"x" * (MAX_BODY_BYTES + 1)) + post(b"/more")
     client = Client()
     client.send(*(stream[at : at + piece] for at in range(0, len(stream), piece)))
-    assert client.received == response(200, b"POST /fine ") + response(413)
-    assert client.transport.closed
+    assert client.received == response(200, b"POST /fine ") + refusal(413)
+    assert client.transport.ended
 
 
-def test_an_offer_to_change_the_protocol_is_ignored_and_the_request_answered_once() -> None:
-    client = Client(answers_at_once=False)
-    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n"
-    client.send(post(b"/bid", b"{}", upgrade))
-    (call,) = client.calls
-    call.respond(response(400))  # the parser does not read a body behind such an offer
-    assert client.received == response(400)
-    assert client.transport.closed
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n"
+OFFERS = post(b"/0", b"zero") + post(b"/1", b"one", OFFER) + post(b"/2", b"two", OFFER)
+
+
+@given(st.lists(st.integers(0, len(OFFERS)), max_size=6))
+def test_an_offer_to_change_the_protocol_is_declined_and_the_request_read_with_its_body(
+    places: list[int],
+) -> None:
+    """H10: some HTTP clients offer HTTP/2 with every request."""
+    client = Client()
+    client.send(*cut(OFFERS + post(b"/3", b"three"), places))
+    assert [call.body for call in client.calls] == [b"zero", b"one", b"two", b"three"]
+    assert client.calls[1].header(b"http2-settings") == b"AA"
+    assert not client.transport.ended
+
+
+def test_connect_is_refused() -> None:
+    client = Client()
+    assert client.send(b"CONNECT example.com:443 HTTP/1.1\r\n\r\nxyz") == refusal(400)
+    assert client.transport.ended
 
 
 def test_a_second_answer_is_ignored() -> None:
@@ -229,12 +280,15 @@ def test_a_client_that_sends_no_more_still_gets_its_answer() -> None:
     assert not Client().connection.eof_received()
 
 
-@pytest.mark.parametrize("status", [204, 400, 404, 405, 413, 503])
-def test_h2_h3_a_response_without_body_is_bare(status: int) -> None:
+@pytest.mark.parametrize("status", [204, 400, 404, 405, 408, 413, 415, 503])
+def test_h2_h3_h11_a_response_without_body_is_bare_and_states_our_version(status: int) -> None:
+    """H2, H3, H11."""
     head, _, rest = response(status).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % status)
     assert rest == b""
     assert (b"Content-Length: 0" in head) == (status != 204)
+    assert b"x-openrtb-version: 2.6" in head.split(b"\r\n")
+    assert refusal(status).replace(b"Connection: close\r\n", b"") == response(status)
 
 
 def test_h2_h6_h11_a_response_with_body_is_json_and_states_our_version() -> None:
