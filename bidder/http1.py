@@ -233,17 +233,22 @@ class HttpConnection(asyncio.Protocol):
         transport, waiting = self._transport, self._open
         if transport is None or transport.is_closing():
             return False
-        ready: list[bytes] = []
-        while waiting and (answer := waiting[0].answer) is not None:
+        if waiting and (answer := waiting[0].answer) is not None:
             waiting.popleft()
-            ready.append(answer)
-        if ready:
-            transport.write(ready[0] if len(ready) == 1 else b"".join(ready))
+            transport.write(self._with_those_behind(answer) if waiting else answer)
         if self._is_holding:
             self._go_on()
         if self._reader.is_over and not waiting and not self._backlog:
             self._close(transport)
         return True
+
+    def _with_those_behind(self, answer: bytes) -> bytes:
+        """This answer and those that had to wait for it."""
+        ready, waiting = [answer], self._open
+        while waiting and (later := waiting[0].answer) is not None:
+            waiting.popleft()
+            ready.append(later)
+        return b"".join(ready)
 
     def _close(self, transport: asyncio.Transport) -> None:
         if self._ended_ms is not None:
@@ -273,7 +278,7 @@ class HttpConnection(asyncio.Protocol):
         if is_over(self._ended_ms, limits.receive_ms):
             transport.abort()
         elif self._ended_ms is None and not self._is_holding:
-            if is_over(self._began_ms, limits.receive_ms):
+            if not self._reader.is_over and is_over(self._began_ms, limits.receive_ms):
                 self._reader.end()
                 self._end_with(408)
                 return "slow_request"

@@ -19,28 +19,32 @@ MAX_HEADERS: Final = 256  # exchanges send about ten; Apache takes 100, node 2,0
 
 
 class Head:
-    """The fields of one head, as they come, and how much they are.
+    """The fields of one head.
 
     Attributes:
-        headers: what came so far.
-        count: the fields, repetitions included.
-        size_bytes: names and values, with the three bytes that each line has besides, at least.
+        fields: names and values, as they came.
     """
 
-    __slots__ = ("count", "headers", "size_bytes")
+    __slots__ = ("_headers", "fields")
 
     def __init__(self) -> None:
-        self.headers: Headers = {}
-        self.count = 0
-        self.size_bytes = 0
+        self.fields: list[tuple[bytes, bytes]] = []
+        self._headers: Headers | None = None
 
-    def add(self, name: bytes, value: bytes) -> None:
-        """One more field."""
-        self.count += 1
-        self.size_bytes += len(name) + len(value) + 3
-        name = name.lower()
-        earlier = self.headers.get(name)
-        self.headers[name] = value if earlier is None else b"%b, %b" % (earlier, value)
+    @property
+    def headers(self) -> Headers:
+        """The fields by name; what comes later is not in it."""
+        if self._headers is None:
+            found: Headers = {}
+            for name, value in self.fields:
+                key = name.lower()
+                found[key] = b"%b, %b" % (found[key], value) if key in found else value
+            self._headers = found
+        return self._headers
+
+    def size_bytes(self) -> int:
+        """Names and values, with the three bytes that each line has besides, at least."""
+        return sum(len(name) + len(value) + 3 for name, value in self.fields)
 
 
 def head_of(piece: bytes, index: int) -> Head:
@@ -71,7 +75,7 @@ class _HeadReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:
-            self.heads[-1].add(name, value)
+            self.heads[-1].fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._in_head = False

@@ -21,6 +21,7 @@ __all__ = ["MAX_BODY_BYTES", "MAX_HEAD_BYTES", "RequestReader"]
 
 MAX_HEAD_BYTES: Final = 16 * 1024  # node and Apache draw the line at 8 to 16 KiB too
 MAX_BODY_BYTES: Final = 512 * 1024  # the largest public sample request is below 20 kB
+MAX_MESSAGE_BYTES: Final = 2 * MAX_BODY_BYTES  # with what frames the chunks of a body
 
 _SHORT_HEAD_BYTES: Final = MAX_HEADERS * 4  # a field is at least "a:" and its line's end
 
@@ -62,10 +63,10 @@ class RequestReader:
         self._target = b""
         self._body: bytes | bytearray = b""
         self._head = Head()
+        self._fields = self._head.fields
         self._in_body = False
-        self._trailer_bytes = 0
-        self._told: tuple[int, ...] = ()
-        self._untold_bytes = 0
+        self._was_continued = False
+        self._earlier_bytes = 0
 
     # -- bytes -----------------------------------------------------------------------------
 
@@ -106,25 +107,37 @@ class RequestReader:
 
     def wants_continue(self) -> bool:
         """Whether the client waits for a 100 before it sends the body; True once."""
-        head = self._head
-        if not self._in_body or self._body or head.headers.get(b"expect", b"") == b"":
+        if not self._in_body or self._body or self._was_continued:
             return False
-        expected = head.headers.pop(b"expect")
-        return expected.lower() == b"100-continue" and self._parser.get_http_version() == "1.1"
+        self._was_continued = True
+        return (
+            any(
+                len(name) == 6 and name.lower() == b"expect" and value.lower() == b"100-continue"
+                for name, value in self._head.fields
+            )
+            and self._parser.get_http_version() == "1.1"
+        )
 
     def _expect_more(self, piece: bytes) -> None:
+        """A request goes beyond this piece: what is there of it must not be too much by now."""
         if self.is_over:
             return
         if not self._keeps_heads:
             self._keep_heads(skip=self._index)
             self.feed(piece)
             return
-        # What tells nothing while it comes (half a field, padding) must not go on for ever.
-        told = (len(self._target), self._head.count, len(self._body), self._trailer_bytes)
-        self._untold_bytes = self._untold_bytes + len(piece) if told == self._told else 0
-        self._told = told
-        if self._untold_bytes > MAX_HEAD_BYTES:
+        self._earlier_bytes += len(piece)
+        if self._earlier_bytes <= MAX_HEAD_BYTES:
+            return
+        # What is not told yet of a head is part of one field, or padding.
+        untold_bytes = 0 if self._in_body else self._earlier_bytes - self._head_bytes()
+        if self._head_bytes() > MAX_HEAD_BYTES or untold_bytes > 2 * MAX_HEAD_BYTES:
             self._refuse(400, "head")
+        elif self._earlier_bytes > MAX_MESSAGE_BYTES:
+            self._refuse(413, "body")
+
+    def _head_bytes(self) -> int:
+        return len(self._target) + sum(len(name) + len(value) + 3 for name, value in self._fields)
 
     def _keep_heads(self, skip: int) -> None:
         self._keeps_heads = True
@@ -137,12 +150,12 @@ class RequestReader:
 
         The HTTP client of Java offers HTTP/2 with every request over plain TCP.
         """
-        method, fields = self._parser.get_method(), self._head.headers
+        method, headers = self._parser.get_method(), self._head.headers
         if method == b"CONNECT":
             self._refuse(400, "malformed")
             return
-        fields.pop(b"upgrade", None)
-        lines = b"".join(b"%b: %b\r\n" % field for field in fields.items())
+        headers.pop(b"upgrade", None)
+        lines = b"".join(b"%b: %b\r\n" % field for field in headers.items())
         version = self._parser.get_http_version().encode()
         head = b"%b %b HTTP/%b\r\n%b\r\n" % (method, self._target, version, lines)
         self._keep_heads(skip=0)
@@ -200,10 +213,11 @@ class RequestReader:
         self._target = self._body = b""
         self.in_message = False
         self.is_over = not parser.should_keep_alive()
-        self._take(parser.get_method(), target, bytes(body), self._piece, index)
+        whole = body if isinstance(body, bytes) else bytes(body)
+        self._take(parser.get_method(), target, whole, self._piece, index)
 
     def _has_many_fields(self, index: int) -> bool:
-        return head_of(self._piece, index).count > MAX_HEADERS
+        return len(head_of(self._piece, index).fields) > MAX_HEADERS
 
     # -- the same, where heads are kept ------------------------------------------------------
 
@@ -212,45 +226,37 @@ class RequestReader:
         self.in_message = True
         self._target = self._body = b""
         self._head = Head()
+        self._fields = self._head.fields
         self._in_body = False
-        self._trailer_bytes = 0
-
-    def add_to_target(self, url: bytes) -> None:
-        """A part of the target."""
-        self._target += url
-        self._measure_head()
+        self._was_continued = False
+        self._earlier_bytes = 0
 
     def add_field(self, name: bytes, value: bytes) -> None:
         """A header field; behind the body a trailer, of which nobody wants to know."""
-        if self._in_body:
-            self._trailer_bytes += len(name) + len(value) + 3
-            if self._trailer_bytes > MAX_HEAD_BYTES:
-                self._refuse(400, "head")
-        else:
-            self._head.add(name, value)
-            self._measure_head()
-
-    def _measure_head(self) -> None:
-        head = self._head
-        is_large = head.size_bytes + len(self._target) > MAX_HEAD_BYTES
-        if is_large or head.count > MAX_HEADERS:
-            self._refuse(400, "head")
+        self._fields.append((name, value))
 
     def begin_body(self) -> None:
-        """The head is over: looks at what it says of the body."""
+        """The head is over."""
+        self._check_fields()
+        self._fields = []
         self._in_body = True
-        headers = self._head.headers
-        coding = headers.get(b"transfer-encoding")
-        # RFC 9112 section 6.1: none with 1.0; others than chunked we cannot undo.
-        if coding is not None and (
-            coding.lower() != b"chunked" or self._parser.get_http_version() == "1.0"
-        ):
+
+    def _check_fields(self) -> None:
+        could_be_large = self._earlier_bytes + len(self._piece) > MAX_HEAD_BYTES
+        is_large = could_be_large and self._head_bytes() > MAX_HEAD_BYTES
+        if is_large or len(self._fields) > MAX_HEADERS:
+            self._refuse(400, "head")
+
+    def check_chunked(self) -> None:
+        """RFC 9112 section 6.1: no chunks with 1.0, and other codings we cannot undo."""
+        coding = self._head.headers.get(b"transfer-encoding", b"")
+        if coding.lower() != b"chunked" or self._parser.get_http_version() == "1.0":
             self._refuse(400, "malformed")
-        if int(headers.get(b"content-length", b"0")) > MAX_BODY_BYTES:
-            self._refuse(413, "body")
 
     def complete(self) -> None:
         """A whole request, whose head has been kept."""
+        if self._fields:
+            self._check_fields()
         parser = self._parser
         if self._skip:
             self._skip -= 1
@@ -258,7 +264,8 @@ class RequestReader:
         elif not (self.is_over or (not self._body and parser.should_upgrade())):
             self.in_message = False
             self.is_over = not parser.should_keep_alive()
-            self._take(parser.get_method(), self._target, bytes(self._body), self._head, 0)
+            body = self._body if isinstance(self._body, bytes) else bytes(self._body)
+            self._take(parser.get_method(), self._target, body, self._head, 0)
 
 
 class _KeepingHeads:
@@ -266,8 +273,9 @@ class _KeepingHeads:
 
     def __init__(self, reader: RequestReader) -> None:
         self.on_message_begin = reader.begin
-        self.on_url = reader.add_to_target
+        self.on_url = reader.on_url
         self.on_header = reader.add_field
         self.on_headers_complete = reader.begin_body
+        self.on_chunk_header = reader.check_chunked
         self.on_body = reader.on_body
         self.on_message_complete = reader.complete
