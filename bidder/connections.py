@@ -66,6 +66,7 @@ class Connections:
         self._spokes: list[set[Watched]] = [set() for _ in range(SPOKES)]
         self._next_spoke = 0
         self._open = 0
+        self._admitted = 0
 
     def __len__(self) -> int:
         return self._open
@@ -75,7 +76,8 @@ class Connections:
         if self._open >= self.limits.connections:
             self.cut("too_many")
             return False
-        connection.spoke = self._open % SPOKES
+        self._admitted += 1
+        connection.spoke = self._admitted % SPOKES
         self._spokes[connection.spoke].add(connection)
         self._open += 1
         self._counters.set_connections(self._open)

@@ -120,7 +120,7 @@ class HttpConnection(asyncio.Protocol):
         """Forgets what nobody waits for any more."""
         self._transport = None
         self._connections.forget(self)
-        self._reader.end()
+        self._reader.let_go()
         for waiting in (self._open, self._backlog, self._unread):
             waiting.clear()
 
@@ -273,6 +273,7 @@ class HttpConnection(asyncio.Protocol):
             return since_ms is not None and now_ms - since_ms > allowed_ms
 
         if is_over(self._unwritable_ms, limits.receive_ms):
+            self._unwritable_ms, self._ended_ms = None, now_ms
             transport.abort()
             return "slow_reader"
         if is_over(self._ended_ms, limits.receive_ms):
@@ -283,6 +284,6 @@ class HttpConnection(asyncio.Protocol):
                 self._end_with(408)
                 return "slow_request"
             if not self._open and is_over(self._quiet_ms, limits.idle_ms):
-                transport.close()
+                self._close(transport)
                 return "idle"
         return None

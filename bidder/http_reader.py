@@ -34,6 +34,10 @@ Refuse = Callable[[int, str], None]
 _SPENT: Final = httptools.HttpRequestParser(object())
 
 
+def _nobody(*_: object) -> None:
+    """Of a connection that is lost, nothing is told any more."""
+
+
 class RequestReader:
     """Reads the requests of one connection.
 
@@ -101,9 +105,14 @@ class RequestReader:
         self._are_heads_wanted = not self._keeps_heads
 
     def end(self) -> None:
-        """Reads no more, and lets go of the parser, with which this is a cycle."""
+        """Reads no more."""
+        self.is_over = True
+
+    def let_go(self) -> None:
+        """Reads no more, and forgets whoever refers to this reader, so that no cycle is left."""
         self.is_over = True
         self._parser = _SPENT
+        self._take = self._tell_refusal = _nobody
 
     def wants_continue(self) -> bool:
         """Whether the client waits for a 100 before it sends the body; True once."""

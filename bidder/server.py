@@ -136,7 +136,11 @@ class Server:
             request = decode_request(body)
         except MalformedRequestError as error:
             self._counters.add(MALFORMED)
-            logger.debug("malformed_request", extra={"reason": str(error)})
+            if logger.isEnabledFor(logging.DEBUG):
+                version = call.header(b"x-openrtb-version").decode("latin-1")
+                logger.debug(
+                    "malformed_request", extra={"reason": str(error), "openrtb_version": version}
+                )
             call.respond(response(400))
             return
         pending = _Pending(call, started_ns, tmax_of(request, exchange))

@@ -9,9 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidder.connections import Connections, HttpLimits
-from bidder.http1 import MAX_BODY_BYTES, MAX_HEAD_BYTES, HttpCall, HttpConnection, response
-from bidder.http_answers import refusal
-from bidder.metrics import Counters, open_memory
+from bidder.http1 import (
+    MAX_BODY_BYTES,
+    MAX_HEAD_BYTES,
+    MAX_OPEN_CALLS,
+    HttpCall,
+    HttpConnection,
+    response,
+)
+from bidder.http_answers import CONTINUE, refusal
+from bidder.metrics import HTTP_REFUSALS, Counters, open_memory
 from tests.unit.bidder.support import thorough
 
 
@@ -89,6 +96,13 @@ class Client:
         for piece in pieces:
             self.connection.data_received(piece)
         return self.received
+
+    def is_paused(self) -> bool:
+        return self.transport.paused
+
+    def is_over(self) -> bool:
+        """Nothing can be sent to the client any more."""
+        return self.transport.ended
 
     @property
     def received(self) -> bytes:
@@ -301,3 +315,162 @@ def test_h2_h6_h11_a_response_with_body_is_json_and_states_our_version() -> None
         b"x-openrtb-version: 2.6",
         b"Content-Length: 10",
     }
+
+
+# -- bounds on what is open -------------------------------------------------------------------
+
+
+@thorough
+@given(
+    st.lists(st.booleans(), min_size=1, max_size=4 * MAX_OPEN_CALLS),
+    st.lists(st.integers(0, 8_000), max_size=5),
+)
+def test_no_more_than_so_many_requests_are_open_and_all_are_answered_in_order(
+    at_once: list[bool], places: list[int]
+) -> None:
+    """H10: however many are pipelined; some are answered at once, some later."""
+    client = Client(answers_at_once=False)
+    started: list[HttpCall] = []
+
+    def handle(call: HttpCall) -> None:
+        assert sum(one.answer is None for one in started) < MAX_OPEN_CALLS
+        started.append(call)
+        if at_once[len(started) - 1]:
+            call.respond(echo(call))
+
+    client.connection._handler = handle
+    stream = b"".join(post(b"/%d" % n) for n in range(len(at_once)))
+    client.send(*cut(stream, [min(place, len(stream)) for place in places]))
+    turn = 0
+    while unanswered := [call for call in started if call.answer is None]:
+        # The last one first: answers that cannot leave yet.
+        unanswered[-1 if turn % 2 else 0].respond(echo(unanswered[-1 if turn % 2 else 0]))
+        turn += 1
+    assert client.received == b"".join(response(200, b"POST /%d " % n) for n in range(len(at_once)))
+    assert not client.is_paused()
+
+
+def test_a_client_that_pipelines_too_much_is_not_read_from_until_half_is_answered() -> None:
+    client = Client(answers_at_once=False)
+    client.send(post(b"/") * (MAX_OPEN_CALLS - 1))
+    assert not client.is_paused()
+    client.send(post(b"/") * 3)
+    assert client.is_paused()
+    assert len(client.calls) == MAX_OPEN_CALLS
+    for call in client.calls[: MAX_OPEN_CALLS // 2]:
+        assert client.is_paused()
+        call.respond(response(204))
+    assert not client.is_paused()
+    assert len(client.calls) == MAX_OPEN_CALLS + 2
+
+
+def test_a_refusal_waits_for_requests_that_wait_themselves() -> None:
+    client = Client(answers_at_once=False)
+    client.send(post(b"/") * (MAX_OPEN_CALLS + 1) + b"junk")
+    while unanswered := [call for call in client.calls if call.answer is None]:
+        assert not client.is_over()
+        unanswered[0].respond(response(204))
+    assert client.received == response(204) * (MAX_OPEN_CALLS + 1) + refusal(400)
+    assert client.is_over()
+
+
+def test_the_last_requests_of_a_client_that_ended_are_answered_though_they_waited() -> None:
+    client = Client(answers_at_once=False)
+    client.send(post(b"/") * (MAX_OPEN_CALLS + 1))
+    assert client.connection.eof_received()
+    while unanswered := [call for call in client.calls if call.answer is None]:
+        unanswered[0].respond(response(204))
+    assert client.received == response(204) * (MAX_OPEN_CALLS + 1)
+    assert client.transport.closed
+
+
+# -- expectations and header fields -----------------------------------------------------------
+
+EXPECTING = post(b"/", b"body", b"expect: 100-Continue\r\n")
+
+
+def test_who_waits_for_a_100_before_the_body_gets_one_once() -> None:
+    client = Client()
+    assert client.send(EXPECTING[:20], EXPECTING[20:-4]) == CONTINUE
+    assert client.send(EXPECTING[-4:-2]) == CONTINUE
+    assert client.send(EXPECTING[-2:]) == CONTINUE + echo(client.calls[0])
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        EXPECTING[:-2],  # has begun to send the body
+        EXPECTING.replace(b"HTTP/1.1", b"HTTP/1.0")[:-4],
+        EXPECTING.replace(b"100-C", b"200-C")[:-4],
+        post(b"/", b"body")[:-4],
+    ],
+)
+def test_who_does_not_wait_for_a_100_gets_none(request_bytes: bytes) -> None:
+    assert Client().send(request_bytes) == b""
+
+
+def test_a_100_does_not_overtake_the_answer_to_an_earlier_request() -> None:
+    client = Client(answers_at_once=False)
+    client.send(post(b"/") + EXPECTING[:-4])
+    client.calls[0].respond(response(204))
+    client.send(EXPECTING[-4:])
+    client.calls[1].respond(response(204))
+    assert client.received == response(204) * 2
+
+
+TALKATIVE = post(b"/", b"gzip?", b"Accept-Encoding: br\r\naccept-encoding: GZIP\r\n")
+
+
+@pytest.mark.parametrize("before", [b"", post(b"/first", b"1"), CHUNKED])
+@pytest.mark.parametrize("from_the_end", [0, 1, 20])
+def test_a_header_can_be_asked_for_whichever_way_the_request_came(
+    before: bytes, from_the_end: int
+) -> None:
+    client = Client()
+    stream = before + TALKATIVE
+    client.send(*cut(stream, [len(stream) - from_the_end]))
+    client.send(post(b"/next"), TALKATIVE, post(b"/a") + TALKATIVE)
+    for call in client.calls:
+        is_talkative = call.body == b"gzip?"
+        assert call.header(b"accept-encoding") == (b"br, GZIP" if is_talkative else b"")
+        assert call.may_mention(b"GZIP") or not is_talkative
+        assert call.header(b"unheard-of") == b""
+    assert len(client.calls) == (5 if not before else 6)
+
+
+def test_a_word_in_the_body_is_not_taken_for_a_header() -> None:
+    client = Client()
+    client.send(post(b"/", b"gzip"))
+    assert not client.calls[0].may_mention(b"gzip")
+
+
+def test_h11_h12_any_version_is_taken_and_can_be_asked_for() -> None:
+    """H11, H12."""
+    for version in (b"2.6", b"2.5", b"9.99", b"", b"two", b"2.6.1-\xff"):
+        client = Client()
+        client.send(post(b"/bid", b"{}", b"x-openrtb-version: %b\r\n" % version))
+        assert client.calls[0].header(b"x-openrtb-version") == version
+        assert b"200 OK" in client.received
+
+
+def test_after_a_refusal_what_the_client_still_sends_is_thrown_away() -> None:
+    """RFC 9112 section 9.6: a reset would take the answer away from it."""
+    client = Client()
+    client.send(b"junk\r\n\r\n")
+    assert client.is_over()
+    assert not client.transport.closed, "the kernel answers what comes now with a reset"
+    for _ in range(100):
+        client.send(b"x" * 100_000)
+    assert client.received == refusal(400)
+    assert not client.connection.eof_received(), "asyncio closes the transport"
+
+
+def test_refusals_are_counted_by_their_reason() -> None:
+    large = post(b"/", b"x" * (MAX_BODY_BYTES + 1))
+    long = post(b"/", b"", b"X: %b\r\n" % (b"x" * MAX_HEAD_BYTES))
+    for stream, reason in ((b"junk", "malformed"), (long, "head"), (large, "body")):
+        with open_memory() as memory:
+            counters = Counters(memory.fileno())
+            Client(connections=Connections(LIMITS, counters)).send(stream)
+            counts = {why: counters.value("bidder_http_refusals", why) for why in HTTP_REFUSALS}
+        assert {why for why, count in counts.items() if count} == {reason}
