@@ -147,6 +147,8 @@ class HttpConnection(asyncio.Protocol):
             self._wait_for_the_rest()
 
     def _wait_for_the_rest(self) -> None:
+        if self._reader.is_over:
+            return
         if self._began_ms is None:
             self._began_ms = self._quiet_ms
         # A 100 must not overtake the answers to earlier requests; without it a client sends on
