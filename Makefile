@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check engines lock format clean
+FUZZ_SECONDS ?= 60
+
+.PHONY: demo test check fuzz engines lock format clean
 demo: $(STAMP)  ## run the whole thing on this machine; ARGS="--seconds 20 --json out.json" passes flags on
 	@$(BIN)/kinbid demo $(ARGS)
 
@@ -19,6 +21,10 @@ check: $(STAMP)  ## format, lint, strict types, import contracts, spelling, lock
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	$(BIN)/python -m tests.lock_is_fresh
+
+fuzz: $(STAMP)  ## fuzz what strangers send, HTTP and OpenRTB, FUZZ_SECONDS each
+	$(BIN)/python -m tests.fuzz http --seconds $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.fuzz openrtb --seconds $(FUZZ_SECONDS)
 
 engines: $(STAMP)  ## fetch Apache Kafka and install Redis, Prometheus and docker-compose where that is possible
 	$(BIN)/python -m kinbid.engines.fetch

@@ -37,6 +37,8 @@ def _by(name: str, text: str, label: str, values: Iterable[str]) -> list[_Series
 
 NOTICE_KINDS: Final = ("win", "billing")
 NOTICE_RESULTS: Final = ("accepted", "quarantined", "late", "test", "forged", "failed")
+HTTP_REFUSALS: Final = ("malformed", "head", "body", "inflated", "coding", "broken_gzip")
+CONNECTION_CUTS: Final = ("idle", "slow_request", "slow_reader", "too_many")
 DEPENDENCIES: Final = ("redis", "kafka", "catalog")
 SHED_CAUSES: Final = ("queue", "in_flight", "nobody")
 STARTS: Final = ("start", "crash", "stall", "roll")
@@ -48,6 +50,11 @@ _SERIES: Final = (
     _Series("bidder_bids", "Bids made."),
     *_by("bidder_no_bids", "Requests without a bid.", "reason", [r.value for r in NoBidReason]),
     _Series("bidder_malformed_requests", "Requests answered with 400."),
+    *_by("bidder_http_refusals", "Requests that could not be read.", "reason", HTTP_REFUSALS),
+    *_by("bidder_connections_cut", "Connections that the bidder ended.", "reason",
+         CONNECTION_CUTS),
+    _Series("bidder_inflated_requests", "Requests that came in gzip."),
+    _Series("bidder_gzip_answers", "Answers sent in gzip."),
     _Series("bidder_unknown_paths", "Requests answered with 404 or 405."),
     *_by(
         "bidder_notices", "Notices by kind and result.", "result",
@@ -115,7 +122,8 @@ _FIRST_OF, _BEAT = _places()
 _READY: Final = _BEAT + 1
 _SERVING: Final = _READY + 1
 _CATALOG: Final = _SERVING + 1
-_SIZE: Final = _CATALOG + 1
+_CONNECTIONS: Final = _CATALOG + 1
+_SIZE: Final = _CONNECTIONS + 1
 _BYTES: Final = _SIZE * 8 + ROWS_BYTES
 
 
@@ -169,6 +177,10 @@ class Counters:
         first, bounds = _FIRST_OF[place], _HISTOGRAMS[place].bounds_ns
         self.slots[first + bisect_left(bounds, elapsed_ns)] += 1
         self.slots[first + len(bounds) + 1] += elapsed_ns
+
+    def set_connections(self, count: int) -> None:
+        """Says how many connections are open."""
+        self.slots[_CONNECTIONS] = count
 
     def beat(self, now_ms: int, catalog_ms: int) -> None:
         """Says that the loop is alive, and since when the catalogue is known to be current."""
@@ -250,6 +262,11 @@ class WorkerCollector(Collector):
         yield GaugeMetricFamily(
             "bidder_catalog_age_seconds", "Time since the catalogue was last known current.",
             value=age_ms / 1000,
+        )  # fmt: skip
+
+        yield GaugeMetricFamily(
+            "bidder_open_connections", "Connections of exchanges that are open.",
+            value=slots[_CONNECTIONS],
         )  # fmt: skip
 
 

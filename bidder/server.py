@@ -14,13 +14,15 @@ from typing import Final
 
 from bidder import exchange_rows, metrics
 from bidder.backlog import MOST_IN_FLIGHT, Backlog, Pressure, look_at
+from bidder.bodies import Bodies
 from bidder.deadlines import SWEEP_MS, Deadlines
 from bidder.errors import MalformedRequestError, NoBidReason
-from bidder.http1 import HttpCall, response
+from bidder.http1 import HttpCall
+from bidder.http_answers import method_refused, response
 from bidder.lookup import reserve
 from bidder.metrics import Counters
 from bidder.notices import Notices
-from bidder.openrtb import decode_request
+from bidder.openrtb import BidRequest, decode_request
 from bidder.path import Answer, BidPath, Reserved
 from models.catalog_records import Exchange
 from models.keys import Keys
@@ -47,6 +49,7 @@ SHED_IN_FLIGHT = metrics.slot("bidder_shed", "in_flight")
 INTERNAL = metrics.slot("bidder_no_bids", NoBidReason.INTERNAL_ERROR.value)
 
 NO_BID: Final = response(204)
+NOTICE_METHOD_REFUSED: Final = method_refused(b"GET, POST")
 
 
 class _Pending:
@@ -54,21 +57,20 @@ class _Pending:
 
     Attributes:
         row: where its exchange is counted.
+        waited_ms: since its last byte came, when it was read.
         started_ns: when it was read.
         deadline_ns: when its answer must leave.
         patience_ns: how long after that the exchange still waits, as its network is now.
     """
 
-    __slots__ = ("call", "deadline_ns", "patience_ns", "row", "started_ns")
+    __slots__ = ("call", "deadline_ns", "patience_ns", "row", "started_ns", "waited_ms")
 
-    def __init__(
-        self, call: HttpCall, row: int, started_ns: int, deadline_ns: int, patience_ns: int
-    ) -> None:
+    def __init__(self, call: HttpCall, row: int, started_ns: int, waited_ms: int) -> None:
         self.call = call
         self.row = row
         self.started_ns = started_ns
-        self.deadline_ns = deadline_ns
-        self.patience_ns = patience_ns
+        self.waited_ms = waited_ms
+        self.deadline_ns = self.patience_ns = 0
 
 
 class Server:
@@ -85,6 +87,7 @@ class Server:
         self._rows = counters.exchanges
         self._backlog = Backlog()
         self._deadlines = Deadlines()
+        self._bodies = Bodies(counters)
         self._in_flight: deque[_Pending] = deque()
         self._sweep_is_due = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -92,25 +95,33 @@ class Server:
     # -- routes ----------------------------------------------------------------------------
 
     def handle(self, call: HttpCall) -> None:
-        """Routes one whole request."""
+        """Routes one whole request; a fault of ours is a no-bid, and logged."""
+        try:
+            self._route(call)
+        except Exception:
+            self._counters.add(INTERNAL)
+            logger.exception("request_failed")
+            call.respond(NO_BID)
+
+    def _route(self, call: HttpCall) -> None:
         target = call.target
         if target.startswith(BID_PREFIX) and target.endswith(BID_SUFFIX):
             self._bid(call, target[len(BID_PREFIX) : -len(BID_SUFFIX)])
         elif target.startswith(NOTICE_PREFIX):
             self._notice(call, target[len(NOTICE_PREFIX) :])
         else:
-            self._unknown(call, 404)
+            self._unknown(call, response(404))
 
-    def _unknown(self, call: HttpCall, status: int) -> None:
+    def _unknown(self, call: HttpCall, answer: bytes) -> None:
         self._counters.add(UNKNOWN_PATHS)
-        call.respond(response(status))
+        call.respond(answer)
 
     def _notice(self, call: HttpCall, target: bytes) -> None:
         kind, _, query = target.decode("latin-1").partition("?")
         if kind not in metrics.NOTICE_KINDS:
-            self._unknown(call, 404)
+            self._unknown(call, response(404))
         elif call.method not in {b"GET", b"POST"}:
-            self._unknown(call, 405)
+            self._unknown(call, NOTICE_METHOD_REFUSED)
         else:
             task = asyncio.get_running_loop().create_task(self._take_notice(call, kind, query))
             self._tasks.add(task)
@@ -129,10 +140,10 @@ class Server:
     def _bid(self, call: HttpCall, exchange_id: bytes) -> None:
         exchange = self._path.catalog.exchanges.get(exchange_id.decode("latin-1"))
         if exchange is None:
-            self._unknown(call, 404)
+            self._unknown(call, response(404))
             return
         if call.method != b"POST":
-            self._unknown(call, 405)
+            self._unknown(call, response(405))
             return
         started_ns = time.monotonic_ns()
         row = self._rows.row(exchange.id)
@@ -147,20 +158,37 @@ class Server:
             self._counters.add(OVERLOAD)
             call.respond(NO_BID)
             return
+        request = self._request_of(call)
+        if request is not None:
+            self._begin(_Pending(call, row, started_ns, waited_ms), request, exchange)
+
+    def _request_of(self, call: HttpCall) -> BidRequest | None:
+        """Reads the body; None where that cannot be done, and the call has been answered."""
+        body = call.body
+        if not body.startswith(b"{"):  # no JSON object as it stands, so it may be coded
+            uncoded = self._bodies.uncoded(call)
+            if uncoded is None:
+                return None
+            body = uncoded
         try:
-            request = decode_request(call.body)
+            return decode_request(body)
         except MalformedRequestError as error:
             self._counters.add(MALFORMED)
-            logger.debug("malformed_request", extra={"reason": str(error)})
+            if logger.isEnabledFor(logging.DEBUG):
+                version = call.header(b"x-openrtb-version").decode("latin-1")
+                logger.debug(
+                    "malformed_request", extra={"reason": str(error), "openrtb_version": version}
+                )
             call.respond(response(400))
-            return
-        budget_ms = self._deadlines.budget_ms(request.tmax, exchange) - waited_ms
-        pending = _Pending(
-            call, row, started_ns, started_ns + budget_ms * MS_IN_NS,
-            self._deadlines.patience_ms(exchange) * MS_IN_NS,
-        )  # fmt: skip
+            return None
+
+    def _begin(self, pending: _Pending, request: BidRequest, exchange: Exchange) -> None:
+        """Sends a request on its way, unless there is no time left for it."""
+        budget_ms = self._deadlines.budget_ms(request.tmax, exchange) - pending.waited_ms
+        pending.deadline_ns = pending.started_ns + budget_ms * MS_IN_NS
+        pending.patience_ns = self._deadlines.patience_ms(exchange) * MS_IN_NS
         if budget_ms <= 0:
-            self._late(pending, started_ns)
+            self._late(pending, pending.started_ns)
             return
         self._in_flight.append(pending)
         if not self._sweep_is_due:
@@ -200,10 +228,10 @@ class Server:
                 self._path.release(answer.reserved)
                 self._late(pending, now_ns)
                 return
-            sent = pending.call.respond(
-                NO_BID if answer.body is None else response(200, answer.body)
-            )
-            if not sent:
+            call = pending.call
+            if not call.respond(
+                NO_BID if answer.body is None else self._bodies.answer(call, answer.body)
+            ):
                 self._path.release(answer.reserved)
                 return
             self._counters.observe_latency(time.monotonic_ns() - pending.started_ns)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bidder.connections import Connections
 from bidder.http1 import HttpCall, HttpConnection
 from models.catalog import Catalog
 from models.commands import Command
@@ -118,6 +119,9 @@ class _Nowhere(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Takes an answer."""
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """It has none."""
+
     def is_closing(self) -> bool:
         """Never."""
         return False
@@ -126,20 +130,26 @@ class _Nowhere(asyncio.Transport):
         """Nothing to close."""
 
 
-def rehearse(handle: Callable[[HttpCall], None], redis: RehearsalRedis, catalog: Catalog) -> int:
+def rehearse(
+    handle: Callable[[HttpCall], None],
+    redis: RehearsalRedis,
+    catalog: Catalog,
+    connections: Connections,
+) -> int:
     """Has requests answered as if exchanges had sent them.
 
     Args:
         handle: of a server over ``redis``, which serves nobody else.
         redis: what that server asks.
         catalog: which exchanges there are.
+        connections: where the rehearsal's are counted.
 
     Returns:
         How many requests were answered; 0 without an exchange.
     """
     requests = list(_requests(list(catalog.exchanges)[:MOST_EXCHANGES]))
     for _ in range(ROUNDS):
-        connection = HttpConnection(handle)
+        connection = HttpConnection(handle, connections)
         connection.connection_made(_Nowhere())
         for request in requests:
             connection.data_received(request)

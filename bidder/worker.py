@@ -17,6 +17,7 @@ import uvloop
 
 from bidder.catalog_feed import CatalogFeed
 from bidder.collector import Collector
+from bidder.connections import Connections, HttpLimits, allow_descriptors
 from bidder.doors import Doors
 from bidder.drain import drain
 from bidder.http1 import HttpConnection
@@ -83,7 +84,7 @@ class _Worker:
         self._collector = Collector(counters)
         self._feed = self._new_feed()
         self._doors = Doors(counters)
-        self._connections: set[HttpConnection] = set()
+        self._connections = Connections(_http_limits(settings), counters)
         self._is_leaving = False
         self._redis = link_to(
             settings.redis_url, name="kinbid-bidder", stall_seconds=REDIS_STALL_SECONDS,
@@ -180,7 +181,9 @@ class _Worker:
             path = BidPath(self._settings, self._catalog, scratch)
             redis = RehearsalRedis(self._catalog, clock.now_ms())
             server = Server(path, notices, redis, keys, scratch)
-            count = rehearse(server.handle, redis, self._catalog)
+            count = rehearse(
+                server.handle, redis, self._catalog, Connections(HttpLimits(), scratch)
+            )
         logger.info("bidder_warm", extra={"requests": count})
 
     # -- meanwhile -------------------------------------------------------------------------
@@ -194,6 +197,7 @@ class _Worker:
         tasks = (
             asyncio.create_task(self._feed.follow()),
             asyncio.create_task(self._beat(ready.path)),
+            asyncio.create_task(self._connections.turn()),
         )
         logger.info("bidder_ready", extra={"campaigns": len(self._catalog.campaigns)})
         done, _ = await asyncio.wait({told, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -227,6 +231,18 @@ class _Ready(NamedTuple):
     server: Server
     path: BidPath
     producer: Any  # aiokafka has no types
+
+
+def _http_limits(settings: Settings) -> HttpLimits:
+    asked = settings.bidder_connections
+    allowed = allow_descriptors(asked)
+    if allowed < asked:
+        logger.warning("connections_limited", extra={"asked": asked, "allowed": allowed})
+    return HttpLimits(
+        idle_ms=settings.bidder_idle_seconds * 1000,
+        receive_ms=settings.bidder_receive_seconds * 1000,
+        connections=allowed,
+    )
 
 
 async def _stop(*tasks: asyncio.Task[Any]) -> None:

@@ -200,7 +200,7 @@ def test_a_link_without_impatience_sends_all(redis_server: RedisEngine) -> None:
             await asyncio.sleep(0.01)
         finally:
             os.kill(redis_server.pid, signal.SIGCONT)
-        assert await asyncio.gather(first, second) == [[b"PONG"]] * 2
+        assert [*await first, *await second] == [b"PONG"] * 2
         await link.close()
         await asyncio.sleep(0)
 

@@ -1,9 +1,10 @@
-"""Workers under keep-alive load: replaced on demand, killed, hung, and started while something is away."""
+"""Workers under load: replaced on demand, killed, hung, and started while something is away."""
 
 import asyncio
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -90,8 +91,6 @@ def test_all_workers_are_replaced_under_keep_alive_load_and_no_request_fails(
 def test_a_silent_client_is_left_its_connection_for_a_while_and_then_let_go(
     bidder: Bidder,
 ) -> None:
-    import socket
-
     assert bidder.port is not None
     with socket.create_connection((str(bidder.host), bidder.port), timeout=30) as silent:
         begun = time.monotonic()

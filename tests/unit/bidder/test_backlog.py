@@ -35,11 +35,13 @@ class KernelSocket:
 
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        with socket.create_connection(listener.getsockname()) as client:
-            served, _ = listener.accept()
-            with served:
-                yield client, served
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as client,
+    ):
+        served, _ = listener.accept()
+        with served:
+            yield client, served
 
 
 def test_the_kernel_tells_how_long_bytes_have_waited(

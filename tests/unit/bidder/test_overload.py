@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from bidder import exchange_rows
 from bidder import server as server_module
 from bidder.backlog import STANDING_NS, Pressure
 from bidder.http1 import HttpConnection, response
@@ -13,7 +14,7 @@ from bidder.metrics import Counters
 from bidder.server import Server
 from tests.unit.bidder.support import BRAND, KEYS, NODE, SEATS, body, imp
 from tests.unit.bidder.test_backlog import KernelSocket, tcp_info
-from tests.unit.bidder.test_http1 import FakeTransport, post
+from tests.unit.bidder.test_http1 import FakeTransport, new_connections, post
 from tests.unit.bidder.test_server import BID, ME, Case, bid_post
 
 Make = Callable[[], Case]
@@ -37,7 +38,7 @@ def make(counters: Counters) -> Make:
 async def ask(case: Case, request: bytes, *, waited_ms: int = 0, rtt_us: int = 500) -> bytes:
     """A request over a connection of its own, whose bytes have waited for so long."""
     case.client = WaitingClient(waited_ms, rtt_us)
-    case.connection = HttpConnection(case.server.handle)
+    case.connection = HttpConnection(case.server.handle, new_connections())
     case.connection.connection_made(case.client)
     return await case.ask(request)
 
@@ -66,7 +67,7 @@ def test_what_waited_longer_than_its_time_is_answered_204_and_nobody_is_looked_u
         assert await ask(case, bid_post(tmax=100), waited_ms=80) == NO_BID
         assert case.count("no_bids", "late") == 1
         assert case.redis.steps == []
-        assert exchange_count(case, server_module.exchange_rows.LATE) == 1
+        assert exchange_count(case, exchange_rows.LATE) == 1
         answer = await ask(case, bid_post(tmax=1000), waited_ms=80)
         assert f'"cid":"{SEATS}"'.encode() in answer, "this one has time left"
 
@@ -89,7 +90,7 @@ def test_an_answer_that_comes_out_after_its_time_is_not_sent_even_before_a_sweep
         assert await case.ask() == NO_BID
         assert case.count("no_bids", "late") == 1
         assert case.path.own._open == {}
-        assert exchange_count(case, server_module.exchange_rows.OVERDUE) == 1, "it is 50 ms late"
+        assert exchange_count(case, exchange_rows.OVERDUE) == 1, "it is 50 ms late"
 
     asyncio.run(scenario())
 
@@ -101,7 +102,7 @@ def test_an_exchange_that_is_far_away_has_less_time_left_and_that_is_told(make: 
         case = make()
         assert await ask(case, bid_post(tmax=90), rtt_us=80_000) == NO_BID
         assert case.redis.steps == []
-        network = server_module.exchange_rows._NETWORK
+        network = exchange_rows._NETWORK
         assert exchange_count(case, network) == 80_000
 
     asyncio.run(scenario())

@@ -58,9 +58,13 @@ def test_new_records_are_frozen_once_they_are_many(collector: Collector) -> None
 
 
 def test_no_collection_runs_into_a_change(collector: Collector) -> None:
-    with pytest.raises(LookupError), collector.changing():
-        assert not gc.isenabled()
-        raise LookupError
+    def failing_change() -> None:
+        with collector.changing():
+            assert not gc.isenabled()
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        failing_change()
     assert gc.isenabled()
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -21,7 +21,7 @@ class Slot:
         self.counters = SimpleNamespace(is_serving=False)
         self.exit_code: int | None = None
 
-    def start_successor(self) -> Any:
+    def start_successor(self) -> "Slot":
         self._story.append(f"start {self.number}")
         return self
 

@@ -13,6 +13,7 @@ from bidder.warmup import RehearsalRedis, rehearse
 from models.catalog import Catalog
 from runtime import clock
 from tests.unit.bidder.support import KEYS, SETTINGS, catalog
+from tests.unit.bidder.test_http1 import new_connections
 from tests.unit.bidder.test_notices import FakeProducer
 
 
@@ -23,7 +24,7 @@ def test_the_whole_path_is_gone_through_and_no_request_fails(counters: Counters)
         redis = RehearsalRedis(what, clock.now_ms())
         notices = Notices(SETTINGS, FakeProducer(), counters)
         server = Server(path, notices, redis, KEYS, counters)
-        return rehearse(server.handle, redis, what)
+        return rehearse(server.handle, redis, what, new_connections())
 
     count = asyncio.run(scenario())
     assert count == counters.value("bidder_bid_requests") > 100
@@ -40,4 +41,4 @@ def test_without_an_exchange_there_is_nothing_to_rehearse() -> None:
         pytest.fail("who should have asked?")
 
     nothing = Catalog()
-    assert rehearse(handle, RehearsalRedis(nothing, 1), nothing) == 0
+    assert rehearse(handle, RehearsalRedis(nothing, 1), nothing, new_connections()) == 0
