@@ -219,9 +219,12 @@ class WorkerSlot:
         return [*self._leaving, *(process for process in one_each if process is not None)]
 
     def close(self) -> None:
-        """Lets go of the socket and the admin port."""
+        """Lets go of the socket, the admin port and all counts."""
         self.admin.close()
         self.listener.close()
+        for process in self.processes():
+            process.close()
+        self._memory.close()
 
     # -- what is told ----------------------------------------------------------------------
 
