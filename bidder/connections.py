@@ -16,8 +16,8 @@ from bidder.metrics import Counters
 
 __all__ = ["CUTS", "Connections", "HttpLimits", "Watched", "allow_descriptors"]
 
-SPOKES: Final = 8
-TICK_SECONDS: Final = 0.25  # so each connection is looked at every two seconds
+SPOKES: Final = 20
+TICK_SECONDS: Final = 0.1  # so each connection is looked at every two seconds
 LONGEST_TICK_MS: Final = 1_000
 SPARE_DESCRIPTORS: Final = 64  # for Redis, Kafka, logs, the listener and the loop itself
 
