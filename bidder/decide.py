@@ -4,6 +4,7 @@
 The live bidder, ``kinbid explain`` and the tests call the same function.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from bidder.auction import imp_refused, request_refused
@@ -61,7 +62,7 @@ def decide(
     desk = Desk(request, person, exchange, catalog, policy, now_ms, reserved, excluded)
     picked: list[Bid] = []
     reason, was_cut = NoBidReason.NO_BANNER, False
-    plans: list[Plan] | None = None
+    plans: Sequence[Plan] | Iterator[Plan] | None = None
     for imp in request.imp:
         unfit = imp_refused(imp, policy)
         if unfit is not None:
@@ -69,6 +70,8 @@ def decide(
             continue
         if plans is None:
             plans = plans_of(desk)
+            if len(request.imp) > 1:  # each slot begins from the best one
+                plans = tuple(plans)
         slot = slot_of(desk, imp, picked)
         contest = _Contest(slot)
         contest.run(plans)
@@ -92,7 +95,7 @@ class _Contest:
         self.best: Bid | None = None
         self.left = MOST_TRIED
 
-    def run(self, plans: list[Plan]) -> None:
+    def run(self, plans: Iterable[Plan]) -> None:
         """Tries plans from the best downwards, then campaigns that know no person."""
         for plan in plans:
             if plan.most_cpm_micros < self.slot.floor_cpm_micros or not self._can_win(

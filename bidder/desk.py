@@ -12,11 +12,13 @@ from bidder.bids import Loss, Lost, Policy
 from bidder.context import request_query, sites_of
 from bidder.openrtb import BidRequest
 from models.call_tags import ads_paused_until_ms
+from models.campaign_index import Query
 from models.caps import Reservation
 from models.catalog import Catalog
-from models.catalog_records import Channel, Exchange, Segment
+from models.catalog_records import Channel, Exchange
 from models.dealings import Dealings
 from models.profile import Person
+from models.segment_index import NOBODYS, Held
 
 __all__ = ["Desk", "Standing"]
 
@@ -27,20 +29,12 @@ class Standing(msgspec.Struct, frozen=True):
     Attributes:
         lost: why none of its campaigns may bid; None where they may.
         dealings: the person's.
-        segments: that hold the person, by id.
+        segments: that hold the person.
     """
 
     lost: Lost | None
     dealings: Dealings
-    segments: dict[str, Segment]
-
-    def segment_for(self, names: tuple[str, ...]) -> Segment | None:
-        """The first of a campaign's segments that holds the person."""
-        held = self.segments
-        for name in names:
-            if name in held:
-                return held[name]
-        return None
+    segments: Held
 
 
 class Desk(msgspec.Struct):
@@ -55,15 +49,15 @@ class Desk(msgspec.Struct):
     reserved: tuple[Reservation, ...]
     excluded: frozenset[str]
     _standings: dict[str, Standing] = {}
-    _query: dict[str, tuple[str, ...]] | None = None
+    _query: Query | None = None
     _sites: tuple[str, ...] | None = None
 
     @property
-    def query(self) -> dict[str, tuple[str, ...]]:
+    def query(self) -> Query:
         """The request's values in every dimension that matters, without its slots' formats."""
         if self._query is None:
-            index = self.catalog.index
-            self._query = request_query(self.request, self.exchange, index, self.now_ms)
+            restricted = self.catalog.index.restricted
+            self._query = request_query(self.request, self.exchange, restricted, self.now_ms)
         return self._query
 
     @property
@@ -89,9 +83,9 @@ class Desk(msgspec.Struct):
         dealings = self.person.header.dealings_with(name)
         lost = self._lost_with(name)
         if lost is not None or self.person.root is None:
-            return Standing(lost, dealings, {})
-        held = self.catalog.segments_of(name).holding(dealings, self.now_ms)
-        return Standing(None, dealings, {segment.id: segment for segment in held})
+            return Standing(lost, dealings, NOBODYS)
+        segments = self.catalog.segments_of(name)
+        return Standing(None, dealings, segments.holding(dealings, self.now_ms))
 
     def _lost_with(self, name: str) -> Lost | None:
         advertiser = self.catalog.advertisers.get(name)

@@ -7,7 +7,7 @@ from bidder.bids import Bid
 from bidder.desk import Desk
 from bidder.openrtb import Imp
 from models.campaign_facts import ANYTHING, size_value
-from models.campaign_index import CONTEXTUAL, Candidates
+from models.campaign_index import CONTEXTUAL, Candidates, Query
 
 __all__ = ["Slot", "slot_of"]
 
@@ -33,11 +33,11 @@ class Slot(msgspec.Struct, frozen=True):
     sizes: frozenset[tuple[int, int]]
     floor_cpm_micros: int
     is_second_price: bool
-    query: dict[str, tuple[str, ...]]
+    query: Query
 
     def candidates(self, audience: str, goal: str, offers: tuple[str, ...]) -> Candidates:
         """Campaigns that may be shown here to an audience, with one of the offers."""
-        query = {"audience": (audience,), "goal": (goal,), "offer": offers} | self.query
+        query = {"audience": (audience,), "goal": (goal,), "offer": offers, **self.query}
         return self.desk.catalog.index.candidates(tuple(query.values()), query)
 
     def contextual(self) -> Candidates:
@@ -56,5 +56,5 @@ def slot_of(desk: Desk, imp: Imp, picked: list[Bid]) -> Slot:
         sizes,
         lowest_bid_cpm_micros(imp),
         (desk.request.at or SECOND_PRICE) == SECOND_PRICE,
-        {"format": formats} | desk.query,
+        {"format": formats, **desk.query},
     )

@@ -68,7 +68,7 @@ class Catalog:
         """The advertiser's segments, by whom they hold."""
         known = self._segment_indexes.get(advertiser)
         if known is None:
-            own = [one for _, one in sorted(self.segments.items()) if one.advertiser == advertiser]
+            own = [one for one in self.segments.values() if one.advertiser == advertiser]
             known = self._segment_indexes[advertiser] = SegmentIndex(own)
         return known
 
