@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0, help="0 picks one and prints it")
     parser.add_argument("files", nargs="*", type=Path)
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     if args.files:
         target = importlib.import_module(args.module).TARGETS[args.target]
         for file in args.files:
