@@ -147,7 +147,7 @@ class HttpConnection(asyncio.Protocol):
             self._wait_for_the_rest()
 
     def _wait_for_the_rest(self) -> None:
-        if self._reader.is_over:
+        if self._reader.is_over or self._ended_ms is not None:
             return
         if self._began_ms is None:
             self._began_ms = self._quiet_ms
@@ -211,9 +211,10 @@ class HttpConnection(asyncio.Protocol):
             self._start(last)
 
     def _hold(self) -> None:
-        if not self._is_holding and self._transport is not None:
+        transport = self._transport
+        if not self._is_holding and transport is not None and not transport.is_closing():
             self._is_holding = True
-            self._transport.pause_reading()
+            transport.pause_reading()
 
     def _go_on(self) -> None:
         """Ends the holding, unless what waited brings it about again."""
@@ -225,8 +226,9 @@ class HttpConnection(asyncio.Protocol):
         while self._backlog and not self._is_holding:
             self._start(self._backlog.popleft())
         self._read_on()
-        if not self._is_holding and self._transport is not None:
-            self._transport.resume_reading()
+        transport = self._transport
+        if not self._is_holding and transport is not None and not transport.is_closing():
+            transport.resume_reading()
 
     # -- answers ---------------------------------------------------------------------------
 
