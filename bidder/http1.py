@@ -159,7 +159,7 @@ class HttpConnection(asyncio.Protocol):
             self._wait_for_the_rest()
 
     def _wait_for_the_rest(self) -> None:
-        if self._reader.is_over:
+        if self._reader.is_over or self._ended_ms is not None:
             return
         if self._began_ms is None:
             self._began_ms = self._quiet_ms
@@ -223,9 +223,10 @@ class HttpConnection(asyncio.Protocol):
             self._start(last)
 
     def _hold(self) -> None:
-        if not self._is_holding and self._transport is not None:
+        transport = self._transport
+        if not self._is_holding and transport is not None and not transport.is_closing():
             self._is_holding = True
-            self._transport.pause_reading()
+            transport.pause_reading()
 
     def _go_on(self) -> None:
         """Ends the holding, unless what waited brings it about again."""
@@ -237,8 +238,9 @@ class HttpConnection(asyncio.Protocol):
         while self._backlog and not self._is_holding:
             self._start(self._backlog.popleft())
         self._read_on()
-        if not self._is_holding and self._transport is not None:
-            self._transport.resume_reading()
+        transport = self._transport
+        if not self._is_holding and transport is not None and not transport.is_closing():
+            transport.resume_reading()
 
     # -- answers ---------------------------------------------------------------------------
 
@@ -296,25 +298,33 @@ class HttpConnection(asyncio.Protocol):
 
     def check(self, now_ms: int) -> str | None:
         """Cuts the connection if it is too slow or too long idle, and returns why."""
-        transport, limits = self._transport, self._connections.limits
+        limits = self._connections.limits
+        began_ms, unwritable_ms, ended_ms = self._began_ms, self._unwritable_ms, self._ended_ms
+        if began_ms is None and unwritable_ms is None and ended_ms is None:  # as most are
+            if now_ms - self._quiet_ms <= limits.idle_ms or self._open or self._transport is None:
+                return None
+            self._close(self._transport)
+            return "idle"
+        return self._check_slow(now_ms - limits.receive_ms)
+
+    def _check_slow(self, late_ms: int) -> str | None:
+        """Cuts what has lasted since before ``late_ms``."""
+        transport = self._transport
         if transport is None:
             return None
-
-        def is_over(since_ms: int | None, allowed_ms: int) -> bool:
-            return since_ms is not None and now_ms - since_ms > allowed_ms
-
-        if is_over(self._unwritable_ms, limits.receive_ms):
-            self._unwritable_ms, self._ended_ms = None, now_ms
+        if self._unwritable_ms is not None and self._unwritable_ms < late_ms:
+            self._unwritable_ms, self._ended_ms = None, self._connections.now_ms
             transport.abort()
             return "slow_reader"
-        if is_over(self._ended_ms, limits.receive_ms):
-            transport.abort()
-        elif self._ended_ms is None and not self._is_holding:
-            if not self._reader.is_over and is_over(self._began_ms, limits.receive_ms):
-                self._reader.end()
-                self._end_with(408)
-                return "slow_request"
-            if not self._open and is_over(self._quiet_ms, limits.idle_ms):
-                self._close(transport)
-                return "idle"
+        if self._ended_ms is not None:
+            if self._ended_ms < late_ms:
+                transport.abort()
+        elif (
+            not (self._is_holding or self._reader.is_over)
+            and self._began_ms is not None
+            and self._began_ms < late_ms
+        ):
+            self._reader.end()
+            self._end_with(408)
+            return "slow_request"
         return None

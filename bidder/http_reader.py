@@ -84,16 +84,18 @@ class RequestReader:
             return
         self._piece = piece
         self._index = 0
+        behind_offer: int | None = None
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade as offer:
-            if self._keeps_heads:
-                self._decline(piece[offer.args[0] :])
+            behind_offer = offer.args[0]
         except httptools.HttpParserCallbackError:
             raise  # a fault of ours, not of the client
         except httptools.HttpParserError:
             if not (self._is_read_again or self.is_over):
                 self._refuse(400, "malformed")
+        if behind_offer is not None and self._keeps_heads:
+            self._decline(piece[behind_offer:])
         if self.in_message:
             self._expect_more(piece)
         elif self._are_heads_wanted:

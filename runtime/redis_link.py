@@ -122,6 +122,7 @@ class RedisLink(Link, asyncio.Protocol):
         self._flush_is_due = False
         self._tick = 0.0
         self._closing = False
+        self._is_answering = False
         self._is_greeting = False
         self._retry: asyncio.Task[None] | None = None
 
@@ -241,6 +242,7 @@ class RedisLink(Link, asyncio.Protocol):
         """Remembers the transport and starts from a clean reader."""
         self._transport = transport  # type: ignore[assignment]  # a stream transport by contract
         self._reader = hiredis.Reader(notEnoughData=NO_REPLY)
+        self._is_answering = False  # also where the last connection's replies could not be read
         self._outgoing.clear()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -271,6 +273,7 @@ class RedisLink(Link, asyncio.Protocol):
         reader = self._reader
         reader.feed(data)
         waiting = self._waiting
+        self._is_answering = True
         while (reply := reader.gets()) is not NO_REPLY:
             waiter = waiting[0]
             waiter.replies.append(reply)
@@ -278,6 +281,7 @@ class RedisLink(Link, asyncio.Protocol):
             if not waiter.needed:
                 waiting.popleft()
                 waiter.asker.answered(waiter.replies)
+        self._is_answering = False
 
     # -- asking ----------------------------------------------------------------------------
 
@@ -291,8 +295,8 @@ class RedisLink(Link, asyncio.Protocol):
         return None
 
     def _is_slow(self) -> bool:
-        if self._patience_seconds is None or not self._waiting:
-            return False
+        if self._patience_seconds is None or not self._waiting or self._is_answering:
+            return False  # of what waits, the replies may be here already, not read yet
         return self._loop.time() - self._waiting[0].since > self._patience_seconds
 
     def note_refusal(self, error: RedisReplyError) -> None:

@@ -175,7 +175,7 @@ def test_a_slow_server_is_asked_nothing_new_until_it_has_answered_and_then_all_a
             assert len(link._waiting) <= 51, "a sign of life may be among them"
         finally:
             os.kill(redis_server.pid, signal.SIGCONT)
-        # Those that asked in time have their answers; their second step is sent in the same turn.
+        # Those that asked in time have their answers, and go on with their second step.
         assert await asyncio.gather(*asked) == [2] * 50
         assert await link.run(just(("PING",))) == [b"PONG"]
         assert (link.is_up, link.losses) == (True, 0)

@@ -1,7 +1,8 @@
 """``python -m tests.fuzz http --seconds 60``: fuzzes, or tries the inputs in the files named.
 
 Exits with 0 when nothing was found. What was found stands in a file that the output names; put it
-into ``tests/fuzz/found/TARGET/`` with the mend, so that it is tried for ever.
+into ``tests/fuzz/found/TARGET/`` with the mend, so that it is tried for ever. Inputs that reach
+new code stay in the folder, and the next run begins with them.
 """
 
 import argparse
@@ -11,7 +12,6 @@ import json
 import os
 import random
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -28,8 +28,9 @@ def main() -> int:
     parser.add_argument("--module", default="tests.fuzz.targets", help="where TARGETS are")
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0, help="0 picks one and prints it")
+    parser.add_argument("--folder", type=Path, default=Path(".fuzz"), help="inputs and finds")
     parser.add_argument("files", nargs="*", type=Path)
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     if args.files:
         target = importlib.import_module(args.module).TARGETS[args.target]
         for file in args.files:
@@ -42,12 +43,12 @@ def main() -> int:
         return 1
     with atheris.instrument_imports(include=["bidder"]):
         target = importlib.import_module(args.module).TARGETS[args.target]
-    corpus = Path(tempfile.mkdtemp(prefix=f"kinbid-fuzz-{args.target}-"))
+    corpus = args.folder / args.target
     flags = [
         "fuzz", f"-max_total_time={args.seconds}", f"-max_len={LONGEST_INPUT_BYTES}",
         f"-timeout={LONGEST_RUN_SECONDS}", f"-rss_limit_mb={MOST_MEMORY_MB}", f"-seed={args.seed}",
-        f"-artifact_prefix={corpus}{os.sep}", f"-dict={_dictionary(corpus)}",
-        "-print_final_stats=1", str(_seeded(corpus, args.target)),
+        f"-artifact_prefix={corpus}{os.sep}", "-print_final_stats=1",
+        str(_seeded(corpus, args.target)), f"-dict={_dictionary(corpus)}",
     ]  # fmt: skip
     mutator = _json_mutator(atheris) if args.target == "openrtb" else None
     atheris.Setup(flags, target, custom_mutator=mutator)
@@ -59,7 +60,7 @@ def _seeded(corpus: Path, target: str) -> Path:
     from tests.fuzz.seeds import FOUND, seeds  # noqa: PLC0415 - after the instrumentation
 
     folder = corpus / "inputs"
-    folder.mkdir()
+    folder.mkdir(parents=True, exist_ok=True)
     inputs = [*seeds(target), *(file.read_bytes() for file in FOUND.glob(f"{target}/*"))]
     for number, one in enumerate(inputs):
         (folder / f"seed-{number}").write_bytes(one)

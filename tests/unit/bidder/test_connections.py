@@ -1,5 +1,6 @@
 """The wheel: slow and idle clients are cut, the others are not; there are never too many."""
 
+import asyncio
 import gc
 import resource
 import weakref
@@ -9,6 +10,7 @@ import pytest
 
 from bidder.connections import (
     CUTS,
+    LONGEST_TICK_MS,
     SPARE_DESCRIPTORS,
     SPOKES,
     Connections,
@@ -229,6 +231,29 @@ def test_files_are_allowed_for_the_connections_as_far_as_the_system_lets_us(
         asked.clear()
         assert allow_descriptors(wanted) == allowed
         assert asked == ([] if raised is None else [(raised, hard)])
+
+
+def test_what_the_process_stood_still_is_on_no_clients_bill(
+    counters: Counters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        connections = Connections(LIMITS, counters)
+        started_ms = connections.now_ms
+        client = Client(connections=connections)
+        turning = asyncio.create_task(connections.turn())
+        await asyncio.sleep(0)
+        client.send(REQUEST[:20])
+        monkeypatch.setattr("bidder.connections._monotonic_ms", lambda: 10**12)  # years
+        for _ in range(3):
+            await asyncio.sleep(0.01)
+        client.send(REQUEST[20:])
+        assert len(client.calls) == 1
+        assert connections.now_ms - started_ms == LONGEST_TICK_MS
+        turning.cancel()
+        await asyncio.gather(turning, return_exceptions=True)
+
+    monkeypatch.setattr("bidder.connections.TICK_SECONDS", 0.001)
+    asyncio.run(scenario())
 
 
 def test_the_fake_transport_refuses_what_a_real_one_would() -> None:

@@ -41,6 +41,7 @@ class FakeTransport(asyncio.Transport):
         self.written.append(bytes(data))
 
     def write_eof(self) -> None:
+        assert not self.ended
         self.ended = True
 
     def close(self) -> None:
@@ -52,10 +53,12 @@ class FakeTransport(asyncio.Transport):
 
     def pause_reading(self) -> None:
         assert not self.paused
+        assert not self.closed
         self.paused = True
 
     def resume_reading(self) -> None:
         assert self.paused
+        assert not self.closed, "uvloop raises"
         self.paused = False
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
@@ -362,6 +365,16 @@ def test_a_client_that_pipelines_too_much_is_not_read_from_until_half_is_answere
         call.respond(response(204))
     assert not client.is_paused()
     assert len(client.calls) == MAX_OPEN_CALLS + 2
+
+
+def test_the_last_of_many_requests_may_ask_for_the_end() -> None:
+    client = Client(answers_at_once=False)
+    client.send(post(b"/") * (MAX_OPEN_CALLS + 5) + post(b"/", b"", b"Connection: close\r\n"))
+    client.answers_at_once = True
+    for call in client.calls[::-1]:  # so that all leave at once
+        call.respond(response(204))
+    assert client.received.count(b"HTTP/1.1 ") == MAX_OPEN_CALLS + 6
+    assert client.transport.closed
 
 
 def test_a_refusal_waits_for_requests_that_wait_themselves() -> None:
