@@ -5,12 +5,13 @@ The limit is the request's own ``tmax``, which includes the network both ways (O
 round trip of every connection. The larger of both is left to it.
 """
 
+from collections.abc import Callable
 from math import ceil
 from typing import Final
 
 from models.catalog_records import Exchange
 
-__all__ = ["SWEEP_MS", "Deadlines", "NetworkTime", "limit_ms"]
+__all__ = ["SWEEP_MS", "Deadlines", "NetworkTime", "Terms", "limit_ms"]
 
 LONGEST_TMAX_MS: Final = 5_000
 """The longest of public sample requests; more is taken for this."""
@@ -47,32 +48,63 @@ class NetworkTime:
         return max(exchange.network_margin_ms, ceil(self.rtt_us / 1000) + SWEEP_MS)
 
 
-class Deadlines:
-    """The time limits of every exchange, as its connections are now."""
+class Terms:
+    """What holds for an exchange's requests now: worked out when its network changes, not for each.
 
-    def __init__(self) -> None:
-        self._networks: dict[str, NetworkTime] = {}
+    Attributes:
+        exchange: as the catalogue has it.
+        row: where it is counted.
+        share_ms: what the network is left of a limit.
+        patience_ms: how long after its budget an answer may leave and still come in time.
+    """
 
-    def network(self, exchange: Exchange) -> NetworkTime:
-        """What is known of an exchange's network."""
-        found = self._networks.get(exchange.id)
-        if found is None:
-            found = self._networks[exchange.id] = NetworkTime()
-        return found
+    __slots__ = ("exchange", "network", "patience_ms", "row", "share_ms")
 
-    def budget_ms(self, tmax: int | None, exchange: Exchange) -> int:
+    def __init__(self, exchange: Exchange, row: int, network: NetworkTime) -> None:
+        self.exchange = exchange
+        self.row = row
+        self.network = network
+        self._work_out()
+
+    def observe(self, rtt_us: int) -> None:
+        """Learns the round trip of one connection, in microseconds."""
+        self.network.observe(rtt_us)
+        self._work_out()
+
+    def _work_out(self) -> None:
+        self.share_ms = self.network.share_ms(self.exchange)
+        self.patience_ms = self.share_ms - ceil(self.network.rtt_us / 1000)
+
+    def budget_ms(self, tmax: int | None) -> int:
         """The time for one request from its last byte to its answer, in ms.
 
         Args:
             tmax: the request's own limit, or None; zero and less count as None.
-            exchange: who asks.
 
         Returns:
             Zero or less where the network alone takes longer than the limit.
         """
-        return limit_ms(tmax, exchange) - self.network(exchange).share_ms(exchange)
+        if tmax is not None and 0 < tmax <= LONGEST_TMAX_MS:  # as nearly all are
+            return tmax - self.share_ms
+        return limit_ms(tmax, self.exchange) - self.share_ms
 
-    def patience_ms(self, exchange: Exchange) -> int:
-        """How long after its budget an answer may leave and still come in time, in ms."""
-        network = self.network(exchange)
-        return network.share_ms(exchange) - ceil(network.rtt_us / 1000)
+
+class Deadlines:
+    """The terms of every exchange, as its connections are now.
+
+    Args:
+        row_of: where an exchange is counted, by its id.
+    """
+
+    def __init__(self, row_of: Callable[[str], int]) -> None:
+        self._row_of = row_of
+        self._terms: dict[str, Terms] = {}
+
+    def terms(self, exchange: Exchange) -> Terms:
+        """An exchange's terms; a changed record keeps what is known of the network."""
+        found = self._terms.get(exchange.id)
+        if found is None or found.exchange is not exchange:
+            network = NetworkTime() if found is None else found.network
+            found = Terms(exchange, self._row_of(exchange.id), network)
+            self._terms[exchange.id] = found
+        return found

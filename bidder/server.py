@@ -15,7 +15,7 @@ from typing import Final
 from bidder import exchange_rows, metrics
 from bidder.backlog import MOST_IN_FLIGHT, Backlog, Pressure, look_at
 from bidder.bodies import Bodies
-from bidder.deadlines import SWEEP_MS, Deadlines
+from bidder.deadlines import SWEEP_MS, Deadlines, Terms
 from bidder.errors import MalformedRequestError, NoBidReason
 from bidder.http1 import HttpCall
 from bidder.http_answers import method_refused, response
@@ -24,7 +24,6 @@ from bidder.metrics import Counters
 from bidder.notices import Notices
 from bidder.openrtb import BidRequest, decode_request
 from bidder.path import Answer, BidPath, Reserved
-from models.catalog_records import Exchange
 from models.keys import Keys
 from runtime import clock
 from runtime.link import Link
@@ -56,21 +55,20 @@ class _Pending:
     """A bid request in flight.
 
     Attributes:
-        row: where its exchange is counted.
-        waited_ms: since its last byte came, when it was read.
+        terms: its exchange's.
         started_ns: when it was read.
+        waited_ms: since its last byte came, when it was read.
         deadline_ns: when its answer must leave.
-        patience_ns: how long after that the exchange still waits, as its network is now.
     """
 
-    __slots__ = ("call", "deadline_ns", "patience_ns", "row", "started_ns", "waited_ms")
+    __slots__ = ("call", "deadline_ns", "started_ns", "terms", "waited_ms")
 
-    def __init__(self, call: HttpCall, row: int, started_ns: int, waited_ms: int) -> None:
+    def __init__(self, call: HttpCall, terms: Terms, started_ns: int, waited_ms: int) -> None:
         self.call = call
-        self.row = row
+        self.terms = terms
         self.started_ns = started_ns
         self.waited_ms = waited_ms
-        self.deadline_ns = self.patience_ns = 0
+        self.deadline_ns = started_ns
 
 
 class Server:
@@ -86,7 +84,7 @@ class Server:
         self._counters = counters
         self._rows = counters.exchanges
         self._backlog = Backlog()
-        self._deadlines = Deadlines()
+        self._deadlines = Deadlines(self._rows.row)
         self._bodies = Bodies(counters)
         self._in_flight: deque[_Pending] = deque()
         self._sweep_is_due = False
@@ -146,13 +144,13 @@ class Server:
             self._unknown(call, response(405))
             return
         started_ns = time.monotonic_ns()
-        row = self._rows.row(exchange.id)
+        terms = self._deadlines.terms(exchange)
         self._counters.add(REQUESTS)
-        self._rows.add(row, exchange_rows.REQUESTS)
+        self._rows.add(terms.row, exchange_rows.REQUESTS)
         waited_ms = 0
         if not self._backlog.is_calm(started_ns):
-            waited_ms = self._waited_ms(call, exchange, row, started_ns)
-        cause = self._overload(waited_ms, exchange)
+            waited_ms = self._waited_ms(call, terms, started_ns)
+        cause = self._overload(waited_ms, terms)
         if cause is not None:
             self._counters.add(cause)
             self._counters.add(OVERLOAD)
@@ -160,7 +158,7 @@ class Server:
             return
         request = self._request_of(call)
         if request is not None:
-            self._begin(_Pending(call, row, started_ns, waited_ms), request, exchange)
+            self._begin(_Pending(call, terms, started_ns, waited_ms), request)
 
     def _request_of(self, call: HttpCall) -> BidRequest | None:
         """Reads the body; None where that cannot be done, and the call has been answered."""
@@ -182,11 +180,11 @@ class Server:
             call.respond(response(400))
             return None
 
-    def _begin(self, pending: _Pending, request: BidRequest, exchange: Exchange) -> None:
+    def _begin(self, pending: _Pending, request: BidRequest) -> None:
         """Sends a request on its way, unless there is no time left for it."""
-        budget_ms = self._deadlines.budget_ms(request.tmax, exchange) - pending.waited_ms
+        terms = pending.terms
+        budget_ms = terms.budget_ms(request.tmax) - pending.waited_ms
         pending.deadline_ns = pending.started_ns + budget_ms * MS_IN_NS
-        pending.patience_ns = self._deadlines.patience_ms(exchange) * MS_IN_NS
         if budget_ms <= 0:
             self._late(pending, pending.started_ns)
             return
@@ -195,29 +193,26 @@ class Server:
             self._sweep_is_due = True
             asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
         steps = self._path.answer(
-            request, exchange, clock.now_ms(),
+            request, terms.exchange, clock.now_ms(),
             known_only=self._backlog.pressure is Pressure.NOBODYS,
         )  # fmt: skip
         self._redis.start(steps, self._answered(pending), self._failed(pending))
 
-    def _waited_ms(self, call: HttpCall, exchange: Exchange, row: int, now_ns: int) -> int:
+    def _waited_ms(self, call: HttpCall, terms: Terms, now_ns: int) -> int:
         """How long a request has waited, as the kernel knows; and how far its exchange is."""
         look = look_at(call.socket)
         if look is None:
             return 0
         self._backlog.observe(look.waited_ms, now_ns)
-        network = self._deadlines.network(exchange)
-        network.observe(look.rtt_us)
-        self._rows.set_network_us(row, int(network.rtt_us))
+        terms.observe(look.rtt_us)
+        self._rows.set_network_us(terms.row, int(terms.network.rtt_us))
         return look.waited_ms
 
-    def _overload(self, waited_ms: int, exchange: Exchange) -> int | None:
+    def _overload(self, waited_ms: int, terms: Terms) -> int | None:
         """The cause for which a request is answered unread, or None."""
         if len(self._in_flight) >= MOST_IN_FLIGHT:
             return SHED_IN_FLIGHT
-        if waited_ms and self._backlog.gives_up(
-            waited_ms, self._deadlines.budget_ms(None, exchange)
-        ):
+        if waited_ms and self._backlog.gives_up(waited_ms, terms.budget_ms(None)):
             return SHED_QUEUE
         return None
 
@@ -248,9 +243,9 @@ class Server:
         if not pending.call.respond(NO_BID):
             return
         self._counters.add(LATE)
-        self._rows.add(pending.row, exchange_rows.LATE)
-        if now_ns > pending.deadline_ns + pending.patience_ns:
-            self._rows.add(pending.row, exchange_rows.OVERDUE)
+        self._rows.add(pending.terms.row, exchange_rows.LATE)
+        if now_ns > pending.deadline_ns + pending.terms.patience_ms * MS_IN_NS:
+            self._rows.add(pending.terms.row, exchange_rows.OVERDUE)
         self._counters.observe_latency(now_ns - pending.started_ns)
 
     def _failed(self, pending: _Pending) -> Callable[[Exception], None]:
