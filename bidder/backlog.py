@@ -48,8 +48,8 @@ class Look(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         waited_ms: since its last byte came.
-        rtt_us: the shortest round trip of late. The smoothed one would hold the client's delayed
-            acknowledgements too, which take 40 ms and keep nobody waiting.
+        rtt_us: the shortest round trip of late. The smoothed one may hold the client's delayed
+            acknowledgements too, up to 40 ms on Linux, which keep nobody waiting.
     """
 
     waited_ms: int
