@@ -18,6 +18,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from bidder.allowed_use import Refusal
 from bidder.errors import NoBidReason
 from bidder.exchange_rows import ROWS_BYTES, ExchangeRows
 
@@ -39,7 +40,7 @@ NOTICE_KINDS: Final = ("win", "billing")
 NOTICE_RESULTS: Final = ("accepted", "quarantined", "late", "test", "forged", "failed")
 HTTP_REFUSALS: Final = ("malformed", "head", "body", "inflated", "coding", "broken_gzip")
 CONNECTION_CUTS: Final = ("idle", "slow_request", "slow_reader", "too_many")
-DEPENDENCIES: Final = ("redis", "kafka", "catalog")
+DEPENDENCIES: Final = ("redis", "kafka", "catalog", "spend")
 SHED_CAUSES: Final = ("queue", "in_flight", "nobody")
 STARTS: Final = ("start", "crash", "stall", "roll")
 STARTS_WITH_CLIENTS: Final = frozenset({"crash", "stall"})
@@ -66,6 +67,8 @@ _SERIES: Final = (
     _Series("bidder_persons_known", "Requests whose person was known."),
     _Series("bidder_persons_unknown", "Requests with identifiers that nobody knows."),
     _Series("bidder_persons_refused", "Requests for which privacy forbids a look-up."),
+    *_by("bidder_privacy_refusals", "Reasons for which privacy allowed less than everything.",
+         "reason", [one.value for one in Refusal]),
     _Series("bidder_persons_withdrawn", "Requests whose person has withdrawn consent."),
     _Series("bidder_persons_crowded", "Requests with more identifiers than are looked up."),
     _Series("bidder_identity_disagreements", "Requests whose identifiers are several persons."),

@@ -27,6 +27,7 @@ from bidder.notices import Notices
 from bidder.path import BidPath
 from bidder.server import Server
 from bidder.warmup import RehearsalRedis, rehearse
+from models.budgets import Allowances
 from models.catalog import Catalog
 from models.errors import DownError, KinbidError
 from models.keys import Keys
@@ -51,6 +52,7 @@ CATALOG_PATIENCE_SECONDS: Final = 2.0
 """Clients in the queue of a worker that died are not left without an answer for longer."""
 
 CATALOG_RETRY_SECONDS: Final = 1.0
+SPEND_UNKNOWN = slot("bidder_dependency_failures", "spend")
 CATALOG_FAILURES = slot("bidder_dependency_failures", "catalog")
 
 
@@ -81,6 +83,7 @@ class _Worker:
         self._counters = counters
         self._cause = cause
         self._catalog = Catalog()
+        self._allowances = Allowances(settings.time_zone)
         self._collector = Collector(counters)
         self._feed = self._new_feed()
         self._doors = Doors(counters)
@@ -93,7 +96,8 @@ class _Worker:
 
     def _new_feed(self) -> CatalogFeed:
         return CatalogFeed(
-            self._settings, self._catalog, lambda: self._counters.add(CATALOG_FAILURES),
+            self._settings, self._catalog, self._allowances,
+            lambda: self._counters.add(CATALOG_FAILURES),
             self._collector.changed,
         )  # fmt: skip
 
@@ -143,7 +147,7 @@ class _Worker:
         away = opening.result() if opening.done() else "it does not answer"
         if away is not None:
             logger.error("redis_away", extra={"reason": str(away)})
-        path = BidPath(self._settings, self._catalog, self._counters)
+        path = BidPath(self._settings, self._catalog, self._counters, self._allowances)
         notices = Notices(self._settings, producer, self._counters)
         keys = Keys(self._settings.owner)
         self._warm_up(notices, keys)
@@ -222,6 +226,9 @@ class _Worker:
             self._counters.beat(now_ms, self._feed.fresh_at_ms)
             self._counters.set_ready(is_ready=self._redis.is_up and not self._is_leaving)
             path.own.forget_expired(now_ms)
+            path.allowances.move_to(now_ms)
+            self._counters.add(SPEND_UNKNOWN, path.allowances.are_closed)
+            path.privacy.forget_strings(now_ms)
             await asyncio.sleep(BEAT_SECONDS)
 
 
