@@ -7,8 +7,8 @@ own age.
 
 A short stop of the process is no overload: what waited meanwhile is answered if its time allows.
 Only when everybody has waited for a while is there a queue that stands, and answers would be late
-for ever. Then requests are given up: those that are nobody's, and any that has waited for half of
-its time, which is answered without being read.
+for ever. Then requests are given up: who has waited for a quarter of its time gets no bid unless we
+know the person, and who has waited for half is answered without being read.
 """
 
 import enum
@@ -76,13 +76,13 @@ def look_at(connection: TcpSocket | None) -> Look | None:
 
 
 class Pressure(enum.IntEnum):
-    """What is given up, from little to much; caps and consent never are."""
+    """How things are."""
 
     NONE = 0
-    EXTRAS = 1
-    """Work that can be done later: no answer depends on it."""
-    NOBODYS = 2
-    """Bids for people whom we do not know, and requests that have waited for half of their time."""
+    WAITING = 1
+    """A request has waited: what no answer depends on can be done later."""
+    STANDING = 2
+    """All have waited for a while, and the next ones will."""
 
 
 class Backlog:
@@ -107,12 +107,12 @@ class Backlog:
             is_short = waited_ms * 1_000_000 < CALM_NS
             self._look_from_ns = now_ns + CALM_NS if is_short else now_ns
             self._standing_since_ns = None
-            self.pressure = Pressure.NONE if is_short else Pressure.EXTRAS
+            self.pressure = Pressure.NONE if is_short else Pressure.WAITING
         elif self._standing_since_ns is None or is_first:
             self._standing_since_ns = now_ns
-            self.pressure = Pressure.EXTRAS
+            self.pressure = Pressure.WAITING
         elif now_ns - self._standing_since_ns >= STANDING_NS:
-            self.pressure = Pressure.NOBODYS
+            self.pressure = Pressure.STANDING
 
     def gives_up(self, waited_ms: int, budget_ms: int) -> bool:
         """Whether a request is to be answered unread.
@@ -121,4 +121,8 @@ class Backlog:
             waited_ms: how long it has waited.
             budget_ms: its time, as far as that is known before it is read.
         """
-        return self.pressure is Pressure.NOBODYS and 2 * waited_ms >= budget_ms
+        return self.pressure is Pressure.STANDING and 2 * waited_ms >= budget_ms
+
+    def is_for_known_only(self, waited_ms: int, budget_ms: int) -> bool:
+        """Whether there is too little time left for a person whom we do not know."""
+        return self.pressure is Pressure.STANDING and 4 * waited_ms >= budget_ms

@@ -56,15 +56,17 @@ class Terms:
         row: where it is counted.
         share_ms: what the network is left of a limit.
         patience_ms: how long after its budget an answer may leave and still come in time.
+        usual_budget_ms: that of the request that was read last; the best guess for one unread.
     """
 
-    __slots__ = ("exchange", "network", "patience_ms", "row", "share_ms")
+    __slots__ = ("exchange", "network", "patience_ms", "row", "share_ms", "usual_budget_ms")
 
     def __init__(self, exchange: Exchange, row: int, network: NetworkTime) -> None:
         self.exchange = exchange
         self.row = row
         self.network = network
         self._work_out()
+        self.usual_budget_ms = self.budget_ms(None)
 
     def observe(self, rtt_us: int) -> None:
         """Learns the round trip of one connection, in microseconds."""

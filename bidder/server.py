@@ -183,7 +183,8 @@ class Server:
     def _begin(self, pending: _Pending, request: BidRequest) -> None:
         """Sends a request on its way, unless there is no time left for it."""
         terms = pending.terms
-        budget_ms = terms.budget_ms(request.tmax) - pending.waited_ms
+        terms.usual_budget_ms = terms.budget_ms(request.tmax)
+        budget_ms = terms.usual_budget_ms - pending.waited_ms
         pending.deadline_ns = pending.started_ns + budget_ms * MS_IN_NS
         if budget_ms <= 0:
             self._late(pending, pending.started_ns)
@@ -194,7 +195,9 @@ class Server:
             asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
         steps = self._path.answer(
             request, terms.exchange, clock.now_ms(),
-            known_only=self._backlog.pressure is Pressure.NOBODYS,
+            known_only=self._backlog.is_for_known_only(
+                pending.waited_ms, terms.usual_budget_ms
+            ),
         )  # fmt: skip
         self._redis.start(steps, self._answered(pending), self._failed(pending))
 
@@ -212,7 +215,7 @@ class Server:
         """The cause for which a request is answered unread, or None."""
         if len(self._in_flight) >= MOST_IN_FLIGHT:
             return SHED_IN_FLIGHT
-        if waited_ms and self._backlog.gives_up(waited_ms, terms.budget_ms(None)):
+        if waited_ms and self._backlog.gives_up(waited_ms, terms.usual_budget_ms):
             return SHED_QUEUE
         return None
 

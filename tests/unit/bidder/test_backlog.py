@@ -85,7 +85,7 @@ def test_while_nothing_waits_a_look_is_enough_for_five_milliseconds() -> None:
     assert not backlog.is_calm(5 * MS)
     backlog.observe(7, 5 * MS)
     assert not backlog.is_calm(5 * MS), "everybody is looked at now"
-    assert backlog.pressure is Pressure.EXTRAS
+    assert backlog.pressure is Pressure.WAITING
 
 
 def test_a_short_stop_is_no_overload_however_long_requests_have_waited() -> None:
@@ -102,9 +102,11 @@ def test_a_queue_that_stands_costs_those_an_answer_who_have_waited_for_half_of_t
     backlog = Backlog()
     for place in range(25):
         backlog.observe(STANDING_MS + 20, place * 10 * MS)
-    assert backlog.pressure is Pressure.NOBODYS
+    assert backlog.pressure is Pressure.STANDING
     assert backlog.gives_up(50, 100)
     assert not backlog.gives_up(49, 100)
+    assert backlog.is_for_known_only(25, 100)
+    assert not backlog.is_for_known_only(24, 100)
     backlog.observe(STANDING_MS - 1, 251 * MS)
     assert not backlog.gives_up(50, 100), "somebody came through at once: there is no queue"
 
@@ -114,7 +116,7 @@ def test_two_stops_with_calm_between_are_no_queue() -> None:
     backlog.observe(60, 0)
     backlog.observe(60, 2 * STANDING_NS)
     backlog.observe(60, 2 * STANDING_NS + MS)
-    assert backlog.pressure is Pressure.EXTRAS
+    assert backlog.pressure is Pressure.WAITING
 
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 100 * MS))))

@@ -49,7 +49,7 @@ def have_stood(case: Case) -> None:
     backlog.observe(80, now_ns - STANDING_NS)
     backlog._looked_ns = now_ns
     backlog.observe(80, now_ns)
-    assert backlog.pressure is Pressure.NOBODYS
+    assert backlog.pressure is Pressure.STANDING
 
 
 def exchange_count(case: Case, place: int) -> int:
@@ -126,6 +126,21 @@ def test_a_queue_that_stands_costs_an_unread_answer_only_those_that_waited_long(
     asyncio.run(scenario())
 
 
+def test_half_of_its_time_is_half_of_what_the_exchange_gave_the_last_time(make: Make) -> None:
+    """H15: a request's own limit is not known before it is read."""
+
+    async def scenario() -> None:
+        case = make()
+        await ask(case, bid_post(tmax=400))
+        have_stood(case)
+        answer = await ask(case, bid_post(tmax=400), waited_ms=100)
+        assert f'"cid":"{SEATS}"'.encode() in answer
+        assert await ask(case, bid_post(tmax=400), waited_ms=199) == NO_BID
+        assert case.count("shed", "queue") == 1
+
+    asyncio.run(scenario())
+
+
 def test_in_a_queue_that_stands_only_known_people_get_bids(make: Make) -> None:
     """H15: contextual work goes first, a known person's bid and its cap later."""
 
@@ -135,9 +150,9 @@ def test_in_a_queue_that_stands_only_known_people_get_bids(make: Make) -> None:
         stranger = bid_post(user={"buyeruid": "nobody-knows"})
         nobody = bid_post(user={})
         for request in (stranger, nobody):
-            assert await ask(case, request, waited_ms=21) == NO_BID
+            assert await ask(case, request, waited_ms=30) == NO_BID
         assert case.count("shed", "nobody") == 2
-        answer = await ask(case, bid_post(), waited_ms=21)
+        answer = await ask(case, bid_post(), waited_ms=30)
         assert f'"cid":"{SEATS}"'.encode() in answer
         assert case.redis.called("kinbid_v1_hold") or case.redis.called("kinbid_v1_reserve")
         await ask(case, bid_post(), waited_ms=0)
@@ -155,7 +170,7 @@ def test_under_pressure_caps_are_still_checked_and_a_used_up_one_is_no_bid(make:
         have_stood(case)
         case.redis.reserve_replies = [0]
         request = post(BID, body(imp(id="a"), imp(id="b"), user=ME))
-        answer = await ask(case, request, waited_ms=21)
+        answer = await ask(case, request, waited_ms=30)
         assert f'"cid":"{SEATS}"'.encode() not in answer
         assert case.count("exact_reservations") == case.count("cap_refusals") == 1
 
