@@ -149,6 +149,18 @@ def test_h9_small_answers_and_no_bids_are_plain(counters: Counters) -> None:
     run(scenario())
 
 
+def test_h16_what_we_add_to_a_creative_is_below_one_kilobyte(counters: Counters) -> None:
+    """H16: 1 kB advised by OpenX, 4 kB at most at AppLovin; the creative's HTML is its author's."""
+
+    async def scenario() -> None:
+        _, rest = split(await Case(counters).ask(post(BID, PLAIN)))
+        (bid,) = json.loads(rest)["seatbid"][0]["bid"]
+        assert len(rest) - len(bid["adm"]) < 1_000
+        assert len(rest) < 4_000
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("method", [b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"PATCH"])
 def test_h1_another_method_is_405_and_told_what_is_allowed(
     counters: Counters, method: bytes

@@ -52,12 +52,10 @@ class FakeTransport(asyncio.Transport):
         self.close()
 
     def pause_reading(self) -> None:
-        assert not self.paused
-        assert not self.closed
+        assert not self.closed, "uvloop raises"
         self.paused = True
 
     def resume_reading(self) -> None:
-        assert self.paused
         assert not self.closed, "uvloop raises"
         self.paused = False
 
