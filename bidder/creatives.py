@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from bidder.decide import Bid
+from bidder.bids import Bid
 from models.catalog import Catalog
 from models.catalog_records import Advertiser, Creative, Flight, Offer
 from models.templates import Part, parse_template

@@ -5,22 +5,20 @@ The live bidder, ``kinbid explain`` and the tests call the same function.
 """
 
 import datetime as dt
-import enum
-from collections.abc import Sequence
-from math import ceil, isfinite
 from typing import Final
 
 import msgspec
 
+from bidder.auction import imp_refused, is_blocked, lowest_bid_cpm_micros, request_refused
+from bidder.bids import Bid, Decision, Fate, Loss, Lost, Policy
 from bidder.errors import NoBidReason
 from bidder.offers import best_offer, intents
 from bidder.openrtb import BidRequest, Imp
 from models.call_tags import ads_paused_until_ms
 from models.caps import Reservation, count_used
 from models.catalog import Catalog
-from models.catalog_records import Advertiser, Campaign, Creative, Exchange, Offer, Segment
+from models.catalog_records import Campaign, Creative, Exchange, Segment
 from models.dealings import BuyerStats
-from models.presence import DEFAULT_PRESENCE
 from models.profile import Person
 from models.units import MICROS
 from models.value.conversion import exposure_factor, p_conversion
@@ -29,97 +27,9 @@ from models.value.lines import line_factor
 from models.value.price import Factors, value_cpm_micros
 from models.value.shading import shade
 
-__all__ = ["Bid", "Decision", "Fate", "Loss", "Lost", "Policy", "decide"]
+__all__ = ["decide"]
 
 SECOND_PRICE: Final = 2
-DEFAULT_CURRENCIES: Final = ("USD",)
-"""What ``cur`` and ``bidfloorcur`` mean where a request has none (2.6 sections 3.2.1, 3.2.4)."""
-MARKUP_BANNER: Final = 2
-"""Banner ad type "XHTML banner" of a request's ``btype``, which is what ours are."""
-LOWEST_BID_CPM_MICROS: Final = 10_000
-"""A cent for a thousand: below it a bid is noise."""
-UNREACHABLE_CPM_MICROS: Final = 10**18
-
-
-class Loss(enum.Enum):
-    """Why a campaign did not get a slot."""
-
-    PAUSED = "paused"
-    BLOCKED = "advertiser or category is blocked"
-    NO_PERSON = "needs a person, and there is none that may be used"
-    NO_SEGMENT = "the person is in none of its segments"
-    CAP_REACHED = "the person's frequency cap is used up"
-    NO_INTENT = "the person looked at nothing that it sells, or bought all of it"
-    NOTHING_TO_SELL = "what the person looked at is sold out, out of stock or gone"
-    NO_CREATIVE = "no creative of the segment's set fits the slot"
-    BELOW_FLOOR = "worth less than the slot's floor, or than a cent for a thousand"
-    CALL_PAUSE = "ads pause because of the person's phone call"
-    OUTBID = "another campaign of ours bids more"
-
-
-class Lost(msgspec.Struct, frozen=True, gc=False):
-    """Why a campaign lost a slot, with what is worth knowing about it."""
-
-    reason: Loss
-    detail: str = ""
-
-
-class Policy(msgspec.Struct, frozen=True):
-    """What the bidder itself adds to the marketers' rules.
-
-    Attributes:
-        seat: ours.
-        currency: in which bids are made.
-        is_secure: notice URLs are https; without it only a slot that says ``secure: 0`` is bid.
-        private_ratio: probability that it is them below which a person sees no private creative.
-    """
-
-    seat: str
-    currency: str
-    is_secure: bool
-    private_ratio: float = DEFAULT_PRESENCE.private_ratio
-
-
-class Bid(msgspec.Struct, frozen=True):
-    """A bid on one slot.
-
-    Attributes:
-        imp_id: the slot's.
-        campaign, creative, segment, offer: what is shown and why; segment and offer are None
-            for a contextual ad.
-        width, height: the size chosen, CSS pixels.
-        value_cpm_micros: what a thousand are worth to the marketer.
-        bid_cpm_micros: what is bid, after shading and floor.
-        factors: of the value; None for a contextual ad.
-        used_count: impressions of the cap that are used already.
-    """
-
-    imp_id: str
-    campaign: Campaign
-    creative: Creative
-    width: int
-    height: int
-    value_cpm_micros: int
-    bid_cpm_micros: int
-    segment: Segment | None = None
-    offer: Offer | None = None
-    factors: Factors | None = None
-    used_count: int = 0
-
-
-class Fate(msgspec.Struct, frozen=True):
-    """What became of one campaign in one slot."""
-
-    imp_id: str
-    campaign: str
-    lost: Lost
-
-
-class Decision(msgspec.Struct, frozen=True):
-    """Bids, at most one per slot, or the reason why there are none."""
-
-    bids: tuple[Bid, ...]
-    reason: NoBidReason | None = None
 
 
 class _Slot(msgspec.Struct):
@@ -166,14 +76,14 @@ def decide(
     Returns:
         The bids; without any, the reason.
     """
-    refused = _request_refused(request, policy)
+    refused = request_refused(request, policy)
     if refused is not None:
         return Decision((), refused)
     picked: list[Bid] = []
     reason = NoBidReason.NO_BANNER
     reserved = (*person.reservations, *pending)
     for imp in request.imp:
-        unfit = _imp_refused(imp, policy)
+        unfit = imp_refused(imp, policy)
         if unfit is not None:
             reason = unfit
             continue
@@ -197,30 +107,6 @@ def decide(
         else:
             picked.append(best)
     return Decision(tuple(picked), None if picked else reason)
-
-
-def _request_refused(request: BidRequest, policy: Policy) -> NoBidReason | None:
-    if request.wseat and policy.seat not in request.wseat:
-        return NoBidReason.SEAT_BLOCKED
-    if request.bseat and policy.seat in request.bseat:
-        return NoBidReason.SEAT_BLOCKED
-    if policy.currency not in (request.cur or DEFAULT_CURRENCIES):
-        return NoBidReason.CURRENCY
-    return None
-
-
-def _imp_refused(imp: Imp, policy: Policy) -> NoBidReason | None:
-    if not imp.id or imp.banner is None:
-        return NoBidReason.NO_BANNER
-    if imp.banner.btype and MARKUP_BANNER in imp.banner.btype:
-        return NoBidReason.NO_BANNER
-    if imp.pmp is not None and imp.pmp.private_auction:
-        return NoBidReason.PRIVATE_AUCTION
-    if not policy.is_secure and imp.secure != 0:
-        return NoBidReason.INSECURE
-    if imp.bidfloor and (imp.bidfloorcur or DEFAULT_CURRENCIES[0]) != policy.currency:
-        return NoBidReason.CURRENCY
-    return None
 
 
 def _best_bid(slot: _Slot, fates: list[Fate] | None) -> Bid | None:
@@ -254,7 +140,8 @@ def _fate(slot: _Slot, campaign: Campaign, result: Bid | Lost) -> Fate:
 def _bid_of(slot: _Slot, campaign: Campaign) -> Bid | Lost:
     if not campaign.is_active:
         return Lost(Loss.PAUSED)
-    if _is_blocked(slot, campaign):
+    advertiser = slot.catalog.advertisers.get(campaign.advertiser)
+    if advertiser is None or is_blocked(slot.request, advertiser):
         return Lost(Loss.BLOCKED)
     # Of whoever waits for a call: an ad for nobody in particular would still reach this person.
     paused_until_ms = _paused_until_ms(slot, campaign)
@@ -272,33 +159,6 @@ def _bid_of(slot: _Slot, campaign: Campaign) -> Bid | Lost:
     if used >= segment.cap_impressions or campaign.id in slot.excluded:
         return Lost(Loss.CAP_REACHED, f"{used} of {segment.cap_impressions}")
     return _personal_bid(slot, campaign, segment, used)
-
-
-def _is_blocked(slot: _Slot, campaign: Campaign) -> bool:
-    advertiser = slot.catalog.advertisers.get(campaign.advertiser)
-    if advertiser is None:
-        return True
-    request = slot.request
-    return bool(
-        (request.badv and _domain_is_blocked(advertiser.domain, request.badv))
-        or (request.bcat and _is_in_any_category(advertiser, request.bcat))
-        or (request.acat and not _is_in_any_category(advertiser, request.acat))
-    )
-
-
-def _domain_is_blocked(domain: str, blocked: Sequence[str]) -> bool:
-    own = domain.lower()
-    lowered = [name.lower() for name in blocked]
-    return any(own == name or own.endswith(f".{name}") for name in lowered)
-
-
-def _is_in_any_category(advertiser: Advertiser, names: Sequence[str]) -> bool:
-    """Whether the advertiser is in one of the categories; a parent's code means its children."""
-    return any(
-        own == name or own.startswith(f"{name}-")
-        for own in advertiser.iab_categories
-        for name in names
-    )
 
 
 def _paused_until_ms(slot: _Slot, campaign: Campaign) -> int | None:
@@ -404,19 +264,11 @@ def _creative_for(slot: _Slot, campaign: Campaign, wanted_set: str) -> Creative 
     return fallback
 
 
-def _floor_cpm_micros(imp: Imp) -> int:
-    """The least that a bid may be: the floor rounded up, or a cent for a thousand."""
-    floor = (imp.bidfloor or 0.0) * MICROS
-    if not isfinite(floor):
-        return UNREACHABLE_CPM_MICROS
-    return max(ceil(floor), LOWEST_BID_CPM_MICROS)
-
-
 def _priced(slot: _Slot, campaign: Campaign, creative: Creative, value: float) -> Bid | Lost:
     """Shades where the auction is a first-price one, then meets the floor if it is worth it."""
     is_second_price = (slot.request.at or SECOND_PRICE) == SECOND_PRICE
     shaded = value if is_second_price else shade(value, slot.exchange.median_price_cpm_micros)
-    floor_cpm_micros = _floor_cpm_micros(slot.imp)
+    floor_cpm_micros = lowest_bid_cpm_micros(slot.imp)
     if value < floor_cpm_micros:
         detail = f"worth {value / MICROS:.4f} CPM, floor {floor_cpm_micros / MICROS:.4f}"
         return Lost(Loss.BELOW_FLOOR, detail)

@@ -13,7 +13,8 @@ from typing import Final
 import msgspec
 
 from bidder import metrics
-from bidder.decide import Bid, Decision, Policy, decide
+from bidder.bids import Bid, Decision, Policy
+from bidder.decide import decide
 from bidder.errors import NoBidReason
 from bidder.identify import nodes_of
 from bidder.lookup import Found, fetch_person, reserve_exactly

@@ -5,8 +5,8 @@ from typing import Final
 
 import msgspec
 
+from bidder.bids import Bid
 from bidder.creatives import Creatives
-from bidder.decide import Bid
 from models.catalog import Catalog
 from models.notices import NoticeSigner, NoticeToken
 from models.units import MICROS

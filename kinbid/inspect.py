@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
+from bidder.bids import Bid, Fate, Policy
 from bidder.catalog_feed import load_catalog
-from bidder.decide import Bid, Fate, Policy, decide
+from bidder.decide import decide
 from bidder.identify import nodes_of
 from bidder.lookup import Found, fetch_person
 from bidder.openrtb import BidRequest, decode_request

@@ -8,7 +8,8 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from bidder.decide import Policy, decide
+from bidder.bids import Policy
+from bidder.decide import decide
 from bidder.errors import MalformedRequestError
 from bidder.identify import nodes_of
 from bidder.openrtb import BidRequest, decode_request

@@ -7,7 +7,8 @@ from typing import Final, TypeVar
 import msgspec
 from hypothesis import settings
 
-from bidder.decide import Bid, Decision, Fate, Policy, decide
+from bidder.bids import Bid, Decision, Fate, Policy
+from bidder.decide import decide
 from bidder.openrtb import BidRequest, decode_request
 from models.caps import CapLedger, Reservation, encode_ledger
 from models.catalog import Catalog

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bidder.decide import Decision, Fate, Loss, Policy
+from bidder.bids import Decision, Fate, Loss, Policy
 from bidder.errors import NoBidReason
 from models.caps import Reservation
 from models.catalog_records import (

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from bidder.decide import Fate, Loss
+from bidder.bids import Fate, Loss
 from models.calls import ToldCall
 from models.catalog import Catalog
 from models.catalog_records import CallTag, Campaign, LineState

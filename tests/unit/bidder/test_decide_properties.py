@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidder.decide import Bid, Fate
+from bidder.bids import Bid, Fate
 from models.caps import Reservation
 from models.catalog import Catalog
 from models.profile import Person

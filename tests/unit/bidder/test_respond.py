@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bidder import creatives as module
+from bidder.bids import Bid
 from bidder.creatives import Creatives
-from bidder.decide import Bid
 from bidder.respond import Responder
 from models.catalog import Catalog
 from models.catalog_records import Advertiser, Campaign, Creative

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bidder.decide import Fate, Loss
+from bidder.bids import Fate, Loss
 from models.call_report import attributed, conversions_by, cost_per_conversion_micros
 from models.call_tags import (
     conversions_of,

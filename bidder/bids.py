@@ -1,0 +1,93 @@
+"""What a decision is made of: bids, and why campaigns lost. Values only."""
+
+import enum
+
+import msgspec
+
+from bidder.errors import NoBidReason
+from models.catalog_records import Campaign, Creative, Offer, Segment
+from models.presence import DEFAULT_PRESENCE
+from models.value.price import Factors
+
+__all__ = ["Bid", "Decision", "Fate", "Loss", "Lost", "Policy"]
+
+
+class Loss(enum.Enum):
+    """Why a campaign did not get a slot."""
+
+    PAUSED = "paused"
+    BLOCKED = "advertiser or category is blocked"
+    NO_PERSON = "needs a person, and there is none that may be used"
+    NO_SEGMENT = "the person is in none of its segments"
+    CAP_REACHED = "the person's frequency cap is used up"
+    NO_INTENT = "the person looked at nothing that it sells, or bought all of it"
+    NOTHING_TO_SELL = "what the person looked at is sold out, out of stock or gone"
+    NO_CREATIVE = "no creative of the segment's set fits the slot"
+    BELOW_FLOOR = "worth less than the slot's floor, or than a cent for a thousand"
+    CALL_PAUSE = "ads pause because of the person's phone call"
+    OUTBID = "another campaign of ours bids more"
+
+
+class Lost(msgspec.Struct, frozen=True, gc=False):
+    """Why a campaign lost a slot, with what is worth knowing about it."""
+
+    reason: Loss
+    detail: str = ""
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What the bidder itself adds to the marketers' rules.
+
+    Attributes:
+        seat: ours.
+        currency: in which bids are made.
+        is_secure: notice URLs are https; without it only a slot that says ``secure: 0`` is bid.
+        private_ratio: probability that it is them below which a person sees no private creative.
+    """
+
+    seat: str
+    currency: str
+    is_secure: bool
+    private_ratio: float = DEFAULT_PRESENCE.private_ratio
+
+
+class Bid(msgspec.Struct, frozen=True):
+    """A bid on one slot.
+
+    Attributes:
+        imp_id: the slot's.
+        campaign, creative, segment, offer: what is shown and why; segment and offer are None
+            for a contextual ad.
+        width, height: the size chosen, CSS pixels.
+        value_cpm_micros: what a thousand are worth to the marketer.
+        bid_cpm_micros: what is bid, after shading and floor.
+        factors: of the value; None for a contextual ad.
+        used_count: impressions of the cap that are used already.
+    """
+
+    imp_id: str
+    campaign: Campaign
+    creative: Creative
+    width: int
+    height: int
+    value_cpm_micros: int
+    bid_cpm_micros: int
+    segment: Segment | None = None
+    offer: Offer | None = None
+    factors: Factors | None = None
+    used_count: int = 0
+
+
+class Fate(msgspec.Struct, frozen=True):
+    """What became of one campaign in one slot."""
+
+    imp_id: str
+    campaign: str
+    lost: Lost
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """Bids, at most one per slot, or the reason why there are none."""
+
+    bids: tuple[Bid, ...]
+    reason: NoBidReason | None = None

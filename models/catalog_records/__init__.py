@@ -1,0 +1,32 @@
+"""What marketers, revenue managers and shops publish: the records of the compacted topics.
+
+A record's key is ``kind/id``, an offer's names its advertiser too; a tombstone withdraws it. Money
+is in micros of the owner's currency, caps are impressions per person and window.
+"""
+
+from models.catalog_records.advertiser import Advertiser
+from models.catalog_records.campaign import Campaign
+from models.catalog_records.codec import CatalogRecord, decode_record, encode_record, record_key
+from models.catalog_records.creative import Creative
+from models.catalog_records.exchange import Exchange
+from models.catalog_records.offers import Flight, Offer, Product
+from models.catalog_records.segment import Segment
+from models.catalog_records.telephony import CallTag, Department, LineState
+
+__all__ = [
+    "Advertiser",
+    "CallTag",
+    "Campaign",
+    "CatalogRecord",
+    "Creative",
+    "Department",
+    "Exchange",
+    "Flight",
+    "LineState",
+    "Offer",
+    "Product",
+    "Segment",
+    "decode_record",
+    "encode_record",
+    "record_key",
+]

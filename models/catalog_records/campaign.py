@@ -1,0 +1,45 @@
+"""What advertisers run."""
+
+from models.catalog_records.record import Record
+from models.errors import InvalidFieldError
+from models.templates import Goal
+from models.units import AdvertiserId, CampaignId, SegmentId
+
+__all__ = ["Campaign"]
+
+
+class Campaign(Record, frozen=True, kw_only=True, tag="campaign"):
+    """What an advertiser runs.
+
+    Attributes:
+        goal: ``flight`` sells a searched route, ``product`` an item looked at; ``contextual``
+            knows no person and pays ``contextual_cpm_micros``.
+        segments: for whom; empty for a contextual campaign.
+        uncapped_contextual: may be shown where there is no person to count for.
+        is_active: False pauses it.
+        call_driven: it is there to make people call, so it bids less while the lines are full.
+    """
+
+    id: CampaignId
+    advertiser: AdvertiserId
+    goal: Goal
+    segments: tuple[SegmentId, ...] = ()
+    contextual_cpm_micros: int = 0
+    uncapped_contextual: bool = False
+    is_active: bool = True
+    call_driven: bool = False
+
+    def check(self) -> None:
+        """Raises InvalidFieldError where a value cannot be used."""
+        where = f"campaign {self.id}: "
+        contextual = self.goal == "contextual"
+        if contextual != (not self.segments):
+            wanted = "empty for a contextual campaign, and not empty for any other"
+            raise InvalidFieldError(where + "segments", self.segments, wanted)
+        if contextual != self.uncapped_contextual:
+            wanted = "true for a contextual campaign, and false for any other"
+            raise InvalidFieldError(where + "uncapped_contextual", self.uncapped_contextual, wanted)
+        if self.contextual_cpm_micros < 0:
+            raise InvalidFieldError(
+                where + "contextual_cpm_micros", self.contextual_cpm_micros, ">= 0"
+            )

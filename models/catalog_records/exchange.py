@@ -1,0 +1,45 @@
+"""Ad exchanges that send bid requests."""
+
+import re
+from typing import Final
+
+from models.catalog_records.record import Record, positive
+from models.errors import InvalidFieldError
+from models.units import ExchangeId
+
+__all__ = ["Exchange"]
+
+_PATH_SEGMENT: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+"""What needs no escape in a URL (RFC 3986, 2.3)."""
+
+
+class Exchange(Record, frozen=True, kw_only=True, tag="exchange"):
+    """An ad exchange that may send bid requests to ``/openrtb2/{id}/bid``.
+
+    Attributes:
+        id: its name in the path; its user ids are known by it too.
+        default_tmax_ms: the time limit where a request names none.
+        network_margin_ms: what of it the network takes, both ways.
+        reservation_seconds: how long a bid holds its place under a cap: above the 99.9th
+            percentile of this exchange's billing delay.
+        median_price_cpm_micros: where half of its auctions are won; scale of the bid shading.
+    """
+
+    id: ExchangeId
+    default_tmax_ms: int = 120
+    network_margin_ms: int = 20
+    reservation_seconds: int = 10
+    median_price_cpm_micros: int = 2_000_000
+
+    def check(self) -> None:
+        """Raises InvalidFieldError where a value cannot be used."""
+        if not _PATH_SEGMENT.fullmatch(self.id):
+            wanted = "1 to 64 of A-Z a-z 0-9 . _ ~ -, since it stands in the URL of bid requests"
+            raise InvalidFieldError("exchange: id", self.id, wanted)
+        positive("exchange", self.id, "default_tmax_ms", self.default_tmax_ms)
+        positive("exchange", self.id, "reservation_seconds", self.reservation_seconds)
+        if not 0 <= self.network_margin_ms < self.default_tmax_ms:
+            where = f"exchange {self.id}: network_margin_ms"
+            wanted = f"from 0 to below default_tmax_ms ({self.default_tmax_ms})"
+            raise InvalidFieldError(where, self.network_margin_ms, wanted)
+        positive("exchange", self.id, "median_price_cpm_micros", self.median_price_cpm_micros)
