@@ -23,6 +23,8 @@ from benchmarks.bench import (
     show_identity,
     show_streams,
 )
+from benchmarks.load.bid_path import run_bid_path
+from benchmarks.load.plan import FULL_LOAD, QUICK_LOAD, LoadPlan
 from kinbid import show, up
 from kinbid.command import Json, check_json, write_json
 from kinbid.engines import ChildProcess, EmbeddedKafka, RedisCluster, RedisEngine
@@ -37,6 +39,9 @@ from runtime.settings import Settings, SettingsError, load, masked
 __all__ = ["bench_app"]
 
 OWNER: Final = "bench"
+SECRET: Final = "only-for-benchmarks"  # noqa: S105 - what it protects ends with the run
+PUBLIC_URL: Final = "https://bid.bench.example"
+"""https, as exchanges want it; nobody connects there."""
 SIZES: Final = (10_000, 100_000, 1_000_000)
 QUICK_SIZES: Final = (1_000, 10_000)
 
@@ -49,6 +54,13 @@ Seed = Annotated[int, typer.Option(help="The same seed gives the same population
 Quick = Annotated[bool, typer.Option("--quick", help="Small sizes: a look, not a result.")]
 Only = Annotated[list[str] | None, typer.Option("--only", help=f"Parts: {', '.join(PARTS)}.")]
 
+
+Campaigns = Annotated[
+    list[int] | None, typer.Option(help="Sizes of the catalogue; again for another one.")
+]
+Persons = Annotated[
+    list[int] | None, typer.Option(help="Sizes of the population; again for another one.")
+]
 
 _Engines = tuple[str | None, str | None, bool]
 """``--kafka``, ``--redis`` and ``--cluster``."""
@@ -71,6 +83,19 @@ class _WorkerProcess:
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
         self._child.wait(STOP_SECONDS)
+
+
+class _BidderProcess:
+    """A ``kinbid bidder`` process, as the benchmarks see it."""
+
+    def __init__(self, child: ChildProcess, ready: dict[str, Any]) -> None:
+        self._child = child
+        self.url: str = ready["bidder"]
+        self.pids: tuple[int, ...] = tuple(ready["pids"])
+        self.metrics_urls: tuple[str, ...] = tuple(ready["metrics"])
+
+    def stop(self) -> None:
+        self._child.stop(STOP_SECONDS)
 
 
 @contextlib.contextmanager
@@ -105,7 +130,9 @@ def bench_site(
             engines["redis"] = server.description
         settings = msgspec.structs.replace(
             base, owner=OWNER, kafka_bootstrap=kafka, kafka_idempotence=idempotence,
-            redis_url=redis, streams_admin_port=0,
+            redis_url=redis, streams_admin_port=0, bidder_admin_port=0, bidder_port=0,
+            bidder_workers=1, public_url=PUBLIC_URL, notice_secret=base.notice_secret or SECRET,
+            identity_pepper=base.identity_pepper or SECRET,
         )  # fmt: skip
 
         def start_worker(chosen: Settings) -> _WorkerProcess:
@@ -113,9 +140,14 @@ def bench_site(
             cleanup.callback(child.stop, STOP_SECONDS)
             return _WorkerProcess(child, ready["metrics"])
 
+        def start_bidder(chosen: Settings) -> _BidderProcess:
+            child, ready = start_part("bidder", chosen, folder, log_path=folder / "bidder.log")
+            cleanup.callback(child.stop, STOP_SECONDS)
+            return _BidderProcess(child, ready)
+
         yield Site(
             settings=settings, engines=engines, redis_pids=redis_pids, broker_pids=broker_pids,
-            start_worker=start_worker, records_behind=records_behind, say=_say,
+            start_worker=start_worker, start_bidder=start_bidder, records_behind=records_behind, say=_say,
         )  # fmt: skip
 
 
@@ -208,3 +240,31 @@ def bench_identity(  # noqa: PLR0917 - as above
         lambda site: run_identity(site, sizes, rounds, repeats=5, seed=seed),
     )  # fmt: skip
     show_identity(report, show.console)
+
+
+def _load_plan(
+    *, quick: bool, campaigns: list[int] | None, persons: list[int] | None
+) -> LoadPlan:  # fmt: skip
+    """The plan with the sizes that were given; the first of each is the base."""
+    plan = QUICK_LOAD if quick else FULL_LOAD
+    if campaigns:
+        plan = msgspec.structs.replace(
+            plan, campaigns=tuple(campaigns), base_campaigns=campaigns[0]
+        )
+    if persons:
+        plan = msgspec.structs.replace(plan, persons=tuple(persons), base_persons=persons[0])
+    return plan
+
+
+@bench_app.command("bid-path")
+def bench_bid_path(
+    quick: Quick = False,  # noqa: FBT002 - a flag
+    campaigns: Campaigns = None,
+    persons: Persons = None,
+    seed: Seed = 7,
+    json: Json = None,
+) -> None:
+    """CPU of a bid in bidder and Redis, by stage and size, beside the bare handler's."""
+    plan = _load_plan(quick=quick, campaigns=campaigns, persons=persons)
+    report = _run((None, None, False), json, lambda site: run_bid_path(site, plan, seed))
+    print(report["cases"][0]["bidder_us"], report["stages_us"])

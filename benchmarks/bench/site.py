@@ -21,12 +21,12 @@ from runtime.link import Link
 from runtime.settings import Settings
 
 __all__ = [
-    "BenchError", "Site", "Worker", "about", "ask", "info", "metric", "owned", "redis_cpu_micros",
+    "BenchError", "Bidder", "Site", "Worker", "about", "ask", "info", "metric", "owned", "redis_cpu_micros",
     "scrape",
 ]  # fmt: skip
 
 SCRAPE_SECONDS: Final = 10.0
-LIBRARIES: Final = ("aiokafka", "faust-streaming", "hiredis", "msgspec", "uvloop")
+LIBRARIES: Final = ("aiokafka", "faust-streaming", "hiredis", "httptools", "msgspec", "uvloop")
 
 
 class BenchError(KinbidError):
@@ -51,6 +51,25 @@ class Worker(Protocol):
         """Ends it at once, with -9."""
 
 
+class Bidder(Protocol):
+    """A ``kinbid bidder`` process and its workers."""
+
+    @property
+    def url(self) -> str:
+        """Where exchanges connect, without a path."""
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Process ids of the workers."""
+
+    @property
+    def metrics_urls(self) -> tuple[str, ...]:
+        """Where each worker's ``/metrics`` is."""
+
+    def stop(self) -> None:
+        """Ends it, drained."""
+
+
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """Engines, and who starts workers.
 
@@ -60,6 +79,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         redis_pids: processes of a Redis of ours; empty for one that runs elsewhere.
         broker_pids: processes of a broker of ours; empty for one that runs elsewhere.
         start_worker: starts ``kinbid streams`` with the settings given.
+        start_bidder: starts ``kinbid bidder`` with the settings given; on the main thread.
         records_behind: how many of the records that stand in Kafka now are not folded within
             the seconds given.
         say: tells people how far it is.
@@ -70,6 +90,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     redis_pids: tuple[int, ...]
     broker_pids: tuple[int, ...]
     start_worker: Callable[[Settings], Worker]
+    start_bidder: Callable[[Settings], Bidder]
     records_behind: Callable[[Settings, float], Awaitable[int]]
     say: Callable[[str], None]
 

@@ -1,0 +1,163 @@
+"""``kinbid bench bid-path``: CPU of a bid, beside the bare handler's, by stage and by size."""
+
+import contextlib
+import urllib.request
+from statistics import median
+from typing import Any, Final
+
+
+from benchmarks.bench.site import Site, about
+from benchmarks.load.bid_stages import stages_of
+from benchmarks.load.bid_stand import BidStand, standing
+from benchmarks.load.cores import Cores, pin, resident_bytes
+from benchmarks.load.crew import Crew, Measured, crew
+from benchmarks.load.plan import LoadPlan
+from benchmarks.load.servers import serving
+from runtime import clock
+
+__all__ = ["run_bid_path"]
+
+WARM_UP_SECONDS: Final = 1.0
+LEAST_BIDS: Final = 0.99
+"""Of the answers of the bidder: on this load everything bids, or something is wrong."""
+
+
+class _Case:
+    """A stand, who loads it, and what that came to."""
+
+    def __init__(self, stand: BidStand, load: Crew) -> None:
+        self.stand = stand
+        self.load = load
+        self.runs: list[Measured] = []
+        self.beside: list[Measured] = []
+        """The bare handler's run of the same turn."""
+
+
+async def run_bid_path(site: Site, plan: LoadPlan, seed: int) -> dict[str, Any]:
+    """Runs all cases in turns, closed loop.
+
+    Returns:
+        What :func:`about` says, and the figures; ``objections`` says why they are invalid.
+    """
+    cores, now_ms = Cores.of_this_machine(), clock.now_ms()
+    pin(site.redis_pids, cores.server)
+    async with contextlib.AsyncExitStack() as cleanup:
+        cases: list[_Case] = []
+        for campaigns, persons in plan.cases:
+            stand = await cleanup.enter_async_context(
+                standing(
+                    site, cores, campaigns=campaigns, persons=persons, requests=plan.requests,
+                    seed=seed, now_ms=now_ms,
+                )
+            )  # fmt: skip
+            pids = {"bidder": stand.bidder.pids, "redis": site.redis_pids}
+            load = cleanup.enter_context(
+                crew(stand.url, stand.corpus, pids, cores=cores, connections=plan.connections)
+            )
+            cases.append(_Case(stand, load))
+        speed = _run_in_turns(site, plan, cases, cores)
+        base = cases[0].stand
+        stages = await stages_of(base.settings, base.corpus.messages(base.url))
+        chosen = {"plan": plan, "cores": cores, "corpus": _corpus(base), "now_ms": now_ms}
+        rows = [_row(case) for case in cases]
+    return {
+        "benchmark": "bid-path", **about(site, seed, chosen), "cases": rows, "stages_us": stages,
+        "outside_stages_us": rows[0]["bidder_us"] - stages["sum"], "generator": speed,
+        "growth": _growth(plan, rows),
+        "objections": sorted({text for row in rows for text in row["objections"]}),
+    }  # fmt: skip
+
+
+def _run_in_turns(
+    site: Site, plan: LoadPlan, cases: list[_Case], cores: Cores
+) -> dict[str, float]:  # fmt: skip
+    """Every repeat of a case follows one of the bare handler; returns how fast the generator is."""
+    corpus = cases[0].stand.corpus
+    with (
+        serving("bare", cores.server) as bare,
+        serving("constant", cores.server) as constant,
+        crew(
+            bare.url, corpus, {"bare": [bare.pid]}, cores=cores, connections=plan.connections
+        ) as to_bare,
+        crew(
+            constant.url, corpus, {"constant": [constant.pid]}, cores=cores,
+            connections=plan.connections,
+        ) as to_constant,
+    ):  # fmt: skip
+        for load in (to_bare, to_constant, *(case.load for case in cases)):
+            load.closed(WARM_UP_SECONDS)
+        speeds: list[float] = []
+        for _ in range(plan.repeats):
+            for case in cases:
+                case.beside.append(to_bare.closed(plan.seconds))
+                case.runs.append(case.load.closed(plan.seconds))
+                site.say(_progress(case))
+            speeds.append(to_constant.closed(plan.seconds).outcome.per_second)
+    bare_per_second = median([one.outcome.per_second for case in cases for one in case.beside])
+    return {
+        "most_per_second": median(speeds), "bare_per_second": bare_per_second,
+        "times_bare": median(speeds) / bare_per_second,
+    }  # fmt: skip
+
+
+def _progress(case: _Case) -> str:
+    bidder, bare = case.runs[-1], case.beside[-1].cpu_us["bare"]
+    return (
+        f"{case.stand.campaigns:,} campaigns, {case.stand.persons:,} persons: "
+        f"{bidder.cpu_us['bidder']:.1f} us + {bidder.cpu_us['redis']:.1f} us in Redis, "
+        f"{bidder.outcome.per_second:,.0f} a second; bare {bare:.1f} us"
+    )
+
+
+def _row(case: _Case) -> dict[str, Any]:
+    stand, runs = case.stand, case.runs
+    bidder = [one.cpu_us["bidder"] for one in runs]
+    redis = [one.cpu_us["redis"] for one in runs]
+    bare = [one.cpu_us["bare"] for one in case.beside]
+    bids = sum(one.outcome.bids for one in runs) / sum(one.outcome.answered for one in runs)
+    objections = {text for one in (*runs, *case.beside) for text in one.outcome.objections}
+    if bids < LEAST_BIDS:
+        objections.add(f"{bids:.1%} of the requests got a bid, less than {LEAST_BIDS:.0%}")
+    return {
+        "campaigns": stand.campaigns, "persons": stand.persons,
+        "bidder_us": median(bidder), "bidder_us_spread": [min(bidder), max(bidder)],
+        "redis_us": median(redis), "redis_us_spread": [min(redis), max(redis)],
+        "bare_us": median(bare), "bare_us_spread": [min(bare), max(bare)],
+        "times_bare": median([one / beside for one, beside in zip(bidder, bare, strict=True)]),
+        "per_second": median([one.outcome.per_second for one in runs]),
+        "bid_share": bids, "objections": sorted(objections),
+        "resident_bytes": [resident_bytes(pid) for pid in stand.bidder.pids],
+        "pauses": _pauses(stand), "repeats": runs, "bare_repeats": case.beside,
+    }  # fmt: skip
+
+
+def _pauses(stand: BidStand) -> dict[str, float]:
+    """What workers say of pauses of their collector and their loop."""
+    found: dict[str, float] = {}
+    for url in stand.bidder.metrics_urls:
+        with urllib.request.urlopen(f"{url}/metrics", timeout=10) as reply:  # noqa: S310 - our own
+            lines = reply.read().decode().splitlines()
+        for line in lines:
+            name, _, value = line.rpartition(" ")
+            if line.startswith("bidder_") and ("_gc_" in name or "_loop_" in name):
+                found[name] = found.get(name, 0.0) + float(value)
+    return found
+
+
+def _growth(plan: LoadPlan, rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Largest to smallest, by bidder and Redis together."""
+    cost = {(row["campaigns"], row["persons"]): row["bidder_us"] + row["redis_us"] for row in rows}
+    campaigns = sorted({one for one, persons in cost if persons == plan.base_persons})
+    persons = sorted({one for campaigns, one in cost if campaigns == plan.base_campaigns})
+    base_persons, base_campaigns = plan.base_persons, plan.base_campaigns
+    return {
+        "campaigns": cost[campaigns[-1], base_persons] / cost[campaigns[0], base_persons],
+        "persons": cost[base_campaigns, persons[-1]] / cost[base_campaigns, persons[0]],
+    }
+
+
+def _corpus(stand: BidStand) -> dict[str, Any]:
+    corpus = stand.corpus
+    return {
+        "requests": len(corpus.bodies), "mean_bytes": corpus.mean_bytes, "sha256": corpus.sha256,
+    }  # fmt: skip

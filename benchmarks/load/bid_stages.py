@@ -1,0 +1,211 @@
+"""CPU by stage of the bid path: each stage in this process, many times, on what a bid gives it.
+
+Replies are recorded from the real Redis first and then given again, so no time is spent waiting.
+Hot caches make this the lower bound: in a worker the same stage costs more, and the event loop and
+the kernel come on top.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+import hiredis
+import msgspec
+from hiredis import pack_command
+
+import bidder.path
+from benchmarks.load.taps import Call, Step, Tap, micros, recorded, replayed, tapped
+from benchmarks.load.wares import EXCHANGE
+from bidder.catalog_feed import load_catalog
+from bidder.http1 import HttpCall, HttpConnection, response
+from bidder.metrics import Counters, open_memory
+from bidder.openrtb import BidRequest, decode_request
+from bidder.path import Answer, BidPath
+from bidder.respond import Responder
+from models.catalog import Catalog
+from models.commands import Steps
+from models.notices import NoticeSigner
+from runtime import clock
+from runtime.link import Link
+from runtime.redis_url import link_to
+from runtime.settings import Settings
+
+__all__ = ["STAGES", "stages_of"]
+
+SAMPLE: Final = 1000
+
+STAGES: Final = {
+    "http": "the request parsed, the answer's head written",
+    "decode": "JSON to a request",
+    "identify": "privacy signals, identifiers hashed",
+    "lookup": "commands named, the person's view decoded",
+    "decide": "segment, cap, offer, creative, price",
+    "respond": "the response's bytes",
+    "sign": "the notices' token",
+    "path": "what is left of the path: reservation, counters, the generator itself",
+    "wire": "all commands of a bid packed, their replies parsed",
+}
+
+_IDENTIFY: Final = (
+    Tap(bidder.path, "personal_use_refused"), Tap(bidder.path, "nodes_of"),
+)  # fmt: skip
+_LOOKUP: Final = Tap(bidder.path, "fetch_person")
+_DECIDE: Final = Tap(bidder.path, "decide")
+_RESPOND: Final = Tap(Responder, "body")
+_SIGN: Final = Tap(NoticeSigner, "sign")
+_TAPS: Final = (*_IDENTIFY, _LOOKUP, _DECIDE, _RESPOND, _SIGN)
+
+
+class _Bid(msgspec.Struct, frozen=True):
+    """One request, and all that Redis was asked and told for it."""
+
+    request: BidRequest
+    tape: list[Step]
+
+
+async def stages_of(settings: Settings, messages: Sequence[bytes]) -> dict[str, float]:
+    """Microseconds of CPU of each of ``STAGES`` for one bid, and the ``sum`` of them.
+
+    Args:
+        settings: of a stand.
+        messages: requests as they are sent.
+    """
+    catalog = await load_catalog(settings)
+    messages = messages[:SAMPLE]
+    bodies = [one.partition(b"\r\n\r\n")[2] for one in messages]
+    paths = _Paths(settings, catalog)
+    link = link_to(settings.redis_url, name="kinbid-bench")
+    await link.connect()
+    try:
+        with tapped(_TAPS) as calls:
+            bids = [await _bid(paths.path, link, paths, body) for body in bodies]
+        lookups = [await _looked_up(link, one) for one in calls[_LOOKUP]]
+    finally:
+        await link.close()
+    many = len(bids)
+    cost = {name: _again(calls[tap], many) for name, tap in (
+        ("decide", _DECIDE), ("respond", _RESPOND), ("sign", _SIGN),
+    )}  # fmt: skip
+    cost["respond"] -= cost["sign"]  # which happens within it
+    cost["identify"] = sum(_again(calls[tap], many) for tap in _IDENTIFY)
+    cost["lookup"] = micros(lambda one: replayed(one[0].again(), one[1]), lookups)
+    whole = micros(paths.replay, bids)
+    inside = ("identify", "lookup", "decide", "respond", "sign")
+    cost["path"] = whole - sum(cost[name] for name in inside)
+    cost["decode"] = micros(decode_request, bodies)
+    answers = [answer.body for one in bids if (answer := paths.replay(one)).body is not None]
+    cost["http"] = micros(_Client().send, messages) + micros(_written, answers)
+    cost["wire"] = micros(_packed, bids) + micros(_parsed, [_raw(one.tape) for one in bids])
+    found = {name: cost[name] for name in STAGES}
+    return {**found, "sum": sum(found.values())}
+
+
+class _Paths:
+    """Bid paths as a worker makes them."""
+
+    def __init__(self, settings: Settings, catalog: Catalog) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._memory = open_memory()
+        self._now_ms = clock.now_ms()
+        self.path = BidPath(settings, catalog, Counters(self._memory.fileno()))
+
+    def steps(self, request: BidRequest) -> Steps[Answer]:
+        """One request's generator."""
+        return self.path.answer(request, self._catalog.exchanges[EXCHANGE], self._now_ms)
+
+    def replay(self, bid: _Bid) -> Answer:
+        """One request once more, on the replies of before; its reservation is taken back."""
+        answer = replayed(self.steps(bid.request), bid.tape)
+        self.path.release(answer.reserved)
+        return answer
+
+
+async def _bid(path: BidPath, link: Link, paths: _Paths, body: bytes) -> _Bid:
+    bid = _Bid(decode_request(body), [])
+    answer = await link.run(recorded(paths.steps(bid.request), bid.tape))
+    path.release(answer.reserved)
+    return bid
+
+
+async def _looked_up(link: Link, call: Call) -> tuple[Call, list[Step]]:
+    tape: list[Step] = []
+    await link.run(recorded(call.again(), tape))
+    return call, tape
+
+
+def _again(calls: list[Call], bids: int) -> float:
+    """Microseconds of a function for one bid, however often it was called for one."""
+    return micros(Call.again, calls) * len(calls) / bids
+
+
+# -- HTTP ------------------------------------------------------------------------------------------
+
+
+class _Nowhere(asyncio.Transport):
+    """A transport that takes everything and sends nothing."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Takes it."""
+
+    def is_closing(self) -> bool:
+        """Never."""
+        return False
+
+
+class _Client:
+    """One connection, whose requests are answered at once without a body."""
+
+    def __init__(self) -> None:
+        self._connection = HttpConnection(_no_bid)
+        self._connection.connection_made(_Nowhere())
+
+    def send(self, message: bytes) -> None:
+        """Has a request parsed, handed on and answered."""
+        self._connection.data_received(message)
+
+
+def _no_bid(call: HttpCall) -> None:
+    call.respond(NO_BID)
+
+
+NO_BID: Final = response(204)
+
+
+def _written(body: bytes) -> bytes:
+    return response(200, body)
+
+
+# -- Redis' protocol -------------------------------------------------------------------------------
+
+
+def _packed(bid: _Bid) -> None:
+    for step in bid.tape:
+        for command in step.commands:
+            pack_command(command)  # type: ignore[arg-type]  # as in RedisLink
+
+
+_reader: Final = hiredis.Reader()
+
+
+def _parsed(replies: list[bytes]) -> None:
+    for raw in replies:
+        _reader.feed(raw)
+        while _reader.gets() is not False:
+            pass
+
+
+def _raw(tape: list[Step]) -> list[bytes]:
+    """A bid's replies as they came, step by step."""
+    return [b"".join(map(_resp, step.replies)) for step in tape]
+
+
+def _resp(value: Any) -> bytes:  # noqa: ANN401 - whatever a reply can be
+    """A value in Redis' protocol (RESP2)."""
+    if value is None:
+        return b"$-1\r\n"
+    if isinstance(value, int):
+        return b":%d\r\n" % value
+    if isinstance(value, list):
+        return b"*%d\r\n%b" % (len(value), b"".join(map(_resp, value)))
+    return b"$%d\r\n%b\r\n" % (len(value), value)
