@@ -23,8 +23,6 @@ from benchmarks.bench import (
     show_identity,
     show_streams,
 )
-from benchmarks.load.bid_path import run_bid_path
-from benchmarks.load.plan import FULL_LOAD, QUICK_LOAD, LoadPlan
 from kinbid import show, up
 from kinbid.command import Json, check_json, write_json
 from kinbid.engines import ChildProcess, EmbeddedKafka, RedisCluster, RedisEngine
@@ -36,7 +34,7 @@ from runtime.link import RedisDownError
 from runtime.redis_url import link_to
 from runtime.settings import Settings, SettingsError, load, masked
 
-__all__ = ["bench_app"]
+__all__ = ["NO_ENGINES", "Quick", "Seed", "bench_app", "run_on_site"]
 
 OWNER: Final = "bench"
 SECRET: Final = "only-for-benchmarks"  # noqa: S105 - what it protects ends with the run
@@ -55,15 +53,11 @@ Quick = Annotated[bool, typer.Option("--quick", help="Small sizes: a look, not a
 Only = Annotated[list[str] | None, typer.Option("--only", help=f"Parts: {', '.join(PARTS)}.")]
 
 
-Campaigns = Annotated[
-    list[int] | None, typer.Option(help="Sizes of the catalogue; again for another one.")
-]
-Persons = Annotated[
-    list[int] | None, typer.Option(help="Sizes of the population; again for another one.")
-]
-
 _Engines = tuple[str | None, str | None, bool]
 """``--kafka``, ``--redis`` and ``--cluster``."""
+
+NO_ENGINES: Final[_Engines] = (None, None, False)
+"""None is named, so all are started."""
 
 
 class _WorkerProcess:
@@ -147,7 +141,8 @@ def bench_site(
 
         yield Site(
             settings=settings, engines=engines, redis_pids=redis_pids, broker_pids=broker_pids,
-            start_worker=start_worker, start_bidder=start_bidder, records_behind=records_behind, say=_say,
+            start_worker=start_worker, start_bidder=start_bidder,
+            records_behind=records_behind, say=_say,
         )  # fmt: skip
 
 
@@ -175,7 +170,7 @@ def _named_engines(kafka: str | None, redis: str | None) -> Iterator[None]:
         raise BenchError(told) from error
 
 
-def _run(
+def run_on_site(
     engines: _Engines, json: Path | None, work: Any  # noqa: ANN401 - a callback
 ) -> dict[str, Any]:  # fmt: skip
     """Runs a benchmark on a site and writes its report."""
@@ -220,7 +215,7 @@ def bench_streams(  # noqa: PLR0917 - a command's parameters are its flags, give
             raise UnknownNameError("part", part, PARTS)
     plan = QUICK if quick else FULL
     engines = kafka, redis, cluster
-    report = _run(engines, json, lambda site: run_streams(site, plan, seed, parts))
+    report = run_on_site(engines, json, lambda site: run_streams(site, plan, seed, parts))
     show_streams(report, show.console)
 
 
@@ -235,36 +230,8 @@ def bench_identity(  # noqa: PLR0917 - as above
 ) -> None:
     """Each step of the identity protocol: commands, rounds, CPU of Redis and of its client."""
     sizes, rounds = (QUICK_SIZES, 10) if quick else (SIZES, 50)
-    report = _run(
+    report = run_on_site(
         (kafka, redis, cluster), json,
         lambda site: run_identity(site, sizes, rounds, repeats=5, seed=seed),
     )  # fmt: skip
     show_identity(report, show.console)
-
-
-def _load_plan(
-    *, quick: bool, campaigns: list[int] | None, persons: list[int] | None
-) -> LoadPlan:  # fmt: skip
-    """The plan with the sizes that were given; the first of each is the base."""
-    plan = QUICK_LOAD if quick else FULL_LOAD
-    if campaigns:
-        plan = msgspec.structs.replace(
-            plan, campaigns=tuple(campaigns), base_campaigns=campaigns[0]
-        )
-    if persons:
-        plan = msgspec.structs.replace(plan, persons=tuple(persons), base_persons=persons[0])
-    return plan
-
-
-@bench_app.command("bid-path")
-def bench_bid_path(
-    quick: Quick = False,  # noqa: FBT002 - a flag
-    campaigns: Campaigns = None,
-    persons: Persons = None,
-    seed: Seed = 7,
-    json: Json = None,
-) -> None:
-    """CPU of a bid in bidder and Redis, by stage and size, beside the bare handler's."""
-    plan = _load_plan(quick=quick, campaigns=campaigns, persons=persons)
-    report = _run((None, None, False), json, lambda site: run_bid_path(site, plan, seed))
-    print(report["cases"][0]["bidder_us"], report["stages_us"])

@@ -44,6 +44,7 @@ async def seed_copies(
     nodes: tuple[NodeId, ...],
     history: Iterable[Event],
     copies: Iterable[Sequence[NodeId]],
+    *,
     patterns: Iterable[str] = KEY_PATTERNS,
 ) -> None:
     """Folds a history, and gives what it left in Redis to further persons.

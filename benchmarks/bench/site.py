@@ -1,32 +1,26 @@
 """Where a benchmark runs: engines that are up, and how to start a worker on them."""
 
 import asyncio
-import importlib.metadata
-import os
-import platform
-import subprocess
-import sys
 import urllib.request
-from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.bench.cpu import cpu_micros
+from benchmarks.bench.provenance import provenance
 from models.commands import Command, Steps
 from models.errors import KinbidError
 from runtime.link import Link
 from runtime.settings import Settings
 
 __all__ = [
-    "BenchError", "Bidder", "Site", "Worker", "about", "ask", "info", "metric", "owned", "redis_cpu_micros",
-    "scrape",
+    "BenchError", "Bidder", "Site", "Worker", "about", "ask", "info", "metric", "owned",
+    "redis_cpu_micros", "scrape",
 ]  # fmt: skip
 
 SCRAPE_SECONDS: Final = 10.0
-LIBRARIES: Final = ("aiokafka", "faust-streaming", "hiredis", "httptools", "msgspec", "uvloop")
 
 
 class BenchError(KinbidError):
@@ -156,34 +150,4 @@ def metric(samples: Samples, name: str, **labels: str) -> float:
 
 def about(site: Site, seed: int, chosen: dict[str, Any]) -> dict[str, Any]:
     """What a reader needs to repeat a run: commit, machine, versions, seed and settings."""
-    return {
-        "commit": _git("rev-parse", "HEAD"),
-        "changed_files": len(_git("status", "--porcelain").splitlines()),
-        "machine": {
-            "system": platform.platform(),
-            "cpu": _cpu_model(),
-            "cpus": len(os.sched_getaffinity(0)),
-            "load_average": list(os.getloadavg()),
-        },
-        "versions": {
-            "python": sys.version.split()[0],
-            **{name: importlib.metadata.version(name) for name in LIBRARIES},
-            **site.engines,
-        },
-        "seed": seed,
-        "settings": chosen,
-    }
-
-
-def _git(*words: str) -> str:
-    command: Sequence[str] = ("git", "-C", str(Path(__file__).parent), *words)
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"  # installed without its history
-    return done.stdout.strip()
-
-
-def _cpu_model() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "")
+    return provenance(seed, chosen, site.engines)

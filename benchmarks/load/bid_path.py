@@ -5,10 +5,9 @@ import urllib.request
 from statistics import median
 from typing import Any, Final
 
-
 from benchmarks.bench.site import Site, about
-from benchmarks.load.bid_stages import stages_of
-from benchmarks.load.bid_stand import BidStand, standing
+from benchmarks.load.bid_stages import STAGES, stages_of
+from benchmarks.load.bid_stand import BidStand, corpus_facts, standing
 from benchmarks.load.cores import Cores, pin, resident_bytes
 from benchmarks.load.crew import Crew, Measured, crew
 from benchmarks.load.plan import LoadPlan
@@ -58,10 +57,16 @@ async def run_bid_path(site: Site, plan: LoadPlan, seed: int) -> dict[str, Any]:
         speed = _run_in_turns(site, plan, cases, cores)
         base = cases[0].stand
         stages = await stages_of(base.settings, base.corpus.messages(base.url))
-        chosen = {"plan": plan, "cores": cores, "corpus": _corpus(base), "now_ms": now_ms}
+        chosen = {
+            "plan": plan,
+            "cores": cores,
+            "corpus": corpus_facts(base.corpus),
+            "now_ms": now_ms,
+        }
         rows = [_row(case) for case in cases]
     return {
-        "benchmark": "bid-path", **about(site, seed, chosen), "cases": rows, "stages_us": stages,
+        "benchmark": "bid-path", **about(site, seed, chosen), "cases": rows,
+        "stages": STAGES, "stages_us": stages,
         "outside_stages_us": rows[0]["bidder_us"] - stages["sum"], "generator": speed,
         "growth": _growth(plan, rows),
         "objections": sorted({text for row in rows for text in row["objections"]}),
@@ -154,10 +159,3 @@ def _growth(plan: LoadPlan, rows: list[dict[str, Any]]) -> dict[str, float]:
         "campaigns": cost[campaigns[-1], base_persons] / cost[campaigns[0], base_persons],
         "persons": cost[base_campaigns, persons[-1]] / cost[base_campaigns, persons[0]],
     }
-
-
-def _corpus(stand: BidStand) -> dict[str, Any]:
-    corpus = stand.corpus
-    return {
-        "requests": len(corpus.bodies), "mean_bytes": corpus.mean_bytes, "sha256": corpus.sha256,
-    }  # fmt: skip

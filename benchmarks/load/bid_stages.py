@@ -14,7 +14,16 @@ import msgspec
 from hiredis import pack_command
 
 import bidder.path
-from benchmarks.load.taps import Call, Step, Tap, micros, recorded, replayed, tapped
+from benchmarks.load.taps import (
+    Call,
+    Step,
+    Tap,
+    answered,
+    micros,
+    recorded,
+    replayed,
+    tapped,
+)
 from benchmarks.load.wares import EXCHANGE
 from bidder.catalog_feed import load_catalog
 from bidder.http1 import HttpCall, HttpConnection, response
@@ -89,9 +98,7 @@ async def stages_of(settings: Settings, messages: Sequence[bytes]) -> dict[str, 
     cost["respond"] -= cost["sign"]  # which happens within it
     cost["identify"] = sum(_again(calls[tap], many) for tap in _IDENTIFY)
     cost["lookup"] = micros(lambda one: replayed(one[0].again(), one[1]), lookups)
-    whole = micros(paths.replay, bids)
-    inside = ("identify", "lookup", "decide", "respond", "sign")
-    cost["path"] = whole - sum(cost[name] for name in inside)
+    cost["path"] = _left(paths, calls, bids, lookups)
     cost["decode"] = micros(decode_request, bodies)
     answers = [answer.body for one in bids if (answer := paths.replay(one)).body is not None]
     cost["http"] = micros(_Client().send, messages) + micros(_written, answers)
@@ -132,6 +139,19 @@ async def _looked_up(link: Link, call: Call) -> tuple[Call, list[Step]]:
     tape: list[Step] = []
     await link.run(recorded(call.again(), tape))
     return call, tape
+
+
+def _left(
+    paths: _Paths,
+    calls: dict[Tap, list[Call]],
+    bids: list[_Bid],
+    lookups: list[tuple[Call, list[Step]]],
+) -> float:
+    """What is left of the path when all tapped functions give what they gave."""
+    pairs = zip(bids, lookups, strict=True)
+    rests = [_Bid(bid.request, bid.tape[len(tape) :]) for bid, (_, tape) in pairs]
+    with answered({tap: made for tap, made in calls.items() if made and tap != _SIGN}):
+        return micros(paths.replay, rests)
 
 
 def _again(calls: list[Call], bids: int) -> float:

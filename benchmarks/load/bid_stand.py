@@ -1,4 +1,4 @@
-"""A stand of the bid benchmarks: persons in Redis, a catalogue in Kafka, a bidder with one worker."""
+"""A stand of the bid benchmarks: persons in Redis, a catalogue in Kafka, a bidder."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable
@@ -21,9 +21,11 @@ from runtime.pepper import pepper_of
 from runtime.redis_url import link_to
 from runtime.settings import Settings
 
-__all__ = ["BidStand", "standing"]
+__all__ = ["BidStand", "corpus_facts", "standing"]
 
-READ_BY_BIDDERS: Final = [one for one in KEY_PATTERNS if one.startswith(("{owner}:n:", "{owner}:b:"))]
+READ_BY_BIDDERS: Final = [
+    one for one in KEY_PATTERNS if one.startswith(("{owner}:n:", "{owner}:b:"))
+]
 BATCH_BYTES: Final = 262_144
 
 
@@ -55,7 +57,9 @@ async def standing(
     Args:
         site: the engines.
         cores: the bidder's worker gets those of the servers.
-        campaigns, persons, requests: how many.
+        campaigns: in the catalogue.
+        persons: in Redis.
+        requests: in the corpus.
         seed: of all of them.
         now_ms: the present, Unix ms: histories end and offers begin there.
     """
@@ -96,6 +100,13 @@ async def _seed(settings: Settings, audience: Audience, persons: int) -> None:
             first = audience.nodes(-1 - kind)
             copies = (audience.nodes(index) for index in range(kind, persons, TYPES))
             history = audience.history(kind, first)
-            await seed_copies(link, keys, first, history, copies, READ_BY_BIDDERS)
+            await seed_copies(link, keys, first, history, copies, patterns=READ_BY_BIDDERS)
     finally:
         await link.close()
+
+
+def corpus_facts(corpus: Corpus) -> dict[str, Any]:
+    """What a report says of its requests."""
+    return {
+        "requests": len(corpus.bodies), "mean_bytes": corpus.mean_bytes, "sha256": corpus.sha256,
+    }  # fmt: skip

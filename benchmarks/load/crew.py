@@ -46,7 +46,7 @@ class _Generator:
     """One process, seen from outside."""
 
     def __init__(self, target: Target, cores: Sequence[int]) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - our own module
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.load.generator"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip

@@ -8,9 +8,8 @@ asked to ``tell``, what it has seen.
 import gc
 import sys
 import time
-from array import array
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,6 +19,9 @@ from benchmarks.load.histogram import encoded
 from benchmarks.load.loops import Loop, Times
 from benchmarks.load.outcome import Told
 from benchmarks.load.schedule import Arrivals, arrivals
+
+if TYPE_CHECKING:
+    from array import array
 
 __all__ = ["Run", "Target", "main"]
 

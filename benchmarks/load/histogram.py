@@ -1,11 +1,13 @@
 """Latencies as HDR histograms: three digits from a microsecond to a minute, mergeable."""
 
-from array import array
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
 from hdrh.histogram import HdrHistogram
+
+if TYPE_CHECKING:
+    from array import array
 
 __all__ = ["Percentiles", "encoded", "merged", "percentiles"]
 
@@ -54,10 +56,14 @@ def percentiles(parts: list[bytes]) -> Percentiles:
     count = int(whole.get_total_count())
     if not count:
         return Percentiles(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    at = [whole.get_value_at_percentile(one) / NS_PER_MICRO for one in (50, 90, 99, 99.9)]
-    return Percentiles(
-        count, whole.get_mean_value() / NS_PER_MICRO, *at, whole.get_max_value() / NS_PER_MICRO
+
+    def at(percent: float) -> float:
+        return float(whole.get_value_at_percentile(percent)) / NS_PER_MICRO
+
+    mean_us, max_us = (
+        value / NS_PER_MICRO for value in (whole.get_mean_value(), whole.get_max_value())
     )
+    return Percentiles(count, mean_us, at(50), at(90), at(99), at(99.9), max_us)
 
 
 def _empty() -> Any:  # noqa: ANN401 - untyped library

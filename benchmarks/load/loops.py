@@ -150,7 +150,12 @@ class Loop:
         """
         due = array("q", [start_ns + offset for offset in offsets_ns])
         times = self._begin(due)
-        lateness, clock, send, collect = times.lateness, time.monotonic_ns, self._send, self._collect
+        lateness, clock, send, collect = (
+            times.lateness,
+            time.monotonic_ns,
+            self._send,
+            self._collect,
+        )
         idle = deque((fd, 0) for fd in self._sockets)
         place, count, last_ns = 0, len(due), start_ns
         give_up_ns = due[-1] + GRACE_NS
@@ -277,7 +282,7 @@ class Loop:
     def _connect(self) -> int:
         made = socket.create_connection(self._address, timeout=CONNECT_SECONDS)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        made.setblocking(False)
+        made.settimeout(0)
         fd = made.fileno()
         if fd >= MOST_DESCRIPTORS:
             made.close()

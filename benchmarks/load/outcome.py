@@ -78,6 +78,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it may be believed."""
         return not self.objections
 
+    @property
+    def is_delivered(self) -> bool:
+        """Whether the server kept up with what was offered."""
+        return self.delivered_ratio >= LEAST_DELIVERED
+
 
 def merge(parts: Sequence[Told], offered_per_second: float | None) -> Outcome:
     """One run from what every generator tells of it."""
@@ -106,7 +111,7 @@ def merge(parts: Sequence[Told], offered_per_second: float | None) -> Outcome:
 def objections(made: Outcome) -> tuple[str, ...]:
     """Why a run is INVALID, in sentences; none for one that may be believed."""
     found: list[str] = []
-    if made.delivered_ratio < LEAST_DELIVERED:
+    if not made.is_delivered:
         load = "of what was sent" if made.offered_per_second is None else "of the offered load"
         found.append(
             f"{made.delivered_ratio:.1%} {load} was delivered, less than {LEAST_DELIVERED:.0%}"

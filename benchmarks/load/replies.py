@@ -44,7 +44,7 @@ class Reply(NamedTuple):
 
 
 class _Answer(msgspec.Struct):
-    """What is checked of a bid response (OpenRTB 2.6 section 4.2.1): seats only where there is a bid."""
+    """What is checked of a bid response (OpenRTB 2.6 section 4.2.1): no bid needs no seat."""
 
     id: str
     seatbid: list[msgspec.Raw] = []
@@ -133,7 +133,8 @@ def _body_bytes(status: int, fields: dict[str, str]) -> int:
 
 def _joined(chunked: bytes) -> bytes | None:
     """The body of chunks (RFC 9112, 7.1); None while the last one is missing."""
-    parts, at = [], 0
+    parts: list[bytes] = []
+    at = 0
     while (line := chunked.find(b"\r\n", at)) >= 0:
         try:
             size = int(chunked[at:line].partition(b";")[0], 16)

@@ -12,20 +12,21 @@ __all__ = ["requests_of"]
 TMAX_MS: Final = 500
 """Long, since in the closed loop a request waits for all the others; what is late is not measured
 but left out."""
+_WEBKIT: Final = "AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5"
+_CHROME: Final = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0"
 AGENTS: Final = (
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
-    "Version/17.5 Mobile/15E148 Safari/604.1",
-    "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) "
-    "Chrome/126.0.0.0 Mobile Safari/537.36",
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
-    "Chrome/126.0.0.0 Safari/537.36",
+    f"Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) {_WEBKIT} Mobile/15E148 Safari/604.1",
+    f"Mozilla/5.0 (Linux; Android 14; Pixel 8) {_CHROME} Mobile Safari/537.36",
+    f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {_CHROME} Safari/537.36",
 )
 FORMATS: Final = (((300, 250), (300, 600)), ((320, 50), (300, 250)), ((728, 90), (970, 250)))
 BLOCKED: Final = ["IAB7-39", "IAB8-5", "IAB8-18", "IAB25-3", "IAB26"]
 COUNTRIES: Final = ("USA", "CAN", "AUS", "JPN", "BRA")
 
 
-def requests_of(audience: Audience, persons: int, count: int, seed: int) -> Iterator[dict[str, Any]]:
+def requests_of(
+    audience: Audience, persons: int, count: int, seed: int
+) -> Iterator[dict[str, Any]]:
     """Requests for persons drawn at random, each for one whom we know.
 
     Args:
@@ -45,7 +46,8 @@ def _request(rng: random.Random, audience: Audience, person: int, number: int) -
         "id": f"{number:08d}-{rng.getrandbits(64):016x}",
         "imp": [_imp(rng)],
         "site": {
-            "id": f"{rng.randrange(10**6):06d}", "domain": "news.example", "cat": ["IAB12", "IAB20"],
+            "id": f"{rng.randrange(10**6):06d}", "domain": "news.example",
+            "cat": ["IAB12", "IAB20"],
             "page": f"https://news.example/2026/travel/what-to-see-in-a-weekend-{page}.html",
             "ref": "https://search.example/?q=weekend+away", "mobile": 1,
             "publisher": {"id": f"pub-{rng.randrange(10**4):04d}", "name": "The Example News"},
@@ -63,7 +65,7 @@ def _imp(rng: random.Random) -> dict[str, Any]:
     formats = rng.choice(FORMATS)
     return {
         "id": "1", "tagid": f"top-{rng.randrange(100)}", "secure": 1, "instl": 0,
-        "bidfloor": rng.randint(5, 30) / 100, "bidfloorcur": "USD",
+        "bidfloor": rng.randint(1, 5) / 100, "bidfloorcur": "USD",
         "banner": {
             "w": formats[0][0], "h": formats[0][1], "pos": 1, "battr": [1, 3, 8],
             "format": [{"w": w, "h": h} for w, h in formats], "topframe": 1, "api": [3, 5],

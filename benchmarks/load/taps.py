@@ -5,6 +5,8 @@ So a stage is measured on exactly what a bid gives it, whatever its parameters a
 
 import contextlib
 import functools
+import inspect
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from statistics import median
@@ -13,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 from benchmarks.bench.site import BenchError
 from models.commands import Command, Steps
 
-__all__ = ["Call", "Step", "Tap", "micros", "recorded", "replayed", "tapped"]
+__all__ = ["Call", "Step", "Tap", "answered", "micros", "recorded", "replayed", "tapped"]
 
 T = TypeVar("T")
 REPEATS: Final = 5
@@ -33,6 +35,7 @@ class Call(NamedTuple):
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    result: Any
 
     def again(self) -> Any:  # noqa: ANN401 - whatever the function gives
         """Calls it once more."""
@@ -67,10 +70,48 @@ def tapped(taps: Sequence[Tap]) -> Iterator[dict[Tap, list[Call]]]:
 def _noting(function: Callable[..., Any], calls: list[Call]) -> Callable[..., Any]:
     @functools.wraps(function)
     def noting(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - stands for any function
-        calls.append(Call(function, args, kwargs))
-        return function(*args, **kwargs)
+        result = function(*args, **kwargs)
+        if inspect.isgenerator(result):
+            steps = cast("Steps[Any]", result)
+            return _ending(steps, Call(function, args, kwargs, None), calls)
+        calls.append(Call(function, args, kwargs, result))
+        return result
 
     return noting
+
+
+def _ending(steps: Steps[T], call: Call, calls: list[Call]) -> Steps[T]:
+    result = yield from steps
+    calls.append(call._replace(result=result))
+    return result
+
+
+@contextlib.contextmanager
+def answered(calls: dict[Tap, list[Call]]) -> Iterator[None]:
+    """Has functions give what they gave before, in the same order and again from the first.
+
+    What is left of whoever calls them is then measured by itself.
+    """
+    with contextlib.ExitStack() as restoring:
+        for tap, made in calls.items():
+            function = getattr(tap.owner, tap.name)
+            results = itertools.cycle([one.result for one in made])
+            stand_in = _asking if inspect.isgeneratorfunction(function) else _telling
+            setattr(tap.owner, tap.name, stand_in(results))
+            restoring.callback(setattr, tap.owner, tap.name, function)
+        yield
+
+
+def _telling(results: Iterator[Any]) -> Callable[..., Any]:
+    return lambda *_, **__: next(results)
+
+
+def _asking(results: Iterator[Any]) -> Callable[..., Steps[Any]]:
+    def asking(*_: Any, **__: Any) -> Steps[Any]:  # noqa: ANN401 - stands for any function
+        yield from ()
+        return next(results)
+
+    return asking
 
 
 def recorded(steps: Steps[T], tape: list[Step]) -> Steps[T]:

@@ -9,7 +9,16 @@ import random
 from collections.abc import Iterator
 from typing import Final
 
-from benchmarks.load.audience import AIRLINES, ITEMS, ROUTES, SEARCH_DAYS, airline, item, route, shop
+from benchmarks.load.audience import (
+    AIRLINES,
+    ITEMS,
+    ROUTES,
+    SEARCH_DAYS,
+    airline,
+    item,
+    route,
+    shop,
+)
 from models.catalog_records import (
     Advertiser,
     Campaign,
@@ -21,8 +30,18 @@ from models.catalog_records import (
     Product,
     Segment,
 )
-from models.units import DAY_MS, HOUR_MS, MICROS, AdvertiserId, CampaignId, CreativeId, date_of
-from models.units import ExchangeId, SegmentId
+from models.templates import Goal
+from models.units import (
+    DAY_MS,
+    HOUR_MS,
+    MICROS,
+    AdvertiserId,
+    CampaignId,
+    CreativeId,
+    ExchangeId,
+    SegmentId,
+    date_of,
+)
 
 __all__ = ["EXCHANGE", "catalog_of", "offers_of"]
 
@@ -32,7 +51,9 @@ MOST_ADVERTISERS: Final = 200
 BANDS: Final = ((0, 0), (1, 1), (2, 3), (4, None))
 """Segments of an advertiser by orders."""
 CONTEXTUAL_OF: Final = 100
-"""One campaign in so many is there for nobody in particular."""
+FIRST_CONTEXTUAL: Final = 2
+"""One campaign in so many, and one of the first three, is there for nobody in particular and fits
+every slot: so every request has a bid."""
 SIZES: Final = ((300, 250), (320, 50), (728, 90), (160, 600), (970, 250), (300, 600))
 DEPARTURES: Final = 2
 """Of each route and day."""
@@ -41,7 +62,9 @@ MARKUP: Final = {
     "product": '<a href="{{click_url}}"><b>{{title}}</b> {{price}}</a>',
     "contextual": '<a href="{{click_url}}"><b>{{advertiser}}</b></a>',
 }
-STYLE: Final = '<div style="width:{width}px;height:{height}px;overflow:hidden;font:14px sans-serif">'
+STYLE: Final = (
+    '<div style="width:{width}px;height:{height}px;overflow:hidden;font:14px sans-serif">'
+)
 FILLER: Final = '<img src="https://cdn.example/{}/hero.jpg" alt="" width="100%" loading="eager">'
 
 
@@ -51,7 +74,9 @@ def catalog_of(campaigns: int, seed: int) -> Iterator[CatalogRecord]:
     advertisers = _advertisers(campaigns)
     yield Exchange(id=EXCHANGE, default_tmax_ms=500)
     for one in advertisers:
-        yield Advertiser(id=one, name=one.title(), domain=f"{one}.example", iab_categories=("IAB20",))
+        yield Advertiser(
+            id=one, name=one.title(), domain=f"{one}.example", iab_categories=("IAB20",)
+        )
         yield from _segments(one, rng)
     for number in range(campaigns):
         yield from _campaign(number, advertisers[number % len(advertisers)], rng)
@@ -76,20 +101,22 @@ def _campaign(
     number: int, advertiser: AdvertiserId, rng: random.Random
 ) -> Iterator[CatalogRecord]:  # fmt: skip
     campaign = CampaignId(f"c-{number}")
-    if number % CONTEXTUAL_OF == CONTEXTUAL_OF - 1:
-        goal, segments = "contextual", ()
+    if number % CONTEXTUAL_OF == FIRST_CONTEXTUAL:
+        goal: Goal = "contextual"
+        segments: tuple[SegmentId, ...] = ()
     else:
         goal = "flight" if advertiser.startswith("air-") else "product"
-        # Of the first two everybody is in one of the segments, so every request has a bid.
-        many = len(BANDS) if number < 2 else rng.randint(1, 2)
-        segments = tuple(f"{advertiser}/{place}" for place in rng.sample(range(len(BANDS)), many))
+        many = rng.randint(1, 2)
+        segments = tuple(
+            SegmentId(f"{advertiser}/{place}") for place in rng.sample(range(len(BANDS)), many)
+        )
     yield Campaign(
         id=campaign, advertiser=advertiser, goal=goal,
-        segments=tuple(SegmentId(one) for one in segments),
+        segments=segments,
         contextual_cpm_micros=400_000 if goal == "contextual" else 0,
         uncapped_contextual=goal == "contextual",
     )  # fmt: skip
-    sizes = SIZES if number < 2 else tuple(rng.sample(SIZES, 2))
+    sizes = SIZES if goal == "contextual" else tuple(rng.sample(SIZES, 2))
     yield Creative(
         id=CreativeId(f"{campaign}-a"), campaign=campaign, sizes=sizes,
         html=f"{STYLE}{FILLER.format(campaign)}{MARKUP[goal].format()}</div>",
@@ -119,7 +146,8 @@ def _flights(advertiser: AdvertiserId, rng: random.Random, now_ms: int) -> Itera
                 yield Flight(
                     id=f"{advertiser}{number * 10 + departure}/{date_of(day)}",
                     advertiser=advertiser, origin=origin, destination=destination,
-                    depart_date=date_of(day), depart_ms=day * DAY_MS + (7 + departure * 9) * HOUR_MS,
+                    depart_date=date_of(day),
+                    depart_ms=day * DAY_MS + (7 + departure * 9) * HOUR_MS,
                     seats_total=180, seats_left=rng.randint(1, 150),
                     fare_micros=rng.randint(40, 600) * MICROS, updated_ms=now_ms,
                 )  # fmt: skip
