@@ -10,6 +10,7 @@ from benchmarks.load.bid_stages import STAGES, stages_of
 from benchmarks.load.bid_stand import BidStand, corpus_facts, standing
 from benchmarks.load.cores import Cores, pin, resident_bytes
 from benchmarks.load.crew import Crew, Measured, crew
+from benchmarks.load.outcome import LEAST_BIDS, bid_share, objections
 from benchmarks.load.plan import LoadPlan
 from benchmarks.load.servers import serving
 from runtime import clock
@@ -17,8 +18,6 @@ from runtime import clock
 __all__ = ["run_bid_path"]
 
 WARM_UP_SECONDS: Final = 1.0
-LEAST_BIDS: Final = 0.99
-"""Of the answers of the bidder: on this load everything bids, or something is wrong."""
 
 
 class _Case:
@@ -69,7 +68,11 @@ async def run_bid_path(site: Site, plan: LoadPlan, seed: int) -> dict[str, Any]:
         "stages": STAGES, "stages_us": stages,
         "outside_stages_us": rows[0]["bidder_us"] - stages["sum"], "generator": speed,
         "growth": _growth(plan, rows),
-        "objections": sorted({text for row in rows for text in row["objections"]}),
+        "objections": [
+            f"{row['campaigns']:,} campaigns, {row['persons']:,} persons: {text}"
+            for row in rows
+            for text in row["objections"]
+        ],
     }  # fmt: skip
 
 
@@ -119,10 +122,9 @@ def _row(case: _Case) -> dict[str, Any]:
     bidder = [one.cpu_us["bidder"] for one in runs]
     redis = [one.cpu_us["redis"] for one in runs]
     bare = [one.cpu_us["bare"] for one in case.beside]
-    bids = sum(one.outcome.bids for one in runs) / sum(one.outcome.answered for one in runs)
-    objections = {text for one in (*runs, *case.beside) for text in one.outcome.objections}
-    if bids < LEAST_BIDS:
-        objections.add(f"{bids:.1%} of the requests got a bid, less than {LEAST_BIDS:.0%}")
+    outcomes = [one.outcome for one in runs]
+    against = objections(outcomes, least_bids=LEAST_BIDS)
+    against += objections([one.outcome for one in case.beside])
     return {
         "campaigns": stand.campaigns, "persons": stand.persons,
         "bidder_us": median(bidder), "bidder_us_spread": [min(bidder), max(bidder)],
@@ -130,7 +132,7 @@ def _row(case: _Case) -> dict[str, Any]:
         "bare_us": median(bare), "bare_us_spread": [min(bare), max(bare)],
         "times_bare": median([one / beside for one, beside in zip(bidder, bare, strict=True)]),
         "per_second": median([one.outcome.per_second for one in runs]),
-        "bid_share": bids, "objections": sorted(objections),
+        "bid_share": bid_share(outcomes), "objections": against,
         "resident_bytes": [resident_bytes(pid) for pid in stand.bidder.pids],
         "pauses": _pauses(stand), "repeats": runs, "bare_repeats": case.beside,
     }  # fmt: skip

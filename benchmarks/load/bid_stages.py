@@ -35,7 +35,6 @@ from models.catalog import Catalog
 from models.commands import Steps
 from models.notices import NoticeSigner
 from runtime import clock
-from runtime.link import Link
 from runtime.redis_url import link_to
 from runtime.settings import Settings
 
@@ -72,6 +71,14 @@ class _Bid(msgspec.Struct, frozen=True):
     tape: list[Step]
 
 
+class _Recording(msgspec.Struct, frozen=True):
+    """Bids as they were made, and the calls in them; look-ups with a tape of their own."""
+
+    bids: list[_Bid]
+    calls: dict[Tap, list[Call]]
+    lookups: list[tuple[Call, list[Step]]]
+
+
 async def stages_of(settings: Settings, messages: Sequence[bytes]) -> dict[str, float]:
     """Microseconds of CPU of each of ``STAGES`` for one bid, and the ``sum`` of them.
 
@@ -79,84 +86,86 @@ async def stages_of(settings: Settings, messages: Sequence[bytes]) -> dict[str, 
         settings: of a stand.
         messages: requests as they are sent.
     """
-    catalog = await load_catalog(settings)
     messages = messages[:SAMPLE]
     bodies = [one.partition(b"\r\n\r\n")[2] for one in messages]
-    paths = _Paths(settings, catalog)
-    link = link_to(settings.redis_url, name="kinbid-bench")
-    await link.connect()
-    try:
-        with tapped(_TAPS) as calls:
-            bids = [await _bid(paths.path, link, paths, body) for body in bodies]
-        lookups = [await _looked_up(link, one) for one in calls[_LOOKUP]]
-    finally:
-        await link.close()
-    many = len(bids)
-    cost = {name: _again(calls[tap], many) for name, tap in (
-        ("decide", _DECIDE), ("respond", _RESPOND), ("sign", _SIGN),
-    )}  # fmt: skip
-    cost["respond"] -= cost["sign"]  # which happens within it
-    cost["identify"] = sum(_again(calls[tap], many) for tap in _IDENTIFY)
-    cost["lookup"] = micros(lambda one: replayed(one[0].again(), one[1]), lookups)
-    cost["path"] = _left(paths, calls, bids, lookups)
-    cost["decode"] = micros(decode_request, bodies)
-    answers = [answer.body for one in bids if (answer := paths.replay(one)).body is not None]
+    catalog = await load_catalog(settings)
+    with open_memory() as memory:
+        path = _Path(settings, catalog, Counters(memory.fileno()))
+    recording = await _recorded(settings, path, bodies)
+    bids = recording.bids
+    cost = _inside(path, recording)
+    answers = [answer.body for one in bids if (answer := path.replay(one)).body is not None]
     cost["http"] = micros(_Client().send, messages) + micros(_written, answers)
+    cost["decode"] = micros(decode_request, bodies)
     cost["wire"] = micros(_packed, bids) + micros(_parsed, [_raw(one.tape) for one in bids])
     found = {name: cost[name] for name in STAGES}
     return {**found, "sum": sum(found.values())}
 
 
-class _Paths:
-    """Bid paths as a worker makes them."""
+class _Path:
+    """The bid path as a worker has it."""
 
-    def __init__(self, settings: Settings, catalog: Catalog) -> None:
-        self._settings = settings
-        self._catalog = catalog
-        self._memory = open_memory()
+    def __init__(self, settings: Settings, catalog: Catalog, counters: Counters) -> None:
+        self._exchange = catalog.exchanges[EXCHANGE]
         self._now_ms = clock.now_ms()
-        self.path = BidPath(settings, catalog, Counters(self._memory.fileno()))
+        self._path = BidPath(settings, catalog, counters)
 
     def steps(self, request: BidRequest) -> Steps[Answer]:
         """One request's generator."""
-        return self.path.answer(request, self._catalog.exchanges[EXCHANGE], self._now_ms)
+        return self._path.answer(request, self._exchange, self._now_ms)
 
     def replay(self, bid: _Bid) -> Answer:
-        """One request once more, on the replies of before; its reservation is taken back."""
-        answer = replayed(self.steps(bid.request), bid.tape)
-        self.path.release(answer.reserved)
+        """One request once more, on the replies of before."""
+        return self.released(replayed(self.steps(bid.request), bid.tape))
+
+    def released(self, answer: Answer) -> Answer:
+        """The answer; the worker's own reservations for it are taken back."""
+        self._path.release(answer.reserved)
         return answer
 
 
-async def _bid(path: BidPath, link: Link, paths: _Paths, body: bytes) -> _Bid:
-    bid = _Bid(decode_request(body), [])
-    answer = await link.run(recorded(paths.steps(bid.request), bid.tape))
-    path.release(answer.reserved)
-    return bid
+async def _recorded(settings: Settings, path: _Path, bodies: Sequence[bytes]) -> _Recording:
+    link = link_to(settings.redis_url, name="kinbid-bench")
+    await link.connect()
+    try:
+        made = _Recording([_Bid(decode_request(body), []) for body in bodies], {}, [])
+        with tapped(_TAPS) as calls:
+            for bid in made.bids:
+                path.released(await link.run(recorded(path.steps(bid.request), bid.tape)))
+        made.calls.update(calls)
+        for call in calls[_LOOKUP]:
+            tape: list[Step] = []
+            await link.run(recorded(call.again(), tape))
+            made.lookups.append((call, tape))
+    finally:
+        await link.close()
+    return made
 
 
-async def _looked_up(link: Link, call: Call) -> tuple[Call, list[Step]]:
-    tape: list[Step] = []
-    await link.run(recorded(call.again(), tape))
-    return call, tape
+def _inside(path: _Path, made: _Recording) -> dict[str, float]:
+    """The stages within the path's generator."""
+
+    def cost(tap: Tap) -> float:
+        """Of a function for one bid, however often it is called for one."""
+        return micros(Call.again, made.calls[tap]) * len(made.calls[tap]) / len(made.bids)
+
+    signing = cost(_SIGN)
+    return {
+        "identify": sum(map(cost, _IDENTIFY)),
+        "lookup": micros(lambda one: replayed(one[0].again(), one[1]), made.lookups),
+        "decide": cost(_DECIDE),
+        "respond": cost(_RESPOND) - signing,  # which happens within it
+        "sign": signing,
+        "path": _left(path, made),
+    }
 
 
-def _left(
-    paths: _Paths,
-    calls: dict[Tap, list[Call]],
-    bids: list[_Bid],
-    lookups: list[tuple[Call, list[Step]]],
-) -> float:
+def _left(path: _Path, made: _Recording) -> float:
     """What is left of the path when all tapped functions give what they gave."""
-    pairs = zip(bids, lookups, strict=True)
+    pairs = zip(made.bids, made.lookups, strict=True)
     rests = [_Bid(bid.request, bid.tape[len(tape) :]) for bid, (_, tape) in pairs]
-    with answered({tap: made for tap, made in calls.items() if made and tap != _SIGN}):
-        return micros(paths.replay, rests)
-
-
-def _again(calls: list[Call], bids: int) -> float:
-    """Microseconds of a function for one bid, however often it was called for one."""
-    return micros(Call.again, calls) * len(calls) / bids
+    with answered({tap: calls for tap, calls in made.calls.items() if tap != _SIGN}):
+        return micros(path.replay, rests)
 
 
 # -- HTTP ------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Latencies as HDR histograms: three digits from a microsecond to a minute, mergeable."""
+"""Latencies as HDR histograms: three digits, up to a minute, mergeable."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,14 +9,16 @@ from hdrh.histogram import HdrHistogram
 if TYPE_CHECKING:
     from array import array
 
-__all__ = ["Percentiles", "encoded", "merged", "percentiles"]
+__all__ = ["PERCENTILES", "Percentiles", "encoded", "merged", "percentiles"]
 
-LEAST_NS: Final = 1_000
+LEAST_NS: Final = 100
 MOST_NS: Final = 60_000_000_000
 DIGITS: Final = 3
-GRAIN_NS: Final = 100
+GRAIN_NS: Final = LEAST_NS
 """Values are recorded by the grain, so that equal ones are recorded together."""
 NS_PER_MICRO: Final = 1000
+PERCENTILES: Final = ("p50_us", "p90_us", "p99_us", "p99_9_us", "max_us")
+"""The columns of tables."""
 
 
 class Percentiles(msgspec.Struct, frozen=True):

@@ -9,6 +9,8 @@ from benchmarks.load.bid_stand import corpus_facts, standing
 from benchmarks.load.cores import Cores, pin
 from benchmarks.load.corpus import Corpus
 from benchmarks.load.crew import Crew, Measured, Pids, crew
+from benchmarks.load.histogram import PERCENTILES
+from benchmarks.load.outcome import LEAST_BIDS, objections
 from benchmarks.load.plan import LoadPlan
 from benchmarks.load.schedule import Arrivals
 from benchmarks.load.servers import serving
@@ -23,7 +25,6 @@ LEAST_SHARE: Final = 0.3
 """The search for the capacity begins between so much of the closed loop's rate and all of it."""
 SHARE: Final = 0.6
 """Of the capacity, the rate that is offered where none is given."""
-PERCENTILES: Final = ("p50_us", "p90_us", "p99_us", "p99_9_us", "max_us")
 
 
 async def run_latency(
@@ -70,7 +71,11 @@ async def run_latency(
     return {
         "benchmark": "latency", **about(site, seed, settings), "capacity_per_second": capacity,
         "rates": found,
-        "objections": sorted({text for one in found for text in one["objections"]}),
+        "objections": [
+            f"{one['offered_per_second']:,.0f} a second: {text}"
+            for one in found
+            for text in one["objections"]
+        ],
     }  # fmt: skip
 
 
@@ -117,7 +122,10 @@ def _at_rate(
             for one, other in zip(runs, beside, strict=True)
             if other.outcome.latency.count
         ),
-        "objections": sorted({o for one in (*runs, *beside) for o in one.outcome.objections}),
+        "objections": [
+            *objections([one.outcome for one in runs], least_bids=LEAST_BIDS),
+            *(f"bare: {text}" for text in objections([one.outcome for one in beside])),
+        ],
         "repeats": runs, "bare_repeats": beside,
     }  # fmt: skip
 

@@ -8,11 +8,13 @@ import msgspec
 
 from benchmarks.load.histogram import Percentiles, percentiles
 
-__all__ = ["Outcome", "Told", "merge", "objections"]
+__all__ = ["LEAST_BIDS", "Outcome", "Told", "bid_share", "merge", "objections"]
 
 LEAST_DELIVERED: Final = 0.99
 MOST_LATENESS_US: Final = 1000.0
 """Of the 99th percentile of how late the generator itself was."""
+LEAST_BIDS: Final = 0.99
+"""Of kinbid's answers: on this load everything bids, or something is wrong."""
 NS: Final = 1e9
 
 
@@ -56,7 +58,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         latency: of right answers, from when they were due.
         lateness: how late the generator itself was.
         generator_us: CPU of the generators for a request.
-        objections: why the run is invalid; empty for one that may be believed.
     """
 
     offered_per_second: float | None
@@ -71,17 +72,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     latency: Percentiles
     lateness: Percentiles
     generator_us: float
-    objections: tuple[str, ...] = ()
-
-    @property
-    def is_valid(self) -> bool:
-        """Whether it may be believed."""
-        return not self.objections
 
     @property
     def is_delivered(self) -> bool:
         """Whether the server kept up with what was offered."""
         return self.delivered_ratio >= LEAST_DELIVERED
+
+    @property
+    def is_punctual(self) -> bool:
+        """Whether the generator kept up with its schedule; the closed loop has none."""
+        return self.offered_per_second is None or self.lateness.p99_us <= MOST_LATENESS_US
 
 
 def merge(parts: Sequence[Told], offered_per_second: float | None) -> Outcome:
@@ -98,27 +98,40 @@ def merge(parts: Sequence[Told], offered_per_second: float | None) -> Outcome:
     else:
         # A Poisson schedule ends a little before its time, so more than all is not delivered.
         delivered = min(1.0, per_second / offered_per_second, latency.count / scheduled)
-    made = Outcome(
+    return Outcome(
         offered_per_second=offered_per_second, per_second=per_second, scheduled=scheduled,
         answered=latency.count, bids=sum(one.bids for one in parts), statuses=dict(statuses),
         faults=dict(faults), seconds=seconds, delivered_ratio=delivered, latency=latency,
         lateness=percentiles([one.lateness for one in parts]),
         generator_us=sum(one.cpu_us for one in parts) / max(1, scheduled),
     )  # fmt: skip
-    return msgspec.structs.replace(made, objections=objections(made))
 
 
-def objections(made: Outcome) -> tuple[str, ...]:
-    """Why a run is INVALID, in sentences; none for one that may be believed."""
+def objections(runs: Sequence[Outcome], *, least_bids: float = 0.0) -> list[str]:
+    """Why runs are INVALID, in sentences; none for those that may be believed.
+
+    Args:
+        runs: of one target.
+        least_bids: the share of the answers that must be bids.
+    """
     found: list[str] = []
-    if not made.is_delivered:
-        load = "of what was sent" if made.offered_per_second is None else "of the offered load"
+    if lacking := [one.delivered_ratio for one in runs if not one.is_delivered]:
         found.append(
-            f"{made.delivered_ratio:.1%} {load} was delivered, less than {LEAST_DELIVERED:.0%}"
+            f"{len(lacking)} of {len(runs)} runs delivered less than {LEAST_DELIVERED:.0%} of "
+            f"their load, the worst {min(lacking):.1%}"
         )
-    if made.offered_per_second is not None and made.lateness.p99_us > MOST_LATENESS_US:
+    if late := [one.lateness.p99_us for one in runs if not one.is_punctual]:
         found.append(
-            f"the generator fell behind: at the 99th percentile it sent {made.lateness.p99_us:.0f} "
-            f"us later than it could have, more than {MOST_LATENESS_US:.0f}"
+            f"in {len(late)} of {len(runs)} runs the generator fell behind: at the 99th percentile "
+            f"it sent up to {max(late):,.0f} us later than it could have, more than "
+            f"{MOST_LATENESS_US:,.0f}"
         )
-    return tuple(found)
+    bids = bid_share(runs)
+    if bids < least_bids:
+        found.append(f"{bids:.1%} of the answers were bids, less than {least_bids:.0%}")
+    return found
+
+
+def bid_share(runs: Sequence[Outcome]) -> float:
+    """Bids over right answers; 0 without any."""
+    return sum(one.bids for one in runs) / max(1, sum(one.answered for one in runs))

@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.bench.tables import show_origin, spread, table_of
+from benchmarks.load.histogram import PERCENTILES
 
 __all__ = ["show_bid_path", "show_latency", "show_target"]
 
 MEGABYTE: Final = 1e6
-LATENCIES: Final = ("p50_us", "p90_us", "p99_us", "p99_9_us", "max_us")
 NAMES: Final = ("p50", "p90", "p99", "p99.9", "most, us")
 
 
@@ -71,7 +71,7 @@ def show_latency(report: dict[str, Any], console: Console) -> None:
         for name in ("kinbid", "bare"):
             seen = rate[name]
             cpu = " + ".join(f"{value:.1f}" for value in seen["cpu_us"].values())
-            latencies = [f"{seen[one]:,.0f}" for one in LATENCIES]
+            latencies = [f"{seen[one]:,.0f}" for one in PERCENTILES]
             table.add_row(name, *latencies, cpu, f"{seen['lateness_p99_us']:,.0f}")
         console.print(table)
         console.print(f"p99 against the bare handler's: {rate['times_bare_p99']:.2f}")
@@ -93,7 +93,7 @@ def show_target(report: dict[str, Any], console: Console) -> None:
         table.add_row(
             "closed loop" if offered is None else f"{offered:,.0f}", f"{run['per_second']:,.0f}",
             cpu or "no --pid", f"{run['all_cpu_us']:.1f}", f"{run['bid_share']:.0%}",
-            *(f"{run['latency'][one]:,.0f}" for one in LATENCIES),
+            *(f"{run['latency'][one]:,.0f}" for one in PERCENTILES),
         )  # fmt: skip
     console.print(table)
     _show_end(plain, console)

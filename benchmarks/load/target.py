@@ -10,7 +10,9 @@ from benchmarks.load.bid_stand import corpus_facts
 from benchmarks.load.cores import Cores
 from benchmarks.load.corpus import Corpus
 from benchmarks.load.crew import Crew, Measured, crew
+from benchmarks.load.histogram import PERCENTILES
 from benchmarks.load.latency import SHARE, WARM_UP_SECONDS, capacity_of
+from benchmarks.load.outcome import bid_share, objections
 from benchmarks.load.plan import LoadPlan
 from benchmarks.load.requests import requests_of
 from benchmarks.load.schedule import Arrivals
@@ -71,7 +73,7 @@ def run_target(
     }  # fmt: skip
     return {
         "benchmark": f"{mode} of a target", **provenance(seed, settings), "runs": found,
-        "objections": sorted({text for one in found for text in one["objections"]}),
+        "objections": [text for one in found for text in one["objections"]],
     }  # fmt: skip
 
 
@@ -87,15 +89,12 @@ def _open(
 def _figures(runs: list[Measured]) -> dict[str, Any]:
     outcomes = [one.outcome for one in runs]
     cpu = {name: median(one.cpu_us[name] for one in runs) for name in runs[0].cpu_us}
-    latency = {
-        name: median(getattr(one.latency, name) for one in outcomes)
-        for name in ("p50_us", "p90_us", "p99_us", "p99_9_us", "max_us")
-    }
+    latency = {name: median(getattr(one.latency, name) for one in outcomes) for name in PERCENTILES}
     return {
         "offered_per_second": outcomes[0].offered_per_second,
         "per_second": median(one.per_second for one in outcomes),
         "cpu_us": cpu, "all_cpu_us": sum(cpu.values()), "latency": latency,
-        "bid_share": sum(o.bids for o in outcomes) / max(1, sum(o.answered for o in outcomes)),
-        "objections": sorted({text for one in outcomes for text in one.objections}),
+        "bid_share": bid_share(outcomes),
+        "objections": objections(outcomes),
         "repeats": runs,
     }  # fmt: skip

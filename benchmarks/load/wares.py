@@ -7,7 +7,7 @@ and a creative fits the slot.
 
 import random
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from benchmarks.load.audience import (
     AIRLINES,
@@ -30,7 +30,6 @@ from models.catalog_records import (
     Product,
     Segment,
 )
-from models.templates import Goal
 from models.units import (
     DAY_MS,
     HOUR_MS,
@@ -42,6 +41,9 @@ from models.units import (
     SegmentId,
     date_of,
 )
+
+if TYPE_CHECKING:
+    from models.templates import Goal
 
 __all__ = ["EXCHANGE", "catalog_of", "offers_of"]
 
