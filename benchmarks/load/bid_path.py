@@ -57,12 +57,8 @@ async def run_bid_path(site: Site, plan: LoadPlan, seed: int) -> dict[str, Any]:
         speed = _run_in_turns(site, plan, cases, cores)
         base = cases[0].stand
         stages = await stages_of(base.settings, base.corpus.messages(base.url))
-        chosen = {
-            "plan": plan,
-            "cores": cores,
-            "corpus": corpus_facts(base.corpus),
-            "now_ms": now_ms,
-        }
+        facts = corpus_facts(base.corpus)
+        chosen = {"plan": plan, "cores": cores, "corpus": facts, "now_ms": now_ms}
         rows = [_row(case) for case in cases]
     return {
         "benchmark": "bid-path", **about(site, seed, chosen), "cases": rows,
@@ -71,9 +67,11 @@ async def run_bid_path(site: Site, plan: LoadPlan, seed: int) -> dict[str, Any]:
         "growth": _growth(plan, rows),
         "objections": [
             *_too_slow(speed),
-            *(f"{row['campaigns']:,} campaigns, {row['persons']:,} persons: {text}"
-            for row in rows
-            for text in row["objections"]),
+            *(
+                f"{row['campaigns']:,} campaigns, {row['persons']:,} persons: {text}"
+                for row in rows
+                for text in row["objections"]
+            ),
         ],
     }  # fmt: skip
 
@@ -156,11 +154,8 @@ def _pauses(stand: BidStand) -> dict[str, float]:
 def _too_slow(speed: dict[str, float]) -> list[str]:
     """A generator that is hardly faster than what it measures is the bottleneck of the run."""
     times = speed["times_bare"]
-    if times >= LEAST_TIMES_BARE:
-        return []
-    return [
-        f"the generator is {times:.2f} times as fast as the bare handler, less than {LEAST_TIMES_BARE}"
-    ]
+    told = f"the generator is {times:.2f} times as fast as the bare handler"
+    return [] if times >= LEAST_TIMES_BARE else [f"{told}, less than {LEAST_TIMES_BARE}"]
 
 
 def _growth(plan: LoadPlan, rows: list[dict[str, Any]]) -> dict[str, float]:
