@@ -16,9 +16,10 @@ import msgspec
 
 from benchmarks.load.corpus import Corpus
 from benchmarks.load.histogram import encoded
-from benchmarks.load.loops import Loop, Times
+from benchmarks.load.loops import Loop
 from benchmarks.load.outcome import Told
 from benchmarks.load.schedule import Arrivals, arrivals
+from benchmarks.load.times import Times
 
 if TYPE_CHECKING:
     from array import array

@@ -11,26 +11,25 @@ them that can be saved: the generator must be faster than what it measures.
 
 import contextlib
 import gc
+import os
 import select
-import socket
 import time
 from array import array
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
-from os import read, write
 from typing import Final
 
 from benchmarks.load.replies import Reply, ReplyError, ReplyReader
+from benchmarks.load.times import Times
+from benchmarks.load.wires import MOST_DESCRIPTORS, Wires
 
-__all__ = ["Loop", "Times"]
+__all__ = ["Loop"]
 
 NS: Final = 1_000_000_000
 CHUNK_BYTES: Final = 16_384
-UNANSWERED: Final = -1
 IDLE: Final = -1
 NOBODY: Final = -1
 MOST_EVENTS: Final = 256
-MOST_DESCRIPTORS: Final = 4096
 MOST_PER_SECOND: Final = 400_000
 """Room for the closed loop's latencies: twice what one core can send."""
 NAP_NS: Final = 20_000_000
@@ -39,31 +38,7 @@ SPIN_NS: Final = 2_000_000
 by the millisecond."""
 GRACE_NS: Final = 5 * NS
 """After the last request was due the loop waits so long for answers."""
-CONNECT_SECONDS: Final = 5.0
 GOOD: Final = frozenset({200, 204})
-
-
-class Times:
-    """What one run has seen, in ns; one entry for each request, in the order of the schedule.
-
-    Attributes:
-        latencies: from when a request was due to the last byte of its answer; -1 without a right
-            answer. In the closed loop it was due when it was sent.
-        lateness: how much later than it could have been a request was sent: later than it was due
-            and a connection was free. That is the generator's own fault.
-        statuses: answers by status.
-        faults: what went wrong, by kind.
-        bids: answers with a bid.
-        elapsed_ns: from the start to the last answer.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        self.latencies = array("q", [UNANSWERED]) * capacity
-        self.lateness = array("q", [0]) * capacity
-        self.statuses: Counter[int] = Counter()
-        self.faults: Counter[str] = Counter()
-        self.bids = 0
-        self.elapsed_ns = 0
 
 
 class Loop:
@@ -89,41 +64,34 @@ class Loop:
         connections: int,
         first: int = 0,
     ) -> None:
-        self._address = address
+        self._wires = Wires(address, connections)
         self._messages = messages
         self._ids = ids
         self._first = first
-        self._sockets: dict[int, socket.socket] = {}
-        self._epoll = select.epoll()
         self._reader = ReplyReader()
         self._no_bid = b""
         """The server's answer without a body, once it has been read: others like it are known."""
         self._places = [IDLE] * MOST_DESCRIPTORS
         """By descriptor: the outstanding request's place in the schedule."""
-        self._partial: dict[int, bytes] = {}
-        self._unsent: dict[int, bytes] = {}
+        self._down: set[int] = set()
+        """Connections that could not be opened anew: not free, though nothing is outstanding."""
         # Per run.
         self._times = Times(0)
         self._due = array("q")
         self._done = 0
-        for _ in range(connections):
-            self._connect()
 
     def close(self) -> None:
         """Ends all connections."""
-        for one in self._sockets.values():
-            one.close()
-        self._sockets.clear()
-        self._epoll.close()
+        self._wires.close()
 
     # -- the loops -------------------------------------------------------------------------
 
     def closed(self, seconds: float) -> Times:
         """Keeps every connection busy for so long, then waits for what is outstanding."""
-        capacity = int(seconds * MOST_PER_SECOND) + len(self._sockets)
+        capacity = int(seconds * MOST_PER_SECOND) + len(self._wires.sockets)
         times = self._begin(array("q", [0]) * capacity)
         due, clock, send, collect = self._due, time.monotonic_ns, self._send, self._collect
-        count, free = 0, list(self._sockets)
+        count, free = 0, list(self._wires.sockets)
         started_ns = now_ns = clock()
         end_ns = started_ns + int(seconds * NS)
         with _no_collections():
@@ -150,13 +118,9 @@ class Loop:
         """
         due = array("q", [start_ns + offset for offset in offsets_ns])
         times = self._begin(due)
-        lateness, clock, send, collect = (
-            times.lateness,
-            time.monotonic_ns,
-            self._send,
-            self._collect,
-        )
-        idle = deque((fd, 0) for fd in self._sockets)
+        lateness, clock = times.lateness, time.monotonic_ns
+        send, collect = self._send, self._collect
+        idle = deque((fd, 0) for fd in self._wires.sockets)
         place, count, last_ns = 0, len(due), start_ns
         give_up_ns = due[-1] + GRACE_NS
         with _no_collections():
@@ -178,11 +142,12 @@ class Loop:
 
     def _begin(self, due: "array[int]") -> Times:
         self._times, self._due, self._done = Times(len(due)), due, 0
+        self._collect(0)  # connections that the server has closed since the last run
         return self._times
 
     def _end(self, count: int) -> Times:
         """What is outstanding gets no answer any more; the next run goes on in the messages."""
-        for fd in [fd for fd in self._sockets if self._places[fd] != IDLE]:
+        for fd in [fd for fd in self._wires.sockets if self._places[fd] != IDLE]:
             self._lost(fd, "timeout")
         self._first += count
         return self._times
@@ -194,28 +159,27 @@ class Loop:
         message = messages[(self._first + place) % len(messages)]
         self._places[fd] = place
         try:
-            sent = write(fd, message)
+            sent = os.write(fd, message)
         except BlockingIOError:
             sent = 0
         except OSError:
             return  # reading meets the same, and counts it
         if sent != len(message):
-            self._unsent[fd] = message[sent:]
-            self._epoll.modify(fd, select.EPOLLIN | select.EPOLLOUT)
+            self._wires.keep_rest(fd, message[sent:])
 
     def _collect(self, nap_ns: int) -> list[int]:
         """Reads all answers that are there, or waits for one; returns what is free then."""
-        places, due, partial, clock = self._places, self._due, self._partial, time.monotonic_ns
+        wires, places, due, clock = self._wires, self._places, self._due, time.monotonic_ns
         latencies, free, quick = self._times.latencies, [], 0
-        for fd, mask in self._epoll.poll(nap_ns / NS if nap_ns > 0 else 0, MOST_EVENTS):
+        for fd, mask in wires.epoll.poll(nap_ns / NS if nap_ns > 0 else 0, MOST_EVENTS):
             try:
-                data: bytes | None = read(fd, CHUNK_BYTES)
+                data: bytes | None = os.read(fd, CHUNK_BYTES)
             except BlockingIOError:
                 data = None
             except OSError:
                 data = b""
             place = places[fd]
-            if data == self._no_bid and place >= 0 and not partial:
+            if data == self._no_bid and place >= 0 and not wires.partial:
                 latencies[place] = clock() - due[place]
                 places[fd] = IDLE
                 quick += 1
@@ -230,13 +194,13 @@ class Loop:
 
     def _take(self, fd: int, mask: int, data: bytes | None) -> int:
         """Takes in what was read; returns the connection that is free now, if one is."""
-        if mask & select.EPOLLOUT and fd in self._unsent:
-            self._send_rest(fd)
+        if mask & select.EPOLLOUT:
+            self._wires.send_rest(fd)
         if data is None:
             return NOBODY
         if not data:
             return self._lost(fd, "closed")
-        place, data = self._places[fd], self._partial.pop(fd, b"") + data
+        place, data = self._places[fd], self._wires.partial.pop(fd, b"") + data
         if place == IDLE:
             return self._lost(fd, "unasked")
         try:
@@ -244,7 +208,7 @@ class Loop:
         except ReplyError:
             return self._lost(fd, "malformed")
         if reply is None:
-            self._partial[fd] = data
+            self._wires.partial[fd] = data
             return NOBODY
         return self._answered(fd, reply, data)
 
@@ -264,52 +228,29 @@ class Loop:
             self._no_bid = data
         return fd
 
-    def _send_rest(self, fd: int) -> None:
-        rest = self._unsent.pop(fd)
-        try:
-            sent = write(fd, rest)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            return  # as in ``_send``
-        if sent < len(rest):
-            self._unsent[fd] = rest[sent:]
-        else:
-            self._epoll.modify(fd, select.EPOLLIN)
-
-    # -- connections ---------------------------------------------------------------------------
-
-    def _connect(self) -> int:
-        made = socket.create_connection(self._address, timeout=CONNECT_SECONDS)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        made.settimeout(0)
-        fd = made.fileno()
-        if fd >= MOST_DESCRIPTORS:
-            made.close()
-            raise OSError(f"more than {MOST_DESCRIPTORS} descriptors are open")
-        self._sockets[fd] = made
-        self._epoll.register(fd, select.EPOLLIN)
-        return fd
-
     def _lost(self, fd: int, kind: str) -> int:
-        """Opens another connection; a request on the old one gets no answer, which is a fault."""
+        """Opens the connection anew; a request on it gets no answer, which is a fault."""
         is_asked = self._places[fd] != IDLE
         self._places[fd] = IDLE
         self._done += is_asked
         if is_asked or kind == "unasked":
             self._times.faults[kind] += 1
-        return self._reconnect(fd)
+        # An idle one is known to be free already, unless it could not be opened anew before.
+        is_known = not is_asked and fd not in self._down
+        return self._reconnect(fd, is_known=is_known)
 
-    def _reconnect(self, fd: int) -> int:
-        self._epoll.unregister(fd)
-        self._sockets.pop(fd).close()
-        self._partial.pop(fd, None)
-        self._unsent.pop(fd, None)
-        try:
-            return self._connect()
-        except OSError:
+    def _reconnect(self, fd: int, *, is_known: bool = False) -> int:
+        """Opens a connection under the same descriptor; returns it if it is news that it is free.
+
+        Where that fails the old one stays, at its end: polling finds it again, and so does sending.
+        """
+        if not self._wires.reconnect(fd):
             self._times.faults["connect"] += 1
+            if not is_known:
+                self._down.add(fd)
             return NOBODY
+        self._down.discard(fd)
+        return NOBODY if is_known else fd
 
 
 @contextlib.contextmanager

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple
 
 NO_BID = b"HTTP/1.1 204 No Content\r\n\r\n"
+CLOSE = b"<close>"
+"""After an answer: the connection is closed once it is sent, without a word in its head."""
 
 Answer = Callable[[int, bytes], bytes]
 """From the number of the request, counted over all connections, and its body to what is sent."""
@@ -18,6 +20,8 @@ class Served(NamedTuple):
 
     address: tuple[str, int]
     bodies: list[list[bytes]]
+    stop: Callable[[], None]
+    """Ends it before the block does."""
 
     @property
     def url(self) -> str:
@@ -28,9 +32,16 @@ class Served(NamedTuple):
 def serving(answer: Answer) -> Iterator[Served]:
     """Serves until the block ends; an empty answer closes the connection."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-    served = Served(listener.getsockname(), [])
     lock, open_ones = threading.Lock(), list[socket.socket]()
     count = [0]
+
+    def stop() -> None:
+        for one in (listener, *open_ones):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+    served = Served(listener.getsockname(), [], stop)
 
     def talk(client: socket.socket, seen: list[bytes]) -> None:
         with client, client.makefile("rb") as stream:
@@ -42,7 +53,9 @@ def serving(answer: Answer) -> Iterator[Served]:
                 if not told:
                     return
                 with contextlib.suppress(OSError):
-                    client.sendall(told)
+                    client.sendall(told.removesuffix(CLOSE))
+                if told.endswith(CLOSE):
+                    return
 
     def accept() -> None:
         with contextlib.suppress(OSError):
@@ -58,11 +71,7 @@ def serving(answer: Answer) -> Iterator[Served]:
     try:
         yield served
     finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        for client in open_ones:
-            with contextlib.suppress(OSError):
-                client.shutdown(socket.SHUT_RDWR)
+        stop()
         thread.join(5)
 
 
