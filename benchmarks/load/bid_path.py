@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from benchmarks.bench.site import Site, about
 from benchmarks.load.bid_stages import STAGES, stages_of
-from benchmarks.load.bid_stand import BidStand, corpus_facts, standing
+from benchmarks.load.bid_stand import BidStand, corpus_facts, settings_facts, standing
 from benchmarks.load.cores import Cores, pin, resident_bytes
 from benchmarks.load.crew import Crew, Measured, crew
 from benchmarks.load.outcome import LEAST_BIDS, bid_share, objections
@@ -57,13 +57,15 @@ async def run_bid_path(site: Site, plan: LoadPlan, seed: int) -> dict[str, Any]:
         speed = _run_in_turns(site, plan, cases, cores)
         base = cases[0].stand
         stages = await stages_of(base.settings, base.corpus.messages(base.url))
-        facts = corpus_facts(base.corpus)
-        chosen = {"plan": plan, "cores": cores, "corpus": facts, "now_ms": now_ms}
+        chosen = {
+            "plan": plan, "cores": cores, "corpus": corpus_facts(base.corpus), "now_ms": now_ms,
+            "bidder": settings_facts(base.settings),
+        }  # fmt: skip
         rows = [_row(case) for case in cases]
     return {
         "benchmark": "bid-path", **about(site, seed, chosen), "cases": rows,
         "stages": STAGES, "stages_us": stages,
-        "outside_stages_us": rows[0]["bidder_us"] - stages["sum"], "generator": speed,
+        **_outside(rows[0], stages["sum"]), "generator": speed,
         "growth": _growth(plan, rows),
         "objections": [
             *_too_slow(speed),
@@ -132,6 +134,7 @@ def _row(case: _Case) -> dict[str, Any]:
         "bare_us": median(bare), "bare_us_spread": [min(bare), max(bare)],
         "times_bare": median([one / beside for one, beside in zip(bidder, bare, strict=True)]),
         "per_second": median([one.outcome.per_second for one in runs]),
+        "kernel_share": median([one.kernel_share["bidder"] for one in runs]),
         "bid_share": bid_share(outcomes), "objections": against,
         "resident_bytes": [resident_bytes(pid) for pid in stand.bidder.pids],
         "pauses": _pauses(stand), "repeats": runs, "bare_repeats": case.beside,
@@ -149,6 +152,12 @@ def _pauses(stand: BidStand) -> dict[str, float]:
             if line.startswith("bidder_") and ("_gc_" in name or "_loop_" in name):
                 found[name] = found.get(name, 0.0) + float(value)
     return found
+
+
+def _outside(row: dict[str, Any], stages_us: float) -> dict[str, float]:
+    """What the worker uses beside its stages: what the kernel does for it, and the rest."""
+    kernel_us = row["bidder_us"] * row["kernel_share"]
+    return {"kernel_us": kernel_us, "rest_us": row["bidder_us"] - stages_us - kernel_us}
 
 
 def _too_slow(speed: dict[str, float]) -> list[str]:

@@ -19,13 +19,15 @@ from models.topics import Topic, Topics
 from runtime import kafka
 from runtime.pepper import pepper_of
 from runtime.redis_url import link_to
-from runtime.settings import Settings
+from runtime.settings import SECRETS, Settings
 
-__all__ = ["BidStand", "corpus_facts", "standing"]
+__all__ = ["BidStand", "corpus_facts", "settings_facts", "standing"]
 
 READ_BY_BIDDERS: Final = [
     one for one in KEY_PATTERNS if one.startswith(("{owner}:n:", "{owner}:b:"))
 ]
+PLACES: Final = frozenset({"owner", "kafka_bootstrap", "redis_url"})
+"""Settings that say where this run took place."""
 BATCH_BYTES: Final = 262_144
 
 
@@ -110,3 +112,13 @@ def corpus_facts(corpus: Corpus) -> dict[str, Any]:
     return {
         "requests": len(corpus.bodies), "mean_bytes": corpus.mean_bytes, "sha256": corpus.sha256,
     }  # fmt: skip
+
+
+def settings_facts(settings: Settings) -> dict[str, Any]:
+    """What a report says of its settings: those that are not the defaults, without secrets."""
+    default = Settings()
+    return {
+        name: getattr(settings, name)
+        for name in Settings.__struct_fields__
+        if name not in {*SECRETS, *PLACES} and getattr(settings, name) != getattr(default, name)
+    }

@@ -8,11 +8,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
-from benchmarks.bench.cpu import cpu_micros
+from benchmarks.bench.cpu import cpu_micros, cpu_ticks
 from benchmarks.bench.site import BenchError
 from benchmarks.load.cores import Cores, pin
 from benchmarks.load.corpus import Corpus
@@ -36,10 +36,27 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         cpu_us: CPU for a right answer, by process, all its threads, in microseconds.
+        kernel_share: of it, what the kernel used for the process, 0 to 1.
     """
 
     outcome: Outcome
     cpu_us: dict[str, float]
+    kernel_share: dict[str, float]
+
+
+class _Used(NamedTuple):
+    """CPU that processes have used so far."""
+
+    micros: float
+    own_ticks: int
+    kernel_ticks: int
+
+    def micros_since(self, before: "_Used") -> float:
+        return self.micros - before.micros
+
+    def kernel_share(self, before: "_Used") -> float:
+        kernel = self.kernel_ticks - before.kernel_ticks
+        return kernel / max(1, kernel + self.own_ticks - before.own_ticks)
 
 
 class _Generator:
@@ -121,12 +138,15 @@ class Crew:
         answers = max(1, outcome.answered)
         return Measured(
             outcome=outcome,
-            cpu_us={name: (after[name] - before[name]) / answers for name in self._pids},
+            cpu_us={name: after[name].micros_since(one) / answers for name, one in before.items()},
+            kernel_share={name: after[name].kernel_share(one) for name, one in before.items()},
         )
 
-    def _cpu(self) -> dict[str, float]:
+    def _cpu(self) -> dict[str, "_Used"]:
         try:
-            return {name: cpu_micros(pids) for name, pids in self._pids.items()}
+            return {
+                name: _Used(cpu_micros(pids), *cpu_ticks(pids)) for name, pids in self._pids.items()
+            }
         except FileNotFoundError as error:
             raise BenchError(f"a process that is measured has ended: {error.filename}") from error
 

@@ -5,7 +5,7 @@ from statistics import median
 from typing import Any, Final
 
 from benchmarks.bench.site import Site, about
-from benchmarks.load.bid_stand import corpus_facts, standing
+from benchmarks.load.bid_stand import corpus_facts, settings_facts, standing
 from benchmarks.load.cores import Cores, pin
 from benchmarks.load.corpus import Corpus
 from benchmarks.load.crew import Crew, Measured, Pids, crew
@@ -66,7 +66,7 @@ async def run_latency(
         ]
         settings = {
             "plan": plan, "cores": cores, "arrivals": arrivals, "now_ms": now_ms,
-            "corpus": corpus_facts(stand.corpus),
+            "corpus": corpus_facts(stand.corpus), "bidder": settings_facts(stand.settings),
         }  # fmt: skip
     return {
         "benchmark": "latency", **about(site, seed, settings), "capacity_per_second": capacity,

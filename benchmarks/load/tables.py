@@ -56,7 +56,9 @@ def _stages(plain: dict[str, Any]) -> Table:
     for name, what in plain["stages"].items():
         table.add_row(name, f"{plain['stages_us'][name]:.2f}", what)
     table.add_row("sum", f"{plain['stages_us']['sum']:.2f}", "each apart, caches hot")
-    table.add_row("rest", f"{plain['outside_stages_us']:.2f}", "loop, kernel, caches that are cold")
+    table.add_row("kernel", f"{plain['kernel_us']:.2f}", "sockets, waiting and waking")
+    table.add_row("rest", f"{plain['rest_us']:.2f}", "event loop, server, link, cold caches")
+    table.add_row("worker, whole", f"{base['bidder_us']:.2f}", "")
     return table
 
 

@@ -63,6 +63,10 @@ def test_a_report_says_how_to_repeat_it(bid_path: dict[str, Any]) -> None:
     corpus = bid_path["settings"]["corpus"]
     assert corpus["requests"] == 200
     assert len(corpus["sha256"]) == 64
+    assert bid_path["settings"]["bidder"] == {
+        "public_url": "https://bid.bench.example", "bidder_port": 0, "bidder_admin_port": 0,
+        "streams_admin_port": 0, "kafka_idempotence": False,
+    }  # fmt: skip
     assert {"python", "hdrhistogram", "kafka", "redis"} <= bid_path["versions"].keys()
 
 
