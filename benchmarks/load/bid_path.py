@@ -10,7 +10,7 @@ from benchmarks.load.bid_stages import STAGES, stages_of
 from benchmarks.load.bid_stand import BidStand, corpus_facts, settings_facts, standing
 from benchmarks.load.cores import Cores, pin, resident_bytes
 from benchmarks.load.crew import Crew, Measured, crew
-from benchmarks.load.outcome import LEAST_BIDS, bid_share, objections
+from benchmarks.load.outcome import LEAST_BIDS, Outcome, bid_share, objections
 from benchmarks.load.plan import LoadPlan
 from benchmarks.load.servers import serving
 from runtime import clock
@@ -96,18 +96,28 @@ def _run_in_turns(
     ):  # fmt: skip
         for load in (to_bare, to_constant, *(case.load for case in cases)):
             load.closed(WARM_UP_SECONDS)
-        speeds: list[float] = []
+        alone: list[Outcome] = []
         for _ in range(plan.repeats):
             for case in cases:
                 case.beside.append(to_bare.closed(plan.seconds))
                 case.runs.append(case.load.closed(plan.seconds))
                 site.say(_progress(case))
-            speeds.append(to_constant.closed(plan.seconds).outcome.per_second)
-    bare_per_second = median([one.outcome.per_second for case in cases for one in case.beside])
+            alone.append(to_constant.closed(plan.seconds).outcome)
+    return _speed(alone, [one for case in cases for one in case.beside])
+
+
+def _speed(alone: list[Outcome], bare: list[Measured]) -> dict[str, float]:
+    """How fast the generator is when nothing holds it up, beside the bare handler.
+
+    By CPU, since each has a core: rates would say how much of it the neighbours took.
+    """
+    generator_us = median([one.generator_us for one in alone])
     return {
-        "most_per_second": median(speeds), "bare_per_second": bare_per_second,
-        "times_bare": median(speeds) / bare_per_second,
-    }  # fmt: skip
+        "generator_us": generator_us,
+        "most_per_second": median([one.per_second for one in alone]),
+        "bare_per_second": median([one.outcome.per_second for one in bare]),
+        "times_bare": median([one.cpu_us["bare"] for one in bare]) / generator_us,
+    }
 
 
 def _progress(case: _Case) -> str:
