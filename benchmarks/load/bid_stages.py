@@ -25,13 +25,14 @@ from benchmarks.load.taps import (
     tapped,
 )
 from benchmarks.load.wares import EXCHANGE
-from bidder.catalog_feed import load_catalog
+from bidder.catalog_feed import load_market
 from bidder.http1 import HttpCall, HttpConnection, response
 from bidder.metrics import Counters, open_memory
 from bidder.openrtb import BidRequest, decode_request
 from bidder.path import Answer, BidPath
+from bidder.privacy import Privacy
 from bidder.respond import Responder
-from models.catalog import Catalog
+from models.catalog_records import Exchange
 from models.commands import Steps
 from models.notices import NoticeSigner
 from runtime import clock
@@ -55,7 +56,7 @@ STAGES: Final = {
 }
 
 _IDENTIFY: Final = (
-    Tap(bidder.path, "personal_use_refused"), Tap(bidder.path, "nodes_of"),
+    Tap(Privacy, "use_of"), Tap(bidder.path, "nodes_of"),
 )  # fmt: skip
 _LOOKUP: Final = Tap(bidder.path, "fetch_person")
 _DECIDE: Final = Tap(bidder.path, "decide")
@@ -88,9 +89,10 @@ async def stages_of(settings: Settings, messages: Sequence[bytes]) -> dict[str, 
     """
     messages = messages[:SAMPLE]
     bodies = [one.partition(b"\r\n\r\n")[2] for one in messages]
-    catalog = await load_catalog(settings)
+    catalog, allowances = await load_market(settings)
     with open_memory() as memory:
-        path = _Path(settings, catalog, Counters(memory.fileno()))
+        made = BidPath(settings, catalog, Counters(memory.fileno()), allowances)
+    path = _Path(made, catalog.exchanges[EXCHANGE])
     recording = await _recorded(settings, path, bodies)
     bids = recording.bids
     cost = _inside(path, recording)
@@ -105,10 +107,10 @@ async def stages_of(settings: Settings, messages: Sequence[bytes]) -> dict[str, 
 class _Path:
     """The bid path as a worker has it."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, counters: Counters) -> None:
-        self._exchange = catalog.exchanges[EXCHANGE]
+    def __init__(self, path: BidPath, exchange: Exchange) -> None:
+        self._path = path
+        self._exchange = exchange
         self._now_ms = clock.now_ms()
-        self._path = BidPath(settings, catalog, counters)
 
     def steps(self, request: BidRequest) -> Steps[Answer]:
         """One request's generator."""

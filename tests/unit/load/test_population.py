@@ -10,12 +10,14 @@ from benchmarks.load.audience import EVENTS, TYPES, Audience
 from benchmarks.load.corpus import Corpus
 from benchmarks.load.requests import requests_of
 from benchmarks.load.wares import EXCHANGE, catalog_of, offers_of
+from bidder.allowed_use import FREE
 from bidder.identify import nodes_of
 from bidder.openrtb import BidRequest, decode_request
-from bidder.privacy import personal_use_refused
+from bidder.privacy import Privacy
 from models.catalog_records import Advertiser, Campaign, Creative, Segment, record_key
 from models.events import FlightSearch, Order, ProductView, decode_event, encode
 from models.identifiers import Pepper
+from runtime.settings import Settings
 
 NOW_MS = 1_796_000_000_000
 AUDIENCE = Audience(7, Pepper("a pepper of tests"), NOW_MS)
@@ -39,7 +41,7 @@ def test_a_request_has_four_identifiers_of_which_three_are_one_persons() -> None
 
 def test_requests_are_of_1_4_kilobytes_and_may_be_answered_for_a_person() -> None:
     assert CORPUS.mean_bytes == pytest.approx(1400, abs=60)
-    assert [one for one in map(personal_use_refused, decoded()) if one] == []
+    assert {Privacy(Settings().tcf_vendor).use_of(one) for one in decoded()} == {FREE}
     assert len(set(CORPUS.ids)) == len(CORPUS.ids)
 
 
