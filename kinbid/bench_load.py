@@ -31,6 +31,9 @@ Persons = Annotated[
 Seconds = Annotated[float | None, typer.Option(min=0.5, help="Of one window.")]
 Repeats = Annotated[int | None, typer.Option(min=1, help="Windows of each case.")]
 Connections = Annotated[int | None, typer.Option(min=1, max=2000, help="Keep-alive, at once.")]
+Generators = Annotated[
+    int | None, typer.Option(min=1, max=16, help="Processes that send, where cores are free.")
+]
 Target = Annotated[
     str | None, typer.Option("--target", help="URL that takes bid requests, instead of kinbid.")
 ]
@@ -64,6 +67,7 @@ def bid_path(  # noqa: PLR0917 - a command's parameters are its flags, given by 
     seconds: Seconds = None,
     repeats: Repeats = None,
     connections: Connections = None,
+    generators: Generators = None,
     target: Target = None,
     pid: Pids = None,
     requests: Requests = None,
@@ -72,8 +76,9 @@ def bid_path(  # noqa: PLR0917 - a command's parameters are its flags, given by 
 ) -> None:
     """CPU of a bid in bidder and Redis, by stage and size, beside a handler that bids nothing."""
     plan = _plan(
-        quick, campaigns, persons, seconds=seconds, repeats=repeats, connections=connections
-    )
+        quick, campaigns, persons, seconds=seconds, repeats=repeats, connections=connections,
+        generators=generators,
+    )  # fmt: skip
     if target is not None:
         _measure_target(target, pid, requests, plan, mode="bid-path", seed=seed, json=json)
         return
@@ -92,6 +97,7 @@ def latency(  # noqa: PLR0917 - as above
     seconds: Seconds = None,
     repeats: Repeats = None,
     connections: Connections = None,
+    generators: Generators = None,
     target: Target = None,
     pid: Pids = None,
     requests: Requests = None,
@@ -100,8 +106,9 @@ def latency(  # noqa: PLR0917 - as above
 ) -> None:
     """Latency at a rate that is offered whatever the server does, beside the bare handler's."""
     plan = _plan(
-        quick, campaigns, persons, seconds=seconds, repeats=repeats, connections=connections
-    )
+        quick, campaigns, persons, seconds=seconds, repeats=repeats, connections=connections,
+        generators=generators,
+    )  # fmt: skip
     rates = tuple(rate or ())
     if target is not None:
         _measure_target(
@@ -125,11 +132,14 @@ def _plan(
     seconds: float | None,
     repeats: int | None,
     connections: int | None,
+    generators: int | None,
 ) -> LoadPlan:
     """The sizes, with what was given in place of what stands there."""
     plan = QUICK_LOAD if quick else FULL_LOAD
-    given: dict[str, Any] = {"seconds": seconds, "repeats": repeats, "connections": connections}
-    given["open_connections"] = connections
+    given: dict[str, Any] = {
+        "seconds": seconds, "repeats": repeats, "connections": connections,
+        "open_connections": connections, "generators": generators,
+    }  # fmt: skip
     if campaigns:
         given |= {"campaigns": tuple(campaigns), "base_campaigns": campaigns[0]}
     if persons:

@@ -2,6 +2,7 @@
 
 import contextlib
 import urllib.request
+from contextlib import AbstractContextManager
 from statistics import median
 from typing import Any, Final
 
@@ -9,7 +10,8 @@ from benchmarks.bench.site import Site, about
 from benchmarks.load.bid_stages import STAGES, stages_of
 from benchmarks.load.bid_stand import BidStand, corpus_facts, settings_facts, standing
 from benchmarks.load.cores import Cores, pin, resident_bytes
-from benchmarks.load.crew import Crew, Measured, crew
+from benchmarks.load.corpus import Corpus
+from benchmarks.load.crew import Crew, Measured, Pids, crew
 from benchmarks.load.outcome import LEAST_BIDS, Outcome, bid_share, objections
 from benchmarks.load.plan import LoadPlan
 from benchmarks.load.servers import serving
@@ -50,9 +52,7 @@ async def run_bid_path(site: Site, plan: LoadPlan, seed: int) -> dict[str, Any]:
                 )
             )  # fmt: skip
             pids = {"bidder": stand.bidder.pids, "redis": site.redis_pids}
-            load = cleanup.enter_context(
-                crew(stand.url, stand.corpus, pids, cores=cores, connections=plan.connections)
-            )
+            load = cleanup.enter_context(_loading(stand.url, stand.corpus, pids, plan, cores))
             cases.append(_Case(stand, load))
         speed = _run_in_turns(site, plan, cases, cores)
         base = cases[0].stand
@@ -78,6 +78,14 @@ async def run_bid_path(site: Site, plan: LoadPlan, seed: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _loading(
+    url: str, corpus: Corpus, pids: Pids, plan: LoadPlan, cores: Cores
+) -> AbstractContextManager[Crew]:
+    return crew(
+        url, corpus, pids, cores=cores, connections=plan.connections, processes=plan.generators
+    )
+
+
 def _run_in_turns(
     site: Site, plan: LoadPlan, cases: list[_Case], cores: Cores
 ) -> dict[str, float]:  # fmt: skip
@@ -86,14 +94,9 @@ def _run_in_turns(
     with (
         serving("bare", cores.server) as bare,
         serving("constant", cores.server) as constant,
-        crew(
-            bare.url, corpus, {"bare": [bare.pid]}, cores=cores, connections=plan.connections
-        ) as to_bare,
-        crew(
-            constant.url, corpus, {"constant": [constant.pid]}, cores=cores,
-            connections=plan.connections,
-        ) as to_constant,
-    ):  # fmt: skip
+        _loading(bare.url, corpus, {"bare": [bare.pid]}, plan, cores) as to_bare,
+        _loading(constant.url, corpus, {"constant": [constant.pid]}, plan, cores) as to_constant,
+    ):
         for load in (to_bare, to_constant, *(case.load for case in cases)):
             load.closed(WARM_UP_SECONDS)
         alone: list[Outcome] = []

@@ -182,7 +182,7 @@ def crew(
         for place in range(processes):
             target = Target(
                 url=url, corpus=str(path), connections=max(1, connections // processes),
-                first=place * len(corpus.bodies) // processes,
+                first=place * len(corpus.bodies) // processes, spins=cores.are_apart,
             )  # fmt: skip
             generators.append(_Generator(target, cores.generator))
             cleanup.callback(generators[-1].stop)

@@ -37,12 +37,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         corpus: a file as :meth:`Corpus.read` reads it.
         connections: keep-alive connections.
         first: where in the corpus to begin.
+        spins: it has a core that no server needs.
     """
 
     url: str
     corpus: str
     connections: int
     first: int = 0
+    spins: bool = True
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +113,7 @@ def main(asked: IO[bytes] = sys.stdin.buffer, told: IO[bytes] = sys.stdout.buffe
     try:
         loop = Loop(
             address, corpus.messages(target.url), corpus.ids,
-            connections=target.connections, first=target.first,
+            connections=target.connections, first=target.first, spins=target.spins,
         )  # fmt: skip
     except OSError as error:
         say(f"{target.url}: {error}".encode())

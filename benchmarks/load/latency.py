@@ -52,7 +52,9 @@ async def run_latency(
 
         def loading(url: str, pids: Pids, corpus: Corpus = stand.corpus) -> Crew:
             many = plan.open_connections
-            return cleanup.enter_context(crew(url, corpus, pids, cores=cores, connections=many))
+            return cleanup.enter_context(
+                crew(url, corpus, pids, cores=cores, connections=many, processes=plan.generators)
+            )
 
         pids = {"bidder": stand.bidder.pids, "redis": site.redis_pids}
         to_kinbid, to_bare = loading(stand.url, pids), loading(bare.url, {"bare": [bare.pid]})

@@ -50,6 +50,7 @@ class Loop:
         ids: of the requests in them.
         connections: how many.
         first: the message to begin with.
+        spins: looks at the clock until a request is due, for which it must have a core of its own.
 
     Raises:
         OSError: nobody listens there.
@@ -63,11 +64,13 @@ class Loop:
         *,
         connections: int,
         first: int = 0,
+        spins: bool = True,
     ) -> None:
         self._wires = Wires(address, connections)
         self._messages = messages
         self._ids = ids
         self._first = first
+        self._spin_ns = SPIN_NS if spins else 0
         self._reader = ReplyReader()
         self._no_bid = b""
         """The server's answer without a body, once it has been read: others like it are known."""
@@ -132,7 +135,7 @@ class Loop:
                     place += 1
                     now_ns = clock()
                 is_timed = place < count and bool(idle)
-                if free := collect(due[place] - now_ns - SPIN_NS if is_timed else NAP_NS):
+                if free := collect(due[place] - now_ns - self._spin_ns if is_timed else NAP_NS):
                     last_ns = clock()
                     idle.extend((fd, last_ns) for fd in free)
         times.elapsed_ns = last_ns - start_ns

@@ -19,6 +19,7 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
         repeats: windows of each case, interleaved with the bare handler's.
         connections: of the closed loop.
         open_connections: of the open loop.
+        generators: processes that share the load.
     """
 
     campaigns: tuple[int, ...] = (10, 1_000, 100_000)
@@ -30,6 +31,7 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int = 5
     connections: int = 64
     open_connections: int = 128
+    generators: int = 1
 
     @property
     def cases(self) -> list[tuple[int, int]]:

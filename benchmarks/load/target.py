@@ -60,7 +60,7 @@ def run_target(
     cores = Cores.of_this_machine()
     named = {str(pid): [pid] for pid in pids}
     many = plan.connections if mode == "bid-path" else plan.open_connections
-    with crew(url, corpus, named, cores=cores, connections=many) as load:
+    with crew(url, corpus, named, cores=cores, connections=many, processes=plan.generators) as load:
         load.closed(WARM_UP_SECONDS)
         if mode == "bid-path":
             found = [_figures([load.closed(plan.seconds) for _ in range(plan.repeats)])]

@@ -134,9 +134,10 @@ def test_any_server_is_measured_with_the_cpu_of_its_processes(
     with serving(lambda *_: NO_BID) as served:
         done = run(
             "bid-path", "--target", served.url, "--pid", str(pid), "--requests", requests,
-            "--seconds", "0.5", "--json", str(path),
+            "--seconds", "0.5", "--generators", "2", "--json", str(path),
         )  # fmt: skip
     assert done.exit_code == 0, done.output
+    assert len(served.bodies) == 4  # two connections each
     assert "INVALID" not in done.stdout
     report = msgspec.json.decode(path.read_bytes())
     assert report["settings"]["target"] == served.url

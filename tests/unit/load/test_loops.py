@@ -81,6 +81,19 @@ def test_the_open_loop_sends_when_requests_are_due() -> None:
     assert min(map(len, served.bodies)) >= 40  # spread over the connections
 
 
+def test_a_generator_without_a_core_of_its_own_sleeps_and_is_late_by_the_grain_of_epoll() -> None:
+    with serving(no_bid) as served:
+        loop = Loop(
+            served.address, CORPUS.messages(served.url), CORPUS.ids, connections=4, spins=False
+        )
+        before_ns = time.thread_time_ns()
+        times = opened(loop, 20, 0.5)
+        used_ns = time.thread_time_ns() - before_ns
+        loop.close()
+    assert answered(times) == 10
+    assert used_ns < 0.25e9  # of half a second
+
+
 def test_a_stall_is_found_with_all_requests_that_were_due_meanwhile() -> None:
     with looping(stalling(100, 0.2)) as (loop, _):
         times = opened(loop, 500, 1.0)
