@@ -64,8 +64,8 @@ async def run_bid_path(site: Site, plan: LoadPlan, seed: int) -> dict[str, Any]:
         rows = [_row(case) for case in cases]
     return {
         "benchmark": "bid-path", **about(site, seed, chosen), "cases": rows,
-        "stages": STAGES, "stages_us": stages,
-        **_outside(rows[0], stages["sum"]), "generator": speed,
+        "stages": STAGES, "stages_us": stages.micros, "personal_share": stages.personal_share,
+        **_outside(rows[0], stages.micros["sum"]), "generator": speed,
         "growth": _growth(plan, rows),
         "objections": [
             *_too_slow(speed),

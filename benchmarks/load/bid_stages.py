@@ -39,7 +39,7 @@ from runtime import clock
 from runtime.redis_url import link_to
 from runtime.settings import Settings
 
-__all__ = ["STAGES", "stages_of"]
+__all__ = ["STAGES", "StageCosts", "stages_of"]
 
 SAMPLE: Final = 1000
 
@@ -80,8 +80,21 @@ class _Recording(msgspec.Struct, frozen=True):
     lookups: list[tuple[Call, list[Step]]]
 
 
-async def stages_of(settings: Settings, messages: Sequence[bytes]) -> dict[str, float]:
-    """Microseconds of CPU of each of ``STAGES`` for one bid, and the ``sum`` of them.
+class StageCosts(msgspec.Struct, frozen=True):
+    """What stages cost, and what kind of bids they made.
+
+    Attributes:
+        micros: CPU of each of ``STAGES`` for one bid, and the ``sum`` of them.
+        personal_share: of the requests, those with a bid for a person; others have a bid for
+            nobody in particular, which is cheaper.
+    """
+
+    micros: dict[str, float]
+    personal_share: float
+
+
+async def stages_of(settings: Settings, messages: Sequence[bytes]) -> StageCosts:
+    """Measures the stages.
 
     Args:
         settings: of a stand.
@@ -101,7 +114,12 @@ async def stages_of(settings: Settings, messages: Sequence[bytes]) -> dict[str, 
     cost["decode"] = micros(decode_request, bodies)
     cost["wire"] = micros(_packed, bids) + micros(_parsed, [_raw(one.tape) for one in bids])
     found = {name: cost[name] for name in STAGES}
-    return {**found, "sum": sum(found.values())}
+    personal = [
+        call for call in recording.calls[_DECIDE] if any(bid.segment for bid in call.result.bids)
+    ]
+    return StageCosts(
+        {**found, "sum": sum(found.values())}, len(personal) / len(recording.calls[_DECIDE])
+    )
 
 
 class _Path:

@@ -30,6 +30,7 @@ def show_bid_path(report: dict[str, Any], console: Console) -> None:
         f"{generator['times_bare']:.2f} times as fast as the bare handler; it sent "
         f"{generator['most_per_second']:,.0f} a second"
     )
+    console.print(f"bids for a person: {plain['personal_share']:.0%}, the others for nobody")
     _show_end(plain, console)
 
 

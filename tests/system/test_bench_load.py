@@ -83,6 +83,7 @@ def test_every_size_has_its_cost_beside_the_bare_handlers(bid_path: dict[str, An
 def test_everything_bids(bid_path: dict[str, Any]) -> None:
     assert [case["bid_share"] for case in bid_path["cases"]] == [1, 1, 1]
     assert [case["objections"] for case in bid_path["cases"]] == [[], [], []]
+    assert 0 < bid_path["personal_share"] <= 1
 
 
 def test_the_stages_are_parts_of_the_whole(bid_path: dict[str, Any]) -> None:
