@@ -14,8 +14,11 @@ from typing import Final
 
 import uvloop
 
+from bidder.connections import Connections, HttpLimits
 from bidder.errors import MalformedRequestError
-from bidder.http1 import HttpCall, HttpConnection, response
+from bidder.http1 import HttpCall, HttpConnection
+from bidder.http_answers import response
+from bidder.metrics import Counters, open_memory
 from bidder.openrtb import decode_request
 
 __all__ = ["main"]
@@ -39,7 +42,9 @@ async def _serve() -> None:
     stopping = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    server = await loop.create_server(lambda: HttpConnection(answer), sock=listener)
+    with open_memory() as memory:
+        connections = Connections(HttpLimits(), Counters(memory.fileno()))
+    server = await loop.create_server(lambda: HttpConnection(answer, connections), sock=listener)
     gc.collect()
     gc.freeze()
     print("http://{}:{}".format(*listener.getsockname()), flush=True)

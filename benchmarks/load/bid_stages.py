@@ -26,7 +26,9 @@ from benchmarks.load.taps import (
 )
 from benchmarks.load.wares import EXCHANGE
 from bidder.catalog_feed import load_market
-from bidder.http1 import HttpCall, HttpConnection, response
+from bidder.connections import Connections, HttpLimits
+from bidder.http1 import HttpCall, HttpConnection
+from bidder.http_answers import response
 from bidder.metrics import Counters, open_memory
 from bidder.openrtb import BidRequest, decode_request
 from bidder.path import Answer, BidPath
@@ -197,6 +199,9 @@ class _Nowhere(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Takes it."""
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """It has no buffer."""
+
     def is_closing(self) -> bool:
         """Never."""
         return False
@@ -206,7 +211,9 @@ class _Client:
     """One connection, whose requests are answered at once without a body."""
 
     def __init__(self) -> None:
-        self._connection = HttpConnection(_no_bid)
+        with open_memory() as memory:
+            connections = Connections(HttpLimits(), Counters(memory.fileno()))
+        self._connection = HttpConnection(_no_bid, connections)
         self._connection.connection_made(_Nowhere())
 
     def send(self, message: bytes) -> None:
