@@ -32,6 +32,12 @@ class _Case:
         self.runs: list[Measured] = []
         self.beside: list[Measured] = []
         """The bare handler's run of the same turn."""
+        self._pauses_before = _pauses(stand)
+
+    def pauses(self) -> dict[str, float]:
+        """What the worker says of pauses of its collector and its loop, while it was loaded."""
+        before = self._pauses_before
+        return {name: value - before.get(name, 0.0) for name, value in _pauses(self.stand).items()}
 
 
 async def run_bid_path(site: Site, plan: LoadPlan, seed: int) -> dict[str, Any]:
@@ -150,12 +156,12 @@ def _row(case: _Case) -> dict[str, Any]:
         "kernel_share": median([one.kernel_share["bidder"] for one in runs]),
         "bid_share": bid_share(outcomes), "objections": against,
         "resident_bytes": [resident_bytes(pid) for pid in stand.bidder.pids],
-        "pauses": _pauses(stand), "repeats": runs, "bare_repeats": case.beside,
+        "pauses": case.pauses(), "repeats": runs, "bare_repeats": case.beside,
     }  # fmt: skip
 
 
 def _pauses(stand: BidStand) -> dict[str, float]:
-    """What workers say of pauses of their collector and their loop."""
+    """What workers say of pauses of their collector and their loop, since they began."""
     found: dict[str, float] = {}
     for url in stand.bidder.metrics_urls:
         with urllib.request.urlopen(f"{url}/metrics", timeout=10) as reply:  # noqa: S310 - our own

@@ -37,7 +37,7 @@ def show_bid_path(report: dict[str, Any], console: Console) -> None:
 def _sizes(plain: dict[str, Any]) -> Table:
     table = table_of(
         "CPU of a bid, by size", "campaigns", "persons", "bidder us (spread)", "Redis us (spread)",
-        "bare us", "times bare", "bids/s", "worker MB",
+        "bare us", "times bare", "bids/s", "worker MB", "GC over 1 ms",
     )  # fmt: skip
     for row in plain["cases"]:
         table.add_row(
@@ -45,9 +45,17 @@ def _sizes(plain: dict[str, Any]) -> Table:
             spread(row["bidder_us"], row["bidder_us_spread"]),
             spread(row["redis_us"], row["redis_us_spread"]),
             f"{row['bare_us']:.1f}", f"{row['times_bare']:.1f}", f"{row['per_second']:,.0f}",
-            f"{sum(row['resident_bytes']) / MEGABYTE:.0f}",
+            f"{sum(row['resident_bytes']) / MEGABYTE:.0f}", _long_pauses(row["pauses"]),
         )  # fmt: skip
     return table
+
+
+def _long_pauses(pauses: dict[str, float]) -> str:
+    """Collections that stopped the worker for more than a millisecond, of all."""
+    name = "bidder_gc_pause_seconds"
+    many = pauses[f"{name}_count"]
+    short = pauses[name + '_bucket{le="0.001"}']
+    return f"{many - short:,.0f} of {many:,.0f}"
 
 
 def _stages(plain: dict[str, Any]) -> Table:
