@@ -78,7 +78,7 @@ def test_the_open_loop_sends_when_requests_are_due() -> None:
     assert times.elapsed_ns >= 0.495e9
     # The median, since on a busy machine some are late for reasons of its own.
     assert percentiles([encoded(times.lateness)]).p50_us < 1000
-    assert min(map(len, served.bodies)) >= 40  # spread over the connections
+    assert min(map(len, served.bodies)) >= 5  # all are used, however slow one of them is
 
 
 def test_a_generator_without_a_core_of_its_own_sleeps_and_is_late_by_the_grain_of_epoll() -> None:
