@@ -66,6 +66,7 @@ class Bid(msgspec.Struct, frozen=True):
         value_cpm_micros: what a thousand are worth to the marketer.
         bid_cpm_micros: what is bid, after shading and floor, micros of our own currency.
         price_micros: the same in the currency that the response is written in.
+        floor_cpm_micros: the least that it could be, in our own.
         deal_id: of the deal that it is for; None in the open auction.
         wait_seconds: how long its impression may take, and its place under the cap is kept.
         factors: of the value; None for a contextual ad.
@@ -80,6 +81,7 @@ class Bid(msgspec.Struct, frozen=True):
     value_cpm_micros: int
     bid_cpm_micros: int
     price_micros: int
+    floor_cpm_micros: int = 0
     deal_id: str | None = None
     wait_seconds: int = 0
     segment: Segment | None = None

@@ -142,6 +142,7 @@ def _priced(slot: Slot, campaign: Campaign, creative: Creative, value: float) ->
         value_cpm_micros=int(value),
         bid_cpm_micros=bid_cpm_micros,
         price_micros=price_of(bid_cpm_micros, floor, desk.terms),
+        floor_cpm_micros=floor.cpm_micros,
         deal_id=opening.deal_id,
         # As long as a billing notice may take: what the slot says, or this exchange.
         wait_seconds=min(

@@ -305,4 +305,5 @@ class BidPath:
             bid_cpm_micros=bid.bid_cpm_micros,
             expires_ms=case.now_ms + self._notice_window_ms,
             is_test=bool(case.request.test),
+            price_micros=bid.price_micros if case.terms.currency != self._policy.currency else 0,
         )
