@@ -83,7 +83,9 @@ def _creative_for(slot: Slot, campaign: Campaign, wanted_set: str) -> Creative |
     """A creative of the wanted set that fits, else one for all."""
     desk, fallback = slot.desk, None
     for creative in desk.catalog.creatives.get(campaign.id, ()):
-        if slot.sizes.isdisjoint(creative.sizes) or not _is_taken(slot, creative):
+        if slot.sizes.isdisjoint(creative.sizes):
+            continue
+        if slot.is_choosy and not _is_taken(slot, creative):
             continue
         if creative.is_private and desk.person.presence_ratio < desk.policy.private_ratio:
             continue

@@ -20,6 +20,7 @@ class Slot(msgspec.Struct, frozen=True):
         imp: the slot itself.
         opening: the open auction for it, or one deal.
         picked: bids before this one, which count under caps already.
+        is_choosy: not every creative of a fitting size will do.
         sizes: in which a banner may be shown.
         query: what campaigns' targeting is asked, without audience and offer.
     """
@@ -28,6 +29,7 @@ class Slot(msgspec.Struct, frozen=True):
     imp: Imp
     opening: Opening
     picked: list[Bid]
+    is_choosy: bool
     sizes: frozenset[tuple[int, int]]
     query: Query
 
@@ -53,4 +55,10 @@ def slot_of(desk: Desk, imp: Imp, opening: Opening, picked: list[Bid]) -> Slot:
     formats = tuple(sorted(size_value(*size) for size in sizes))
     deal = opening.deal_id if opening.deal_id is not None else OPEN_AUCTION
     query = {"format": formats, "deal": (deal,), **desk.query}
-    return Slot(desk, imp, opening, picked, sizes, query)
+    terms, banner = desk.terms, imp.banner
+    is_choosy = bool(
+        terms.limits is not None
+        or terms.dsa is not None
+        or (banner is not None and (banner.battr or banner.btype))
+    )
+    return Slot(desk, imp, opening, picked, is_choosy, sizes, query)
