@@ -46,6 +46,7 @@ async def ask(case: Case, request: bytes, *, waited_ms: int = 0, rtt_us: int = 5
 def have_stood(case: Case) -> None:
     """As if nobody had come through at once for a while."""
     backlog, now_ns = case.server._backlog, time.monotonic_ns()
+    backlog._look_from_ns = now_ns  # whoever came through before does not hide those that wait
     backlog.observe(80, now_ns - STANDING_NS)
     backlog._looked_ns = now_ns
     backlog.observe(80, now_ns)
