@@ -4,6 +4,9 @@ import msgspec
 
 from bidder.bids import Bid, Loss, Lost
 from bidder.context import is_site_allowed
+from bidder.creative_rules import creative_fits
+from bidder.dsa import dsa_shown
+from bidder.openings import bid_in, floor_of, price_of
 from bidder.plans import Plan
 from bidder.slot import Slot
 from models.caps import count_used
@@ -12,17 +15,19 @@ from models.units import MICROS
 from models.value.conversion import exposure_factor
 from models.value.lines import line_factor
 from models.value.price import value_cpm_micros
-from models.value.shading import shade
 
 __all__ = ["contextual_bid", "personal_bid"]
 
 ANY_SET = "any"
+LONGEST_WAIT_SECONDS = 3_600
+"""A slot that claims to be billable for longer holds its place under a cap no longer than this."""
 
 
 def contextual_bid(slot: Slot, campaign: Campaign) -> Bid | Lost:
     """The bid of a campaign that knows no person."""
-    if not is_site_allowed(campaign.targeting, slot.desk.sites):
-        return Lost(Loss.TARGETING, "site")
+    barred = _barred(slot, campaign)
+    if barred is not None:
+        return barred
     creative = _creative_for(slot, campaign, ANY_SET)
     if creative is None:
         return Lost(Loss.NO_CREATIVE)
@@ -35,8 +40,9 @@ def personal_bid(slot: Slot, campaign: Campaign, plan: Plan) -> Bid | Lost:
     segment = plan.segment
     if slot.desk.channel in segment.channels_off:
         return Lost(Loss.CHANNEL_OFF, slot.desk.channel)
-    if not is_site_allowed(campaign.targeting, slot.desk.sites):
-        return Lost(Loss.TARGETING, "site")
+    barred = _barred(slot, campaign)
+    if barred is not None:
+        return barred
     used = used_count(slot, campaign, segment)
     if used >= segment.cap_impressions or campaign.id in slot.desk.excluded:
         return Lost(Loss.CAP_REACHED, f"{used} of {segment.cap_impressions}")
@@ -86,6 +92,8 @@ def _creative_for(slot: Slot, campaign: Campaign, wanted_set: str) -> Creative |
     for creative in desk.catalog.creatives.get(campaign.id, ()):
         if slot.sizes.isdisjoint(creative.sizes):
             continue
+        if slot.is_choosy and not _is_taken(slot, creative):
+            continue
         if creative.is_private and desk.person.presence_ratio < desk.policy.private_ratio:
             continue
         if creative.creative_set == wanted_set:
@@ -95,19 +103,48 @@ def _creative_for(slot: Slot, campaign: Campaign, wanted_set: str) -> Creative |
     return fallback
 
 
+def _barred(slot: Slot, campaign: Campaign) -> Lost | None:
+    """Why the request does not take a campaign here, as far as no index knows."""
+    desk = slot.desk
+    if not is_site_allowed(campaign.targeting, desk.sites):
+        return Lost(Loss.TARGETING, "site")
+    opening = slot.opening
+    if opening.domains is not None:
+        advertiser = desk.catalog.advertisers[campaign.advertiser]
+        if not opening.admits_advertiser(advertiser):
+            return Lost(Loss.NO_DEAL, advertiser.domain)
+    limits = desk.terms.limits
+    if limits is not None and campaign.app_bundle and not limits.admits_app(campaign.app_bundle):
+        return Lost(Loss.BLOCKED, campaign.app_bundle)
+    return None
+
+
+def _is_taken(slot: Slot, creative: Creative) -> bool:
+    """Whether the slot takes the creative's attributes and language, and what it shows."""
+    banner, terms = slot.imp.banner, slot.desk.terms
+    if banner is not None and not creative_fits(creative, banner.battr, banner.btype):
+        return False
+    if terms.limits is not None and not terms.limits.admits_language(creative.language):
+        return False
+    return terms.dsa is None or dsa_shown(terms.dsa, creative)
+
+
 def _priced(slot: Slot, campaign: Campaign, creative: Creative, value: float) -> Bid | Lost:
     """Shades where the auction is a first-price one, then meets the floor if it is worth it."""
-    floor_cpm_micros = slot.floor_cpm_micros
-    if value < floor_cpm_micros:
-        detail = f"worth {value / MICROS:.4f} CPM, floor {floor_cpm_micros / MICROS:.4f}"
+    desk, opening = slot.desk, slot.opening
+    floor = floor_of(opening, desk.terms)
+    if floor is None:
+        return Lost(Loss.BELOW_FLOOR, "the floor's currency has no rate")
+    bid_cpm_micros = bid_in(opening, floor, value, campaign, desk.exchange)
+    if bid_cpm_micros is None:
+        detail = f"worth {value / MICROS:.4f} CPM, floor {floor.cpm_micros / MICROS:.4f}"
         return Lost(Loss.BELOW_FLOOR, detail)
-    median = slot.desk.exchange.median_price_cpm_micros
-    shaded = value if slot.is_second_price else shade(value, median)
-    bid_cpm_micros = max(int(shaded), floor_cpm_micros)
-    allowed = slot.desk.allowances.get(campaign.id)
-    if allowed is not None and bid_cpm_micros > allowed.left_micros * 1000:
-        left_micros = max(0, allowed.left_micros)
-        return Lost(Loss.BUDGET_SPENT, f"{left_micros / MICROS:.4f} left")
+    allowed = desk.allowances.get(campaign.id)
+    if allowed is not None:
+        cost_micros = bid_cpm_micros * slot.imp.multiplier / 1000
+        if cost_micros > allowed.left_micros:
+            left_micros = max(0, allowed.left_micros)
+            return Lost(Loss.BUDGET_SPENT, f"{left_micros / MICROS:.4f} left")
     width, height = max(
         (size for size in creative.sizes if size in slot.sizes), key=lambda size: size[0] * size[1]
     )
@@ -119,4 +156,12 @@ def _priced(slot: Slot, campaign: Campaign, creative: Creative, value: float) ->
         height=height,
         value_cpm_micros=int(value),
         bid_cpm_micros=bid_cpm_micros,
+        price_micros=price_of(bid_cpm_micros, floor, desk.terms),
+        floor_cpm_micros=floor.cpm_micros,
+        deal_id=opening.deal_id,
+        # As long as a billing notice may take: what the slot says, or this exchange.
+        wait_seconds=min(
+            max(desk.exchange.reservation_seconds, slot.imp.exp or 0), LONGEST_WAIT_SECONDS
+        ),
+        multiplier=slot.imp.multiplier,
     )

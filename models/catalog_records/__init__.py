@@ -10,6 +10,7 @@ from models.catalog_records.codec import CatalogRecord, decode_record, encode_re
 from models.catalog_records.creative import Creative
 from models.catalog_records.exchange import Exchange
 from models.catalog_records.offers import Flight, Offer, Product
+from models.catalog_records.rates import Rates
 from models.catalog_records.segment import Channel, Segment
 from models.catalog_records.targeting import (
     MONEY_FEATURES,
@@ -37,6 +38,7 @@ __all__ = [
     "LineState",
     "Offer",
     "Product",
+    "Rates",
     "Segment",
     "Targeting",
     "decode_record",

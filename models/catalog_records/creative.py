@@ -22,6 +22,10 @@ class Creative(Record, frozen=True, kw_only=True, tag="creative"):
         creative_set: shown to segments that name this set; ``any`` to all.
         sizes: (width, height) pairs in which it renders.
         click_url: the landing page, https; slots allowed.
+        attributes: what it is or does (AdCOM's Creative Attributes): 13, interactive.
+        language: of its words, ISO 639-1 such as ``en``; empty: not stated, or none.
+        shows_transparency: it shows itself what the EU's Digital Services Act asks for, so that
+            publishers need not.
         is_private: shows what others at a shared device should not see; withheld where it is not
             certain enough who is there.
     """
@@ -33,6 +37,9 @@ class Creative(Record, frozen=True, kw_only=True, tag="creative"):
     html: str
     click_url: str
     is_private: bool = False
+    attributes: tuple[int, ...] = ()
+    language: str = ""
+    shows_transparency: bool = False
 
     def check(self) -> None:
         """Raises InvalidFieldError where a value cannot be used."""
