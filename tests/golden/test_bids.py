@@ -18,7 +18,7 @@ from tests.unit.bidder.support import NODE, NOW_MS, SETTINGS, MemoryRedis, catal
 
 HERE: Final = Path(__file__).parent / "bids"
 PAIRS: Final = sorted(HERE.glob("*/*.json"))
-EACH_ITS_OWN: Final = ("id", "nurl", "burl", "adm")
+EACH_ITS_OWN: Final = ("id", "nurl", "burl", "lurl", "adm")
 """Of a bid: another each time, or looked at by other tests."""
 IS_WRITTEN_ANEW: Final = bool(os.environ.get("UPDATE_GOLDEN"))
 
