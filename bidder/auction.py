@@ -6,6 +6,7 @@ from typing import Final
 
 from bidder.bids import Policy
 from bidder.errors import NoBidReason
+from bidder.formats import formats_offered
 from bidder.openrtb import BidRequest, Imp
 from models.catalog_records import Advertiser
 from models.units import MICROS
@@ -14,8 +15,6 @@ __all__ = ["imp_refused", "is_blocked", "lowest_bid_cpm_micros", "request_refuse
 
 DEFAULT_CURRENCIES: Final = ("USD",)
 """What ``cur`` and ``bidfloorcur`` mean where a request has none (2.6 sections 3.2.1, 3.2.4)."""
-MARKUP_BANNER: Final = 2
-"""Banner ad type "XHTML banner" of a request's ``btype``, which is what ours are."""
 LOWEST_BID_CPM_MICROS: Final = 10_000
 """A cent for a thousand: below it a bid is noise."""
 UNREACHABLE_CPM_MICROS: Final = 10**18
@@ -34,10 +33,8 @@ def request_refused(request: BidRequest, policy: Policy) -> NoBidReason | None:
 
 def imp_refused(imp: Imp, policy: Policy) -> NoBidReason | None:
     """Why no campaign of ours may bid on a slot."""
-    if not imp.id or imp.banner is None:
-        return NoBidReason.NO_BANNER
-    if imp.banner.btype and MARKUP_BANNER in imp.banner.btype:
-        return NoBidReason.NO_BANNER
+    if not imp.id or not formats_offered(imp):
+        return NoBidReason.NO_FORMAT
     if imp.pmp is not None and imp.pmp.private_auction:
         return NoBidReason.PRIVATE_AUCTION
     if not policy.is_secure and imp.secure != 0:

@@ -5,6 +5,7 @@ import enum
 import msgspec
 
 from bidder.errors import NoBidReason
+from bidder.formats import Fitted
 from models.catalog_records import Campaign, Creative, Offer, Segment
 from models.presence import DEFAULT_PRESENCE
 from models.value.price import Factors
@@ -56,9 +57,9 @@ class Bid(msgspec.Struct, frozen=True):
 
     Attributes:
         imp_id: the slot's.
-        campaign, creative, segment, offer: what is shown and why; segment and offer are None
-            for a contextual ad.
-        width, height: the size chosen, CSS pixels.
+        campaign, segment, offer: what is shown and why; segment and offer are None for a
+            contextual ad.
+        fitted: the creative, as it is shown in this slot.
         value_cpm_micros: what a thousand are worth to the marketer.
         bid_cpm_micros: what is bid, after shading and floor.
         factors: of the value; None for a contextual ad.
@@ -67,15 +68,18 @@ class Bid(msgspec.Struct, frozen=True):
 
     imp_id: str
     campaign: Campaign
-    creative: Creative
-    width: int
-    height: int
+    fitted: Fitted
     value_cpm_micros: int
     bid_cpm_micros: int
     segment: Segment | None = None
     offer: Offer | None = None
     factors: Factors | None = None
     used_count: int = 0
+
+    @property
+    def creative(self) -> Creative:
+        """What is shown."""
+        return self.fitted.creative
 
 
 class Fate(msgspec.Struct, frozen=True):

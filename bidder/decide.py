@@ -12,12 +12,13 @@ import msgspec
 from bidder.auction import imp_refused, is_blocked, lowest_bid_cpm_micros, request_refused
 from bidder.bids import Bid, Decision, Fate, Loss, Lost, Policy
 from bidder.errors import NoBidReason
+from bidder.formats import Asked, Fitted, Lineups, Misfit, asked_of
 from bidder.offers import best_offer, intents
 from bidder.openrtb import BidRequest, Imp
 from models.call_tags import ads_paused_until_ms
 from models.caps import Reservation, count_used
 from models.catalog import Catalog
-from models.catalog_records import Campaign, Creative, Exchange, Segment
+from models.catalog_records import Campaign, Exchange, Offer, Segment
 from models.dealings import BuyerStats
 from models.profile import Person
 from models.units import MICROS
@@ -31,13 +32,16 @@ __all__ = ["decide"]
 
 SECOND_PRICE: Final = 2
 
+_lineups: Final = Lineups()
+"""What follows from creatives alone; the records say whether it still holds."""
+
 
 class _Slot(msgspec.Struct):
     """What all campaigns share that compete for one slot."""
 
     request: BidRequest
     imp: Imp
-    sizes: set[tuple[int, int]]
+    asked: Asked
     person: Person
     exchange: Exchange
     catalog: Catalog
@@ -80,18 +84,17 @@ def decide(
     if refused is not None:
         return Decision((), refused)
     picked: list[Bid] = []
-    reason = NoBidReason.NO_BANNER
+    reason = NoBidReason.NO_FORMAT
     reserved = (*person.reservations, *pending)
     for imp in request.imp:
         unfit = imp_refused(imp, policy)
         if unfit is not None:
             reason = unfit
             continue
-        sizes = imp.banner.sizes() if imp.banner else set()
         slot = _Slot(
             request,
             imp,
-            sizes,
+            asked_of(imp),
             person,
             exchange,
             catalog,
@@ -196,11 +199,11 @@ def _used(slot: _Slot, campaign: Campaign, segment: Segment) -> int:
 
 
 def _contextual_bid(slot: _Slot, campaign: Campaign) -> Bid | Lost:
-    creative = _creative_for(slot, campaign, "any")
-    if creative is None:
-        return Lost(Loss.NO_CREATIVE)
+    fitted = _fitted(slot, campaign, "any", None)
+    if isinstance(fitted, Lost):
+        return fitted
     value = campaign.contextual_cpm_micros * _line_factor(slot, campaign)
-    return _priced(slot, campaign, creative, value)
+    return _priced(slot, campaign, fitted, value)
 
 
 def _personal_bid(slot: _Slot, campaign: Campaign, segment: Segment, used: int) -> Bid | Lost:
@@ -209,9 +212,9 @@ def _personal_bid(slot: _Slot, campaign: Campaign, segment: Segment, used: int) 
     if choice is None:
         newest = next(intents(dealings, campaign), None)
         return Lost(Loss.NOTHING_TO_SELL, newest.key) if newest else Lost(Loss.NO_INTENT)
-    creative = _creative_for(slot, campaign, segment.creative_set)
-    if creative is None:
-        return Lost(Loss.NO_CREATIVE, segment.creative_set)
+    fitted = _fitted(slot, campaign, segment.creative_set, choice.offer)
+    if isinstance(fitted, Lost):
+        return fitted
     buyer = dealings.buyer
     factors = Factors(
         target_cpa_micros=segment.target_cpa_micros,
@@ -227,7 +230,7 @@ def _personal_bid(slot: _Slot, campaign: Campaign, segment: Segment, used: int) 
         presence_ratio=slot.person.presence_ratio,
         line_factor=_line_factor(slot, campaign),
     )
-    bid = _priced(slot, campaign, creative, value_cpm_micros(factors))
+    bid = _priced(slot, campaign, fitted, value_cpm_micros(factors))
     if isinstance(bid, Lost):
         return bid
     return msgspec.structs.replace(
@@ -249,22 +252,24 @@ def _value_of(buyer: BuyerStats | None, segment: Segment, now_ms: int) -> float:
     return value_multiplier(value, segment.mean_value_micros)
 
 
-def _creative_for(slot: _Slot, campaign: Campaign, wanted_set: str) -> Creative | None:
+def _fitted(slot: _Slot, campaign: Campaign, wanted_set: str, offer: Offer | None) -> Fitted | Lost:
     """A creative of the wanted set that fits, else one for all."""
-    fallback = None
-    for creative in slot.catalog.creatives.get(campaign.id, ()):
-        if slot.sizes.isdisjoint(creative.sizes):
-            continue
-        if creative.is_private and slot.person.presence_ratio < slot.private_ratio:
-            continue
-        if creative.creative_set == wanted_set:
-            return creative
-        if creative.creative_set == "any":
-            fallback = creative
-    return fallback
+    catalog = slot.catalog
+    advertiser = catalog.advertisers[campaign.advertiser]
+    lineup = _lineups.of(campaign.id, catalog.creatives.get(campaign.id, ()))
+    found = lineup.choose(
+        slot.asked, wanted_set, offer, advertiser,
+        private_allowed=slot.person.presence_ratio >= slot.private_ratio,
+    )  # fmt: skip
+    if isinstance(found, Misfit):
+        return Lost(Loss.NO_CREATIVE, found.value)
+    own = found.creative.categories
+    if own and is_blocked(slot.request, msgspec.structs.replace(advertiser, iab_categories=own)):
+        return Lost(Loss.BLOCKED)
+    return found
 
 
-def _priced(slot: _Slot, campaign: Campaign, creative: Creative, value: float) -> Bid | Lost:
+def _priced(slot: _Slot, campaign: Campaign, fitted: Fitted, value: float) -> Bid | Lost:
     """Shades where the auction is a first-price one, then meets the floor if it is worth it."""
     is_second_price = (slot.request.at or SECOND_PRICE) == SECOND_PRICE
     shaded = value if is_second_price else shade(value, slot.exchange.median_price_cpm_micros)
@@ -272,15 +277,10 @@ def _priced(slot: _Slot, campaign: Campaign, creative: Creative, value: float) -
     if value < floor_cpm_micros:
         detail = f"worth {value / MICROS:.4f} CPM, floor {floor_cpm_micros / MICROS:.4f}"
         return Lost(Loss.BELOW_FLOOR, detail)
-    width, height = max(
-        (size for size in creative.sizes if size in slot.sizes), key=lambda size: size[0] * size[1]
-    )
     return Bid(
         imp_id=slot.imp.id,
         campaign=campaign,
-        creative=creative,
-        width=width,
-        height=height,
+        fitted=fitted,
         value_cpm_micros=int(value),
         bid_cpm_micros=max(int(shaded), floor_cpm_micros),
     )

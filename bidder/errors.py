@@ -14,7 +14,7 @@ class MalformedRequestError(KinbidError):
 class NoBidReason(enum.Enum):
     """Why a request got no bid; the value is the metric's label."""
 
-    NO_BANNER = "no_banner"
+    NO_FORMAT = "no_format"
     SEAT_BLOCKED = "seat_blocked"
     CURRENCY = "currency"
     PRIVATE_AUCTION = "private_auction"

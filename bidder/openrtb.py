@@ -10,33 +10,10 @@ from typing import Any, Final
 import msgspec
 
 from bidder.errors import MalformedRequestError
+from bidder.openrtb_formats import Audio, Banner, Native, Video
 from bidder.tolerance import tolerant_decoder
 
-__all__ = ["Banner", "BidRequest", "Device", "Imp", "Regs", "User", "decode_request"]
-
-
-class Format(msgspec.Struct, frozen=True, gc=False):
-    """2.6 section 3.2.10."""
-
-    w: int | None = None
-    h: int | None = None
-
-
-class Banner(msgspec.Struct, frozen=True):
-    """2.6 section 3.2.6."""
-
-    format: list[Format] | None = None
-    w: int | None = None
-    h: int | None = None
-    battr: list[int] | None = None
-    btype: list[int] | None = None
-
-    def sizes(self) -> set[tuple[int, int]]:
-        """What may be shown: the format list, else the one size."""
-        offered = {(one.w, one.h) for one in self.format or () if one.w and one.h}
-        if not offered and self.w and self.h:
-            offered = {(self.w, self.h)}
-        return offered
+__all__ = ["BidRequest", "Device", "Imp", "Regs", "User", "decode_request"]
 
 
 class Pmp(msgspec.Struct, frozen=True, gc=False):
@@ -50,6 +27,9 @@ class Imp(msgspec.Struct, frozen=True):
 
     id: str
     banner: Banner | None = None
+    video: Video | None = None
+    audio: Audio | None = None
+    native: Native | None = None
     pmp: Pmp | None = None
     bidfloor: float | None = None
     bidfloorcur: str | None = None

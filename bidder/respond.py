@@ -7,6 +7,7 @@ import msgspec
 
 from bidder.bids import Bid
 from bidder.creatives import Creatives
+from bidder.formats import Links
 from models.catalog import Catalog
 from models.notices import NoticeSigner, NoticeToken
 from models.units import MICROS
@@ -30,7 +31,6 @@ class Responder:
     def __init__(
         self, catalog: Catalog, signer: NoticeSigner, *, public_url: str, seat: str, currency: str
     ) -> None:
-        self._catalog = catalog
         self._creatives = Creatives(catalog)
         self._signer = signer
         self._notice = f"{public_url.rstrip('/')}/notice/"
@@ -43,21 +43,17 @@ class Responder:
 
     def _bid(self, bid: Bid, token: NoticeToken) -> bytes:
         signed = self._signer.sign(token)
-        advertiser = self._catalog.advertisers[bid.campaign.advertiser]
-        return (
-            b'{"id":"%b","impid":%b,"price":%b,"adm":"%b","nurl":"%b","burl":"%b",'
-            b'"adomain":[%b],"cid":%b,"crid":%b,"cat":%b,"w":%d,"h":%d,"mtype":1}'
-        ) % (
+        billing_url = f"{self._notice}billing?t={signed}&p={PRICE_MACRO}"
+        written = self._creatives.write(bid)
+        # Of a video or native ad both the pixel and the billing notice may come: one nonce, so
+        # they count once (N2).
+        links = Links(billing_url, "", token.nonce)
+        return (b'{"id":"%b","impid":%b,"price":%b,"adm":"%b","nurl":"%b","burl":"%b",%b}') % (
             token.nonce.encode(),
             _json(bid.imp_id),
             f"{bid.bid_cpm_micros / MICROS:.6f}".encode(),
-            self._creatives.fill(bid),
+            written.markup.with_links(links),
             f"{self._notice}win?t={signed}&p={PRICE_MACRO}".encode(),
-            f"{self._notice}billing?t={signed}&p={PRICE_MACRO}".encode(),
-            _json(advertiser.domain),
-            _json(bid.campaign.id),
-            _json(bid.creative.id),
-            _json(advertiser.iab_categories),
-            bid.width,
-            bid.height,
+            billing_url.encode(),
+            written.fields,
         )

@@ -42,6 +42,8 @@ def _mended(shape: inspect.Type, value: object) -> object:
             return [entry for entry in mended if entry is not None]
         case inspect.AnyType():
             return value
+        case inspect.RawType():
+            return msgspec.Raw(msgspec.json.encode(value))
         case inspect.StrType():
             return _text(value)
         case inspect.IntType():

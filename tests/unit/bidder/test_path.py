@@ -18,6 +18,7 @@ from models.notices import NoticeSigner, NoticeToken
 from models.profile import Person
 from models.units import ExchangeId
 from runtime.redis_link import RedisDownError, RedisReplyError
+from tests.fakes.answers import creative_of
 from tests.fakes.headers import showing
 from tests.unit.bidder.support import (
     BRAND,
@@ -91,7 +92,7 @@ def test_a_known_persons_search_becomes_a_bid_whose_notices_name_them(counters: 
     case = Case(counters)
     (bid,) = bids_of(case.answer())
     token = token_of(bid)
-    assert (bid["cid"], bid["crid"]) == (SEATS, "seats-prospect")
+    assert (bid["cid"], creative_of(bid)) == (SEATS, "seats-prospect")
     assert "JFK-LAX 199.00 150" in bid["adm"]
     assert (token.node, token.nonce, token.campaign) == (NODE, bid["id"], SEATS)
     assert (token.creative, token.exchange, token.is_test) == ("seats-prospect", "north", False)

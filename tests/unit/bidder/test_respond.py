@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from bidder import creatives as module
 from bidder.bids import Bid
 from bidder.creatives import Creatives
+from bidder.formats import Fitted, Links, asked_of
+from bidder.formats.banner import BannerFacts
 from bidder.respond import Responder
 from models.catalog import Catalog
 from models.catalog_records import Advertiser, Campaign, Creative
@@ -70,6 +72,22 @@ def responder(what: Catalog, public_url: str = "https://bid.example/") -> Respon
     return Responder(what, SIGNER, public_url=public_url, seat="kinbid", currency="USD")
 
 
+NO_LINKS = Links("https://bid.example/i", "", "w1-0")
+
+
+def markup_of(creatives: Creatives, bid: Bid) -> bytes:
+    return creatives.write(bid).markup.with_links(NO_LINKS)
+
+
+def fitted(one: Creative) -> Fitted:
+    """A banner in its first size, as it would fit."""
+    width, height = one.sizes[0]
+    slot = bid_request(imp(banner={"w": width, "h": height})).imp[0]
+    found = BannerFacts(one).fit(asked_of(slot), None, Advertiser(id=SHOP, name="s", domain="s.s"))
+    assert isinstance(found, Fitted)
+    return found
+
+
 def item_bid(what: Catalog) -> Bid:
     return the_bid(decision_of(who=person(showing(products=(viewed(),))), what=what))
 
@@ -94,15 +112,16 @@ def twin(request_id: str, bids: list[tuple[Bid, NoticeToken]], what: Catalog) ->
                 "id": notice.nonce,
                 "impid": bid.imp_id,
                 "price": bid.bid_cpm_micros / MICROS,
-                "adm": json.loads(b'"' + Creatives(what).fill(bid) + b'"'),
+                "adm": json.loads(b'"' + markup_of(Creatives(what), bid) + b'"'),
                 "nurl": f"https://bid.example/notice/win?t={signed}&p=${{AUCTION_PRICE}}",
                 "burl": f"https://bid.example/notice/billing?t={signed}&p=${{AUCTION_PRICE}}",
                 "adomain": [advertiser.domain],
                 "cid": bid.campaign.id,
-                "crid": bid.creative.id,
+                "crid": bid.fitted.crid,
                 "cat": list(advertiser.iab_categories),
-                "w": bid.width,
-                "h": bid.height,
+                "attr": [],
+                "w": bid.fitted.width,
+                "h": bid.fitted.height,
                 "mtype": 1,
             }
         )
@@ -131,7 +150,8 @@ def test_o3_o4_o8_f3_every_field_that_exchanges_insist_on_is_there() -> None:
     assert response["cur"] == "USD"
     assert response["seatbid"][0]["seat"] == "kinbid"
     (bid,) = response["seatbid"][0]["bid"]
-    assert (bid["crid"], bid["cid"], bid["mtype"]) == ("items", ITEMS, 1)
+    assert (bid["cid"], bid["mtype"]) == (ITEMS, 1)
+    assert bid["crid"].startswith("items.300x250.")
     assert (bid["w"], bid["h"], bid["adomain"]) == (300, 250, ["shop.example"])
     assert len(bid["crid"]) <= 64
 
@@ -140,7 +160,7 @@ def test_o3_o4_o8_f3_every_field_that_exchanges_insist_on_is_there() -> None:
 def test_a10_a_price_is_written_exactly_with_six_decimals_at_most(micros: int) -> None:
     what = catalog()
     bid = the_bid(decision_of(bid_request(imp(bidfloor=0.01)), what=what))
-    priced = Bid(bid.imp_id, bid.campaign, bid.creative, 300, 250, micros, micros, offer=bid.offer)
+    priced = Bid(bid.imp_id, bid.campaign, bid.fitted, micros, micros, offer=bid.offer)
     body = responder(what).body("r", [(priced, token())])
     written = body.split(b'"price":')[1].split(b",")[0].decode()
     assert round(float(written) * MICROS) == micros
@@ -151,7 +171,7 @@ def test_a10_a_price_is_written_exactly_with_six_decimals_at_most(micros: int) -
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_customers_and_feeds_wrote_is_text_in_the_markup_and_nothing_else(text: str) -> None:
     what = hostile_catalog(text)
-    markup = json.loads(b'"' + Creatives(what).fill(item_bid(what)) + b'"')
+    markup = json.loads(b'"' + markup_of(Creatives(what), item_bid(what)) + b'"')
     assert markup.startswith('<a title="')
     title, _, rest = markup.removeprefix('<a title="').partition('" href="')
     address, _, rest = rest.partition('">')
@@ -202,43 +222,44 @@ def test_a_slot_that_the_offer_does_not_have_is_left_empty() -> None:
     what = catalog(
         creative("items", ITEMS, html="[{fare}]{click_url}", click_url="https://s.example/{trip}{click_url}")
     )  # fmt: skip
-    assert Creatives(what).fill(item_bid(what)) == b"[]https://s.example/"
+    assert markup_of(Creatives(what), item_bid(what)) == b"[]https://s.example/"
 
 
 def test_a_creative_that_changes_is_compiled_anew() -> None:
     what = catalog()
     creatives = Creatives(what)
-    before = creatives.fill(item_bid(what))
-    assert creatives.fill(item_bid(what)) == before
+    before = markup_of(creatives, item_bid(what))
+    assert markup_of(creatives, item_bid(what)) == before
     what.apply(creative("items", ITEMS, html="new"))
-    assert creatives.fill(item_bid(what)) == b"new"
+    assert markup_of(creatives, item_bid(what)) == b"new"
 
 
 def test_a_new_price_and_name_show_at_the_next_bid() -> None:
     what = catalog()
     creatives = Creatives(what)
-    assert b"Kind of Blue 12.00" in creatives.fill(item_bid(what))
+    assert b"Kind of Blue 12.00" in markup_of(creatives, item_bid(what))
     what.apply(product(price_micros=9_990_000, updated_ms=NOW_MS + 1))
     what.apply(Advertiser(id=SHOP, name="New", domain="shop.example"))
-    assert b"Kind of Blue 9.99" in creatives.fill(item_bid(what))
+    assert b"Kind of Blue 9.99" in markup_of(creatives, item_bid(what))
 
 
 def test_markup_that_is_kept_is_bounded_and_each_size_has_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "KEPT_FILLED", 2)
+    monkeypatch.setattr(module, "KEPT_WRITTEN", 2)
     what = catalog(creative("items", ITEMS, html="{title} {width}x{height}"))
     creatives = Creatives(what)
     for n in range(9):
         what.apply(product(title=f"record {n}", updated_ms=NOW_MS + n))
         bid = item_bid(what)
-        assert creatives.fill(bid) == b"record %d 300x250" % n
-        wide = msgspec.structs.replace(bid, width=728, height=90)
-        assert creatives.fill(wide) == b"record %d 728x90" % n
+        assert markup_of(creatives, bid) == b"record %d 300x250" % n
+        shape = msgspec.structs.replace(bid.fitted, width=728, height=90)
+        wide = msgspec.structs.replace(bid, fitted=shape)
+        assert markup_of(creatives, wide) == b"record %d 728x90" % n
         what.apply(product(id="sku-2", title="other"))
         other = msgspec.structs.replace(bid, offer=what.products[SHOP, "sku-2"])
-        assert creatives.fill(other) == b"other 300x250"
-        assert len(creatives._filled) <= 2
+        assert markup_of(creatives, other) == b"other 300x250"
+        assert len(creatives._kept) <= 2
 
 
 def test_h16_the_response_of_the_demos_largest_creative_is_below_4_kb(
@@ -254,6 +275,5 @@ def test_h16_the_response_of_the_demos_largest_creative_is_below_4_kb(
 
 
 def demo_bid(campaign: Campaign, one: Creative) -> Bid:
-    width, height = one.sizes[0]
     offer = product(title="A rather long title of a record, remastered, with bonus tracks")
-    return Bid("slot", campaign, one, width, height, 1, 1, offer=offer)
+    return Bid("slot", campaign, fitted(one), 1, 1, offer=offer)
