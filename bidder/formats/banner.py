@@ -42,14 +42,15 @@ class HtmlTemplate(msgspec.Struct, frozen=True):
 
 
 class BannerFacts(Facts):
-    """A banner; each of its sizes is fitted beforehand, so a request only looks one up."""
+    """A banner; each of its sizes is fitted beforehand, the largest first."""
 
     __slots__ = ("_ad_type", "_by_size", "_ratios", "_template")
 
     def __init__(self, creative: Creative) -> None:
         super().__init__(creative, BANNER)
         self._template = HtmlTemplate(parse_template(creative.html, "html"))
-        self._by_size = {size: self._sized(*size) for size in creative.sizes}
+        sizes = sorted(creative.sizes, key=lambda size: (-size[0] * size[1], size))
+        self._by_size = [(size, self._sized(*size)) for size in sizes]
         self._ratios = {ratio: self._shaped(ratio) for ratio in creative.ratios}
         lowered = creative.html.lower()
         self._ad_type = XHTML_BANNER
@@ -73,13 +74,13 @@ class BannerFacts(Facts):
         banner = asked.imp.banner
         if banner is None:
             return Misfit.FORMAT
-        refused = self._refused(banner)
-        if refused is not None:
-            return refused
-        by_size = self._by_size
-        for size in asked.sizes:
-            found = by_size.get(size)
-            if found is not None:
+        if asked.has_banner_rules or self.creative.api:
+            refused = self._refused(banner)
+            if refused is not None:
+                return refused
+        sizes = asked.sizes
+        for size, found in self._by_size:
+            if size in sizes:
                 return found
         return self._flexible(banner, asked) or Misfit.SIZE
 
@@ -104,13 +105,9 @@ class BannerFacts(Facts):
                         return found
         if asked.sizes or not (banner.wmax or banner.hmax or banner.wmin or banner.hmin):
             return None
-        return max(
-            (
-                fitted
-                for (width, height), fitted in self._by_size.items()
-                if (banner.wmin or 0) <= width <= (banner.wmax or width)
-                and (banner.hmin or 0) <= height <= (banner.hmax or height)
-            ),
-            key=lambda fitted: fitted.width * fitted.height,
-            default=None,
-        )
+        for (width, height), fitted in self._by_size:
+            if (banner.wmin or 0) <= width <= (banner.wmax or width) and (
+                (banner.hmin or 0) <= height <= (banner.hmax or height)
+            ):
+                return fitted
+        return None

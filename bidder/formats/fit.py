@@ -21,6 +21,9 @@ NATIVE: Final = 8
 """Formats as bits, so that a slot's and a campaign's meet in one ``&``."""
 
 
+NO_SIZES: Final[set[tuple[int, int]]] = set()
+
+
 class Misfit(enum.Enum):
     """Why an ad does not fit a slot; the value is shown to marketers."""
 
@@ -80,12 +83,14 @@ class Asked(msgspec.Struct, frozen=True):
     Attributes:
         imp: the slot.
         formats: bits.
-        sizes: of banners, the largest first.
+        sizes: of banners.
+        has_banner_rules: the banner names types, attributes or files that it takes or blocks.
     """
 
     imp: Imp
     formats: int
-    sizes: tuple[tuple[int, int], ...]
+    sizes: set[tuple[int, int]]
+    has_banner_rules: bool
 
 
 def formats_offered(imp: Imp) -> int:
@@ -102,12 +107,8 @@ def formats_offered(imp: Imp) -> int:
 
 def asked_of(imp: Imp) -> Asked:
     """What a slot takes."""
-    sizes: tuple[tuple[int, int], ...] = ()
-    if imp.banner is not None:
-        offered = imp.banner.sizes()
-        sizes = tuple(offered) if len(offered) < 2 else tuple(sorted(offered, key=_largest_first))
-    return Asked(imp, formats_offered(imp), sizes)
-
-
-def _largest_first(size: tuple[int, int]) -> tuple[int, int]:
-    return -size[0] * size[1], size[0]
+    banner = imp.banner
+    if banner is None:
+        return Asked(imp, formats_offered(imp), NO_SIZES, has_banner_rules=False)
+    has_rules = bool(banner.battr or banner.btype or banner.mimes)
+    return Asked(imp, formats_offered(imp), banner.sizes(), has_rules)

@@ -31,7 +31,7 @@ class Lineup:
         formats: bits of all formats among them.
     """
 
-    __slots__ = ("_by_set", "creatives", "formats")
+    __slots__ = ("_all", "_by_set", "_for_all", "creatives", "formats")
 
     def __init__(self, creatives: tuple[Creative, ...], asks: NativeAsks) -> None:
         self.creatives = creatives
@@ -42,7 +42,9 @@ class Lineup:
         for one in facts:
             self.formats |= one.bit
             by_set.setdefault(one.creative.creative_set, []).append(one)
-        self._by_set = {name: tuple(listed) for name, listed in by_set.items()}
+        self._for_all = tuple(by_set.pop(FOR_ALL, ()))
+        self._by_set = {name: (*own, *self._for_all) for name, own in by_set.items()}
+        self._all = tuple(facts)
 
     def choose(
         self,
@@ -65,20 +67,20 @@ class Lineup:
         Returns:
             The ad as it would be shown; else why the last one tried would not.
         """
-        if not self.formats & asked.formats:
+        formats = asked.formats
+        if not self.formats & formats:
             return Misfit.FORMAT
         reason = Misfit.SET
-        for name in (wanted_set, FOR_ALL) if wanted_set != FOR_ALL else (FOR_ALL,):
-            for facts in self._by_set.get(name, ()):
-                if not facts.bit & asked.formats:
-                    continue
-                if facts.is_private and not private_allowed:
-                    reason = Misfit.PRIVATE
-                    continue
-                found = facts.fit(asked, offer, advertiser)
-                if isinstance(found, Fitted):
-                    return found
-                reason = found
+        for facts in self._by_set.get(wanted_set, self._for_all):
+            if not facts.bit & formats:
+                continue
+            if facts.is_private and not private_allowed:
+                reason = Misfit.PRIVATE
+                continue
+            found = facts.fit(asked, offer, advertiser)
+            if isinstance(found, Fitted):
+                return found
+            reason = found
         return reason
 
     def fits_of(
@@ -86,9 +88,7 @@ class Lineup:
     ) -> Sequence[tuple[Creative, Fit]]:
         """Every creative with what comes of it, for explanations."""
         return [
-            (facts.creative, _fit_or_format(facts, asked, offer, advertiser))
-            for listed in self._by_set.values()
-            for facts in listed
+            (facts.creative, _fit_or_format(facts, asked, offer, advertiser)) for facts in self._all
         ]
 
 

@@ -1,5 +1,6 @@
 """Native ads: texts and pictures for each asset that a slot asks for (Native 1.2 section 5)."""
 
+# ruff: noqa: ARG002 - a template takes what any may need
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -45,12 +46,7 @@ class NativeTemplate(msgspec.Struct, frozen=True):
     privacy_url: str
     impression_urls: tuple[str, ...]
 
-    def pieces(
-        self,
-        values: Values,
-        landing: str,
-        target: Target,  # noqa: ARG002 - chosen with the assets
-    ) -> Sequence[Piece]:
+    def pieces(self, values: Values, landing: str, target: Target) -> Sequence[Piece]:
         """The answer, see :class:`~bidder.formats.markup.Template`."""
         is_rooted = self.ask.is_rooted
         privacy = f',"privacy":{_quoted(self.privacy_url)}' if self.privacy_url else ""
