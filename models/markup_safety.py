@@ -14,6 +14,7 @@ from models.templates import parse_template
 __all__ = ["check_slots_are_safe"]
 
 _MARK: Final = re.compile(r"\ue000([a-z_]*)\ue001")
+_TAG_NAME: Final = re.compile(r"</?\ue000([a-z_]*)\ue001")
 _UNQUOTED: Final = re.compile(r"=\s*[^\s\"'>]*\ue000")
 ADDRESSES: Final = frozenset(
     {"href", "src", "action", "formaction", "data", "poster", "srcset", "background", "xlink:href"}
@@ -36,6 +37,11 @@ def check_slots_are_safe(html: str, field: str) -> None:
     )
     if "\ue000" not in text:
         return
+    begun = _TAG_NAME.search(text)
+    if begun is not None:
+        raise InvalidFieldError(
+            f"{field}: slot in", "<{" + begun[1] + "}", "outside of a tag's name"
+        )
     reader = _Reader(field)
     reader.feed(text)
     reader.close()

@@ -131,7 +131,7 @@ class NativeFacts(Facts):
 
     def _asset(self, asset: AskedAsset, values: Values) -> str | Misfit:
         if asset.title is not None:
-            text = _longest(self._titles, asset.title.len, values)
+            text = _first_that_fits(self._titles, asset.title.len, values)
             return Misfit.LENGTH if text is None else f'"title":{{"text":"{json_text(text)}"}}'
         if asset.img is not None:
             return self._picture(asset.img, values)
@@ -139,7 +139,7 @@ class NativeFacts(Facts):
             variants = self._data.get(asset.data.type or 0)
             if variants is None:
                 return Misfit.ASSET
-            text = _longest(variants, asset.data.len, values)
+            text = _first_that_fits(variants, asset.data.len, values)
             return Misfit.LENGTH if text is None else f'"data":{{"value":"{json_text(text)}"}}'
         return Misfit.ASSET
 
@@ -155,11 +155,15 @@ class NativeFacts(Facts):
         return f'"img":{{"url":"{address}","w":{image.w},"h":{image.h}}}'
 
 
-def _longest(variants: Sequence[tuple[Part, ...]], limit: int | None, values: Values) -> str | None:
-    """The longest text that fits; none is cut, and an empty one says nothing."""
-    texts = [text_of(variant, values) for variant in variants]
-    fitting = [text for text in texts if text and (not limit or len(text) <= limit)]
-    return max(fitting, key=len, default=None)
+def _first_that_fits(
+    variants: Sequence[tuple[Part, ...]], limit: int | None, values: Values
+) -> str | None:
+    """The first text that fits; none is cut, and an empty one says nothing."""
+    for variant in variants:
+        text = text_of(variant, values)
+        if text and (not limit or len(text) <= limit):
+            return text
+    return None
 
 
 def _image_fits(image: Image, wanted: AskedImage) -> bool:

@@ -25,10 +25,12 @@ class NativeAd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Texts in several lengths and pictures in several sizes, of which the slot takes what fits.
 
     Attributes:
-        titles: the same said at several lengths; the longest that fits is shown, none is cut.
+        titles: the same said at several lengths, the best first; the first that fits is shown,
+            and none is cut.
         images: main pictures.
         icons: logos.
-        data: other texts by name (``desc``, ``price``, ``ctatext`` ...), each in several lengths.
+        data: other texts by name (``desc``, ``price``, ``ctatext`` ...), each likewise in
+            several lengths.
         privacy_url: where a person learns why they see the ad, https; shown where asked for.
     """
 
