@@ -113,7 +113,7 @@ def fit_of(creative: Creative, offer: Offer | None = None, **formats: object) ->
     )  # fmt: skip
 
 
-def fitted(creative: Creative, offer: Offer | None = None, **formats: Any) -> Fitted:
+def fitted(creative: Creative, offer: Offer | None = None, **formats: object) -> Fitted:
     """The same where it must fit."""
     found = fit_of(creative, offer, **formats)
     assert isinstance(found, Fitted), found

@@ -12,6 +12,7 @@ from tests.unit.bidder.support import thorough
 
 HTML = '<a href="{click_url}">{title}</a>'
 SIZES = ((300, 250), (728, 90), (300, 600))
+SCRIPTED = HTML + "<script src='https://a.example/'></script>"
 OURS = ad(html=HTML, sizes=SIZES)
 
 sizes = st.tuples(st.sampled_from([160, 300, 320, 728]), st.sampled_from([50, 90, 250, 600]))
@@ -74,7 +75,7 @@ def test_a_flexible_slot_is_answered_with_its_proportion() -> None:
     ("parts", "banner", "reason"),
     [
         ({}, {"btype": [2]}, Misfit.AD_TYPE),
-        ({"html": HTML + "<script src='https://a.example/'></script>"}, {"btype": [3]}, Misfit.AD_TYPE),
+        ({"html": SCRIPTED}, {"btype": [3]}, Misfit.AD_TYPE),
         ({"html": HTML + "<IFRAME></IFRAME>"}, {"btype": [4]}, Misfit.AD_TYPE),
         ({"attr": (8, 9)}, {"battr": [9]}, Misfit.ATTRIBUTE),
         ({"api": (5,)}, {"api": [3]}, Misfit.API),

@@ -35,8 +35,10 @@ BANNER_SLOT = {"w": 300, "h": 250}
 NATIVE_SLOT = {"request": {"assets": [{"id": 1, "required": 1, "title": {"len": 90}}]}}
 
 
-def banner(name: str, **changes: Any) -> Creative:
-    return ad(name, html="{title}", sizes=((300, 250),), **changes)
+def banner(name: str, creative_set: str = "any", *, is_private: bool = False) -> Creative:
+    return ad(
+        name, html="{title}", sizes=((300, 250),), creative_set=creative_set, is_private=is_private
+    )
 
 
 def chosen(

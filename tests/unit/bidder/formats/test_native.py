@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidder.formats import Fitted, Lineups, Misfit, asked_of
+from bidder.formats import Fitted, Lineups, Links, Misfit, asked_of
 from bidder.formats import native_request as requests
 from bidder.formats.native_request import NativeAsks
 from bidder.openrtb_formats import Native
@@ -53,9 +53,11 @@ def as_sent(form: str, wanted: dict[str, Any]) -> dict[str, Any]:
             return {"request": wanted}
 
 
-def answer(wanted: dict[str, Any], form: str = "string", **options: Any) -> dict[str, Any]:
+def answer(
+    wanted: dict[str, Any], form: str = "string", *, redirects: bool = False, links: Links = LINKS
+) -> dict[str, Any]:
     found = fitted(ad(native=NATIVE), native=as_sent(form, wanted))
-    read: dict[str, Any] = json.loads(adm_of(found, **options))
+    read: dict[str, Any] = json.loads(adm_of(found, redirects=redirects, links=links))
     return read
 
 
@@ -173,7 +175,7 @@ def test_third_parties_pixels_stand_beside_ours() -> None:
 
 def test_the_click_goes_through_us_where_the_exchange_wants_it_so() -> None:
     """F12: link.url."""
-    links = type(LINKS)(LINKS.impression_url, CLICK_PREFIX, LINKS.nonce)
+    links = Links(LINKS.impression_url, CLICK_PREFIX, LINKS.nonce)
     url = answer(request(), redirects=True, links=links)["link"]["url"]
     assert url.startswith(CLICK_PREFIX + "&u=https%3A%2F%2Fshop.example%2Fitem%3Fsku%3Dsku-1")
     assert url.endswith("&s=sig")
