@@ -9,6 +9,7 @@ import msgspec
 from bidder.bids import Bid
 from bidder.creatives import Creatives
 from bidder.formats import Fit, Fitted, Lineups, Links, asked_of
+from bidder.openrtb import Imp
 from models.catalog import Catalog
 from models.catalog_records import (
     AudioAd,
@@ -97,7 +98,7 @@ def ad(name: str = "ad", campaign: CampaignId = ITEMS, **parts: object) -> Creat
     return changed
 
 
-def slot(**formats: object) -> Any:
+def slot(**formats: object) -> Imp:
     """A slot of the formats named, decoded."""
     return bid_request(imp(**({"banner": None} | formats))).imp[0]
 
