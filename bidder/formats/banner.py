@@ -82,7 +82,9 @@ class BannerFacts(Facts):
         for size, found in self._by_size:
             if size in sizes:
                 return found
-        return self._flexible(banner, asked) or Misfit.SIZE
+        if asked.is_flexible:
+            return self._flexible(banner, asked) or Misfit.SIZE
+        return Misfit.SIZE
 
     def _refused(self, banner: Banner) -> Misfit | None:
         if banner.btype and self._ad_type in banner.btype:

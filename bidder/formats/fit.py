@@ -84,12 +84,14 @@ class Asked(msgspec.Struct, frozen=True):
         imp: the slot.
         formats: bits.
         sizes: of banners.
+        is_flexible: a banner may have another size: of a proportion, or within limits.
         has_banner_rules: the banner names types, attributes or files that it takes or blocks.
     """
 
     imp: Imp
     formats: int
     sizes: set[tuple[int, int]]
+    is_flexible: bool
     has_banner_rules: bool
 
 
@@ -109,6 +111,12 @@ def asked_of(imp: Imp) -> Asked:
     """What a slot takes."""
     banner = imp.banner
     if banner is None:
-        return Asked(imp, formats_offered(imp), NO_SIZES, has_banner_rules=False)
-    has_rules = bool(banner.battr or banner.btype or banner.mimes)
-    return Asked(imp, formats_offered(imp), banner.sizes(), has_rules)
+        return Asked(imp, formats_offered(imp), NO_SIZES, is_flexible=False, has_banner_rules=False)
+    sizes = banner.sizes()
+    return Asked(
+        imp,
+        formats_offered(imp),
+        sizes,
+        is_flexible=not sizes or any(one.wratio for one in banner.format or ()),
+        has_banner_rules=bool(banner.battr or banner.btype or banner.mimes),
+    )

@@ -12,22 +12,34 @@ from models.catalog_records.creative import AdFormat, Creative
 from models.catalog_records.exchange import Exchange
 from models.catalog_records.native_ad import DATA_TYPES, NativeAd
 from models.catalog_records.offers import Flight, Offer, Product
-from models.catalog_records.segment import Segment
+from models.catalog_records.segment import Channel, Segment
 from models.catalog_records.stream_ad import AudioAd, StreamAd, TrackedEvent, VideoAd
+from models.catalog_records.targeting import (
+    MONEY_FEATURES,
+    Condition,
+    DeviceType,
+    Feature,
+    Targeting,
+)
 from models.catalog_records.telephony import CallTag, Department, LineState
 
 __all__ = [
     "DATA_TYPES",
+    "MONEY_FEATURES",
     "AdFormat",
     "Advertiser",
     "AudioAd",
     "CallTag",
     "Campaign",
     "CatalogRecord",
+    "Channel",
     "Companion",
+    "Condition",
     "Creative",
     "Department",
+    "DeviceType",
     "Exchange",
+    "Feature",
     "Flight",
     "Image",
     "LineState",
@@ -37,6 +49,7 @@ __all__ = [
     "Product",
     "Segment",
     "StreamAd",
+    "Targeting",
     "TrackedEvent",
     "VideoAd",
     "decode_record",

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-import bidder.decide
+import bidder.contest
 import bidder.path
 import bidder.worker
 import streams.stages.offers
@@ -34,7 +34,7 @@ def ignore_caps() -> None:
         yield from ()
         return True
 
-    bidder.decide._used = lambda *_: 0
+    bidder.contest.used_count = lambda *_: 0
     bidder.path.reserve_exactly = believe  # type: ignore[attr-defined]
 
 
