@@ -20,7 +20,7 @@ check: $(STAMP)  ## format, lint, strict types, import contracts, spelling, lock
 	$(BIN)/codespell
 	$(BIN)/python -m tests.lock_is_fresh
 
-engines: $(STAMP)  ## fetch Apache Kafka and install Redis, Prometheus and docker-compose where that is possible
+engines: $(STAMP)  ## fetch Apache Kafka and install Redis, Prometheus, docker-compose and Chromium where that is possible
 	$(BIN)/python -m kinbid.engines.fetch
 
 lock: $(STAMP)  ## write requirements.lock anew from pyproject.toml
