@@ -1,20 +1,23 @@
 """What one campaign bids on one slot, or why it does not."""
 
+from functools import partial
+
 import msgspec
 
-from bidder.auction import is_blocked
 from bidder.bids import Bid, Loss, Lost
 from bidder.context import is_site_allowed
+from bidder.desk import Desk
+from bidder.dsa import dsa_shown
 from bidder.formats import Fitted, Lineups, Misfit
+from bidder.openings import bid_in, floor_of, price_of
 from bidder.plans import Plan
 from bidder.slot import Slot
 from models.caps import count_used
-from models.catalog_records import Campaign, Offer, Segment
+from models.catalog_records import Campaign, Creative, Offer, Segment
 from models.units import MICROS
 from models.value.conversion import exposure_factor
 from models.value.lines import line_factor
 from models.value.price import value_cpm_micros
-from models.value.shading import shade
 
 __all__ = ["contextual_bid", "personal_bid"]
 
@@ -22,12 +25,15 @@ ANY_SET = "any"
 
 _lineups = Lineups()
 """What follows from creatives alone; the records say whether it still holds."""
+LONGEST_WAIT_SECONDS = 3_600
+"""A slot that claims to be billable for longer holds its place under a cap no longer than this."""
 
 
 def contextual_bid(slot: Slot, campaign: Campaign) -> Bid | Lost:
     """The bid of a campaign that knows no person."""
-    if not is_site_allowed(campaign.targeting, slot.desk.sites):
-        return Lost(Loss.TARGETING, "site")
+    barred = _barred(slot, campaign)
+    if barred is not None:
+        return barred
     fitted = _fitted(slot, campaign, ANY_SET, None)
     if isinstance(fitted, Lost):
         return fitted
@@ -40,8 +46,9 @@ def personal_bid(slot: Slot, campaign: Campaign, plan: Plan) -> Bid | Lost:
     segment = plan.segment
     if slot.desk.channel in segment.channels_off:
         return Lost(Loss.CHANNEL_OFF, slot.desk.channel)
-    if not is_site_allowed(campaign.targeting, slot.desk.sites):
-        return Lost(Loss.TARGETING, "site")
+    barred = _barred(slot, campaign)
+    if barred is not None:
+        return barred
     used = used_count(slot, campaign, segment)
     if used >= segment.cap_impressions or campaign.id in slot.desk.excluded:
         return Lost(Loss.CAP_REACHED, f"{used} of {segment.cap_impressions}")
@@ -81,32 +88,64 @@ def _line_factor(slot: Slot, campaign: Campaign) -> float:
 def _fitted(slot: Slot, campaign: Campaign, wanted_set: str, offer: Offer | None) -> Fitted | Lost:
     """A creative of the wanted set that fits, else one for all."""
     desk = slot.desk
-    advertiser = desk.catalog.advertisers[campaign.advertiser]
+    terms = desk.terms
     lineup = _lineups.of(campaign.id, desk.catalog.creatives.get(campaign.id, ()))
     found = lineup.choose(
-        slot.asked, wanted_set, offer, advertiser,
+        slot.asked, wanted_set, offer, desk.catalog.advertisers[campaign.advertiser],
         private_allowed=desk.person.presence_ratio >= desk.policy.private_ratio,
+        is_taken=None if terms.limits is None and terms.dsa is None else partial(_is_taken, desk),
     )  # fmt: skip
-    if isinstance(found, Misfit):
-        return Lost(Loss.NO_CREATIVE, found.value)
-    own = found.creative.categories
-    if own and is_blocked(desk.request, msgspec.structs.replace(advertiser, iab_categories=own)):
-        return Lost(Loss.BLOCKED)
-    return found
+    return Lost(Loss.NO_CREATIVE, found.value) if isinstance(found, Misfit) else found
+
+
+def _barred(slot: Slot, campaign: Campaign) -> Lost | None:
+    """Why the request does not take a campaign here, as far as no index knows."""
+    desk = slot.desk
+    if not is_site_allowed(campaign.targeting, desk.sites):
+        return Lost(Loss.TARGETING, "site")
+    opening = slot.opening
+    if opening.domains is not None:
+        advertiser = desk.catalog.advertisers[campaign.advertiser]
+        if not opening.admits_advertiser(advertiser):
+            return Lost(Loss.NO_DEAL, advertiser.domain)
+    limits = desk.terms.limits
+    if limits is not None and campaign.app_bundle and not limits.admits_app(campaign.app_bundle):
+        return Lost(Loss.BLOCKED, campaign.app_bundle)
+    return None
+
+
+def _is_taken(desk: Desk, creative: Creative) -> bool:
+    """Whether the request takes a creative's language, own categories and what it shows."""
+    limits, dsa = desk.terms.limits, desk.terms.dsa
+    if limits is not None:
+        if not limits.admits_language(creative.language):
+            return False
+        if creative.categories and not limits.admits_categories(creative.categories):
+            return False
+    return dsa is None or dsa_shown(dsa, creative)
 
 
 def _priced(slot: Slot, campaign: Campaign, fitted: Fitted, value: float) -> Bid | Lost:
     """Shades where the auction is a first-price one, then meets the floor if it is worth it."""
-    floor_cpm_micros = slot.floor_cpm_micros
-    if value < floor_cpm_micros:
-        detail = f"worth {value / MICROS:.4f} CPM, floor {floor_cpm_micros / MICROS:.4f}"
+    desk, opening = slot.desk, slot.opening
+    floor = floor_of(opening, desk.terms)
+    if floor is None:
+        return Lost(Loss.BELOW_FLOOR, "the floor's currency has no rate")
+    bid_cpm_micros = bid_in(opening, floor, value, campaign, desk.exchange)
+    if bid_cpm_micros is None:
+        detail = f"worth {value / MICROS:.4f} CPM, floor {floor.cpm_micros / MICROS:.4f}"
         return Lost(Loss.BELOW_FLOOR, detail)
-    median = slot.desk.exchange.median_price_cpm_micros
-    shaded = value if slot.is_second_price else shade(value, median)
     return Bid(
         imp_id=slot.imp.id,
         campaign=campaign,
         fitted=fitted,
         value_cpm_micros=int(value),
-        bid_cpm_micros=max(int(shaded), floor_cpm_micros),
+        bid_cpm_micros=bid_cpm_micros,
+        price_micros=price_of(bid_cpm_micros, floor, desk.terms),
+        floor_cpm_micros=floor.cpm_micros,
+        deal_id=opening.deal_id,
+        # As long as a billing notice may take: what the slot says, or this exchange.
+        wait_seconds=min(
+            max(desk.exchange.reservation_seconds, slot.imp.exp or 0), LONGEST_WAIT_SECONDS
+        ),
     )

@@ -3,13 +3,17 @@
 Only dimensions for which some campaign asks are worked out: a catalogue without hours costs none.
 """
 
-import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import lru_cache
 from typing import Final
 
+from bidder.agents import system_of
+from bidder.inventory import name_of, place_of
 from bidder.openrtb import BidRequest, Device
-from models.campaign_index import CampaignIndex
+from bidder.openrtb_context import App
+from models.campaign_index import Query
 from models.catalog_records import DeviceType, Exchange, Targeting
+from models.units import HOUR_MS
 
 __all__ = ["is_site_allowed", "request_query", "sites_of"]
 
@@ -19,27 +23,29 @@ KINDS: Final[dict[int | None, tuple[DeviceType, ...]]] = {
 }  # fmt: skip
 """AdCOM 1.0 device types; 1 is "mobile/tablet"."""
 OTHER_KIND: Final[tuple[DeviceType, ...]] = ("other",)
-MINUTE_SECONDS: Final = 60
+MINUTE_MS: Final = 60_000
+THURSDAY: Final = 3
+"""The weekday of the first of January 1970."""
 LARGEST_OFFSET_MINUTES: Final = 15 * 60
 
 
 def request_query(
-    request: BidRequest, exchange: Exchange, index: CampaignIndex, now_ms: int
-) -> dict[str, tuple[str, ...]]:
-    """The request's values in every dimension that matters, without its slots' formats."""
+    request: BidRequest, exchange: Exchange, restricted: Collection[str], now_ms: int
+) -> Query:
+    """The request's values in every restricted dimension, without its slots' formats."""
     device = request.device or NO_DEVICE
     query: dict[str, tuple[str, ...]] = {}
-    if index.is_restricted("exchange"):
+    if "exchange" in restricted:
         query["exchange"] = (exchange.id,)
-    if index.is_restricted("place"):
+    if "place" in restricted:
         query["place"] = tuple(_places(device))
-    if index.is_restricted("device"):
+    if "device" in restricted:
         query["device"] = KINDS.get(device.devicetype, OTHER_KIND)
-    if index.is_restricted("system"):
-        query["system"] = (device.os.lower(),) if device.os else ()
-    if index.is_restricted("hour") or index.is_restricted("weekday"):
-        local = _local_time(device, now_ms)
-        query["hour"], query["weekday"] = (str(local.hour),), (str(local.weekday()),)
+    if "system" in restricted:
+        system = system_of(device)
+        query["system"] = (system,) if system else ()
+    if "hour" in restricted or "weekday" in restricted:
+        query["hour"], query["weekday"] = _local_time(device, now_ms)
     return query
 
 
@@ -52,20 +58,28 @@ def _places(device: Device) -> Iterator[str]:
             yield f"{country}-{geo.region.upper()}"
 
 
-def _local_time(device: Device, now_ms: int) -> dt.datetime:
-    """Where the device is, as far as it tells (2.6 section 3.2.19, ``utcoffset`` in minutes)."""
-    offset = (device.geo.utcoffset or 0) if device.geo is not None else 0
-    if abs(offset) > LARGEST_OFFSET_MINUTES:
-        offset = 0
-    return dt.datetime.fromtimestamp(now_ms / 1000 + offset * MINUTE_SECONDS, tz=dt.UTC)
+def _local_time(device: Device, now_ms: int) -> tuple[tuple[str], tuple[str]]:
+    """Hour and weekday where the device is, as far as it tells (2.6 section 3.2.19)."""
+    minutes = (device.geo.utcoffset or 0) if device.geo is not None else 0
+    offset_ms = minutes * MINUTE_MS if abs(minutes) <= LARGEST_OFFSET_MINUTES else 0
+    return _hour_and_weekday((now_ms + offset_ms) // HOUR_MS)
+
+
+@lru_cache(maxsize=128)
+def _hour_and_weekday(hours_since_1970: int) -> tuple[tuple[str], tuple[str]]:
+    days, hour = divmod(hours_since_1970, 24)
+    return (str(hour),), (str((days + THURSDAY) % 7),)
 
 
 def sites_of(request: BidRequest) -> tuple[str, ...]:
     """A site's domain and those above it, or an app's bundle: how campaigns list inventory."""
-    if request.app is not None:
-        return (request.app.bundle.lower(),) if request.app.bundle else ()
-    domain = (request.site.domain or "").lower() if request.site is not None else ""
-    labels = domain.split(".") if domain else []
+    place = place_of(request)
+    if place is None:
+        return ()
+    name = name_of(place).lower()
+    if isinstance(place, App) and place.bundle:
+        return (name,)
+    labels = name.split(".") if name else []
     return tuple(".".join(labels[first:]) for first in range(len(labels)))
 
 

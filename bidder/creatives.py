@@ -10,7 +10,7 @@ from bidder.bids import Bid
 from bidder.formats import Filled, Fitted, filled, slot_values, url_of
 from bidder.formats.markup import Hole, Piece
 from models.catalog import Catalog
-from models.catalog_records import Advertiser, Creative, Offer
+from models.catalog_records import Advertiser, Campaign, Creative, Offer
 from models.templates import Part, parse_template
 
 __all__ = ["Creatives", "Written"]
@@ -41,7 +41,7 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    records: tuple[Fitted, Offer | None, Advertiser]
+    records: tuple[Fitted, Offer | None, Advertiser, Campaign]
     written: Written
 
 
@@ -74,7 +74,7 @@ class Creatives:
         advertiser = self._catalog.advertisers[bid.campaign.advertiser]
         key = (id(fitted), offer.id if offer else "", redirects, has_pixel)
         known = self._kept.get(key)
-        records = (fitted, offer, advertiser)
+        records = (fitted, offer, advertiser, bid.campaign)
         if known is not None and all(map(operator.is_, known.records, records)):
             return known.written
         if len(self._kept) >= KEPT_WRITTEN:
@@ -107,7 +107,6 @@ def _fields(bid: Bid, advertiser: Advertiser) -> bytes:
     fitted, creative = bid.fitted, bid.fitted.creative
     fields: dict[str, object] = {
         "adomain": [advertiser.domain],
-        "cid": bid.campaign.id,
         "crid": fitted.crid,
         "cat": creative.categories or advertiser.iab_categories,
         "attr": fitted.attr,
@@ -120,7 +119,7 @@ def _fields(bid: Bid, advertiser: Advertiser) -> bytes:
         "api": creative.api[0] if creative.api else 0,
         "language": creative.language,
         "iurl": creative.iurl,
-        "bundle": creative.bundle,
+        "bundle": bid.campaign.app_bundle,
     }
     if fitted.ratio is not None:
         fields["wratio"], fields["hratio"] = fitted.ratio

@@ -4,15 +4,17 @@
 The live bidder, ``kinbid explain`` and the tests call the same function.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from bidder.auction import imp_refused, request_refused
+from bidder.auction import Terms, slot_refused, terms_of
 from bidder.bids import Bid, Decision, Fate, Policy
 from bidder.contest import contextual_bid, personal_bid
 from bidder.desk import Desk
 from bidder.errors import NoBidReason
 from bidder.fates import fates_of
-from bidder.openrtb import BidRequest
+from bidder.openings import openings
+from bidder.openrtb import BidRequest, Imp
 from bidder.plans import Plan, plans_of
 from bidder.slot import Slot, slot_of
 from models.caps import Reservation
@@ -37,8 +39,9 @@ def decide(
     pending: tuple[Reservation, ...] = (),
     excluded: frozenset[str] = frozenset(),
     fates: list[Fate] | None = None,
+    terms: Terms | None = None,
 ) -> Decision:
-    """Chooses at most one bid for each slot of a request.
+    """Chooses at most one bid for each opening of each slot of a request.
 
     Args:
         request: the bid request.
@@ -49,41 +52,66 @@ def decide(
         now_ms: the present, Unix ms.
         pending: reservations of this worker that ``person`` does not show yet.
         excluded: campaigns whose cap has just turned out to be used up.
-        fates: if given, every campaign that lost a slot is appended, with its reason.
+        fates: if given, every campaign that lost an opening is appended, with its reason.
+        terms: of the request, where they are known already.
 
     Returns:
         The bids; without any, the reason.
     """
-    refused = request_refused(request, policy)
-    if refused is not None:
-        return Decision((), refused)
+    found = terms or terms_of(request, exchange, policy, catalog, now_ms)
+    if isinstance(found, NoBidReason):
+        return Decision((), found)
     reserved = (*person.reservations, *pending)
-    desk = Desk(request, person, exchange, catalog, policy, now_ms, reserved, excluded)
-    picked: list[Bid] = []
-    reason, was_cut = NoBidReason.NO_FORMAT, False
-    plans: list[Plan] | None = None
+    desk = Desk(request, found, person, exchange, catalog, policy, now_ms, reserved, excluded)
+    search = _Search(desk, fates)
     for imp in request.imp:
-        unfit = imp_refused(imp, policy)
-        if unfit is not None:
-            reason = unfit
-            continue
-        if plans is None:
-            plans = plans_of(desk)
-        slot = slot_of(desk, imp, picked)
-        contest = _Contest(slot)
-        contest.run(plans)
-        was_cut |= contest.left < 0
-        if fates is not None:
-            fates += fates_of(slot, contest.best)
-        if contest.best is None:
-            reason = NoBidReason.NO_CAMPAIGN
-        else:
-            picked.append(contest.best)
-    return Decision(tuple(picked), None if picked else reason, was_cut)
+        search.add_bids_on(imp)
+    picked = search.picked
+    return Decision(tuple(picked), None if picked else search.reason, search.was_cut)
+
+
+class _Search:
+    """The bids on all slots of one request."""
+
+    __slots__ = ("_desk", "_fates", "_plans", "picked", "reason", "was_cut")
+
+    def __init__(self, desk: Desk, fates: list[Fate] | None) -> None:
+        self._desk = desk
+        self._fates = fates
+        self._plans: Sequence[Plan] | Iterator[Plan] | None = None
+        self.picked: list[Bid] = []
+        self.reason = NoBidReason.NO_FORMAT
+        self.was_cut = False
+
+    def add_bids_on(self, imp: Imp) -> None:
+        """Bids on each opening of a slot, as many as the exchange takes."""
+        desk = self._desk
+        ways = slot_refused(imp, desk.policy) or openings(imp, desk.terms, desk.catalog.deals)
+        if isinstance(ways, NoBidReason):
+            self.reason = ways
+            return
+        if self._plans is None:
+            self._plans = plans_of(desk)
+            if len(desk.request.imp) > 1 or len(ways) > 1:  # each begins from the best one
+                self._plans = tuple(self._plans)
+        left = desk.exchange.max_bids_per_slot or len(ways)
+        for opening in ways:
+            if not left:
+                return
+            contest = _Contest(slot_of(desk, imp, opening, self.picked))
+            contest.run(self._plans)
+            self.was_cut |= contest.left < 0
+            if self._fates is not None:
+                self._fates += fates_of(contest.slot, contest.best)
+            if contest.best is None:
+                self.reason = NoBidReason.NO_CAMPAIGN
+            else:
+                self.picked.append(contest.best)
+                left -= 1
 
 
 class _Contest:
-    """The search for the best bid on one slot."""
+    """The search for the best bid on one opening of a slot."""
 
     __slots__ = ("best", "left", "slot")
 
@@ -92,10 +120,10 @@ class _Contest:
         self.best: Bid | None = None
         self.left = MOST_TRIED
 
-    def run(self, plans: list[Plan]) -> None:
+    def run(self, plans: Iterable[Plan]) -> None:
         """Tries plans from the best downwards, then campaigns that know no person."""
         for plan in plans:
-            if plan.most_cpm_micros < self.slot.floor_cpm_micros or not self._can_win(
+            if plan.most_cpm_micros < self.slot.least_value_cpm_micros or not self._can_win(
                 int(plan.most_cpm_micros)
             ):
                 break

@@ -7,16 +7,21 @@ import datetime as dt
 
 import msgspec
 
-from bidder.auction import is_blocked
+from bidder.auction import Terms
 from bidder.bids import Loss, Lost, Policy
 from bidder.context import request_query, sites_of
+from bidder.dsa import dsa_refused
+from bidder.inventory import place_of
 from bidder.openrtb import BidRequest
+from bidder.openrtb_context import App
 from models.call_tags import ads_paused_until_ms
+from models.campaign_index import Query
 from models.caps import Reservation
 from models.catalog import Catalog
-from models.catalog_records import Channel, Exchange, Segment
+from models.catalog_records import Channel, Exchange
 from models.dealings import Dealings
 from models.profile import Person
+from models.segment_index import NOBODYS, Held
 
 __all__ = ["Desk", "Standing"]
 
@@ -27,26 +32,19 @@ class Standing(msgspec.Struct, frozen=True):
     Attributes:
         lost: why none of its campaigns may bid; None where they may.
         dealings: the person's.
-        segments: that hold the person, by id.
+        segments: that hold the person.
     """
 
     lost: Lost | None
     dealings: Dealings
-    segments: dict[str, Segment]
-
-    def segment_for(self, names: tuple[str, ...]) -> Segment | None:
-        """The first of a campaign's segments that holds the person."""
-        held = self.segments
-        for name in names:
-            if name in held:
-                return held[name]
-        return None
+    segments: Held
 
 
 class Desk(msgspec.Struct):
     """A request on its way to a decision."""
 
     request: BidRequest
+    terms: Terms
     person: Person
     exchange: Exchange
     catalog: Catalog
@@ -55,15 +53,15 @@ class Desk(msgspec.Struct):
     reserved: tuple[Reservation, ...]
     excluded: frozenset[str]
     _standings: dict[str, Standing] = {}
-    _query: dict[str, tuple[str, ...]] | None = None
+    _query: Query | None = None
     _sites: tuple[str, ...] | None = None
 
     @property
-    def query(self) -> dict[str, tuple[str, ...]]:
+    def query(self) -> Query:
         """The request's values in every dimension that matters, without its slots' formats."""
         if self._query is None:
-            index = self.catalog.index
-            self._query = request_query(self.request, self.exchange, index, self.now_ms)
+            restricted = self.catalog.index.restricted
+            self._query = request_query(self.request, self.exchange, restricted, self.now_ms)
         return self._query
 
     @property
@@ -76,7 +74,7 @@ class Desk(msgspec.Struct):
     @property
     def channel(self) -> Channel:
         """The kind of inventory; what says nothing is taken for a site."""
-        return "app" if self.request.app is not None else "site"
+        return "app" if isinstance(place_of(self.request), App) else "site"
 
     def standing_with(self, advertiser: str) -> Standing:
         """How the request and its person stand with an advertiser."""
@@ -89,14 +87,17 @@ class Desk(msgspec.Struct):
         dealings = self.person.header.dealings_with(name)
         lost = self._lost_with(name)
         if lost is not None or self.person.root is None:
-            return Standing(lost, dealings, {})
-        held = self.catalog.segments_of(name).holding(dealings, self.now_ms)
-        return Standing(None, dealings, {segment.id: segment for segment in held})
+            return Standing(lost, dealings, NOBODYS)
+        segments = self.catalog.segments_of(name)
+        return Standing(None, dealings, segments.holding(dealings, self.now_ms))
 
     def _lost_with(self, name: str) -> Lost | None:
         advertiser = self.catalog.advertisers.get(name)
-        if advertiser is None or is_blocked(self.request, advertiser):
+        terms = self.terms
+        if advertiser is None or (terms.limits and not terms.limits.admits(advertiser)):
             return Lost(Loss.BLOCKED)
+        if terms.dsa is not None and dsa_refused(terms.dsa, advertiser):
+            return Lost(Loss.NOT_TRANSPARENT)
         # Of whoever waits for a call: an ad for nobody in particular would still reach this person.
         paused_until_ms = self._paused_until_ms(name)
         if paused_until_ms is not None:

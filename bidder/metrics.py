@@ -19,6 +19,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from bidder.errors import NoBidReason
+from bidder.openrtb import DEVIATIONS
 
 __all__ = ["Counters", "WorkerCollector", "open_memory"]
 
@@ -44,6 +45,10 @@ _SERIES: Final = (
     *_by("bidder_no_bids", "Requests without a bid.", "reason", [r.value for r in NoBidReason]),
     _Series("bidder_malformed_requests", "Requests answered with 400."),
     _Series("bidder_unknown_paths", "Requests answered with 404 or 405."),
+    *_by(
+        "bidder_request_deviations", "Fields of requests that are not of their type.", "field",
+        DEVIATIONS,
+    ),
     *_by(
         "bidder_notices", "Notices by kind and result.", "result",
         [f"{kind}_{result}" for kind in NOTICE_KINDS for result in NOTICE_RESULTS],

@@ -93,7 +93,8 @@ class Notices:
         except TokenError:
             self._counters.add(RESULTS[kind, "forged"])
             return 400
-        price = price_cpm_micros(values.get("p", [""])[0])
+        notified = price_cpm_micros(values.get("p", [""])[0])
+        price = None if notified is None else token.in_own_money(notified)
         verdict = judge(token, price, now_ms)
         if verdict == "accepted":
             is_kept = await self._store(kind, token, price or 0, now_ms)

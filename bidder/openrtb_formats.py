@@ -4,9 +4,11 @@ Field names are the specification's (OpenRTB 2.6 sections 3.2.6 to 3.2.10). Only
 whether an ad fits is declared, the rest is skipped.
 """
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+
+from bidder.tolerance import LIMIT
 
 __all__ = ["Audio", "Banner", "DurFloor", "Format", "Native", "Video"]
 
@@ -33,9 +35,9 @@ class Banner(msgspec.Struct, frozen=True):
     wmax: int | None = None
     hmin: int | None = None
     hmax: int | None = None
-    battr: list[int] | None = None
-    btype: list[int] | None = None
-    mimes: list[str] | None = None
+    battr: Annotated[list[int] | None, LIMIT] = None
+    btype: Annotated[list[int] | None, LIMIT] = None
+    mimes: Annotated[list[str] | None, LIMIT] = None
     api: list[int] | None = None
 
     def sizes(self) -> set[tuple[int, int]]:
@@ -57,26 +59,26 @@ class DurFloor(msgspec.Struct, frozen=True, gc=False):
 class _Stream(msgspec.Struct, frozen=True):
     """What video and audio have in common."""
 
-    mimes: list[str] | None = None
-    minduration: int | None = None
-    maxduration: int | None = None
-    rqddurs: list[int] | None = None
-    protocols: list[int] | None = None
+    mimes: Annotated[list[str] | None, LIMIT] = None
+    minduration: Annotated[int | None, LIMIT] = None
+    maxduration: Annotated[int | None, LIMIT] = None
+    rqddurs: Annotated[list[int] | None, LIMIT] = None
+    protocols: Annotated[list[int] | None, LIMIT] = None
     startdelay: int | None = None
     sequence: int | None = None
-    battr: list[int] | None = None
-    minbitrate: int | None = None
-    maxbitrate: int | None = None
-    delivery: list[int] | None = None
+    battr: Annotated[list[int] | None, LIMIT] = None
+    minbitrate: Annotated[int | None, LIMIT] = None
+    maxbitrate: Annotated[int | None, LIMIT] = None
+    delivery: Annotated[list[int] | None, LIMIT] = None
     api: list[int] | None = None
     companionad: list[Banner] | None = None
     podid: str | None = None
     podseq: int | None = None
-    poddur: int | None = None
+    poddur: Annotated[int | None, LIMIT] = None
     maxseq: int | None = None
     slotinpod: int | None = None
-    mincpmpersec: float | None = None
-    durfloors: list[DurFloor] | None = None
+    mincpmpersec: Annotated[float | None, LIMIT] = None
+    durfloors: Annotated[list[DurFloor] | None, LIMIT] = None
 
 
 class Video(_Stream, frozen=True):
@@ -85,9 +87,9 @@ class Video(_Stream, frozen=True):
     protocol: int | None = None
     w: int | None = None
     h: int | None = None
-    linearity: int | None = None
+    linearity: Annotated[int | None, LIMIT] = None
     skip: int | None = None
-    boxingallowed: int | None = None
+    boxingallowed: Annotated[int | None, LIMIT] = None
     playbackmethod: list[int] | None = None
     plcmt: int | None = None
     placement: int | None = None
@@ -106,4 +108,4 @@ class Native(msgspec.Struct, frozen=True):
     request: msgspec.Raw = NOTHING
     ver: str | None = None
     api: list[int] | None = None
-    battr: list[int] | None = None
+    battr: Annotated[list[int] | None, LIMIT] = None

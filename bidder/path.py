@@ -6,6 +6,7 @@ that is used up (closed).
 """
 
 import itertools
+import logging
 import secrets
 from collections.abc import Iterable
 from typing import Final
@@ -13,16 +14,18 @@ from typing import Final
 import msgspec
 
 from bidder import metrics
+from bidder.auction import Terms, terms_of
 from bidder.bids import Bid, Decision, Policy
 from bidder.decide import decide
 from bidder.errors import NoBidReason
 from bidder.identify import nodes_of
 from bidder.lookup import Found, fetch_person, reserve_exactly
 from bidder.metrics import Counters
-from bidder.openrtb import BidRequest
+from bidder.openrtb import DEVIATIONS as DEVIATING_FIELDS
+from bidder.openrtb import BidRequest, deviation
 from bidder.privacy import personal_use_refused
 from bidder.reservations import OwnReservations
-from bidder.respond import Responder
+from bidder.respond import Responder, no_bid_body
 from models.caps import Reservation
 from models.catalog import Catalog
 from models.catalog_records import Exchange, Segment
@@ -39,12 +42,12 @@ from runtime.settings import Settings
 
 __all__ = ["Answer", "BidPath", "Reserved", "presence_rule", "tmax_of"]
 
+logger = logging.getLogger(__name__)
+
 MOST_ROUNDS: Final = 3
 """Exact reservations that may be refused before a request is left without a personal bid."""
 
 LONGEST_TMAX_MS: Final = 5_000
-LONGEST_EXP_SECONDS: Final = 3_600
-"""A slot that claims to be billable for longer holds its place under a cap no longer than this."""
 
 KNOWN = metrics.slot("bidder_persons_known")
 UNKNOWN = metrics.slot("bidder_persons_unknown")
@@ -58,6 +61,7 @@ EXACT = metrics.slot("bidder_exact_reservations")
 CAP_REFUSALS = metrics.slot("bidder_cap_refusals")
 BIDS = metrics.slot("bidder_bids")
 REDIS_FAILURES = metrics.slot("bidder_dependency_failures", "redis")
+DEVIATIONS = {field: metrics.slot("bidder_request_deviations", field) for field in DEVIATING_FIELDS}
 NO_BIDS = {reason: metrics.slot("bidder_no_bids", reason.value) for reason in NoBidReason}
 
 
@@ -92,6 +96,7 @@ class _Case(msgspec.Struct, frozen=True):
 
     request: BidRequest
     exchange: Exchange
+    terms: Terms
     now_ms: int
     found: Found
 
@@ -140,8 +145,6 @@ class BidPath:
             catalog,
             NoticeSigner(settings.notice_secret),
             public_url=settings.public_url,
-            seat=settings.seat,
-            currency=settings.currency,
         )
         self._presence = presence_rule(settings)
         self._exact_margin = settings.cap_exact_margin
@@ -158,8 +161,14 @@ class BidPath:
             exchange: who asks.
             now_ms: the present, Unix ms.
         """
+        terms = terms_of(request, exchange, self._policy, self.catalog, now_ms)
+        if isinstance(terms, NoBidReason):
+            return self._no_bid(request, exchange, terms)
+        if terms.limits is not None:
+            for path in terms.limits.deviations:
+                self.count_deviation(path)
         found = yield from self._find(request, exchange, now_ms)
-        case = _Case(request, exchange, now_ms, found)
+        case = _Case(request, exchange, terms, now_ms, found)
         excluded: frozenset[str] = frozenset()
         for _ in range(MOST_ROUNDS):
             decision = self._decide(case, excluded)
@@ -204,23 +213,20 @@ class BidPath:
         pending = () if person.root is None else self.own.of(person.root, case.now_ms)
         decision = decide(
             case.request, person, case.exchange, self.catalog, policy=self._policy,
-            now_ms=case.now_ms, pending=pending, excluded=excluded,
+            now_ms=case.now_ms, pending=pending, excluded=excluded, terms=case.terms,
         )  # fmt: skip
         self._counters.add(SEARCHES_CUT, decision.was_cut)
         return decision
 
     def _draft(self, case: _Case, decision: Decision) -> list[_Draft]:
         """Names each bid and reserves it in memory, so that this worker's next request sees it."""
-        person, exchange = case.found.person, case.exchange
-        billable_seconds = {imp.id: imp.exp or 0 for imp in case.request.imp}
+        person = case.found.person
         drafts: list[_Draft] = []
         for bid in decision.bids:
             nonce = f"{self._worker}{next(self._count):x}"
             held = None
             if bid.segment is not None and person.root is not None and not case.request.test:
-                # As long as a billing notice may take: what the slot says, or this exchange.
-                seconds = max(exchange.reservation_seconds, billable_seconds[bid.imp_id])
-                expires_ms = case.now_ms + min(seconds, LONGEST_EXP_SECONDS) * 1000
+                expires_ms = case.now_ms + bid.wait_seconds * 1000
                 reservation = Reservation(bid.campaign.id, nonce, expires_ms, case.now_ms)
                 self.own.add(person.root, reservation)
                 held = Reserved(person.root, reservation)
@@ -265,12 +271,28 @@ class BidPath:
         person = case.found.person
         expired_at = person.root if case.found.has_expired else None
         if decision.reason is not None:
-            self._counters.add(NO_BIDS[decision.reason])
-            return Answer(None, expired_at=expired_at)
+            return self._no_bid(case.request, case.exchange, decision.reason, expired_at)
         self._counters.add(BIDS, len(drafts))
         bids = [(draft.bid, self._token(case, draft)) for draft in drafts]
         held = tuple(draft.held for draft in drafts if draft.held is not None)
-        return Answer(self._responder.body(case.request.id, bids), held, expired_at)
+        body = self._responder.body(case.request.id, bids, case.terms, case.exchange)
+        return Answer(body, held, expired_at)
+
+    def _no_bid(
+        self,
+        request: BidRequest,
+        exchange: Exchange,
+        reason: NoBidReason,
+        expired_at: NodeId | None = None,
+    ) -> Answer:
+        self._counters.add(NO_BIDS[reason])
+        body = no_bid_body(request.id, reason) if exchange.no_bid_body else None
+        return Answer(body, expired_at=expired_at)
+
+    def count_deviation(self, path: str) -> None:
+        """Counts a field that is not of its type; a request is read all the same."""
+        self._counters.add(DEVIATIONS[deviation(path)])
+        logger.debug("request_deviates", extra={"field": path})
 
     def _token(self, case: _Case, draft: _Draft) -> NoticeToken:
         bid = draft.bid
@@ -283,4 +305,5 @@ class BidPath:
             bid_cpm_micros=bid.bid_cpm_micros,
             expires_ms=case.now_ms + self._notice_window_ms,
             is_test=bool(case.request.test),
+            price_micros=bid.price_micros if case.terms.currency != self._policy.currency else 0,
         )

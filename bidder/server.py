@@ -115,7 +115,7 @@ class Server:
         started_ns = time.monotonic_ns()
         self._counters.add(REQUESTS)
         try:
-            request = decode_request(call.body)
+            request = decode_request(call.body, self._path.count_deviation)
         except MalformedRequestError as error:
             self._counters.add(MALFORMED)
             logger.debug("malformed_request", extra={"reason": str(error)})

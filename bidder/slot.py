@@ -1,45 +1,48 @@
-"""One slot of a request, as campaigns compete for it."""
+"""One opening of a slot, as campaigns compete for it."""
 
 import msgspec
 
-from bidder.auction import lowest_bid_cpm_micros
 from bidder.bids import Bid
 from bidder.desk import Desk
 from bidder.formats import AUDIO, BANNER, NATIVE, VIDEO, Asked, asked_of
+from bidder.openings import Opening
 from bidder.openrtb import Imp
-from models.campaign_facts import ANY_BANNER, ANYTHING, size_value
-from models.campaign_index import CONTEXTUAL, Candidates
+from models.campaign_facts import ANY_BANNER, ANYTHING, OPEN_AUCTION, size_value
+from models.campaign_index import CONTEXTUAL, Candidates, Query
 
 __all__ = ["Slot", "slot_of"]
 
-SECOND_PRICE = 2
 NAMED_FORMATS = ((VIDEO, "video"), (AUDIO, "audio"), (NATIVE, "native"))
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """A slot.
+    """An opening of a slot.
 
     Attributes:
         desk: the request.
         imp: the slot itself.
-        picked: bids on slots before it, which count under caps already.
+        opening: the open auction for it, or one deal.
+        picked: bids before this one, which count under caps already.
         asked: what it takes.
-        floor_cpm_micros: the least that a bid may be.
-        is_second_price: whether the winner pays the second price, so that a bid is the value.
         query: what campaigns' targeting is asked, without audience and offer.
     """
 
     desk: Desk
     imp: Imp
+    opening: Opening
     picked: list[Bid]
     asked: Asked
-    floor_cpm_micros: int
-    is_second_price: bool
-    query: dict[str, tuple[str, ...]]
+    query: Query
+
+    @property
+    def least_value_cpm_micros(self) -> int:
+        """What an impression is worth at least to whoever bids, but for promises."""
+        opening = self.opening
+        return 0 if opening.is_guaranteed else opening.floor.cpm_micros
 
     def candidates(self, audience: str, goal: str, offers: tuple[str, ...]) -> Candidates:
         """Campaigns that may be shown here to an audience, with one of the offers."""
-        query = {"audience": (audience,), "goal": (goal,), "offer": offers} | self.query
+        query = {"audience": (audience,), "goal": (goal,), "offer": offers, **self.query}
         return self.desk.catalog.index.candidates(tuple(query.values()), query)
 
     def contextual(self) -> Candidates:
@@ -47,18 +50,12 @@ class Slot(msgspec.Struct, frozen=True):
         return self.candidates(CONTEXTUAL, CONTEXTUAL, (ANYTHING,))
 
 
-def slot_of(desk: Desk, imp: Imp, picked: list[Bid]) -> Slot:
-    """A slot of the request."""
+def slot_of(desk: Desk, imp: Imp, opening: Opening, picked: list[Bid]) -> Slot:
+    """An opening of a slot of the request."""
     asked = asked_of(imp)
-    return Slot(
-        desk,
-        imp,
-        picked,
-        asked,
-        lowest_bid_cpm_micros(imp),
-        (desk.request.at or SECOND_PRICE) == SECOND_PRICE,
-        {"format": _format_values(asked)} | desk.query,
-    )
+    deal = opening.deal_id if opening.deal_id is not None else OPEN_AUCTION
+    query = {"format": _format_values(asked), "deal": (deal,), **desk.query}
+    return Slot(desk, imp, opening, picked, asked, query)
 
 
 def _format_values(asked: Asked) -> tuple[str, ...]:

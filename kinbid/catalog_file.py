@@ -20,6 +20,7 @@ from models.catalog_records import (
     Creative,
     Department,
     Exchange,
+    Rates,
     Segment,
     record_key,
 )
@@ -37,8 +38,11 @@ KINDS: Final[dict[str, type[CatalogRecord]]] = {
     "creative": Creative,
     "call_tag": CallTag,
     "department": Department,
+    "rates": Rates,
 }
-MONEY: Final = frozenset({"target_cpa", "mean_value", "contextual_cpm", "median_price_cpm"})
+MONEY: Final = frozenset(
+    {"target_cpa", "mean_value", "contextual_cpm", "guaranteed_cpm", "median_price_cpm"}
+)
 
 
 class CatalogFileError(KinbidError):
@@ -81,7 +85,7 @@ def _in_micros(condition: object) -> object:
 
 
 def _record(path: Path, kind: str, place: int, entry: dict[str, Any]) -> CatalogRecord:
-    where = f"{path}: [[{kind}]] {place} ({entry.get('id', 'without id')})"
+    where = f"{path}: [[{kind}]] {place} ({entry.get('id', entry.get('base', 'without id'))})"
     fields = {name: value for name, value in entry.items() if name not in MONEY}
     known = set(KINDS[kind].__struct_fields__)
     try:

@@ -5,10 +5,21 @@ from collections.abc import Iterable
 from models.campaign_index import CONTEXTUAL, Facts
 from models.catalog_records import Campaign, Creative, Offer, Product
 
-__all__ = ["ANYTHING", "ANY_BANNER", "NO_FORMAT", "facts_of", "offer_names", "size_value"]
+__all__ = [
+    "ANYTHING",
+    "ANY_BANNER",
+    "NO_FORMAT",
+    "OPEN_AUCTION",
+    "facts_of",
+    "offer_names",
+    "size_value",
+]
 
 ANYTHING = "*"
 """The offer of a campaign that may show whatever there is."""
+
+OPEN_AUCTION = "*"
+"""The deal of a campaign that needs none; no exchange's deal is asked for by that name."""
 
 ANY_BANNER = "banner"
 """The format that a slot asks for which takes banners, but names no size."""
@@ -26,6 +37,7 @@ def facts_of(campaign: Campaign, creatives: Iterable[Creative]) -> Facts:
         "goal": (campaign.goal,),
         "offer": campaign.offers or (ANYTHING,),
         "format": tuple(formats) or (NO_FORMAT,),
+        "deal": (*campaign.deals, *((OPEN_AUCTION,) if campaign.open_auction else ())),
         "exchange": targeting.exchanges,
         "place": targeting.places,
         "device": targeting.devices,

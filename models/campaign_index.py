@@ -136,19 +136,17 @@ class CampaignIndex:
         self._facts: dict[str, tuple[_Place, Campaign, Facts]] = {}
         self._waiting: dict[str, tuple[_Place, Campaign, Facts]] | None = {}
         self._answers: dict[tuple[object, ...], Candidates] = {}
-        self._restricted: Counter[str] = Counter()
-
-    def is_restricted(self, dimension: str) -> bool:
-        """Whether any campaign asks for certain values; if none does, it need not be queried."""
-        return self._restricted[dimension] > 0
+        self._restrictions: Counter[str] = Counter()
+        self.restricted: frozenset[str] = frozenset()
+        """Dimensions in which any campaign asks for certain values; others need not be queried."""
 
     def put(self, campaign: Campaign, facts: Facts) -> None:
         """Adds a campaign, or changes where it may be shown."""
         self.remove(campaign.id)
         entry = (-campaign.contextual_cpm_micros, campaign.id), campaign, facts
-        self._restricted.update(dimension for dimension, values in facts.items() if values)
+        self._restrictions.update(dimension for dimension, values in facts.items() if values)
         self._facts[campaign.id] = entry
-        self._answers.clear()
+        self._forget_answers()
         if self._waiting is not None:
             self._waiting[campaign.id] = entry
         else:
@@ -160,8 +158,8 @@ class CampaignIndex:
         if entry is None:
             return
         place, _, facts = entry
-        self._restricted.subtract(dimension for dimension, values in facts.items() if values)
-        self._answers.clear()
+        self._restrictions.subtract(dimension for dimension, values in facts.items() if values)
+        self._forget_answers()
         if self._waiting is not None:
             del self._waiting[name]
             return
@@ -169,6 +167,10 @@ class CampaignIndex:
         self._blocks[at].remove(place)
         if not self._blocks[at].places:
             del self._blocks[at]
+
+    def _forget_answers(self) -> None:
+        self._answers.clear()
+        self.restricted = frozenset(name for name, count in self._restrictions.items() if count)
 
     def candidates(self, key: tuple[object, ...], query: Query) -> Candidates:
         """The campaigns that a query lets through, in order.

@@ -48,8 +48,8 @@ def _days_since_order(dealings: Dealings, now_ms: int) -> float | None:
 
 
 def _days_since_look(dealings: Dealings, now_ms: int) -> float | None:
-    newest_s = max((*dealings.searched_s, *dealings.seen_s), default=None)
-    return None if newest_s is None else max(0.0, now_ms / DAY_MS - newest_s / DAY_S)
+    newest_s = max(dealings.route_gaps_s[0] if dealings.routes else 0, *dealings.seen_s, 0)
+    return max(0.0, now_ms / DAY_MS - newest_s / DAY_S) if newest_s else None
 
 
 def _days_to_departure(dealings: Dealings, now_ms: int) -> float | None:

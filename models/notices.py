@@ -35,6 +35,7 @@ class NoticeToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
         bid_cpm_micros: the bid; a notified price above it is not believed.
         expires_ms: after this instant a notice is late: stored, not counted.
         is_test: the request said ``test: 1``; never billed.
+        price_micros: the bid as it was written in another currency; 0: it was the owner's.
     """
 
     node: NodeId
@@ -45,6 +46,17 @@ class NoticeToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
     bid_cpm_micros: int
     expires_ms: int
     is_test: bool = False
+    price_micros: int = 0
+
+    def in_own_money(self, notified_micros: int) -> int:
+        """A notified price in the owner's currency: at the rate at which the bid was made.
+
+        So spend needs no rate of its own, and what was bid is just what can be spent.
+        """
+        if not self.price_micros:
+            return notified_micros
+        half = self.price_micros // 2
+        return (notified_micros * self.bid_cpm_micros + half) // self.price_micros
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode

@@ -7,7 +7,7 @@ bisection and one AND for each feature, however many segments there are.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf, nextafter
 from typing import Final
 
@@ -17,7 +17,7 @@ from models.catalog_records import Condition, Feature, Segment
 from models.dealings import Dealings
 from models.features import NUMBERS, WORDS
 
-__all__ = ["SegmentIndex"]
+__all__ = ["NOBODYS", "Held", "SegmentIndex"]
 
 
 class _Intervals(msgspec.Struct, frozen=True):
@@ -51,19 +51,32 @@ class _Words(msgspec.Struct, frozen=True):
 class SegmentIndex:
     """The segments of one advertiser.
 
+    They stand in groups of those whose customers are worth the same on average, and in each from
+    the dearest target CPA down: of one group that is their order for any customer.
+
     Args:
-        segments: in the order in which they are answered.
+        segments: of the advertiser.
     """
 
-    __slots__ = ("_all", "_numbers", "_segments", "_words")
+    __slots__ = ("_all", "_numbers", "_words", "bits", "groups", "segments")
 
-    def __init__(self, segments: Sequence[Segment]) -> None:
-        self._segments = tuple(segments)
-        self._all: Final = (1 << len(segments)) - 1
+    def __init__(self, segments: Iterable[Segment]) -> None:
+        ordered = sorted(
+            segments, key=lambda one: (one.mean_value_micros, -one.target_cpa_micros, one.id)
+        )
+        self.segments: tuple[Segment, ...] = tuple(ordered)
+        self.bits: dict[str, int] = {
+            segment.id: 1 << place for place, segment in enumerate(ordered)
+        }
+        masks: defaultdict[int, int] = defaultdict(int)
         asked: defaultdict[Feature, list[tuple[int, Condition]]] = defaultdict(list)
-        for place, segment in enumerate(segments):
+        for segment in ordered:
+            bit = self.bits[segment.id]
+            masks[segment.mean_value_micros] |= bit
             for condition in segment.conditions():
-                asked[condition.feature].append((1 << place, condition))
+                asked[condition.feature].append((bit, condition))
+        self.groups = tuple(masks.items())
+        self._all: Final = (1 << len(ordered)) - 1
         self._numbers = [
             (NUMBERS[feature], _intervals(told, self._all))
             for feature, told in asked.items()
@@ -75,19 +88,53 @@ class SegmentIndex:
             if feature in WORDS
         ]
 
-    def holding(self, dealings: Dealings, now_ms: int) -> list[Segment]:
+    def holding(self, dealings: Dealings, now_ms: int) -> "Held":
         """The segments that hold somebody with these dealings."""
         mask = self._all
         for number, intervals in self._numbers:
             mask &= intervals.allowed(number(dealings, now_ms))
         for words, index in self._words:
             mask &= index.allowed(words(dealings))
-        found: list[Segment] = []
+        return Held(self, mask)
+
+
+class Held(msgspec.Struct, frozen=True):
+    """Segments of one advertiser that hold somebody."""
+
+    index: "SegmentIndex"
+    mask: int
+
+    def __bool__(self) -> bool:
+        return self.mask > 0
+
+    def __iter__(self) -> Iterator[Segment]:
+        return self._in(self.mask)
+
+    def by_mean_value(self) -> Iterator[Iterator[Segment]]:
+        """The groups, each from the dearest target CPA down."""
+        for _, group in self.index.groups:
+            if self.mask & group:
+                yield self._in(self.mask & group)
+
+    def first_of(self, names: Iterable[str]) -> Segment | None:
+        """The first of these segments, by their ids, that holds them."""
+        bits = self.index.bits
+        for name in names:
+            bit = bits.get(name, 0)
+            if self.mask & bit:
+                return self.index.segments[bit.bit_length() - 1]
+        return None
+
+    def _in(self, mask: int) -> Iterator[Segment]:
+        segments = self.index.segments
         while mask:
             lowest = mask & -mask
-            found.append(self._segments[lowest.bit_length() - 1])
+            yield segments[lowest.bit_length() - 1]
             mask ^= lowest
-        return found
+
+
+NOBODYS: Final = Held(SegmentIndex(()), 0)
+"""Without any segment."""
 
 
 def _intervals(told: Sequence[tuple[int, Condition]], everybody: int) -> _Intervals:

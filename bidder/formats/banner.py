@@ -54,20 +54,22 @@ class BannerFacts(Facts):
         self._ratios = {ratio: self._shaped(ratio) for ratio in creative.ratios}
         lowered = creative.html.lower()
         self._ad_type = XHTML_BANNER
-        if "<script" in lowered:
-            self._ad_type = JAVASCRIPT
-        elif "<iframe" in lowered:
+        if "<iframe" in lowered:
             self._ad_type = IFRAME
+        elif "<script" in lowered:
+            self._ad_type = JAVASCRIPT
 
     def _sized(self, width: int, height: int) -> Fitted:
         creative = self.creative
         crid = crid_of(creative, f"{width}x{height}")
-        return Fitted(creative, crid, MTYPE, self._template, width, height, attr=creative.attr)
+        return Fitted(
+            creative, crid, MTYPE, self._template, width, height, attr=creative.attributes
+        )
 
     def _shaped(self, ratio: tuple[int, int]) -> Fitted:
         creative = self.creative
         crid = crid_of(creative, f"{ratio[0]}-{ratio[1]}")
-        return Fitted(creative, crid, MTYPE, self._template, ratio=ratio, attr=creative.attr)
+        return Fitted(creative, crid, MTYPE, self._template, ratio=ratio, attr=creative.attributes)
 
     def fit(self, asked: Asked, offer: Offer | None, advertiser: Advertiser) -> Fit:
         """The largest size that slot and banner share; the values of the offer do not matter."""

@@ -33,7 +33,7 @@ class Facts:
         self.creative = creative
         self.bit = bit
         self.is_private = creative.is_private
-        self.attr = frozenset(creative.attr)
+        self.attr = frozenset(creative.attributes)
 
     def fit(self, asked: Asked, offer: Offer | None, advertiser: Advertiser) -> Fit:
         """How the ad would be shown in a slot that takes its format, or why it would not."""
@@ -57,6 +57,7 @@ def crid_of(creative: Creative, variant: str = "") -> str:
         creative: the record; a change of its look, address or attributes changes the digest.
         variant: what else tells two looks apart, such as the size.
     """
+    # Defaults are left out of records, so a kinbid with more fields gives the same digests.
     shown = msgspec.structs.replace(
         creative, campaign=NO_CAMPAIGN, creative_set="any", is_private=False
     )

@@ -30,6 +30,7 @@ class Misfit(enum.Enum):
     FORMAT = "the slot takes no ad of this format"
     SET = "no creative of the segment's set"
     PRIVATE = "private, and it is not certain who is there"
+    BARRED = "the request bars its language, its categories or what it does not show"
     SIZE = "no size that the slot takes"
     AD_TYPE = "the slot blocks this type of markup (btype)"
     ATTRIBUTE = "the slot blocks one of its attributes (battr)"

@@ -1,6 +1,6 @@
 """A campaign's creatives, prepared: which of them is shown in a slot."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from bidder.formats.banner import BannerFacts
@@ -54,6 +54,7 @@ class Lineup:
         advertiser: Advertiser,
         *,
         private_allowed: bool,
+        is_taken: Callable[[Creative], bool] | None = None,
     ) -> Fit:
         """The first creative of the wanted set that fits, else one for all.
 
@@ -63,6 +64,7 @@ class Lineup:
             offer: what is advertised; None for a contextual ad.
             advertiser: whose ad it is.
             private_allowed: whether it is certain enough who is there for a private creative.
+            is_taken: whether the request takes a creative, whatever the slot is; None takes all.
 
         Returns:
             The ad as it would be shown; else why the last one tried would not.
@@ -76,6 +78,9 @@ class Lineup:
                 continue
             if facts.is_private and not private_allowed:
                 reason = Misfit.PRIVATE
+                continue
+            if is_taken is not None and not is_taken(facts.creative):
+                reason = Misfit.BARRED
                 continue
             found = facts.fit(asked, offer, advertiser)
             if isinstance(found, Fitted):

@@ -127,7 +127,7 @@ class NativeFacts(Facts):
         template = NativeTemplate(
             ask, ",".join(written), privacy_url, self.creative.impression_urls
         )
-        return Fitted(self.creative, self._crid, MTYPE, template, attr=self.creative.attr)
+        return Fitted(self.creative, self._crid, MTYPE, template, attr=self.creative.attributes)
 
     def _asset(self, asset: AskedAsset, values: Values) -> str | Misfit:
         if asset.title is not None:

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from bidder.openrtb_formats import NOTHING, Native
-from bidder.tolerance import tolerant_decoder
+from bidder.tolerance import TolerantReader, UnreadableError
 
 __all__ = ["AskedAsset", "AskedData", "AskedImage", "NativeAsk", "NativeAsks"]
 
@@ -94,7 +94,7 @@ class NativeAsk(msgspec.Struct, frozen=True):
 
 
 _strict: Final = msgspec.json.Decoder(_Root).decode
-_tolerant: Final = tolerant_decoder(_Root)
+_tolerant: Final = TolerantReader(_Root)
 _text: Final = msgspec.json.Decoder(str).decode
 
 
@@ -122,7 +122,7 @@ def _read(raw: bytes, version: str | None) -> NativeAsk | None:
     try:
         body = _text(raw).encode() if raw.startswith(b'"') else raw
         root = _decoded(body)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, UnreadableError):
         return None
     asked = root if root.native is None else root.native
     assets = tuple(one for one in asked.assets or () if bytes(one.id) not in {b"null", b""})
@@ -144,4 +144,4 @@ def _decoded(body: bytes) -> _Root:
     try:
         return _strict(body)
     except msgspec.ValidationError:
-        return _tolerant(body)
+        return _tolerant(body, lambda _: None)

@@ -141,7 +141,11 @@ class StreamFacts(Facts):
         template = VastTemplate(
             self.creative, self._ad, kind, crid, version, media, companions, skip_after
         )
-        attr = self.creative.attr if skip_after is None else (*self.creative.attr, SKIPPABLE)
+        attr = (
+            self.creative.attributes
+            if skip_after is None
+            else (*self.creative.attributes, SKIPPABLE)
+        )
         return Fitted(
             self.creative, crid, MTYPES[self.bit], template, shown.w, shown.h,
             duration_seconds=self._ad.duration_seconds, protocol=protocol, attr=attr,

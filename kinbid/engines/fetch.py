@@ -1,4 +1,4 @@
-"""``make engines``: fetches Apache Kafka, and installs Redis, Prometheus, docker-compose and Chromium.
+"""``make engines``: fetches Apache Kafka; installs Redis, Prometheus, docker-compose, Chromium.
 
 Everything here is optional: what cannot be had is told in a sentence, and its tests are skipped.
 Only a download or an installation that fails counts as a failure, and only in CI.

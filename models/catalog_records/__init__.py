@@ -12,6 +12,7 @@ from models.catalog_records.creative import AdFormat, Creative
 from models.catalog_records.exchange import Exchange
 from models.catalog_records.native_ad import DATA_TYPES, NativeAd
 from models.catalog_records.offers import Flight, Offer, Product
+from models.catalog_records.rates import Rates
 from models.catalog_records.segment import Channel, Segment
 from models.catalog_records.stream_ad import AudioAd, StreamAd, TrackedEvent, VideoAd
 from models.catalog_records.targeting import (
@@ -47,6 +48,7 @@ __all__ = [
     "NativeAd",
     "Offer",
     "Product",
+    "Rates",
     "Segment",
     "StreamAd",
     "Targeting",

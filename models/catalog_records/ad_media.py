@@ -26,7 +26,7 @@ def positive_size(where: str, width: int, height: int) -> None:
         raise InvalidFieldError(where, [width, height], "a width and a height above 0")
 
 
-class Image(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Image(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A picture of a native ad, in one size.
 
     Attributes:
@@ -47,7 +47,7 @@ class Image(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         check_mime(f"{where}.mime", self.mime, "image/")
 
 
-class MediaFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MediaFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One file of a video or audio ad; for a third party's tag, what the tag serves.
 
     Attributes:
@@ -81,7 +81,7 @@ class MediaFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise InvalidFieldError(f"{where}.bitrate_kbps", self.bitrate_kbps, ">= 0")
 
 
-class Companion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Companion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A picture that stands beside the player; shown where the slot has room for its size."""
 
     url: str

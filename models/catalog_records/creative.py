@@ -20,7 +20,7 @@ VPAID: Final = frozenset({1, 2})
 SKIPPABLE: Final = 16
 
 
-class Creative(Record, frozen=True, kw_only=True, tag="creative"):
+class Creative(Record, frozen=True, kw_only=True, tag="creative", omit_defaults=True):
     """An ad with slots such as ``{route}``, which the bidder fills and escapes.
 
     It is of one format: a banner (``html`` and ``sizes``), or one of ``native``, ``video`` and
@@ -29,18 +29,19 @@ class Creative(Record, frozen=True, kw_only=True, tag="creative"):
     Attributes:
         creative_set: shown to segments that name this set; ``any`` to all.
         click_url: the landing page, https; slots allowed.
+        attributes: what it is or does (AdCOM's Creative Attributes): 13, interactive.
+        language: of its words, ISO 639-1 such as ``en``; empty: not stated, or none.
+        shows_transparency: it shows itself what the EU's Digital Services Act asks for, so that
+            publishers need not.
         is_private: shows what others at a shared device should not see; withheld where it is not
             certain enough who is there.
         sizes: (width, height) pairs in which a banner renders.
         ratios: (width, height) proportions in which a banner renders at any width.
         html: the banner.
         native, video, audio: an ad of that format.
-        attr: what the ad is or does, numbers of AdCOM's list "creative attributes".
         api: frameworks without which it does not work, numbers of AdCOM's list.
         categories: of this ad, instead of the advertiser's.
-        language: ISO 639-1 code of its words.
         iurl: a picture of the ad for reviewers, https; no cache buster.
-        bundle: the store id of the app that it advertises.
         impression_urls: third parties' https pixels of a native, video or audio ad.
     """
 
@@ -55,12 +56,12 @@ class Creative(Record, frozen=True, kw_only=True, tag="creative"):
     native: NativeAd | None = None
     video: VideoAd | None = None
     audio: AudioAd | None = None
-    attr: tuple[int, ...] = ()
+    attributes: tuple[int, ...] = ()
     api: tuple[int, ...] = ()
     categories: tuple[str, ...] = ()
     language: str = ""
+    shows_transparency: bool = False
     iurl: str = ""
-    bundle: str = ""
     impression_urls: tuple[str, ...] = ()
 
     @property
@@ -131,9 +132,9 @@ class Creative(Record, frozen=True, kw_only=True, tag="creative"):
         if VPAID & set(self.api):
             wanted = "free of VPAID (1, 2), which runs a stranger's code in the player"
             raise InvalidFieldError(where + "api", self.api, wanted)
-        if SKIPPABLE in self.attr:
+        if SKIPPABLE in self.attributes:
             wanted = "free of 16: write video.skip_after_seconds"
-            raise InvalidFieldError(where + "attr", self.attr, wanted)
+            raise InvalidFieldError(where + "attributes", self.attributes, wanted)
         if self.iurl:
             https_only(where + "iurl", self.iurl)
         for address in self.impression_urls:

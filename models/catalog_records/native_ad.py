@@ -21,7 +21,7 @@ DATA_TYPES: Final[dict[DataName, int]] = {
 """Data asset types (Native 1.2 section 7.4)."""
 
 
-class NativeAd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NativeAd(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Texts in several lengths and pictures in several sizes, of which the slot takes what fits.
 
     Attributes:

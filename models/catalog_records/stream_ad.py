@@ -18,7 +18,9 @@ TrackedEvent: TypeAlias = Literal[
 ]  # fmt: skip
 
 
-class StreamAd(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class StreamAd(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
+):
     """What video and audio ads share.
 
     Attributes:

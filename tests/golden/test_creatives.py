@@ -1,6 +1,6 @@
 """Native and VAST answers as they stand in files: whoever changes one sees it in a diff.
 
-``KINBID_WRITE_GOLDEN=1`` writes the files anew; review what changed.
+``UPDATE_GOLDEN=1`` writes the files anew; review what changed.
 """
 
 import json
@@ -39,7 +39,8 @@ ASSETS: Final[list[dict[str, Any]]] = [
 
 REQUEST: Final[dict[str, Any]] = {"ver": "1.2", "privacy": 1, "assets": ASSETS}
 TRACKERS: Final = [{"event": 1, "methods": [1, 2]}]
-OURS: Final = ad("golden-video", video=VIDEO, impression_urls=("https://px.example/?n=[CACHEBUSTING]",))  # fmt: skip
+PIXELS: Final = ("https://px.example/?n=[CACHEBUSTING]",)
+OURS: Final = ad("golden-video", video=VIDEO, impression_urls=PIXELS)
 THEIRS: Final = ad("golden-wrapper", video=WRAPPED)
 HEARD: Final = ad("golden-audio", audio=AUDIO)
 LAID_OUT: Final = ad("golden-native", native=NATIVE)
@@ -76,7 +77,7 @@ def test_f6_f11_f12_the_answer_equals_the_file(name: str) -> None:
     adm = adm_of(found, redirects=True, links=links)
     path = FOLDER / name
     written = {path: readable(name, adm), path.with_suffix(".bid.json"): pretty(fields_of(found))}
-    if os.environ.get("KINBID_WRITE_GOLDEN"):
+    if os.environ.get("UPDATE_GOLDEN"):
         for file, text in written.items():
             file.write_text(text)
     for file, text in written.items():

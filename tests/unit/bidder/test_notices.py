@@ -199,3 +199,22 @@ def test_while_kafka_is_away_a_notice_is_503_and_counted(counters: Counters, pri
     assert counted(counters) == {"billing_failed": 1}
     assert counters.value("bidder_dependency_failures", "kafka") == 1
     assert counters.value("bidder_spend_micros") == 0
+
+
+@pytest.mark.parametrize(
+    ("notified", "spend_micros", "result"),
+    [("311.0", 2_000, "accepted"), ("155.5", 1_000, "accepted"), ("312.0", 0, "quarantined")],
+)
+def test_a8_n9_a_price_in_another_currency_is_spent_at_the_rate_of_the_bid(
+    counters: Counters, notified: str, spend_micros: int, result: str
+) -> None:
+    """A8, N9: 2 dollars were bid as 311 yen; above those is above the bid."""
+    yen = token(price_micros=311 * MICROS)
+    assert take(counters, FakeProducer(), query(notified, yen)) == 204
+    assert counters.value("bidder_spend_micros") == spend_micros
+    assert counted(counters) == {f"billing_{result}": 1}
+
+
+def test_a_bid_in_our_own_currency_is_spent_as_it_is_notified() -> None:
+    assert token().in_own_money(1_234_567) == 1_234_567
+    assert token(price_micros=BID_CPM_MICROS * 3).in_own_money(3 * 1_234_567) == 1_234_567

@@ -26,9 +26,11 @@ from tests.unit.bidder.support import (
     BRAND,
     ITEMS,
     NODE,
+    NORTH,
     NOW_MS,
     SETTINGS,
     SHOP,
+    TERMS,
     bid_request,
     catalog,
     creative,
@@ -69,7 +71,7 @@ def token(nonce: str = "w1-0", bid_cpm_micros: int = 1_000_000) -> NoticeToken:
 
 
 def responder(what: Catalog, public_url: str = "https://bid.example/") -> Responder:
-    return Responder(what, SIGNER, public_url=public_url, seat="kinbid", currency="USD")
+    return Responder(what, SIGNER, public_url=public_url)
 
 
 NO_LINKS = Links("https://bid.example/i", "", "w1-0")
@@ -112,7 +114,7 @@ def twin(request_id: str, bids: list[tuple[Bid, NoticeToken]], what: Catalog) ->
             {
                 "id": notice.nonce,
                 "impid": bid.imp_id,
-                "price": bid.bid_cpm_micros / MICROS,
+                "price": bid.price_micros / MICROS,
                 "adm": json.loads(b'"' + markup_of(Creatives(what), bid) + b'"'),
                 "nurl": f"https://bid.example/notice/win?t={signed}&p=${{AUCTION_PRICE}}",
                 "burl": f"https://bid.example/notice/billing?t={signed}&p=${{AUCTION_PRICE}}",
@@ -124,6 +126,7 @@ def twin(request_id: str, bids: list[tuple[Bid, NoticeToken]], what: Catalog) ->
                 "w": bid.fitted.width,
                 "h": bid.fitted.height,
                 "mtype": 1,
+                "exp": bid.wait_seconds,
             }
         )
     return {"id": request_id, "seatbid": [{"bid": written, "seat": "kinbid"}], "cur": "USD"}
@@ -140,14 +143,14 @@ def test_o1_o2_o12_a_response_is_the_json_that_plain_python_writes(
     request = bid_request(imp(id=imp_id or "i"), imp(id="second"), id=request_id or "r")
     decision = decision_of(request, person(showing(products=(viewed(),))), what)
     bids = [(bid, token(f"w1-{n}")) for n, bid in enumerate(decision.bids)]
-    body = responder(what).body(request.id, bids)
+    body = responder(what).body(request.id, bids, TERMS, NORTH)
     assert json.loads(body) == twin(request.id, bids, what)
     assert body.decode()  # UTF-8
 
 
 def test_o3_o4_o8_f3_every_field_that_exchanges_insist_on_is_there() -> None:
     what = catalog()
-    response = json.loads(responder(what).body("r", [(item_bid(what), token())]))
+    response = json.loads(responder(what).body("r", [(item_bid(what), token())], TERMS, NORTH))
     assert response["cur"] == "USD"
     assert response["seatbid"][0]["seat"] == "kinbid"
     (bid,) = response["seatbid"][0]["bid"]
@@ -161,8 +164,8 @@ def test_o3_o4_o8_f3_every_field_that_exchanges_insist_on_is_there() -> None:
 def test_a10_a_price_is_written_exactly_with_six_decimals_at_most(micros: int) -> None:
     what = catalog()
     bid = the_bid(decision_of(bid_request(imp(bidfloor=0.01)), what=what))
-    priced = Bid(bid.imp_id, bid.campaign, bid.fitted, micros, micros, offer=bid.offer)
-    body = responder(what).body("r", [(priced, token())])
+    priced = Bid(bid.imp_id, bid.campaign, bid.fitted, micros, micros, micros, offer=bid.offer)
+    body = responder(what).body("r", [(priced, token())], TERMS, NORTH)
     written = body.split(b'"price":')[1].split(b",")[0].decode()
     assert round(float(written) * MICROS) == micros
     assert len(written.partition(".")[2]) <= 6
@@ -190,7 +193,7 @@ def test_what_customers_and_feeds_wrote_is_text_in_the_markup_and_nothing_else(t
 @pytest.mark.parametrize("text", ["${AUCTION_PRICE}", "{AUCTION_PRICE}", "$ {AUCTION_LOSS}"])
 def test_c3_no_value_of_the_data_becomes_a_macro(text: str) -> None:
     what = hostile_catalog(text, html="${title} {click_url}")
-    body = responder(what).body("r", [(item_bid(what), token())])
+    body = responder(what).body("r", [(item_bid(what), token())], TERMS, NORTH)
     adm = json.loads(body)["seatbid"][0]["bid"][0]["adm"]
     assert "{AUCTION" not in adm
 
@@ -202,7 +205,9 @@ def test_c1_c3_macros_of_templates_and_notices_survive_as_text() -> None:
                  click_url="https://air.example/?c=${{CLICK_ID}}&a={advertiser}"),
     )  # fmt: skip
     bid = the_bid(decision_of(who=person(Header()), what=what))
-    written = json.loads(responder(what).body("r", [(bid, token())]))["seatbid"][0]["bid"][0]
+    written = json.loads(responder(what).body("r", [(bid, token())], TERMS, NORTH))["seatbid"][0][
+        "bid"
+    ][0]
     assert "?p=${AUCTION_PRICE}&a=Kinbid Air" in written["adm"]
     assert "?c=${CLICK_ID}&amp;a=Kinbid%20Air" in written["adm"]
     for name in ("nurl", "burl"):
@@ -211,7 +216,9 @@ def test_c1_c3_macros_of_templates_and_notices_survive_as_text() -> None:
 
 def test_n12_a_notice_url_holds_the_signed_token_and_our_public_address() -> None:
     what = catalog()
-    response = json.loads(responder(what).body("r", [(item_bid(what), token("w1-9"))]))
+    response = json.loads(
+        responder(what).body("r", [(item_bid(what), token("w1-9"))], TERMS, NORTH)
+    )
     (bid,) = response["seatbid"][0]["bid"]
     for name, kind in (("nurl", "win"), ("burl", "billing")):
         parts = urlsplit(bid[name])
@@ -279,7 +286,9 @@ def test_h16_the_response_of_the_demos_largest_creative_is_below_4_kb(
     largest: dict[str, int] = {}
     for campaign in demo_catalog.campaigns.values():
         for one in demo_catalog.creatives[campaign.id]:
-            body = responder(demo_catalog).body("r" * 36, [(demo_bid(campaign, one), token())])
+            body = responder(demo_catalog).body(
+                "r" * 36, [(demo_bid(campaign, one), token())], TERMS, NORTH
+            )
             largest[one.format] = max(largest.get(one.format, 0), len(body))
     print(f"largest response with one bid, bytes: {largest}")
     assert largest.keys() == {"banner", "native", "video"}
@@ -288,4 +297,4 @@ def test_h16_the_response_of_the_demos_largest_creative_is_below_4_kb(
 
 def demo_bid(campaign: Campaign, one: Creative) -> Bid:
     offer = product(title="A rather long title of a record, remastered, with bonus tracks")
-    return Bid("slot", campaign, fitted(one, offer), 1, 1, offer=offer)
+    return Bid("slot", campaign, fitted(one, offer), 1, 1, 1, offer=offer)

@@ -83,11 +83,11 @@ def test_a_dimension_is_restricted_while_a_campaign_asks_for_values() -> None:
     index = CampaignIndex()
     index.put(campaign(1), {"place": ("a",), "hour": ()})
     index.put(campaign(2), {"place": ("b",), "hour": ()})
-    assert (index.is_restricted("place"), index.is_restricted("hour")) == (True, False)
+    assert index.restricted == {"place"}
     index.put(campaign(1), {"place": (), "hour": ()})
-    assert index.is_restricted("place")
+    assert index.restricted == {"place"}
     index.remove(campaign(2).id)
-    assert not index.is_restricted("place")
+    assert index.restricted == set()
 
 
 def test_answers_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,7 @@ def changed(part: dict[str, Any], **changes: object) -> dict[str, Any]:
         (BANNER | {"impression_urls": ["https://a.example/"]}, "a banner's pixels"),
         (BANNER | {"language": "deu"}, "ISO 639-1"),
         (BANNER | {"api": [2]}, "VPAID"),
-        (BANNER | {"attr": [16]}, "skip_after_seconds"),
+        (BANNER | {"attributes": [16]}, "skip_after_seconds"),
         (BANNER | {"iurl": "http://a.example/"}, "iurl"),
         (BANNER | {"id": "x" * 65}, "at most 64"),
         ({"native": NATIVE, "impression_urls": ["http://a.example/"]}, "impression_urls"),

@@ -48,7 +48,9 @@ def segments(draw: st.DrawFn) -> list[Segment]:
     made = []
     for number in range(draw(st.integers(0, 6))):
         asked = draw(st.lists(st.sampled_from([*NUMBERS, *WORDS]), unique=True, max_size=3))
-        made.append(segment(str(number), *(draw(conditions(feature)) for feature in asked)))
+        mean, cpa = draw(st.integers(1, 2)), draw(st.integers(0, 3))
+        when = [draw(conditions(feature)) for feature in asked]
+        made.append(segment(str(number), *when, mean_value_micros=mean, target_cpa_micros=cpa))
     return made
 
 
@@ -92,7 +94,17 @@ def test_the_index_holds_whom_every_condition_of_a_segment_holds(
     every: list[Segment], known: Dealings
 ) -> None:
     expected = [one for one in every if all(holds(each, known) for each in one.when)]
-    assert SegmentIndex(every).holding(known, NOW_MS) == expected
+    held = SegmentIndex(every).holding(known, NOW_MS)
+    assert sorted(held, key=_by_id) == sorted(expected, key=_by_id)
+    assert bool(held) is bool(expected)
+    assert held.first_of([one.id for one in every]) == (expected[0] if expected else None)
+    for group in held.by_mean_value():
+        target_cpas = [one.target_cpa_micros for one in group]
+        assert target_cpas == sorted(target_cpas, reverse=True)
+
+
+def _by_id(one: Segment) -> str:
+    return one.id
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def fitted(creative: Creative, offer: Offer | None = None, **formats: object) ->
 def bid_of(found: Fitted, offer: Offer | None = None) -> Bid:
     """A bid with what was fitted."""
     campaign = Campaign(id=ITEMS, advertiser=SHOP, goal="product")
-    return Bid("slot-1", campaign, found, 1, 1, offer=offer or product())
+    return Bid("slot-1", campaign, found, 1, 1, 1, offer=offer or product())
 
 
 def adm_of(

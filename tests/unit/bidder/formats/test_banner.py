@@ -77,7 +77,7 @@ def test_a_flexible_slot_is_answered_with_its_proportion() -> None:
         ({}, {"btype": [2]}, Misfit.AD_TYPE),
         ({"html": SCRIPTED}, {"btype": [3]}, Misfit.AD_TYPE),
         ({"html": HTML + "<IFRAME></IFRAME>"}, {"btype": [4]}, Misfit.AD_TYPE),
-        ({"attr": (8, 9)}, {"battr": [9]}, Misfit.ATTRIBUTE),
+        ({"attributes": (8, 9)}, {"battr": [9]}, Misfit.ATTRIBUTE),
         ({"api": (5,)}, {"api": [3]}, Misfit.API),
         ({"api": (5,)}, {}, Misfit.API),
         ({}, {"mimes": ["image/jpg", "application/x-shockwave-flash"]}, Misfit.MIME),
@@ -98,14 +98,16 @@ def test_what_a_slot_blocks_or_lacks_is_no_bid(
 )  # fmt: skip
 def test_what_a_slot_allows_is_bid(banner: dict[str, Any]) -> None:
     """B4, B6, B8."""
-    found = fitted(ad(html=HTML, sizes=SIZES, attr=(9,)), banner={"w": 300, "h": 250} | banner)
+    found = fitted(
+        ad(html=HTML, sizes=SIZES, attributes=(9,)), banner={"w": 300, "h": 250} | banner
+    )
     assert found.mtype == 1
 
 
 def test_each_size_and_each_change_of_the_ad_has_a_crid_of_its_own() -> None:
     """O3: another look, size, click address or attribute is another crid of 64 bytes at most."""
     changes: list[dict[str, Any]] = [
-        {}, {"html": HTML + "."}, {"click_url": "https://other.example/"}, {"attr": (1,)},
+        {}, {"html": HTML + "."}, {"click_url": "https://other.example/"}, {"attributes": (1,)},
         {"iurl": "https://cdn.example/i.jpg"}, {"sizes": ((300, 250),)},
     ]  # fmt: skip
     crids = {
@@ -128,16 +130,16 @@ def test_each_size_and_each_change_of_the_ad_has_a_crid_of_its_own() -> None:
 def test_what_describes_the_ad_is_written_where_it_says_something() -> None:
     """O3, O4, O6, O7, O10: adomain, cat, attr, language, iurl, bundle, apis and api."""
     one = ad(
-        html=HTML, sizes=SIZES, attr=(9,), api=(5, 7), categories=("IAB1-6",), language="de",
-        iurl="https://cdn.example/i.jpg", bundle="com.example.app",
+        html=HTML, sizes=SIZES, attributes=(9,), api=(5, 7), categories=("IAB1-6",), language="de",
+        iurl="https://cdn.example/i.jpg",
     )  # fmt: skip
     fields = fields_of(fitted(one, banner={"w": 300, "h": 250, "api": [5, 7]}))
     crid = fields.pop("crid")
     assert crid.startswith("ad.300x250.")
     assert fields == {
-        "adomain": ["shop.example"], "cid": "shop-items", "cat": ["IAB1-6"], "attr": [9],
+        "adomain": ["shop.example"], "cat": ["IAB1-6"], "attr": [9],
         "w": 300, "h": 250, "mtype": 1, "apis": [5, 7], "api": 5, "language": "de",
-        "iurl": "https://cdn.example/i.jpg", "bundle": "com.example.app",
+        "iurl": "https://cdn.example/i.jpg",
     }  # fmt: skip
     plain = fields_of(fitted(OURS, banner={"w": 300, "h": 250}))
     assert (plain["cat"], plain["attr"]) == (["IAB22"], [])

@@ -228,7 +228,10 @@ def test_the_bid_says_what_it_is() -> None:
 def test_b4_b6_attributes_and_frameworks_are_respected() -> None:
     """B4, B6."""
     wanted = as_sent("object", request())
-    assert fit_of(ad(native=NATIVE, attr=(9,)), native=wanted | {"battr": [9]}) is Misfit.ATTRIBUTE
+    assert (
+        fit_of(ad(native=NATIVE, attributes=(9,)), native=wanted | {"battr": [9]})
+        is Misfit.ATTRIBUTE
+    )
     assert fit_of(ad(native=NATIVE, api=(7,)), native=wanted) is Misfit.API
     assert fitted(ad(native=NATIVE, api=(7,)), native=wanted | {"api": [7]}).mtype == 4
 

@@ -146,9 +146,9 @@ def test_a_tag_with_a_skip_button_goes_only_where_one_is_allowed() -> None:
 
 def test_b4_b6_blocked_attributes_and_missing_frameworks_are_no_bid() -> None:
     """B4, B6: battr; a creative that needs OMID is bid where the player has it."""
-    assert fit_of(ad(video=VIDEO, attr=(13,)), video=video(battr=[13])) is Misfit.ATTRIBUTE
+    assert fit_of(ad(video=VIDEO, attributes=(13,)), video=video(battr=[13])) is Misfit.ATTRIBUTE
     assert fit_of(ad(video=VIDEO, api=(7,)), video=video(api=[1, 2])) is Misfit.API
-    fields = fields_of(fitted(ad(video=VIDEO, api=(7,), attr=(13,)), video=video(api=[7])))
+    fields = fields_of(fitted(ad(video=VIDEO, api=(7,), attributes=(13,)), video=video(api=[7])))
     assert (fields["apis"], fields["api"], fields["attr"]) == ([7], 7, [13])
 
 
@@ -188,7 +188,7 @@ def test_sound_is_bid_on_audio_only_and_pictures_on_video_only() -> None:
 )
 def test_audio_is_judged_like_video(changes: dict[str, Any], reason: Misfit) -> None:
     """F4, F5, F13."""
-    assert fit_of(ad(audio=AUDIO, attr=(1,)), audio=AUDIO_SLOT | changes) is reason
+    assert fit_of(ad(audio=AUDIO, attributes=(1,)), audio=AUDIO_SLOT | changes) is reason
 
 
 def test_the_formats_of_a_slot_are_bits() -> None:
