@@ -26,6 +26,7 @@ class Loss(enum.Enum):
     NOTHING_TO_SELL = "what the person looked at is sold out, out of stock or gone"
     NO_CREATIVE = "no creative of the segment's set fits the slot"
     NOT_TRANSPARENT = "the request wants to know who pays, and the advertiser does not say"
+    RIVAL = "a rival, or the same advertiser, is in the break already"
     BELOW_FLOOR = "worth less than the slot's floor, or than a cent for a thousand"
     CALL_PAUSE = "ads pause because of the person's phone call"
     TARGETING = "is not to be shown in such a slot"

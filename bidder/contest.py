@@ -13,13 +13,14 @@ from bidder.openings import bid_in, floor_of, price_of
 from bidder.plans import Plan
 from bidder.slot import Slot
 from models.caps import count_used
+from models.catalog import Catalog
 from models.catalog_records import Campaign, Creative, Offer, Segment
 from models.units import MICROS
 from models.value.conversion import exposure_factor
 from models.value.lines import line_factor
 from models.value.price import value_cpm_micros
 
-__all__ = ["contextual_bid", "personal_bid"]
+__all__ = ["contextual_bid", "personal_bid", "rivalry_of"]
 
 ANY_SET = "any"
 
@@ -95,7 +96,20 @@ def _fitted(slot: Slot, campaign: Campaign, wanted_set: str, offer: Offer | None
         private_allowed=desk.person.presence_ratio >= desk.policy.private_ratio,
         is_taken=None if terms.limits is None and terms.dsa is None else partial(_is_taken, desk),
     )  # fmt: skip
-    return Lost(Loss.NO_CREATIVE, found.value) if isinstance(found, Misfit) else found
+    if isinstance(found, Misfit):
+        return Lost(Loss.NO_CREATIVE, found.value)
+    if slot.breaks is not None:
+        advertiser = desk.catalog.advertisers[campaign.advertiser]
+        categories = found.creative.categories or advertiser.iab_categories
+        if not slot.breaks.admits(slot.imp, advertiser.id, categories):
+            return Lost(Loss.RIVAL)
+    return found
+
+
+def rivalry_of(bid: Bid, catalog: Catalog) -> tuple[str, tuple[str, ...]]:
+    """By what a bid is a rival of others in a break: its advertiser and categories."""
+    advertiser = catalog.advertisers[bid.campaign.advertiser]
+    return advertiser.id, bid.creative.categories or advertiser.iab_categories
 
 
 def _barred(slot: Slot, campaign: Campaign) -> Lost | None:

@@ -4,7 +4,7 @@ import msgspec
 
 from bidder.bids import Bid
 from bidder.desk import Desk
-from bidder.formats import AUDIO, BANNER, NATIVE, VIDEO, Asked, asked_of
+from bidder.formats import AUDIO, BANNER, NATIVE, VIDEO, Asked, Break, asked_of
 from bidder.openings import Opening
 from bidder.openrtb import Imp
 from models.campaign_facts import ANY_BANNER, ANYTHING, OPEN_AUCTION, size_value
@@ -25,6 +25,7 @@ class Slot(msgspec.Struct, frozen=True):
         picked: bids before this one, which count under caps already.
         asked: what it takes.
         query: what campaigns' targeting is asked, without audience and offer.
+        breaks: who is in the request's breaks already; None where it has none.
     """
 
     desk: Desk
@@ -33,6 +34,7 @@ class Slot(msgspec.Struct, frozen=True):
     picked: list[Bid]
     asked: Asked
     query: Query
+    breaks: Break | None
 
     @property
     def least_value_cpm_micros(self) -> int:
@@ -50,12 +52,14 @@ class Slot(msgspec.Struct, frozen=True):
         return self.candidates(CONTEXTUAL, CONTEXTUAL, (ANYTHING,))
 
 
-def slot_of(desk: Desk, imp: Imp, opening: Opening, picked: list[Bid]) -> Slot:
+def slot_of(
+    desk: Desk, imp: Imp, opening: Opening, picked: list[Bid], breaks: Break | None = None
+) -> Slot:
     """An opening of a slot of the request."""
     asked = asked_of(imp)
     deal = opening.deal_id if opening.deal_id is not None else OPEN_AUCTION
     query = {"format": _format_values(asked), "deal": (deal,), **desk.query}
-    return Slot(desk, imp, opening, picked, asked, query)
+    return Slot(desk, imp, opening, picked, asked, query, breaks)
 
 
 def _format_values(asked: Asked) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from bidder.formats.fit import (
 )
 from bidder.formats.lineup import Lineup, Lineups
 from bidder.formats.markup import Filled, Links, filled, url_of
-from bidder.formats.pods import Break, bids_wanted, plcmt_of
+from bidder.formats.pods import Break, bids_wanted, break_of, plcmt_of
 from bidder.formats.slots import slot_values
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Misfit",
     "asked_of",
     "bids_wanted",
+    "break_of",
     "filled",
     "formats_offered",
     "plcmt_of",

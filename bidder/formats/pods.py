@@ -6,7 +6,7 @@ from typing import Final
 from bidder.openrtb import Imp
 from bidder.openrtb_formats import Video
 
-__all__ = ["Break", "bids_wanted", "plcmt_of"]
+__all__ = ["Break", "bids_wanted", "break_of", "plcmt_of"]
 
 MOST_BIDS: Final = 10
 """For one slot, however many a break has room for: an answer stays small (H16)."""
@@ -46,28 +46,37 @@ class Break:
     """The breaks of one request, and who is in them: rivals are kept apart (F8).
 
     Two ads of an advertiser, or of one category, do not run in one break. Categories are compared
-    by their first part, so IAB20-3 and IAB20-7 are rivals.
+    by their first part, so IAB20-3 and IAB20-7 are rivals. Bids on one structured slot are no
+    rivals: only one of them can win it.
     """
 
     __slots__ = ("_taken",)
 
     def __init__(self) -> None:
-        self._taken: dict[str, set[str]] = {}
+        self._taken: dict[str, dict[str, str]] = {}
 
     def admits(self, imp: Imp, advertiser: str, categories: Sequence[str]) -> bool:
         """Whether an ad may stand beside those that were added to the slot's break."""
-        taken = self._taken.get(_break_of(imp))
-        return taken is None or taken.isdisjoint(_marks(advertiser, categories))
+        taken = self._taken.get(break_of(imp))
+        if not taken:
+            return True
+        itself = "" if bids_wanted(imp) > 1 else imp.id
+        return all(taken.get(mark, itself) == itself for mark in _marks(advertiser, categories))
 
     def add(self, imp: Imp, advertiser: str, categories: Sequence[str]) -> None:
         """Puts an ad into the slot's break; a slot outside of any break is forgotten."""
-        name = _break_of(imp)
+        name = break_of(imp)
         if name:
-            self._taken.setdefault(name, set()).update(_marks(advertiser, categories))
+            taken = self._taken.setdefault(name, {})
+            for mark in _marks(advertiser, categories):
+                taken.setdefault(mark, imp.id)
 
 
-def _break_of(imp: Imp) -> str:
-    """Slots of one ``podid`` share a break; a dynamic slot without one is a break by itself."""
+def break_of(imp: Imp) -> str:
+    """The name of a slot's break; empty outside of any.
+
+    Slots of one ``podid`` share a break; a dynamic slot without one is a break by itself.
+    """
     stream = imp.video or imp.audio
     if stream is None:
         return ""

@@ -8,12 +8,24 @@ import pytest
 from bidder.formats import Break, bids_wanted, plcmt_of
 from bidder.openrtb import Imp
 from bidder.openrtb_formats import Video
-from tests.unit.bidder.formats.support import AUDIO_SLOT, VIDEO_SLOT, slot
+from models.catalog_records import MediaFile
+from tests.fakes.headers import showing
+from tests.unit.bidder.formats.support import AUDIO_SLOT, VIDEO, VIDEO_SLOT, ad, slot
+from tests.unit.bidder.support import (
+    BRAND,
+    SEATS,
+    bid_request,
+    catalog,
+    decision_of,
+    imp,
+    person,
+    searched,
+    viewed,
+)
 
 
-def video(**changes: object) -> Imp:
-    made: Imp = slot(video=VIDEO_SLOT | changes)
-    return made
+def video(name: str = "slot-1", **changes: object) -> Imp:
+    return slot(id=name, video=VIDEO_SLOT | changes)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +53,7 @@ def test_a_dynamic_break_takes_as_many_bids_as_it_has_room_for(
 def test_rivals_do_not_stand_in_one_break() -> None:
     """F8: competitive separation by advertiser and by category."""
     ads = Break()
-    first, same, other = video(podid="a"), video(podid="a", podseq=1), video(podid="b")
+    first, same, other = video(podid="a"), video("2", podid="a"), video("3", podid="b")
     assert ads.admits(first, "air", ["IAB20-3"])
     ads.add(first, "air", ["IAB20-3"])
     assert not ads.admits(same, "air", ["IAB1"])
@@ -74,3 +86,42 @@ def test_where_the_player_stands_is_read_from_plcmt_first(
 ) -> None:
     """F9: placement is deprecated and a fall-back."""
     assert plcmt_of(msgspec.convert(wanted, Video)) == plcmt
+
+
+def test_bids_on_one_structured_slot_are_no_rivals_of_each_other() -> None:
+    """F8, D2: an open bid and a deal's are for the same slot."""
+    ads, structured = Break(), video(podid="a")
+    ads.add(structured, "air", ["IAB20"])
+    assert ads.admits(structured, "air", ["IAB20"])
+
+
+def decided(*slots: dict[str, Any]) -> list[tuple[str, str, int]]:
+    """Of each bid the slot, advertiser and duration; both advertisers have a video."""
+    what = catalog(
+        ad("seats-video", SEATS, video=VIDEO, click_url="https://air.example/"),
+        ad("items-video", video=msgspec.structs.replace(VIDEO, duration_seconds=10)),
+        ad("brand-video", BRAND, video=msgspec.structs.replace(
+            VIDEO, title="t", media=(MediaFile("video/mp4", "https://c.example/b.mp4", 1, 1),)
+        ), click_url="https://air.example/"),
+    )  # fmt: skip
+    who = person(showing(searches=(searched(),), products=(viewed(),)))
+    bids = decision_of(bid_request(*slots), who, what).bids
+    return [(b.imp_id, b.campaign.advertiser, b.fitted.duration_seconds) for b in bids]
+
+
+def test_a_dynamic_break_gets_several_bids_of_different_advertisers() -> None:
+    """F8: several bids on one impid, each with its dur; never two of one advertiser."""
+    dynamic = imp(id="d", banner=None, video=VIDEO_SLOT | {"poddur": 60, "maxseq": 4})
+    assert sorted(decided(dynamic)) == [("d", "airline", 15), ("d", "shop", 10)]
+    alone = imp(id="s", banner=None, video=VIDEO_SLOT)
+    assert len(decided(alone)) == 1
+
+
+def test_the_slots_of_one_break_go_to_different_advertisers() -> None:
+    """F8: competitive separation over the slots of a podid; two advertisers for three slots."""
+    together = [
+        imp(id=name, banner=None, video=VIDEO_SLOT | {"podid": "break"}) for name in ("1", "2", "3")
+    ]
+    assert sorted(advertiser for _, advertiser, _ in decided(*together)) == ["airline", "shop"]
+    apart = [slot | {"video": VIDEO_SLOT} for slot in together]
+    assert len(decided(*apart)) == 3
