@@ -86,17 +86,10 @@ def terms_of(
     if answer is None:
         return NoBidReason.CURRENCY
     currency, ratio = answer
-    return Terms(
-        seat=seat,
-        own_currency=policy.currency,
-        currency=currency,
-        ratio=ratio,
-        is_first_price=is_first_price(request.at),
-        limits=limits,
-        dsa=dsa_asked(request),
-        rates=rates,
-        now_ms=now_ms,
-    )
+    dsa = dsa_asked(request) if request.regs is not None else None
+    first = is_first_price(request.at)
+    # By place: by name it takes 0.3 us more.
+    return Terms(seat, policy.currency, currency, ratio, first, limits, dsa, rates, now_ms)
 
 
 def _answer_currency(

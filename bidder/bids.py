@@ -29,6 +29,7 @@ class Loss(enum.Enum):
     RIVAL = "a rival, or the same advertiser, is in the break already"
     BELOW_FLOOR = "worth less than the slot's floor, or than a cent for a thousand"
     CALL_PAUSE = "ads pause because of the person's phone call"
+    BUDGET_SPENT = "the rest of its daily budget does not pay for the bid"
     TARGETING = "is not to be shown in such a slot"
     CHANNEL_OFF = "the person's segment sees no ads there"
     OUTBID = "another campaign of ours is worth more"
@@ -70,6 +71,7 @@ class Bid(msgspec.Struct, frozen=True):
         price_micros: the same in the currency that the response is written in.
         floor_cpm_micros: the least that it could be, in our own.
         deal_id: of the deal that it is for; None in the open auction.
+        multiplier: impressions that one showing is.
         wait_seconds: how long its impression may take, and its place under the cap is kept.
         factors: of the value; None for a contextual ad.
         used_count: impressions of the cap that are used already.
@@ -84,6 +86,7 @@ class Bid(msgspec.Struct, frozen=True):
     floor_cpm_micros: int = 0
     deal_id: str | None = None
     wait_seconds: int = 0
+    multiplier: float = 1.0
     segment: Segment | None = None
     offer: Offer | None = None
     factors: Factors | None = None
@@ -93,6 +96,11 @@ class Bid(msgspec.Struct, frozen=True):
     def creative(self) -> Creative:
         """What is shown."""
         return self.fitted.creative
+
+    @property
+    def cost_micros(self) -> int:
+        """What one showing costs at most, micros of our own currency (2.6 section 3.2.31)."""
+        return int(self.bid_cpm_micros * self.multiplier) // 1000
 
 
 class Fate(msgspec.Struct, frozen=True):

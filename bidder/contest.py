@@ -39,7 +39,7 @@ def contextual_bid(slot: Slot, campaign: Campaign) -> Bid | Lost:
     if isinstance(fitted, Lost):
         return fitted
     value = campaign.contextual_cpm_micros * _line_factor(slot, campaign)
-    return _priced(slot, campaign, fitted, value)
+    return _priced(slot, campaign, fitted, value * _control(slot, campaign))
 
 
 def personal_bid(slot: Slot, campaign: Campaign, plan: Plan) -> Bid | Lost:
@@ -60,6 +60,7 @@ def personal_bid(slot: Slot, campaign: Campaign, plan: Plan) -> Bid | Lost:
         plan.factors,
         exposure_factor=exposure_factor(used),
         line_factor=_line_factor(slot, campaign),
+        control=_control(slot, campaign),
     )
     bid = _priced(slot, campaign, fitted, value_cpm_micros(factors))
     if isinstance(bid, Lost):
@@ -76,6 +77,12 @@ def used_count(slot: Slot, campaign: Campaign, segment: Segment) -> int:
     since_ms = desk.now_ms - segment.cap_window_seconds * 1000
     used = count_used(billed, desk.reserved, campaign.id, since_ms)
     return used + sum(bid.campaign.id == campaign.id for bid in slot.picked)
+
+
+def _control(slot: Slot, campaign: Campaign) -> float:
+    """The pacing multiplier; 1 for a campaign that has no budget to spread."""
+    allowed = slot.desk.allowances.get(campaign.id)
+    return 1.0 if allowed is None else allowed.control
 
 
 def _line_factor(slot: Slot, campaign: Campaign) -> float:
@@ -149,6 +156,12 @@ def _priced(slot: Slot, campaign: Campaign, fitted: Fitted, value: float) -> Bid
     if bid_cpm_micros is None:
         detail = f"worth {value / MICROS:.4f} CPM, floor {floor.cpm_micros / MICROS:.4f}"
         return Lost(Loss.BELOW_FLOOR, detail)
+    allowed = desk.allowances.get(campaign.id)
+    if allowed is not None:
+        cost_micros = bid_cpm_micros * slot.imp.multiplier / 1000
+        if cost_micros > allowed.left_micros:
+            left_micros = max(0, allowed.left_micros)
+            return Lost(Loss.BUDGET_SPENT, f"{left_micros / MICROS:.4f} left")
     return Bid(
         imp_id=slot.imp.id,
         campaign=campaign,
@@ -162,4 +175,5 @@ def _priced(slot: Slot, campaign: Campaign, fitted: Fitted, value: float) -> Bid
         wait_seconds=min(
             max(desk.exchange.reservation_seconds, slot.imp.exp or 0), LONGEST_WAIT_SECONDS
         ),
+        multiplier=slot.imp.multiplier,
     )

@@ -4,7 +4,7 @@
 The live bidder, ``kinbid explain`` and the tests call the same function.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from bidder.auction import Terms, slot_refused, terms_of
@@ -18,6 +18,7 @@ from bidder.openings import Opening, openings
 from bidder.openrtb import BidRequest, Imp
 from bidder.plans import Plan, plans_of
 from bidder.slot import Slot, slot_of
+from models.budgets import UNPACED, Allowance
 from models.caps import Reservation
 from models.catalog import Catalog
 from models.catalog_records import Exchange
@@ -39,6 +40,7 @@ def decide(
     now_ms: int,
     pending: tuple[Reservation, ...] = (),
     excluded: frozenset[str] = frozenset(),
+    allowances: Mapping[str, Allowance] = UNPACED,
     fates: list[Fate] | None = None,
     terms: Terms | None = None,
 ) -> Decision:
@@ -53,6 +55,7 @@ def decide(
         now_ms: the present, Unix ms.
         pending: reservations of this worker that ``person`` does not show yet.
         excluded: campaigns whose cap has just turned out to be used up.
+        allowances: what campaigns with a budget may still spend.
         fates: if given, every campaign that lost an opening is appended, with its reason.
         terms: of the request, where they are known already.
 
@@ -63,7 +66,9 @@ def decide(
     if isinstance(found, NoBidReason):
         return Decision((), found)
     reserved = (*person.reservations, *pending)
-    desk = Desk(request, found, person, exchange, catalog, policy, now_ms, reserved, excluded)
+    desk = Desk(
+        request, found, person, exchange, catalog, policy, now_ms, reserved, excluded, allowances
+    )  # fmt: skip
     search = _Search(desk, fates)
     for imp in request.imp:
         search.add_bids_on(imp)

@@ -4,6 +4,7 @@ Everything is worked out when it is first asked for, and once.
 """
 
 import datetime as dt
+from collections.abc import Mapping
 
 import msgspec
 
@@ -14,6 +15,7 @@ from bidder.dsa import dsa_refused
 from bidder.inventory import place_of
 from bidder.openrtb import BidRequest
 from bidder.openrtb_context import App
+from models.budgets import Allowance
 from models.call_tags import ads_paused_until_ms
 from models.campaign_index import Query
 from models.caps import Reservation
@@ -52,6 +54,7 @@ class Desk(msgspec.Struct):
     now_ms: int
     reserved: tuple[Reservation, ...]
     excluded: frozenset[str]
+    allowances: Mapping[str, Allowance]
     _standings: dict[str, Standing] = {}
     _query: Query | None = None
     _sites: tuple[str, ...] | None = None

@@ -37,7 +37,7 @@ def _by(name: str, text: str, label: str, values: Iterable[str]) -> list[_Series
 
 NOTICE_KINDS: Final = ("win", "billing")
 NOTICE_RESULTS: Final = ("accepted", "quarantined", "late", "test", "forged", "failed")
-DEPENDENCIES: Final = ("redis", "kafka", "catalog")
+DEPENDENCIES: Final = ("redis", "kafka", "catalog", "spend")
 
 _SERIES: Final = (
     _Series("bidder_bid_requests", "Bid requests read, malformed ones included."),

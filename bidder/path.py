@@ -26,6 +26,7 @@ from bidder.openrtb import BidRequest, deviation
 from bidder.privacy import personal_use_refused
 from bidder.reservations import OwnReservations
 from bidder.respond import Responder, no_bid_body
+from models.budgets import Allowances
 from models.caps import Reservation
 from models.catalog import Catalog
 from models.catalog_records import Exchange, Segment
@@ -130,8 +131,15 @@ def presence_rule(settings: Settings) -> PresenceRule:
 class BidPath:
     """Everything that turns a bid request into an answer."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, counters: Counters) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        counters: Counters,
+        allowances: Allowances | None = None,
+    ) -> None:
         self.catalog = catalog
+        self.allowances = allowances or Allowances(settings.time_zone)
         self._counters = counters
         self._keys = Keys(settings.owner)
         self._pepper = pepper_of(settings)
@@ -213,7 +221,8 @@ class BidPath:
         pending = () if person.root is None else self.own.of(person.root, case.now_ms)
         decision = decide(
             case.request, person, case.exchange, self.catalog, policy=self._policy,
-            now_ms=case.now_ms, pending=pending, excluded=excluded, terms=case.terms,
+            now_ms=case.now_ms, pending=pending, excluded=excluded,
+            allowances=self.allowances.of, terms=case.terms,
         )  # fmt: skip
         self._counters.add(SEARCHES_CUT, decision.was_cut)
         return decision
@@ -273,6 +282,7 @@ class BidPath:
         if decision.reason is not None:
             return self._no_bid(case.request, case.exchange, decision.reason, expired_at)
         self._counters.add(BIDS, len(drafts))
+        self._hold_money(case, drafts)
         bids = [(draft.bid, self._token(case, draft)) for draft in drafts]
         held = tuple(draft.held for draft in drafts if draft.held is not None)
         body = self._responder.body(case.request.id, bids, case.terms, case.exchange)
@@ -293,6 +303,15 @@ class BidPath:
         """Counts a field that is not of its type; a request is read all the same."""
         self._counters.add(DEVIATIONS[deviation(path)])
         logger.debug("request_deviates", extra={"field": path})
+
+    def _hold_money(self, case: _Case, drafts: list[_Draft]) -> None:
+        """Sets aside what the bids may cost, as long as nothing is heard of them."""
+        if case.request.test:
+            return
+        expires_ms = case.now_ms + case.exchange.reservation_seconds * 1000
+        for draft in drafts:
+            cost_micros = draft.bid.cost_micros
+            self.allowances.hold(draft.bid.campaign.id, cost_micros, expires_ms)
 
     def _token(self, case: _Case, draft: _Draft) -> NoticeToken:
         bid = draft.bid

@@ -41,7 +41,14 @@ KINDS: Final[dict[str, type[CatalogRecord]]] = {
     "rates": Rates,
 }
 MONEY: Final = frozenset(
-    {"target_cpa", "mean_value", "contextual_cpm", "guaranteed_cpm", "median_price_cpm"}
+    {
+        "target_cpa",
+        "mean_value",
+        "contextual_cpm",
+        "guaranteed_cpm",
+        "median_price_cpm",
+        "daily_budget",
+    }
 )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from bidder.bids import Bid, Fate, Policy
-from bidder.catalog_feed import load_catalog
+from bidder.catalog_feed import load_catalog, load_market
 from bidder.decide import decide
 from bidder.identify import nodes_of
 from bidder.lookup import Found, fetch_person
@@ -168,7 +168,7 @@ async def explain_request(settings: Settings, body: bytes, exchange_id: str) -> 
         KinbidError: the request or the exchange cannot be used.
     """
     request = decode_request(body)
-    catalog = await load_catalog(settings)
+    catalog, allowances = await load_market(settings)
     exchange = catalog.exchanges.get(exchange_id)
     if exchange is None:
         raise UnknownNameError("exchange", exchange_id, catalog.exchanges)
@@ -182,7 +182,14 @@ async def explain_request(settings: Settings, body: bytes, exchange_id: str) -> 
         private_ratio=presence_rule(settings).private_ratio,
     )
     decision = decide(
-        request, found.person, exchange, catalog, policy=policy, now_ms=clock.now_ms(), fates=fates
+        request,
+        found.person,
+        exchange,
+        catalog,
+        policy=policy,
+        now_ms=clock.now_ms(),
+        fates=fates,
+        allowances=allowances.of,
     )
     return {
         "request": request.id,

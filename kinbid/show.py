@@ -10,7 +10,15 @@ from models.identifiers import namespace_of
 from models.units import format_money
 from runtime.settings import Sourced, masked
 
-__all__ = ["console", "progress", "show_explanation", "show_segments", "show_settings", "table"]
+__all__ = [
+    "console",
+    "progress",
+    "show_budgets",
+    "show_explanation",
+    "show_segments",
+    "show_settings",
+    "table",
+]
 
 console: Final = Console(highlight=False, soft_wrap=True)
 progress: Final = Console(highlight=False, soft_wrap=True, stderr=True)
@@ -45,6 +53,27 @@ def show_segments(segments: list[Segment]) -> None:
             one.creative_set,
         )
     console.print(rows)
+
+
+def show_budgets(rows: list[dict[str, Any]], *, day: str, is_current: bool) -> None:
+    """Daily budgets, and whether spend is known."""
+    if not rows:
+        console.print("no campaign has a daily_budget")
+        return
+    if not is_current:
+        console.print("spend is not known: is `kinbid streams` running? Until it is, none may bid")
+    shown = table("", "campaign", "budget", f"spent on {day}", "left", "pacing", "multiplier")
+    for row in rows:
+        left_micros = max(0, row["budget_micros"] - row["spent_micros"])
+        shown.add_row(
+            row["campaign"],
+            format_money(row["budget_micros"]),
+            format_money(row["spent_micros"]),
+            format_money(left_micros),
+            row["pacing"],
+            f"{row['control']:.2f}",
+        )
+    console.print(shown)
 
 
 def _who(report: dict[str, Any]) -> str:

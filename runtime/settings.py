@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import available_timezones
 
 import msgspec
 
@@ -71,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         public_url: how exchanges reach the bidder, for notice URLs.
         seat: our seat in bid responses.
         currency: the owner's currency, ISO 4217; bids are made in it.
+        time_zone: of the owner's days, for budgets: a name of the IANA data base.
         cap_exact_margin: a cap with at most so many impressions left is reserved atomically; the
             largest cap makes every cap exact, less saves a round trip and may overshoot.
         notice_window_seconds: a notice later than this after its bid is stored, not counted.
@@ -110,6 +112,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     public_url: str = "http://127.0.0.1:8080"
     seat: str = "kinbid"
     currency: str = "USD"
+    time_zone: str = "UTC"
     cap_exact_margin: int = 64
     notice_window_seconds: int = 3600
     presence_stay_seconds: int = 43_200
@@ -213,6 +216,8 @@ def _checked(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever the setti
         raise InvalidFieldError(name, value, f"a port, 0 to {HIGHEST_PORT}")
     if name == "phone_region":
         check_region(value)
+    if name == "time_zone" and value not in available_timezones():
+        raise InvalidFieldError(name, value, "a name such as Europe/Moscow or UTC")
     if name == "identity_type_links":
         read_type_links(value)
     if name in LEAST and value < LEAST[name]:

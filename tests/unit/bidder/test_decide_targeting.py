@@ -242,7 +242,7 @@ def test_the_search_finds_the_winner_that_asking_every_campaign_finds(
 ) -> None:
     decision = decision_of(request, who, what)
     asked, held = terms(request, what), who.reservations
-    desk = Desk(request, asked, who, NORTH, what, POLICY, NOW_MS, held, frozenset())
+    desk = Desk(request, asked, who, NORTH, what, POLICY, NOW_MS, held, frozenset(), {})
     picked: list[Bid] = []
     for one in request.imp:
         ways = openings(one, asked, what.deals)

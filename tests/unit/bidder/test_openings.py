@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bidder.auction import Terms, is_first_price, terms_of
 from bidder.bids import Bid, Fate, Loss, Policy
+from bidder.decide import decide
 from bidder.errors import NoBidReason
 from bidder.openings import (
     LOWEST_BID_CPM_MICROS,
@@ -21,9 +22,11 @@ from bidder.openings import (
     price_of,
 )
 from bidder.openrtb import BidRequest
+from models.budgets import Allowance
 from models.catalog import Catalog
 from models.catalog_records import Campaign, Rates
 from models.errors import InvalidFieldError
+from models.profile import Person
 from models.units import DAY_MS, MICROS, CampaignId
 from tests.unit.bidder.support import (
     AIR,
@@ -430,3 +433,26 @@ def test_a_bid_in_another_currency_keeps_its_value_in_our_own() -> None:
     assert yen.bid_cpm_micros == plain.bid_cpm_micros == plain.price_micros
     assert yen.price_micros == int(plain.bid_cpm_micros * Decimal("155.42"))
     assert yen.campaign.id == plain.campaign.id != BRAND
+
+
+@pytest.mark.parametrize(("multiplier", "left_micros", "is_bid"), [
+    (1.0, 5_000, True), (1.0, 4_999, False), (14.2, 70_999, False), (14.2, 71_000, True),
+])  # fmt: skip
+def test_a4_a_showing_costs_a_thousandth_of_the_price_for_each_impression(
+    multiplier: float, left_micros: int, is_bid: bool
+) -> None:
+    """A4: a screen with 14.2 impressions a showing takes as much of the budget."""
+    what = market(daily_budget_micros=10**9)
+    request = bid_request(
+        imp(
+            qty={"multiplier": multiplier}, pmp={"private_auction": 1, "deals": [{"id": "deal-1"}]}
+        ),
+        at=2,
+    )
+    allowances = {DEALS: Allowance(left_micros, 1.0)}
+    decision = decide(
+        request, Person(), NORTH, what, policy=POLICY, now_ms=NOW_MS, allowances=allowances
+    )
+    assert bool(decision.bids) == is_bid
+    if is_bid:
+        assert decision.bids[0].cost_micros == int(5_000 * multiplier)

@@ -480,3 +480,18 @@ def test_o6_o7_what_is_known_of_the_ad_is_told(counters: Counters) -> None:
     (plain,) = bids_of(Case(counters).answer())
     assert plain["attr"] == []
     assert not {"language", "bundle", "dealid", "ext"} & plain.keys()
+
+
+def test_a8_a_bid_in_another_currency_is_signed_in_both(counters: Counters) -> None:
+    """A8, N9: so that its notices need no rate."""
+    rates = Rates(base="USD", date="2026-11-20", units={"JPY": Decimal("155.42")})
+    case = Case(counters, what=catalog(rates))
+    body = answered_by(case, NORTH, cur=["JPY"]).body
+    assert body is not None
+    (bid,) = json.loads(body)["seatbid"][0]["bid"]
+    token = token_of(bid)
+    assert token.price_micros == round(bid["price"] * 1e6)
+    assert token.bid_cpm_micros == pytest.approx(token.price_micros / 155.42, abs=1)
+    assert token.in_own_money(token.price_micros) == token.bid_cpm_micros
+    (plain,) = bids_of(Case(counters).answer())
+    assert token_of(plain).price_micros == 0
