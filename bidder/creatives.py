@@ -1,6 +1,5 @@
 """Creatives as bytes: what of a bid follows from the ad and the offer, written once and kept."""
 
-import operator
 from collections.abc import Callable
 from typing import Final
 
@@ -20,6 +19,7 @@ BANNER_MTYPE: Final = 1
 KEPT_WRITTEN: Final = 8_192
 """About 1 kB each."""
 
+CLICKS: Final = (Hole.CLICK, Hole.CLICK_HTML)
 PIXEL: Final[tuple[Piece, ...]] = (
     '<img src="',
     Hole.IMPRESSION_HTML,
@@ -41,7 +41,10 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    records: tuple[Fitted, Offer | None, Advertiser, Campaign]
+    fitted: Fitted
+    offer: Offer | None
+    advertiser: Advertiser
+    campaign: Campaign
     written: Written
 
 
@@ -74,8 +77,13 @@ class Creatives:
         advertiser = self._catalog.advertisers[bid.campaign.advertiser]
         key = (id(fitted), offer.id if offer else "", redirects, has_pixel)
         known = self._kept.get(key)
-        records = (fitted, offer, advertiser, bid.campaign)
-        if known is not None and all(map(operator.is_, known.records, records)):
+        if (
+            known is not None
+            and known.fitted is fitted
+            and known.offer is offer
+            and known.advertiser is advertiser
+            and known.campaign is bid.campaign
+        ):
             return known.written
         if len(self._kept) >= KEPT_WRITTEN:
             self._kept.clear()
@@ -83,7 +91,7 @@ class Creatives:
         if has_pixel and fitted.mtype == BANNER_MTYPE:
             markup = [*markup, *PIXEL]
         written = Written(_fields(bid, advertiser), filled(markup))
-        self._kept[key] = _Kept(records, written)
+        self._kept[key] = _Kept(fitted, offer, advertiser, bid.campaign, written)
         return written
 
     def _markup(
@@ -91,7 +99,9 @@ class Creatives:
     ) -> list[Piece]:
         values = slot_values(offer, advertiser, fitted.width, fitted.height)
         landing = url_of(self._landing_of(fitted.creative), values)
-        return list(fitted.template.pieces(values, landing, self._target if redirects else str))
+        if redirects:
+            return list(fitted.template.pieces(values, landing, self._target))
+        return [one for one in fitted.template.pieces(values, landing, str) if one not in CLICKS]
 
     def _landing_of(self, creative: Creative) -> tuple[Part, ...]:
         known = self._landings.get(creative.id)

@@ -70,7 +70,12 @@ class Responder:
         written = self._creatives.write(bid)
         # Of a video or native ad both the pixel and the billing notice may come: one nonce, so
         # they count once (N2).
-        links = Links(billing_url, "", token.nonce)
+        markup = written.markup
+        adm = (
+            markup.with_links(Links(billing_url, "", token.nonce))
+            if markup.holes
+            else markup.parts[0]
+        )
         return (
             b'{"id":"%b","impid":%b,"price":%b,"adm":"%b","nurl":"%b","burl":"%b",'
             b'"cid":%b,%b,"exp":%d%b}'
@@ -78,7 +83,7 @@ class Responder:
             token.nonce.encode(),
             _json(bid.imp_id),
             f"{bid.price_micros / MICROS:.6f}".encode(),
-            written.markup.with_links(links),
+            adm,
             f"{self._notice}win?t={signed}&p={PRICE_MACRO}".encode(),
             billing_url.encode(),
             _json(exchange.cid_of(bid.campaign.id)),
