@@ -18,6 +18,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from bidder.allowed_use import Refusal
 from bidder.errors import NoBidReason
 from bidder.openrtb import DEVIATIONS
 
@@ -59,6 +60,8 @@ _SERIES: Final = (
     _Series("bidder_persons_known", "Requests whose person was known."),
     _Series("bidder_persons_unknown", "Requests with identifiers that nobody knows."),
     _Series("bidder_persons_refused", "Requests for which privacy forbids a look-up."),
+    *_by("bidder_privacy_refusals", "Reasons for which privacy allowed less than everything.",
+         "reason", [one.value for one in Refusal]),
     _Series("bidder_persons_withdrawn", "Requests whose person has withdrawn consent."),
     _Series("bidder_persons_crowded", "Requests with more identifiers than are looked up."),
     _Series("bidder_identity_disagreements", "Requests whose identifiers are several persons."),

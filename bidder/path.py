@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from bidder import metrics
+from bidder.allowed_use import AllowedUse, Refusal
 from bidder.auction import Terms, terms_of
 from bidder.bids import Bid, Decision, Policy
 from bidder.decide import decide
@@ -23,7 +24,7 @@ from bidder.lookup import Found, fetch_person, reserve_exactly
 from bidder.metrics import Counters
 from bidder.openrtb import DEVIATIONS as DEVIATING_FIELDS
 from bidder.openrtb import BidRequest, deviation
-from bidder.privacy import personal_use_refused
+from bidder.privacy import Privacy
 from bidder.reservations import OwnReservations
 from bidder.respond import Responder, no_bid_body
 from models.budgets import Allowances
@@ -63,6 +64,7 @@ CAP_REFUSALS = metrics.slot("bidder_cap_refusals")
 BIDS = metrics.slot("bidder_bids")
 REDIS_FAILURES = metrics.slot("bidder_dependency_failures", "redis")
 DEVIATIONS = {field: metrics.slot("bidder_request_deviations", field) for field in DEVIATING_FIELDS}
+REFUSALS = {one: metrics.slot("bidder_privacy_refusals", one.value) for one in Refusal}
 NO_BIDS = {reason: metrics.slot("bidder_no_bids", reason.value) for reason in NoBidReason}
 
 
@@ -99,6 +101,7 @@ class _Case(msgspec.Struct, frozen=True):
     exchange: Exchange
     terms: Terms
     now_ms: int
+    use: AllowedUse
     found: Found
 
 
@@ -143,6 +146,7 @@ class BidPath:
         self._counters = counters
         self._keys = Keys(settings.owner)
         self._pepper = pepper_of(settings)
+        self.privacy = Privacy(settings.tcf_vendor)
         self._policy = Policy(
             seat=settings.seat,
             currency=settings.currency,
@@ -175,8 +179,11 @@ class BidPath:
         if terms.limits is not None:
             for path in terms.limits.deviations:
                 self.count_deviation(path)
-        found = yield from self._find(request, exchange, now_ms)
-        case = _Case(request, exchange, terms, now_ms, found)
+        use = self.privacy.use_of(request)
+        for reason in use.refusals:
+            self._counters.add(REFUSALS[reason])
+        found = yield from self._find(request, exchange, now_ms, use)
+        case = _Case(request, exchange, terms, now_ms, use, found)
         excluded: frozenset[str] = frozenset()
         for _ in range(MOST_ROUNDS):
             decision = self._decide(case, excluded)
@@ -194,9 +201,11 @@ class BidPath:
         decision = self._decide(nobody, excluded)
         return self._respond(nobody, decision, self._draft(nobody, decision))
 
-    def _find(self, request: BidRequest, exchange: Exchange, now_ms: int) -> Steps[Found]:
+    def _find(
+        self, request: BidRequest, exchange: Exchange, now_ms: int, use: AllowedUse
+    ) -> Steps[Found]:
         counters = self._counters
-        if personal_use_refused(request) is not None:
+        if not use.personal:
             counters.add(REFUSED)
             return Found(Person())
         nodes = nodes_of(request, exchange.id, self._pepper)
@@ -315,8 +324,9 @@ class BidPath:
 
     def _token(self, case: _Case, draft: _Draft) -> NoticeToken:
         bid = draft.bid
+        is_personal = bid.segment is not None and case.use.personal and case.use.ids
         return NoticeToken(
-            node=NO_NODE if bid.segment is None else case.found.person.node or NO_NODE,
+            node=(case.found.person.node or NO_NODE) if is_personal else NO_NODE,
             nonce=draft.nonce,
             campaign=bid.campaign.id,
             creative=bid.creative.id,

@@ -117,6 +117,7 @@ async def _beat(counters: Counters, redis: Link, path: BidPath, feed: CatalogFee
         path.own.forget_expired(now_ms)
         path.allowances.move_to(now_ms)
         counters.add(SPEND_UNKNOWN, path.allowances.are_closed)
+        path.privacy.forget_strings(now_ms)
         await asyncio.sleep(BEAT_SECONDS)
 
 

@@ -7,14 +7,15 @@ from typing import Any
 
 import msgspec
 
+from bidder.allowed_use import AllowedUse
 from bidder.bids import Bid, Fate, Policy
 from bidder.catalog_feed import load_catalog, load_market
 from bidder.decide import decide
 from bidder.identify import nodes_of
 from bidder.lookup import Found, fetch_person
-from bidder.openrtb import BidRequest, decode_request
+from bidder.openrtb import decode_request
 from bidder.path import presence_rule
-from bidder.privacy import personal_use_refused
+from bidder.privacy import Privacy
 from kinbid.nodes import node_named
 from kinbid.person_summary import segments_of
 from kinbid.profile_report import profile_report, time_text
@@ -172,8 +173,9 @@ async def explain_request(settings: Settings, body: bytes, exchange_id: str) -> 
     exchange = catalog.exchanges.get(exchange_id)
     if exchange is None:
         raise UnknownNameError("exchange", exchange_id, catalog.exchanges)
-    nodes, refused = _nodes(settings, request, exchange_id)
-    found = await _find(settings, nodes)
+    use = Privacy(settings.tcf_vendor).use_of(request)
+    nodes = nodes_of(request, exchange_id, pepper_of(settings)) if use.personal else []
+    found = await _find(settings, nodes or [])
     fates: list[Fate] = []
     policy = Policy(
         seat=settings.seat,
@@ -194,8 +196,14 @@ async def explain_request(settings: Settings, body: bytes, exchange_id: str) -> 
     return {
         "request": request.id,
         "exchange": exchange_id,
-        "identifiers": nodes,
-        "privacy": refused or "personal data may be used",
+        "identifiers": nodes or [],
+        "privacy": _privacy_text(use, is_crowded=nodes is None),
+        "allowed_use": {
+            "personal": use.personal,
+            "ids": use.ids,
+            "precise_geo": use.precise_geo,
+            "refusals": [one.value for one in use.refusals],
+        },
         "person": found.person.root,
         "person_known": found.is_known,
         "shared_device": found.is_shared,
@@ -216,14 +224,12 @@ async def explain_request(settings: Settings, body: bytes, exchange_id: str) -> 
     }
 
 
-def _nodes(
-    settings: Settings, request: BidRequest, exchange_id: str
-) -> tuple[list[NodeId], str | None]:
-    refused = personal_use_refused(request)
-    if refused is not None:
-        return [], refused
-    nodes = nodes_of(request, exchange_id, pepper_of(settings))
-    return ([], "too_many_identifiers") if nodes is None else (nodes, None)
+def _privacy_text(use: AllowedUse, *, is_crowded: bool) -> str:
+    if is_crowded:
+        return "too_many_identifiers"
+    if use.personal:
+        return "personal data may be used"
+    return ", ".join(one.value for one in use.refusals)
 
 
 async def _find(settings: Settings, nodes: list[NodeId]) -> Found:

@@ -100,10 +100,17 @@ def _who(report: dict[str, Any]) -> str:
     return told
 
 
+def _allowed(report: dict[str, Any]) -> str:
+    """What privacy allows for a request; the reasons where nobody may be looked up."""
+    use = report["allowed_use"]
+    ids, precise_geo = ("may" if use[name] else "may not" for name in ("ids", "precise_geo"))
+    return f"{report['privacy']}; identifiers {ids} be kept, a precise place {precise_geo} be used"
+
+
 def show_explanation(report: dict[str, Any]) -> None:
     """Every factor of the price, and every campaign that lost and why."""
     console.print(f"request {report['request']} from {report['exchange']}")
-    console.print(f"privacy: {report['privacy']}")
+    console.print(f"privacy: {_allowed(report)}")
     console.print(f"person: {_who(report)}")
     for bid in report["bids"]:
         where = f"slot {bid['imp']}" + (f", deal {bid['deal']}" if bid["deal"] else "")

@@ -449,7 +449,7 @@ def test_a4_a_showing_costs_a_thousandth_of_the_price_for_each_impression(
         ),
         at=2,
     )
-    allowances = {DEALS: Allowance(left_micros, 1.0)}
+    allowances: dict[str, Allowance] = {DEALS: Allowance(left_micros, 1.0)}
     decision = decide(
         request, Person(), NORTH, what, policy=POLICY, now_ms=NOW_MS, allowances=allowances
     )
