@@ -12,7 +12,7 @@ from models.catalog import Catalog
 from models.catalog_records import Advertiser, Campaign, Creative, Offer
 from models.templates import Part, parse_template
 
-__all__ = ["Creatives", "Written"]
+__all__ = ["PLAIN", "AdUrls", "Creatives", "Written"]
 
 _json: Final = msgspec.json.Encoder().encode
 BANNER_MTYPE: Final = 1
@@ -26,6 +26,25 @@ PIXEL: Final[tuple[Piece, ...]] = (
     '" width="1" height="1" alt="" style="position:absolute;left:0;top:0;opacity:0">',
 )
 """At the end of a banner where an exchange bills on our pixel; video and native have their own."""
+
+
+class AdUrls(msgspec.Struct, frozen=True):
+    """What of our addresses an exchange's ads have; made once for each state of the exchange.
+
+    Attributes:
+        exchange: its id.
+        target: what stands behind the click prefix for a landing page; None where clicks go to the
+            landing page at once.
+        has_pixel: banners bring our pixel.
+    """
+
+    exchange: str
+    target: Callable[[str], str] | None = None
+    has_pixel: bool = False
+
+
+PLAIN: Final = AdUrls("")
+"""Neither a redirect nor a pixel in banners."""
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -45,6 +64,7 @@ class _Kept(msgspec.Struct, frozen=True):
     offer: Offer | None
     advertiser: Advertiser
     campaign: Campaign
+    urls: AdUrls
     written: Written
 
 
@@ -53,16 +73,14 @@ class Creatives:
 
     Args:
         catalog: for the advertisers.
-        target: what stands behind the prefix of our click address for a landing page.
     """
 
-    def __init__(self, catalog: Catalog, target: Callable[[str], str] = str) -> None:
+    def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._target = target
         self._landings: dict[str, tuple[Creative, tuple[Part, ...]]] = {}
-        self._kept: dict[tuple[int, str, bool, bool], _Kept] = {}
+        self._kept: dict[tuple[int, str, str], _Kept] = {}
 
-    def write(self, bid: Bid, *, redirects: bool = False, has_pixel: bool = False) -> Written:
+    def write(self, bid: Bid, urls: AdUrls = PLAIN) -> Written:
         """A bid's markup and the fields that describe it.
 
         They say nothing of the person that the offer does not say, so they are made once for each
@@ -70,12 +88,11 @@ class Creatives:
 
         Args:
             bid: what is shown.
-            redirects: clicks go through us.
-            has_pixel: a banner brings our pixel.
+            urls: what of our addresses the exchange's ads have.
         """
         fitted, offer = bid.fitted, bid.offer
         advertiser = self._catalog.advertisers[bid.campaign.advertiser]
-        key = (id(fitted), offer.id if offer else "", redirects, has_pixel)
+        key = (id(fitted), offer.id if offer else "", urls.exchange)
         known = self._kept.get(key)
         if (
             known is not None
@@ -83,24 +100,29 @@ class Creatives:
             and known.offer is offer
             and known.advertiser is advertiser
             and known.campaign is bid.campaign
+            and known.urls is urls
         ):
             return known.written
         if len(self._kept) >= KEPT_WRITTEN:
             self._kept.clear()
-        markup = self._markup(fitted, offer, advertiser, redirects=redirects)
-        if has_pixel and fitted.mtype == BANNER_MTYPE:
+        markup = self._markup(fitted, offer, advertiser, urls.target)
+        if urls.has_pixel and fitted.mtype == BANNER_MTYPE:
             markup = [*markup, *PIXEL]
         written = Written(_fields(bid, advertiser), filled(markup))
-        self._kept[key] = _Kept(fitted, offer, advertiser, bid.campaign, written)
+        self._kept[key] = _Kept(fitted, offer, advertiser, bid.campaign, urls, written)
         return written
 
     def _markup(
-        self, fitted: Fitted, offer: Offer | None, advertiser: Advertiser, *, redirects: bool
+        self,
+        fitted: Fitted,
+        offer: Offer | None,
+        advertiser: Advertiser,
+        target: Callable[[str], str] | None,
     ) -> list[Piece]:
         values = slot_values(offer, advertiser, fitted.width, fitted.height)
         landing = url_of(self._landing_of(fitted.creative), values)
-        if redirects:
-            return list(fitted.template.pieces(values, landing, self._target))
+        if target is not None:
+            return list(fitted.template.pieces(values, landing, target))
         return [one for one in fitted.template.pieces(values, landing, str) if one not in CLICKS]
 
     def _landing_of(self, creative: Creative) -> tuple[Part, ...]:

@@ -2,6 +2,7 @@
 
 # ruff: noqa: ARG002 - every format has the same signature
 from collections.abc import Sequence
+from html import escape
 from typing import Final
 
 import msgspec
@@ -35,7 +36,7 @@ class HtmlTemplate(msgspec.Struct, frozen=True):
         for literal, slot in self.parts:
             pieces.append(literal)
             if slot == "click_url":
-                pieces += (Hole.CLICK_HTML, target(landing).replace("&", "&amp;"))
+                pieces += (Hole.CLICK_HTML, escape(target(landing)))
             elif slot is not None:
                 pieces.append(html_text(values.get(slot, "")))
         return pieces

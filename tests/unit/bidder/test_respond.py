@@ -3,7 +3,7 @@
 import html
 import json
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import msgspec
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from benchmarks.world.imps import VIDEO, imp_part
 from bidder import creatives as module
 from bidder.bids import Bid
-from bidder.creatives import Creatives
+from bidder.creatives import PLAIN, AdUrls, Creatives
 from bidder.formats import Fitted, Lineups, Links, asked_of
 from bidder.respond import Responder
 from models.catalog import Catalog
@@ -298,3 +298,32 @@ def test_h16_the_response_of_the_demos_largest_creative_is_below_4_kb(
 def demo_bid(campaign: Campaign, one: Creative) -> Bid:
     offer = product(title="A rather long title of a record, remastered, with bonus tracks")
     return Bid("slot", campaign, fitted(one, offer), 1, 1, 1, offer=offer)
+
+
+def test_n2_n3_a_banner_brings_our_pixel_only_where_the_exchange_bills_on_it() -> None:
+    """N2, N3: once, with the address of this bid; video and native ads have their own."""
+    what = catalog()
+    bid, creatives = item_bid(what), Creatives(what)
+    links = Links("https://bid.example/i?t=a&p=${AUCTION_PRICE}", "", "w1-0")
+    with_pixel = AdUrls("north", has_pixel=True)
+    adm = json.loads(b'"' + creatives.write(bid, with_pixel).markup.with_links(links) + b'"')
+    assert adm.count('<img src="https://bid.example/i?t=a&amp;p=${AUCTION_PRICE}"') == 1
+    assert b"<img" not in creatives.write(bid).markup.with_links(links)
+    assert creatives.write(bid, with_pixel) is creatives.write(bid, with_pixel)
+
+
+def test_a_click_passes_us_where_the_exchange_allows_it_whatever_the_landing_page_is() -> None:
+    """B5, C1: the address stays inside of its quotes."""
+    what = catalog(creative("items", ITEMS, html='<a href="{click_url}">x</a>',
+                            click_url="https://shop.example/?a=\"><b>&c={title}"))  # fmt: skip
+    urls = AdUrls("north", target=lambda landing: f"&u={quote(landing, safe='')}")
+    links = Links("i", "https://bid.example/click?t=a", "w1-0")
+    for chosen, begins in (
+        (PLAIN, "https://shop.example/"),
+        (urls, "https://bid.example/click?t=a&u=https%3A"),
+    ):
+        markup = Creatives(what).write(item_bid(what), chosen).markup.with_links(links)
+        adm = json.loads(b'"' + markup + b'"')
+        address = adm.removeprefix('<a href="').removesuffix('">x</a>')
+        assert not set('"<>') & set(address)
+        assert html.unescape(address).startswith(begins)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import msgspec
 
 from bidder.bids import Bid
-from bidder.creatives import Creatives
+from bidder.creatives import AdUrls, Creatives
 from bidder.formats import Fit, Fitted, Lineups, Links, asked_of
 from bidder.openrtb import Imp
 from models.catalog import Catalog
@@ -140,8 +140,8 @@ def adm_of(
     def target(landing: str) -> str:
         return f"&u={quote(landing, safe='')}&s=sig"
 
-    creatives = Creatives(what or catalog(), target)
-    written = creatives.write(bid_of(found, offer), redirects=redirects)
+    urls = AdUrls("north", target if redirects else None)
+    written = Creatives(what or catalog()).write(bid_of(found, offer), urls)
     adm: str = json.loads(b'"' + written.markup.with_links(links) + b'"')
     return adm
 
