@@ -13,6 +13,7 @@ from bidder.openrtb import BidRequest, Device
 from bidder.openrtb_context import App
 from models.campaign_index import Query
 from models.catalog_records import DeviceType, Exchange, Targeting
+from models.countries import alpha3_of
 from models.units import HOUR_MS
 
 __all__ = ["is_site_allowed", "request_query", "sites_of"]
@@ -50,12 +51,13 @@ def request_query(
 
 
 def _places(device: Device) -> Iterator[str]:
+    """Country and region of the device itself; a region is ``NY``, or ``US-NY`` as some write."""
     geo = device.geo
     if geo is not None and geo.country:
-        country = geo.country.upper()
+        country = alpha3_of(geo.country)
         yield country
         if geo.region:
-            yield f"{country}-{geo.region.upper()}"
+            yield f"{country}-{geo.region.upper().rpartition('-')[2]}"
 
 
 def _local_time(device: Device, now_ms: int) -> tuple[tuple[str], tuple[str]]:

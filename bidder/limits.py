@@ -159,10 +159,10 @@ def _read(key: bytes, taxonomy: int) -> Limits:
     lists: _Lists | None
     try:
         lists = _strict(body)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, RecursionError):
         try:
             lists = _tolerant(body, deviations.append)
-        except UnreadableError:
+        except (UnreadableError, RecursionError):
             lists = None
     return Limits(lists, taxonomy, tuple(dict.fromkeys(deviations)))
 

@@ -29,6 +29,9 @@ LIMIT: Final = msgspec.Meta(extra={_IS_LIMIT: True})
 """Marks a field that narrows what may be bid: unreadable, it takes its object along."""
 
 
+_NOTHING: Final[tuple[object, ...]] = (None, "", [], {})
+
+
 class UnreadableError(Exception):
     """The body lacks a required field, or has a limit that cannot be read."""
 
@@ -119,9 +122,9 @@ def _is_limit(field: inspect.Field) -> bool:
 
 def _means_nothing(value: object) -> bool:
     """Whether a value says no more than an absent one: some exchanges write "" for unknown."""
-    if isinstance(value, list):
-        return all(map(_means_nothing, value))
-    return value is None or value in ("", {})
+    if isinstance(value, list):  # not further down: a body may nest as deep as it likes
+        return all(entry in _NOTHING for entry in value)
+    return value in _NOTHING
 
 
 def _list(read_entry: _Read, path: str, *, is_limit: bool) -> _Read:

@@ -8,7 +8,16 @@ from bidder.agents import is_crawler, system_of
 from bidder.bids import Bid
 from bidder.errors import NoBidReason
 from bidder.inventory import keywords_of, name_of, place_of, publisher_of
-from tests.unit.bidder.support import bid_request, decision_of, imp
+from models.catalog_records import Campaign, Targeting
+from tests.unit.bidder.support import (
+    AIR,
+    PROSPECT,
+    SEATS,
+    bid_request,
+    catalog,
+    decision_of,
+    imp,
+)
 
 
 @pytest.mark.parametrize(
@@ -148,3 +157,25 @@ def test_u9_the_device_and_the_person_each_have_a_place() -> None:
     assert request.user is not None
     assert request.user.geo is not None
     assert request.user.geo.country == "CAN"
+
+
+@pytest.mark.parametrize(
+    ("geo", "is_bid"),
+    [
+        ({"country": "USA", "region": "NY"}, True),
+        ({"country": "us", "region": "ny"}, True),
+        ({"country": "US", "region": "US-NY"}, True),
+        ({"country": "US", "region": "CA"}, False),
+        ({"country": "CA", "region": "NY"}, False),
+        ({"region": "NY"}, False),
+    ],
+)
+def test_u9_a_country_is_understood_in_either_alphabet(geo: dict[str, str], is_bid: bool) -> None:
+    """U9: and by where the device is, not by where home is."""
+    what = catalog(
+        Campaign(id=SEATS, advertiser=AIR, goal="flight", segments=(PROSPECT,),
+                 targeting=Targeting(places=("USA-NY",))),
+    )  # fmt: skip
+    request = bid_request(device={"geo": geo}, user={"geo": {"country": "USA", "region": "NY"}})
+    bids = decision_of(request, what=what).bids
+    assert (SEATS in {bid.campaign.id for bid in bids}) == is_bid

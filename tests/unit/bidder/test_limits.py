@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from bidder import limits as module
 from bidder.bids import Fate, Loss
-from bidder.errors import NoBidReason
+from bidder.errors import MalformedRequestError, NoBidReason
 from bidder.limits import Limits, limits_of
+from bidder.openrtb import decode_request
 from models.catalog_records import Advertiser, Campaign
 from models.units import AdvertiserId
 from tests.unit.bidder.support import (
@@ -214,6 +215,29 @@ def test_p4_a_list_that_deviates_is_read_as_what_it_means(
     assert set(found.deviations) == set(deviations)
     is_about_us = "air.example" in lists.values() or [None, "IAB20"] in lists.values()
     assert found.admits(advertiser()) != (is_about_us or lists.get("bcat") == ["IAB20"])
+
+
+@pytest.mark.parametrize("name", ["bcat", "wseat"])
+@pytest.mark.parametrize(
+    "value",
+    [b"[" * 900 + b"]" * 900, b'{"a":' * 500 + b"1" + b"}" * 500, b"[" + b"9" * 400 + b"]",
+     b"[1e308, -0.0, true]"],
+    ids=lambda value: value[:8].decode(),
+)  # fmt: skip
+@pytest.mark.parametrize("more", [b"", b',"tmax":"120"'])
+def test_p6_no_list_breaks_the_bidder_however_deep_or_large(
+    name: str, value: bytes, more: bytes
+) -> None:
+    """P6: read in the strict way and in the tolerant one."""
+    body = b'{"id":"a","imp":[{"id":"1"}],"%b":%b%b}' % (name.encode(), value, more)
+    try:
+        request = decode_request(body)
+    except MalformedRequestError:
+        return
+    found = limits_of(request)
+    assert found is not None
+    assert found.deviations
+    assert decision_of(request).bids == ()
 
 
 names = st.text(alphabet="ab.-AB", max_size=6)

@@ -1,6 +1,8 @@
 """Deals, floors and currencies: where a campaign may bid, and what is written as its price."""
 
 from decimal import Decimal
+from fractions import Fraction
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -34,6 +36,7 @@ from tests.unit.bidder.support import (
     NORTH,
     NOW_MS,
     POLICY,
+    PROSPECT,
     SEATS,
     bid_request,
     catalog,
@@ -250,6 +253,27 @@ def test_a7_a_deals_currency_is_not_the_slots() -> None:
     assert in_euros[0].floor.cpm_micros > 4 * MICROS
 
 
+def test_a7_a_deals_currency_is_not_the_answers_either() -> None:
+    """A7: dollars, though the bid is written in euros."""
+    opening, asked = the_opening({"id": "deal-1", "bidfloor": 4.0}, cur=["EUR"])
+    assert asked.currency == "EUR"
+    assert (opening.floor.cpm_micros, opening.floor.price_micros) == (4 * MICROS, 3_686_800)
+
+
+def test_d6_a_promise_holds_for_an_ad_for_a_person_too() -> None:
+    """D6: no plan is passed over there, since it is worth less than the floor."""
+    seats = Campaign(
+        id=SEATS, advertiser=AIR, goal="flight", segments=(PROSPECT,), deals=("deal-1",),
+        guaranteed_cpm_micros=900 * MICROS,
+    )  # fmt: skip
+    (plain,) = bids(bid_request(at=2), catalog(seats))
+    floor = plain.value_cpm_micros / MICROS + 10
+    request = on_deals({"id": "deal-1", "guar": 1, "bidfloor": floor}, private=1)
+    (bid,) = bids(request, catalog(seats))
+    assert bid.segment is not None
+    assert bid.bid_cpm_micros > bid.value_cpm_micros
+
+
 class Media(msgspec.Struct, frozen=True):
     """A video slot, as far as floors go."""
 
@@ -381,9 +405,9 @@ def test_a5_a10_a_price_is_never_below_the_floor_nor_above_the_value(
     if floor_currency == answer:
         assert written >= floor
     to_dollars = {"USD": Decimal(1)} | UNITS
-    exact = Decimal(floor) / to_dollars[floor_currency] * to_dollars[answer]
-    # To the half micro to which a floor is the number that its text says.
-    assert price >= int(exact * MICROS)
+    least = next(m for m in count(max(0, int(floor * MICROS) - 1)) if m / MICROS >= floor)
+    asked_for = Fraction(least) / Fraction(to_dollars[floor_currency])
+    assert price >= asked_for * Fraction(to_dollars[answer])
     assert Decimal(price) / to_dollars[answer] <= Decimal(bid) or price == 1
 
 
