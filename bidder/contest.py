@@ -23,6 +23,7 @@ from models.value.price import value_cpm_micros
 __all__ = ["contextual_bid", "personal_bid", "rivalry_of"]
 
 ANY_SET = "any"
+VIDEO_MTYPE = 2
 
 _lineups = Lineups()
 """What follows from creatives alone; the records say whether it still holds."""
@@ -149,7 +150,9 @@ def _is_taken(desk: Desk, creative: Creative) -> bool:
 def _priced(slot: Slot, campaign: Campaign, fitted: Fitted, value: float) -> Bid | Lost:
     """Shades where the auction is a first-price one, then meets the floor if it is worth it."""
     desk, opening = slot.desk, slot.opening
-    floor = floor_of(opening, desk.terms)
+    seconds = fitted.duration_seconds or None
+    media = slot.imp.video if fitted.mtype == VIDEO_MTYPE else slot.imp.audio
+    floor = floor_of(opening, desk.terms, seconds, media if seconds else None)
     if floor is None:
         return Lost(Loss.BELOW_FLOOR, "the floor's currency has no rate")
     bid_cpm_micros = bid_in(opening, floor, value, campaign, desk.exchange)

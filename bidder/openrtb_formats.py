@@ -8,9 +8,10 @@ from typing import Annotated, Final
 
 import msgspec
 
+from bidder.openrtb_context import DurationFloor
 from bidder.tolerance import LIMIT
 
-__all__ = ["Audio", "Banner", "DurFloor", "Format", "Native", "Video"]
+__all__ = ["Audio", "Banner", "Format", "Native", "Video"]
 
 NOTHING: Final = msgspec.Raw(b"null")
 
@@ -48,14 +49,6 @@ class Banner(msgspec.Struct, frozen=True):
         return offered
 
 
-class DurFloor(msgspec.Struct, frozen=True, gc=False):
-    """2.6 section 3.2.35: the floor of ads of some durations."""
-
-    mindur: int | None = None
-    maxdur: int | None = None
-    bidfloor: float | None = None
-
-
 class _Stream(msgspec.Struct, frozen=True):
     """What video and audio have in common."""
 
@@ -78,7 +71,7 @@ class _Stream(msgspec.Struct, frozen=True):
     maxseq: int | None = None
     slotinpod: int | None = None
     mincpmpersec: Annotated[float | None, LIMIT] = None
-    durfloors: Annotated[list[DurFloor] | None, LIMIT] = None
+    durfloors: Annotated[list[DurationFloor] | None, LIMIT] = None
 
 
 class Video(_Stream, frozen=True):

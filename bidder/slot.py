@@ -38,9 +38,14 @@ class Slot(msgspec.Struct, frozen=True):
 
     @property
     def least_value_cpm_micros(self) -> int:
-        """What an impression is worth at least to whoever bids, but for promises."""
-        opening = self.opening
-        return 0 if opening.is_guaranteed else opening.floor.cpm_micros
+        """What an impression is worth at least to whoever bids; 0 where that depends on the ad."""
+        opening, imp = self.opening, self.imp
+        if opening.is_guaranteed or opening.timed is not None:
+            return 0
+        for stream in (imp.video, imp.audio):
+            if stream is not None and (stream.durfloors or stream.mincpmpersec):
+                return 0  # a short ad's floor may be lower than the slot's
+        return opening.floor.cpm_micros
 
     def candidates(self, audience: str, goal: str, offers: tuple[str, ...]) -> Candidates:
         """Campaigns that may be shown here to an audience, with one of the offers."""

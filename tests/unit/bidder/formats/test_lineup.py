@@ -126,3 +126,27 @@ def test_a_native_and_a_video_slot_are_bid_like_a_banner() -> None:
     )
     found = {b.imp_id: b.fitted.mtype for b in decision_of(request, who, what).bids}
     assert found == {"n": 4, "v": 2, "b": 1}
+
+
+@pytest.mark.parametrize(
+    ("floors", "is_bid"),
+    [
+        ({"durfloors": [{"mindur": 1, "maxdur": 20, "bidfloor": 0.01}]}, True),
+        ({"durfloors": [{"mindur": 16, "bidfloor": 0.01}]}, False),
+        ({"durfloors": [{"mindur": 1, "bidfloor": 5_000}]}, False),
+        ({"mincpmpersec": 0.001}, True),
+        ({"mincpmpersec": 500}, False),
+        ({}, False),
+    ],
+)
+def test_a6_the_floor_of_a_video_is_that_of_its_duration(
+    floors: dict[str, Any], *, is_bid: bool
+) -> None:
+    """A6: durfloors and mincpmpersec stand instead of bidfloor, lower or higher."""
+    what = catalog(ad("items-video", video=VIDEO))
+    who = person(showing(products=(viewed(),)))
+    request = bid_request(imp(banner=None, video=VIDEO_SLOT | floors, bidfloor=2_000))
+    assert bool(decision_of(request, who, what).bids) == is_bid
+    banner_too = bid_request(imp(video=VIDEO_SLOT | {"mincpmpersec": 0.001}, bidfloor=2_000))
+    for bid in decision_of(banner_too, who, what).bids:
+        assert bid.fitted.mtype == 2
