@@ -32,8 +32,6 @@ class Geo(msgspec.Struct, frozen=True, gc=False):
 
     country: str | None = None
     region: str | None = None
-    city: str | None = None
-    type: int | None = None
     utcoffset: int | None = None
 
 
@@ -43,29 +41,23 @@ class BrandVersion(msgspec.Struct, frozen=True, gc=False):
     brand: str | None = None
 
 
-class Sua(msgspec.Struct, frozen=True):
+class Sua(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.29: the user agent in parts."""
 
-    browsers: list[BrandVersion] | None = None
     platform: BrandVersion | None = None
-    mobile: int | None = None
 
 
 class Publisher(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.15."""
 
     id: str | None = None
-    domain: str | None = None
 
 
 class Site(msgspec.Struct, frozen=True):
     """2.6 section 3.2.13."""
 
-    id: str | None = None
     domain: str | None = None
     page: str | None = None
-    cat: list[str] | None = None
-    cattax: int | None = None
     publisher: Publisher | None = None
     keywords: str | None = None
     kwarray: list[str] | None = None
@@ -74,11 +66,8 @@ class Site(msgspec.Struct, frozen=True):
 class App(msgspec.Struct, frozen=True):
     """2.6 section 3.2.14."""
 
-    id: str | None = None
     bundle: str | None = None
     domain: str | None = None
-    cat: list[str] | None = None
-    cattax: int | None = None
     publisher: Publisher | None = None
     keywords: str | None = None
     kwarray: list[str] | None = None
@@ -87,7 +76,6 @@ class App(msgspec.Struct, frozen=True):
 class Dooh(msgspec.Struct, frozen=True):
     """2.6 section 3.2.34: a screen in a public place."""
 
-    id: str | None = None
     domain: str | None = None
     publisher: Publisher | None = None
     keywords: str | None = None
