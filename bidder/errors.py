@@ -40,4 +40,6 @@ class NoBidReason(enum.Enum):
     SELLER_BLOCKED = "seller_blocked", 17
     NO_CAMPAIGN = "no_campaign"
     LATE = "late", 15
+    OVERLOAD = "overload", 15
+    NO_CATALOG = "no_catalog", 1
     INTERNAL_ERROR = "internal_error", 1

@@ -42,14 +42,13 @@ from runtime.pepper import pepper_of
 from runtime.redis_link import RedisDownError, RedisReplyError
 from runtime.settings import Settings
 
-__all__ = ["Answer", "BidPath", "Reserved", "presence_rule", "tmax_of"]
+__all__ = ["Answer", "BidPath", "Reserved", "presence_rule"]
 
 logger = logging.getLogger(__name__)
 
 MOST_ROUNDS: Final = 3
 """Exact reservations that may be refused before a request is left without a personal bid."""
 
-LONGEST_TMAX_MS: Final = 5_000
 
 KNOWN = metrics.slot("bidder_persons_known")
 UNKNOWN = metrics.slot("bidder_persons_unknown")
@@ -62,6 +61,7 @@ SEARCHES_CUT = metrics.slot("bidder_searches_cut")
 EXACT = metrics.slot("bidder_exact_reservations")
 CAP_REFUSALS = metrics.slot("bidder_cap_refusals")
 BIDS = metrics.slot("bidder_bids")
+SHED_NOBODYS = metrics.slot("bidder_shed", "nobody")
 REDIS_FAILURES = metrics.slot("bidder_dependency_failures", "redis")
 DEVIATIONS = {field: metrics.slot("bidder_request_deviations", field) for field in DEVIATING_FIELDS}
 REFUSALS = {one: metrics.slot("bidder_privacy_refusals", one.value) for one in Refusal}
@@ -113,15 +113,6 @@ class _Draft(msgspec.Struct):
     held: Reserved | None
 
 
-def tmax_of(request: BidRequest, exchange: Exchange) -> int:
-    """The time that we have for a request, in ms: its own limit less the network's share.
-
-    A limit that makes no sense counts as absent (OpenRTB 2.6 section 3.2.1 names none).
-    """
-    tmax = request.tmax if request.tmax and request.tmax > 0 else exchange.default_tmax_ms
-    return max(1, min(tmax, LONGEST_TMAX_MS) - exchange.network_margin_ms)
-
-
 def presence_rule(settings: Settings) -> PresenceRule:
     """When a shared device is one of its users'."""
     return PresenceRule(
@@ -165,13 +156,21 @@ class BidPath:
         self._count = itertools.count()
         self.own = OwnReservations(self._worker)
 
-    def answer(self, request: BidRequest, exchange: Exchange, now_ms: int) -> Steps[Answer]:
+    def answer(
+        self,
+        request: BidRequest,
+        exchange: Exchange,
+        now_ms: int,
+        *,
+        known_only: bool = False,
+    ) -> Steps[Answer]:
         """Answers one request.
 
         Args:
             request: as decoded.
             exchange: who asks.
             now_ms: the present, Unix ms.
+            known_only: bid for people whom we know, and for nobody else: there is little time.
         """
         terms = terms_of(request, exchange, self._policy, self.catalog, now_ms)
         if isinstance(terms, NoBidReason):
@@ -183,6 +182,9 @@ class BidPath:
         for reason in use.refusals:
             self._counters.add(REFUSALS[reason])
         found = yield from self._find(request, exchange, now_ms, use)
+        if known_only and not found.is_known:
+            self._counters.add(SHED_NOBODYS)
+            return self._no_bid(request, exchange, NoBidReason.OVERLOAD)
         case = _Case(request, exchange, terms, now_ms, use, found)
         excluded: frozenset[str] = frozenset()
         for _ in range(MOST_ROUNDS):

@@ -95,7 +95,8 @@ def _struct(shape: inspect.StructType, path: str) -> _Read:
 
     def read(value: object, tell: OnDeviation) -> object | None:
         if not isinstance(value, dict):
-            tell(path)
+            if path:
+                tell(path)
             return None
         found: dict[str, object] = {}
         for name, wire_name, read_field, is_limit in fields:
@@ -108,7 +109,8 @@ def _struct(shape: inspect.StructType, path: str) -> _Read:
             elif is_limit and not _means_nothing(given):
                 return None
         if not required <= found.keys():
-            tell(path)
+            if path:  # of the whole body it is no deviation: such a body is refused
+                tell(path)
             return None
         return make(**found)
 

@@ -18,6 +18,8 @@ def test_o11_each_reason_has_its_code() -> None:
         "seller_blocked": 17,
         "no_campaign": 0,
         "late": 15,
+        "overload": 15,
+        "no_catalog": 1,
         "internal_error": 1,
     }
 

@@ -1,5 +1,6 @@
 """Types that deviate: taken as what they mean, told by name, and never mistaken for permission."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -227,3 +228,29 @@ def test_the_tolerant_reading_of_a_body_without_deviations_is_the_strict_one(
     assert told == []
     deviating, _ = read(fields | {"tmax": "100"})
     assert msgspec.structs.replace(deviating, tmax=None) == plain
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"5", b'{"id":"a"}', b'{"id":{},"imp":5}'])
+def test_a_body_that_is_refused_tells_no_deviation_that_cannot_be_counted(body: bytes) -> None:
+    """H3: the answer is 400, and no error of ours."""
+    told: list[str] = []
+    with pytest.raises(MalformedRequestError):
+        decode_request(body, told.append)
+    assert {deviation(path) for path in told} <= set(DEVIATIONS)
+
+
+@thorough
+@given(
+    st.dictionaries(st.sampled_from(BidRequest.__struct_fields__), values, max_size=5),
+    st.dictionaries(st.sampled_from(Imp.__struct_fields__), values, max_size=3),
+)
+def test_every_deviation_has_its_place_among_the_counters(
+    fields: dict[str, Any], slot: dict[str, Any]
+) -> None:
+    """P4: whatever comes, in whichever field."""
+    told: list[str] = []
+    for slots in ([slot], [imp(), slot], slot):
+        body = json.dumps({"id": "a"} | fields | {"imp": slots}).encode()
+        with contextlib.suppress(MalformedRequestError):
+            decode_request(body, told.append)
+    assert {deviation(path) for path in told} <= set(DEVIATIONS)
