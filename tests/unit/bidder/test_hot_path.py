@@ -38,7 +38,7 @@ def imported(tree: ast.Module) -> Iterator[str]:
         if isinstance(node, ast.ImportFrom) and node.module == "bidder":
             yield from (one.name for one in node.names)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bidder."):
-            yield str(node.module).removeprefix("bidder.")
+            yield str(node.module).split(".")[1]
 
 
 def waiting_in(name: str, tree: ast.AST, inside: str = "") -> Iterator[str]:
