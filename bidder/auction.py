@@ -11,6 +11,7 @@ from bidder.agents import is_crawler
 from bidder.bids import Policy
 from bidder.dsa import dsa_asked
 from bidder.errors import NoBidReason
+from bidder.formats import formats_offered
 from bidder.limits import Limits, limits_of
 from bidder.openrtb import BidRequest, Imp
 from bidder.openrtb_context import Dsa
@@ -118,8 +119,8 @@ def is_first_price(at: int | None) -> bool:
 
 def slot_refused(imp: Imp, policy: Policy) -> NoBidReason | None:
     """Why no campaign of ours may bid on a slot, whoever sells it and how."""
-    if not imp.id or imp.banner is None:
-        return NoBidReason.NO_BANNER
+    if not imp.id or not formats_offered(imp):
+        return NoBidReason.NO_FORMAT
     if not policy.is_secure and imp.secure != 0:
         return NoBidReason.INSECURE
     return None

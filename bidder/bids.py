@@ -5,6 +5,7 @@ import enum
 import msgspec
 
 from bidder.errors import NoBidReason
+from bidder.formats import Fitted
 from models.catalog_records import Campaign, Creative, Offer, Segment
 from models.presence import DEFAULT_PRESENCE
 from models.value.price import Factors
@@ -25,6 +26,7 @@ class Loss(enum.Enum):
     NOTHING_TO_SELL = "what the person looked at is sold out, out of stock or gone"
     NO_CREATIVE = "no creative of the segment's set fits the slot"
     NOT_TRANSPARENT = "the request wants to know who pays, and the advertiser does not say"
+    RIVAL = "a rival, or the same advertiser, is in the break already"
     BELOW_FLOOR = "worth less than the slot's floor, or than a cent for a thousand"
     CALL_PAUSE = "ads pause because of the person's phone call"
     BUDGET_SPENT = "the rest of its daily budget does not pay for the bid"
@@ -61,9 +63,9 @@ class Bid(msgspec.Struct, frozen=True):
 
     Attributes:
         imp_id: the slot's.
-        campaign, creative, segment, offer: what is shown and why; segment and offer are None
-            for a contextual ad.
-        width, height: the size chosen, CSS pixels.
+        campaign, segment, offer: what is shown and why; segment and offer are None for a
+            contextual ad.
+        fitted: the creative, as it is shown in this slot.
         value_cpm_micros: what a thousand are worth to the marketer.
         bid_cpm_micros: what is bid, after shading and floor, micros of our own currency.
         price_micros: the same in the currency that the response is written in.
@@ -77,9 +79,7 @@ class Bid(msgspec.Struct, frozen=True):
 
     imp_id: str
     campaign: Campaign
-    creative: Creative
-    width: int
-    height: int
+    fitted: Fitted
     value_cpm_micros: int
     bid_cpm_micros: int
     price_micros: int
@@ -91,6 +91,11 @@ class Bid(msgspec.Struct, frozen=True):
     offer: Offer | None = None
     factors: Factors | None = None
     used_count: int = 0
+
+    @property
+    def creative(self) -> Creative:
+        """What is shown."""
+        return self.fitted.creative
 
     @property
     def cost_micros(self) -> int:

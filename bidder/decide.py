@@ -9,11 +9,12 @@ from typing import Final
 
 from bidder.auction import Terms, slot_refused, terms_of
 from bidder.bids import Bid, Decision, Fate, Policy
-from bidder.contest import contextual_bid, personal_bid
+from bidder.contest import contextual_bid, personal_bid, rivalry_of
 from bidder.desk import Desk
 from bidder.errors import NoBidReason
 from bidder.fates import fates_of
-from bidder.openings import openings
+from bidder.formats import Break, bids_wanted, break_of
+from bidder.openings import Opening, openings
 from bidder.openrtb import BidRequest, Imp
 from bidder.plans import Plan, plans_of
 from bidder.slot import Slot, slot_of
@@ -78,14 +79,15 @@ def decide(
 class _Search:
     """The bids on all slots of one request."""
 
-    __slots__ = ("_desk", "_fates", "_plans", "picked", "reason", "was_cut")
+    __slots__ = ("_breaks", "_desk", "_fates", "_plans", "picked", "reason", "was_cut")
 
     def __init__(self, desk: Desk, fates: list[Fate] | None) -> None:
         self._desk = desk
         self._fates = fates
+        self._breaks: Break | None = None
         self._plans: Sequence[Plan] | Iterator[Plan] | None = None
         self.picked: list[Bid] = []
-        self.reason = NoBidReason.NO_BANNER
+        self.reason = NoBidReason.NO_FORMAT
         self.was_cut = False
 
     def add_bids_on(self, imp: Imp) -> None:
@@ -97,22 +99,32 @@ class _Search:
             return
         if self._plans is None:
             self._plans = plans_of(desk)
-            if len(desk.request.imp) > 1 or len(ways) > 1:  # each begins from the best one
-                self._plans = tuple(self._plans)
-        left = desk.exchange.max_bids_per_slot or len(ways)
+        wanted = bids_wanted(imp)
+        if self._breaks is None and break_of(imp):
+            self._breaks = Break()
+        if len(desk.request.imp) > 1 or len(ways) > 1 or wanted > 1:
+            self._plans = tuple(self._plans)  # each begins from the best one
+        left = desk.exchange.max_bids_per_slot or len(ways) * wanted
         for opening in ways:
-            if not left:
-                return
-            contest = _Contest(slot_of(desk, imp, opening, self.picked))
-            contest.run(self._plans)
-            self.was_cut |= contest.left < 0
-            if self._fates is not None:
-                self._fates += fates_of(contest.slot, contest.best)
-            if contest.best is None:
-                self.reason = NoBidReason.NO_CAMPAIGN
-            else:
-                self.picked.append(contest.best)
+            for _ in range(wanted):
+                if not left or not self._add_bid_in(opening, imp):
+                    break
                 left -= 1
+
+    def _add_bid_in(self, opening: Opening, imp: Imp) -> bool:
+        """Bids once on an opening, if anybody wants it."""
+        contest = _Contest(slot_of(self._desk, imp, opening, self.picked, self._breaks))
+        contest.run(self._plans or ())
+        self.was_cut |= contest.left < 0
+        if self._fates is not None:
+            self._fates += fates_of(contest.slot, contest.best)
+        if contest.best is None:
+            self.reason = NoBidReason.NO_CAMPAIGN
+            return False
+        self.picked.append(contest.best)
+        if self._breaks is not None:
+            self._breaks.add(imp, *rivalry_of(contest.best, self._desk.catalog))
+        return True
 
 
 class _Contest:

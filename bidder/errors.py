@@ -28,7 +28,7 @@ class NoBidReason(enum.Enum):
         made.nbr = nbr
         return made
 
-    NO_BANNER = "no_banner"
+    NO_FORMAT = "no_format"
     INVALID_REQUEST = "invalid_request", 2
     SEAT_BLOCKED = "seat_blocked"
     CURRENCY = "currency"

@@ -5,7 +5,7 @@ request is read, and are looked up by these bytes: read once, remembered with th
 advertiser. A list that cannot be read lets nobody through.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Annotated, Final, TypeAlias
 
@@ -106,12 +106,18 @@ class Limits:
         self._known[advertiser.id] = (advertiser, is_admitted)
         return is_admitted
 
+    def admits_categories(self, codes: Sequence[str]) -> bool:
+        """Whether ads of these categories (Content Taxonomy 1.0) may be shown."""
+        return self._admits_codes(codes if self._taxonomy == CONTENT_1_0 else ())
+
     def _look(self, advertiser: Advertiser) -> bool:
         if not self._domains.isdisjoint(domain_and_parents(advertiser.domain.lower())):
             return False
+        return self._admits_codes(advertiser.categories_in(self._taxonomy))
+
+    def _admits_codes(self, own: Sequence[str]) -> bool:
         if not self._categories and not self._allowed_categories:
             return True
-        own = advertiser.categories_in(self._taxonomy)
         if not own:  # nobody can tell, so it might be what they do not want
             return False
         if any(not self._categories.isdisjoint(_code_and_parents(code)) for code in own):

@@ -12,12 +12,12 @@ import msgspec
 
 from bidder.errors import MalformedRequestError
 from bidder.openrtb_context import App, Dooh, Dsa, Geo, Pmp, Qty, RequestExt, Site, Source, Sua
+from bidder.openrtb_formats import Audio, Banner, Native, Video
 from bidder.tolerance import LIMIT, OnDeviation, TolerantReader, UnreadableError
 
 __all__ = [
     "ABSENT",
     "DEVIATIONS",
-    "Banner",
     "BidRequest",
     "Device",
     "Imp",
@@ -28,30 +28,6 @@ __all__ = [
 ]
 
 ABSENT: Final = msgspec.Raw(b"null")
-
-
-class Format(msgspec.Struct, frozen=True, gc=False):
-    """2.6 section 3.2.10."""
-
-    w: int | None = None
-    h: int | None = None
-
-
-class Banner(msgspec.Struct, frozen=True):
-    """2.6 section 3.2.6."""
-
-    format: list[Format] | None = None
-    w: int | None = None
-    h: int | None = None
-    battr: Annotated[list[int] | None, LIMIT] = None
-    btype: Annotated[list[int] | None, LIMIT] = None
-
-    def sizes(self) -> set[tuple[int, int]]:
-        """What may be shown: the format list, else the one size."""
-        offered = {(one.w, one.h) for one in self.format or () if one.w and one.h}
-        if not offered and self.w and self.h:
-            offered = {(self.w, self.h)}
-        return offered
 
 
 class ImpExt(msgspec.Struct, frozen=True, gc=False):
@@ -66,6 +42,9 @@ class Imp(msgspec.Struct, frozen=True):
 
     id: str
     banner: Banner | None = None
+    video: Video | None = None
+    audio: Audio | None = None
+    native: Native | None = None
     bidfloor: Annotated[float | None, LIMIT] = None
     bidfloorcur: Annotated[str | None, LIMIT] = None
     secure: int | None = None

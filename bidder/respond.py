@@ -64,27 +64,26 @@ class Responder:
         )
 
     def _bid(self, bid: Bid, token: NoticeToken, terms: Terms, exchange: Exchange) -> bytes:
-        signed = self._signer.sign(token).encode()
+        text = self._signer.sign(token)
+        signed = text.encode()
         urls = self._urls_of(exchange)
         advertiser = self._catalog.advertisers[bid.campaign.advertiser]
-        loss = b"" if urls.loss is None else b',"lurl":"%b"' % urls.loss.url(signed)
+        written = self._creatives.write(bid, urls.ads)
+        markup = written.markup
+        adm = markup.with_links(urls.links(text, token.nonce)) if markup.holes else markup.parts[0]
         return (
             b'{"id":"%b","impid":%b,"price":%b,"adm":"%b","nurl":"%b","burl":"%b"%b,'
-            b'"adomain":[%b],"cid":%b,"crid":%b,"cat":%b,"w":%d,"h":%d,"mtype":1,"exp":%d%b}'
+            b'"cid":%b,%b,"exp":%d%b}'
         ) % (
             token.nonce.encode(),
             _json(bid.imp_id),
             f"{bid.price_micros / MICROS:.6f}".encode(),
-            signed.join(self._creatives.fill(bid, urls)),
+            adm,
             urls.win.url(signed),
             urls.billing.url(signed),
-            loss,
-            _json(advertiser.domain),
+            b"" if urls.loss is None else b',"lurl":"%b"' % urls.loss.url(signed),
             _json(exchange.cid_of(bid.campaign.id)),
-            _json(bid.creative.id),
-            _json(advertiser.iab_categories),
-            bid.width,
-            bid.height,
+            written.fields,
             bid.wait_seconds,
             _extras(bid, advertiser, terms),
         )
@@ -103,15 +102,9 @@ def _extras(bid: Bid, advertiser: Advertiser, terms: Terms) -> bytes:
     extras = b""
     if bid.deal_id is not None:
         extras += b',"dealid":%b' % _json(bid.deal_id)
-    creative = bid.creative
-    if creative.attributes:
-        extras += b',"attr":%b' % _json(creative.attributes)
-    if creative.language:
-        extras += b',"language":%b' % _json(creative.language)
-    if bid.campaign.app_bundle:
-        extras += b',"bundle":%b' % _json(bid.campaign.app_bundle)
     if terms.dsa is not None:
-        dsa = dsa_written(terms.dsa, advertiser, creative, is_personal=bid.segment is not None)
+        is_personal = bid.segment is not None
+        dsa = dsa_written(terms.dsa, advertiser, bid.creative, is_personal=is_personal)
         if dsa is not None:
             extras += b',"ext":{"dsa":%b}' % dsa
     return extras

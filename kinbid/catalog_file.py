@@ -137,8 +137,8 @@ def check_references(records: Mapping[str, Any]) -> None:
             case Creative():
                 _need(records, record_key(record), "campaign", record.campaign)
                 goal = records[f"campaign/{record.campaign}"].goal
-                parse_template(record.html, f"{record_key(record)}: html", SLOTS[goal])
-                parse_template(record.click_url, f"{record_key(record)}: click_url", SLOTS[goal])
+                for field, text in record.templates():
+                    parse_template(text, f"{record_key(record)}: {field}", SLOTS[goal])
             case _:
                 pass
 

@@ -111,7 +111,7 @@ def test_most_samples_with_a_banner_get_a_bid_and_none_an_error(answers: Answers
     assert outcomes["bid"] >= 120, outcomes
     assert "internal_error" not in outcomes
     assert set(outcomes) <= {
-        "bid", "no_banner", "no_campaign", "currency", "private_auction", "seat_blocked", "crawler",
+        "bid", "no_format", "no_campaign", "currency", "private_auction", "seat_blocked", "crawler",
     }, outcomes  # fmt: skip
 
 

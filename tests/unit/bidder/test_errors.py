@@ -6,7 +6,7 @@ from bidder.errors import NoBidReason
 def test_o11_each_reason_has_its_code() -> None:
     """O11: OpenRTB 3.0's list; 0 where it has no word for it, never 500 and above."""
     assert {reason.value: reason.nbr for reason in NoBidReason} == {
-        "no_banner": 0,
+        "no_format": 0,
         "invalid_request": 2,
         "seat_blocked": 0,
         "currency": 0,

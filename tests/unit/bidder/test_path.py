@@ -20,6 +20,7 @@ from models.notices import NoticeSigner, NoticeToken
 from models.profile import Person
 from runtime.redis_link import RedisDownError, RedisReplyError
 from runtime.settings import Settings
+from tests.fakes.answers import creative_of
 from tests.fakes.consent_strings import Restricted, Told, gpp_string, tc_string, us_section
 from tests.fakes.headers import showing
 from tests.unit.bidder.support import (
@@ -104,7 +105,7 @@ def test_a_known_persons_search_becomes_a_bid_whose_notices_name_them(counters: 
     case = Case(counters)
     (bid,) = bids_of(case.answer())
     token = token_of(bid)
-    assert (bid["cid"], bid["crid"]) == (SEATS, "seats-prospect")
+    assert (bid["cid"], creative_of(bid)) == (SEATS, "seats-prospect")
     assert "JFK-LAX 199.00 150" in bid["adm"]
     assert (token.node, token.nonce, token.campaign) == (NODE, bid["id"], SEATS)
     assert (token.creative, token.exchange, token.is_test) == ("seats-prospect", "north", False)
@@ -577,7 +578,8 @@ def test_o6_o7_what_is_known_of_the_ad_is_told(counters: Counters) -> None:
     (bid,) = bids_of(Case(counters, what=what).answer())
     assert (bid["attr"], bid["language"], bid["bundle"]) == ([4, 13], "en", "com.air")
     (plain,) = bids_of(Case(counters).answer())
-    assert not {"attr", "language", "bundle", "dealid", "ext"} & plain.keys()
+    assert plain["attr"] == []
+    assert not {"language", "bundle", "dealid", "ext"} & plain.keys()
 
 
 def test_a8_a_bid_in_another_currency_is_signed_in_both(counters: Counters) -> None:
