@@ -11,15 +11,16 @@ import msgspec
 
 from bidder.auction import imp_refused, is_blocked, lowest_bid_cpm_micros, request_refused
 from bidder.bids import Bid, Decision, Fate, Loss, Lost, Policy
+from bidder.caps import CapRoom, cap_room
 from bidder.errors import NoBidReason
 from bidder.offers import best_offer, intents
 from bidder.openrtb import BidRequest, Imp
 from models.call_tags import ads_paused_until_ms
-from models.caps import Reservation, count_used
 from models.catalog import Catalog
 from models.catalog_records import Campaign, Creative, Exchange, Segment
 from models.dealings import BuyerStats
 from models.profile import Person
+from models.reservations import Reservation
 from models.units import MICROS
 from models.value.conversion import exposure_factor, p_conversion
 from models.value.customer import value_multiplier, yearly_value_micros
@@ -155,10 +156,13 @@ def _bid_of(slot: _Slot, campaign: Campaign) -> Bid | Lost:
     segment = _segment_of(slot, campaign)
     if segment is None:
         return Lost(Loss.NO_SEGMENT)
-    used = _used(slot, campaign, segment)
-    if used >= segment.cap_impressions or campaign.id in slot.excluded:
-        return Lost(Loss.CAP_REACHED, f"{used} of {segment.cap_impressions}")
-    return _personal_bid(slot, campaign, segment, used)
+    if campaign.id in slot.excluded:
+        return Lost(Loss.CAP_REACHED, "by another bid of this moment")
+    room = cap_room(
+        slot.person, campaign, advertiser, segment,
+        reserved=slot.reserved, picked=slot.picked, now_ms=slot.now_ms,
+    )  # fmt: skip
+    return room.lost or _personal_bid(slot, campaign, segment, room)
 
 
 def _paused_until_ms(slot: _Slot, campaign: Campaign) -> int | None:
@@ -187,14 +191,6 @@ def _segment_of(slot: _Slot, campaign: Campaign) -> Segment | None:
     return None
 
 
-def _used(slot: _Slot, campaign: Campaign, segment: Segment) -> int:
-    """Impressions used of the cap: billed, reserved anywhere, or picked for this very request."""
-    billed = slot.person.ledger.campaigns.get(campaign.id, {})
-    since_ms = slot.now_ms - segment.cap_window_seconds * 1000
-    used = count_used(billed, slot.reserved, campaign.id, since_ms)
-    return used + sum(bid.campaign.id == campaign.id for bid in slot.picked)
-
-
 def _contextual_bid(slot: _Slot, campaign: Campaign) -> Bid | Lost:
     creative = _creative_for(slot, campaign, "any")
     if creative is None:
@@ -203,7 +199,7 @@ def _contextual_bid(slot: _Slot, campaign: Campaign) -> Bid | Lost:
     return _priced(slot, campaign, creative, value)
 
 
-def _personal_bid(slot: _Slot, campaign: Campaign, segment: Segment, used: int) -> Bid | Lost:
+def _personal_bid(slot: _Slot, campaign: Campaign, segment: Segment, room: CapRoom) -> Bid | Lost:
     dealings = slot.person.header.dealings_with(campaign.advertiser)
     choice = best_offer(dealings, campaign, slot.catalog, slot.now_ms)
     if choice is None:
@@ -221,7 +217,7 @@ def _personal_bid(slot: _Slot, campaign: Campaign, segment: Segment, used: int) 
             is_customer=buyer is not None,
         ),
         value_multiplier=_value_of(buyer, segment, slot.now_ms),
-        exposure_factor=exposure_factor(used),
+        exposure_factor=exposure_factor(room.used_count),
         trip_horizon_factor=choice.trip_horizon_factor,
         seat_pressure=choice.seat_pressure,
         presence_ratio=slot.person.presence_ratio,
@@ -231,8 +227,9 @@ def _personal_bid(slot: _Slot, campaign: Campaign, segment: Segment, used: int) 
     if isinstance(bid, Lost):
         return bid
     return msgspec.structs.replace(
-        bid, segment=segment, offer=choice.offer, factors=factors, used_count=used
-    )
+        bid, segment=segment, offer=choice.offer, factors=factors,
+        used_count=room.used_count, limits=room.limits, pressure=room.pressure,
+    )  # fmt: skip
 
 
 def _value_of(buyer: BuyerStats | None, segment: Segment, now_ms: int) -> float:

@@ -13,6 +13,7 @@ import re
 from typing import Any, Literal
 from urllib.parse import parse_qs
 
+import msgspec
 from aiokafka.errors import KafkaError
 
 from bidder import metrics
@@ -20,7 +21,7 @@ from bidder.metrics import NOTICE_KINDS, NOTICE_RESULTS, Counters
 from models.events import Billing, Win, encode
 from models.notices import NoticeSigner, NoticeToken, TokenError
 from models.topics import Topics
-from models.units import MICROS, CampaignId, CreativeId, ExchangeId
+from models.units import MICROS, AdvertiserId, CampaignId, CreativeId, ExchangeId
 from runtime.settings import Settings
 
 __all__ = ["Notices", "Verdict", "judge", "price_cpm_micros"]
@@ -103,7 +104,7 @@ class Notices:
         return 204 if is_kept else 503
 
     async def _store(self, kind: str, token: NoticeToken, price: int, now_ms: int) -> bool:
-        outcome = (Billing if kind == "billing" else Win)(
+        outcome: Win | Billing = Win(
             node=token.node,
             nonce=token.nonce,
             campaign=CampaignId(token.campaign),
@@ -112,7 +113,15 @@ class Notices:
             clearing_cpm_micros=price,
             notice_time_ms=now_ms,
             personal=bool(token.node),
+            bid_time_ms=token.bid_time_ms,
         )
+        if kind == "billing":
+            outcome = Billing(
+                **msgspec.structs.asdict(outcome),
+                advertiser=AdvertiserId(token.advertiser),
+                reserved_seconds=token.reserved_seconds,
+                limits=token.limits,
+            )
         if not await self._send(self._topic, encode(outcome), token, []):
             return False
         if kind == "billing":

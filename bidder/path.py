@@ -23,15 +23,15 @@ from bidder.openrtb import BidRequest
 from bidder.privacy import personal_use_refused
 from bidder.reservations import OwnReservations
 from bidder.respond import Responder
-from models.caps import Reservation
 from models.catalog import Catalog
-from models.catalog_records import Exchange, Segment
+from models.catalog_records import Exchange
 from models.commands import Steps
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.notices import NO_NODE, NoticeSigner, NoticeToken
 from models.presence import PresenceRule
 from models.profile import Person
+from models.reservations import Reservation
 from models.units import SECOND_MS
 from runtime.pepper import pepper_of
 from runtime.redis_link import RedisDownError, RedisReplyError
@@ -144,7 +144,7 @@ class BidPath:
         )
         self._presence = presence_rule(settings)
         self._exact_margin = settings.cap_exact_margin
-        self._notice_window_ms = settings.notice_window_seconds * 1000
+        self._notice_window = settings.notice_window_seconds
         self._worker = secrets.token_hex(4)
         self._count = itertools.count()
         self.own = OwnReservations(self._worker)
@@ -218,7 +218,9 @@ class BidPath:
                 # As long as a billing notice may take: what the slot says, or this exchange.
                 seconds = max(exchange.reservation_seconds, billable_seconds[bid.imp_id])
                 expires_ms = case.now_ms + min(seconds, LONGEST_EXP_SECONDS) * 1000
-                reservation = Reservation(bid.campaign.id, nonce, expires_ms, case.now_ms)
+                reservation = Reservation(
+                    bid.campaign.id, nonce, expires_ms, case.now_ms, bid.campaign.advertiser
+                )
                 self.own.add(person.root, reservation)
                 held = Reserved(person.root, reservation)
             drafts.append(_Draft(bid, nonce, held))
@@ -228,17 +230,20 @@ class BidPath:
         """Asks Redis for each place within the exact margin; returns the campaigns it refuses."""
         refused: set[str] = set()
         for draft in drafts:
-            segment, held = draft.bid.segment, draft.held
-            if segment is None or held is None:
-                continue
-            if segment.cap_impressions - draft.bid.used_count > self._exact_margin:
+            bid, held = draft.bid, draft.held
+            if held is None or bid.room > self._exact_margin:
                 continue
             self._counters.add(EXACT)
-            if (yield from self._reserve_one(held, segment, now_ms)):
+            limits = (*bid.limits, *bid.pressure)
+            if (
+                yield from reserve_exactly(
+                    self._keys, held.root, self.own, held.reservation, limits=limits, now_ms=now_ms
+                )
+            ):
                 draft.held = msgspec.structs.replace(held, is_written=True)
             else:
                 self._counters.add(CAP_REFUSALS)
-                refused.add(draft.bid.campaign.id)
+                refused.add(bid.campaign.id)
         if refused:
             self._release_drafts(drafts)
         return frozenset(refused)
@@ -250,13 +255,6 @@ class BidPath:
         """Takes reservations back whose bids are not sent; Redis lets its copy expire."""
         for one in held:
             self.own.remove(one.root, one.reservation)
-
-    def _reserve_one(self, held: Reserved, segment: Segment, now_ms: int) -> Steps[bool]:
-        return reserve_exactly(
-            self._keys, held.root, self.own, held.reservation,
-            cap=segment.cap_impressions, window_ms=segment.cap_window_seconds * 1000,
-            now_ms=now_ms,
-        )  # fmt: skip
 
     def _respond(self, case: _Case, decision: Decision, drafts: list[_Draft]) -> Answer:
         person = case.found.person
@@ -278,6 +276,10 @@ class BidPath:
             creative=bid.creative.id,
             exchange=case.exchange.id,
             bid_cpm_micros=bid.bid_cpm_micros,
-            expires_ms=case.now_ms + self._notice_window_ms,
+            bid_time_ms=case.now_ms,
+            window_seconds=self._notice_window,
             is_test=bool(case.request.test),
+            advertiser="" if draft.held is None else bid.campaign.advertiser,
+            reserved_seconds=0 if draft.held is None else draft.held.reservation.held_seconds,
+            limits=() if draft.held is None else bid.limits,
         )

@@ -129,9 +129,9 @@ def check_node(field: str, node: str) -> None:
 
 
 def check_key(key: bytes | None, node: str) -> None:
-    """Raises EventError where a record is not under its identifier, whose partition has a watermark.
+    """Raises EventError where a record is not under its own identifier.
 
-    In another partition that watermark would mean nothing.
+    In another partition that identifier's watermark would mean nothing.
     """
     if (key or b"") != node.encode():
         raise EventError(f"key: {key!r} is not the record's first identifier {node!r}")

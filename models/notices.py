@@ -16,6 +16,7 @@ import msgspec
 
 from models.errors import InvalidFieldError, KinbidError
 from models.identifiers import NodeId
+from models.limits import Limit
 from models.outcomes import NoticeSource
 
 __all__ = [
@@ -53,7 +54,7 @@ class TokenError(KinbidError):
     """A notice's token that was not signed by us, or was edited."""
 
 
-class NoticeToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class NoticeToken(msgspec.Struct, frozen=True, array_like=True):
     """What a notice is about.
 
     Attributes:
@@ -67,6 +68,9 @@ class NoticeToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
         source: which notice moves money.
         is_test: the request said ``test: 1``; never billed.
         currency: of the bid; empty is the owner's.
+        advertiser: whose caps the impression counts for; empty where it counts for nobody.
+        reserved_seconds: for how long the bid holds its place under the caps.
+        limits: the caps that it was made under.
     """
 
     node: NodeId
@@ -82,6 +86,9 @@ class NoticeToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
     source: NoticeSource = "burl"
     is_test: bool = False
     currency: str = ""
+    advertiser: str = ""
+    reserved_seconds: int = 0
+    limits: tuple[Limit, ...] = ()
 
     @property
     def expires_ms(self) -> int:

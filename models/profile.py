@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from models.caps import CapLedger, Reservation, decode_ledger, encode_ledger, merge_ledgers
+from models.caps import CapLedger, decode_ledger, encode_ledger, merge_ledgers
 from models.commands import Command, Steps, fields_of
 from models.facets import Facet, decode_facet, merge
 from models.forest import FROZEN_SECONDS, Settled, settle
@@ -23,6 +23,7 @@ from models.header import (
 from models.identifiers import NodeId
 from models.identity import newest_of
 from models.keys import Keys
+from models.reservations import Reservation
 from models.sign_ins import only_at_shared
 
 __all__ = [

@@ -2,6 +2,7 @@
 
 from models.catalog_records.record import Record
 from models.errors import InvalidFieldError
+from models.limits import Cap, check_caps
 from models.templates import Goal
 from models.units import AdvertiserId, CampaignId, SegmentId
 
@@ -17,6 +18,7 @@ class Campaign(Record, frozen=True, kw_only=True, tag="campaign"):
         segments: for whom; empty for a contextual campaign.
         uncapped_contextual: may be shown where there is no person to count for.
         is_active: False pauses it.
+        caps: how often a person may see it, whatever their segment.
         call_driven: it is there to make people call, so it bids less while the lines are full.
     """
 
@@ -28,6 +30,7 @@ class Campaign(Record, frozen=True, kw_only=True, tag="campaign"):
     uncapped_contextual: bool = False
     is_active: bool = True
     call_driven: bool = False
+    caps: tuple[Cap, ...] = ()
 
     def check(self) -> None:
         """Raises InvalidFieldError where a value cannot be used."""
@@ -39,6 +42,10 @@ class Campaign(Record, frozen=True, kw_only=True, tag="campaign"):
         if contextual != self.uncapped_contextual:
             wanted = "true for a contextual campaign, and false for any other"
             raise InvalidFieldError(where + "uncapped_contextual", self.uncapped_contextual, wanted)
+        if contextual and self.caps:
+            wanted = "empty for a contextual campaign, which counts for nobody"
+            raise InvalidFieldError(where + "caps", self.caps, wanted)
+        check_caps(where + "caps", self.caps)
         if self.contextual_cpm_micros < 0:
             raise InvalidFieldError(
                 where + "contextual_cpm_micros", self.contextual_cpm_micros, ">= 0"

@@ -1,15 +1,18 @@
 """Groups of persons, and the policy for them."""
 
-from typing import Final
-
-from models.caps import MAX_CAP
 from models.catalog_records.record import Record, positive
 from models.errors import InvalidFieldError
+from models.limits import (
+    Adjustment,
+    Cap,
+    Silence,
+    check_adjustments,
+    check_caps,
+    check_seconds,
+)
 from models.units import MICROS, AdvertiserId, SegmentId
 
 __all__ = ["Segment"]
-
-MAX_WINDOW_SECONDS: Final = 30 * 86_400
 
 
 class Segment(Record, frozen=True, kw_only=True, tag="segment"):
@@ -20,7 +23,10 @@ class Segment(Record, frozen=True, kw_only=True, tag="segment"):
         advertiser: whose orders the rule counts.
         min_orders, max_orders: the rule; both inclusive, ``max_orders`` None is no limit.
         target_cpa_micros: what a conversion may cost.
-        cap_impressions, cap_window_seconds: the frequency cap per person and campaign.
+        caps: how often a person may see one campaign; all of them hold.
+        spacing_seconds: at least so long between two ads of the advertiser; 0 is no limit.
+        cap_adjustments: whose ``caps`` allow more or less.
+        silences: after which messages a person sees none of its ads for a while.
         creative_set: which of a campaign's creatives they see.
         mean_value_micros: mean yearly value of its customers; a customer's own, over this mean,
             moves the bid.
@@ -31,8 +37,10 @@ class Segment(Record, frozen=True, kw_only=True, tag="segment"):
     min_orders: int = 0
     max_orders: int | None = None
     target_cpa_micros: int
-    cap_impressions: int
-    cap_window_seconds: int
+    caps: tuple[Cap, ...]
+    spacing_seconds: int = 0
+    cap_adjustments: tuple[Adjustment, ...] = ()
+    silences: tuple[Silence, ...] = ()
     creative_set: str
     mean_value_micros: int = 100 * MICROS
 
@@ -49,10 +57,12 @@ class Segment(Record, frozen=True, kw_only=True, tag="segment"):
             raise InvalidFieldError("segment id", self.id, f"of the form {self.advertiser}/NAME")
         if self.target_cpa_micros < 0:
             raise InvalidFieldError(where + "target_cpa_micros", self.target_cpa_micros, ">= 0")
-        if not 1 <= self.cap_impressions <= MAX_CAP:
-            wanted = f"from 1 to {MAX_CAP}"
-            raise InvalidFieldError(where + "cap_impressions", self.cap_impressions, wanted)
-        if not 1 <= self.cap_window_seconds <= MAX_WINDOW_SECONDS:
-            wanted = f"from 1 to {MAX_WINDOW_SECONDS} (30 days)"
-            raise InvalidFieldError(where + "cap_window_seconds", self.cap_window_seconds, wanted)
+        if not self.caps:
+            raise InvalidFieldError(where + "caps", [], "a list of at least one cap")
+        check_caps(where + "caps", self.caps)
+        if self.spacing_seconds:
+            check_seconds(where + "spacing_seconds", self.spacing_seconds)
+        check_adjustments(where + "cap_adjustments", self.cap_adjustments)
+        for silence in self.silences:
+            check_seconds(where + "silences: window_seconds", silence.window_seconds)
         positive("segment", self.id, "mean_value_micros", self.mean_value_micros)

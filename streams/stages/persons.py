@@ -372,7 +372,7 @@ def digest_outcomes(
             if offset > ledger.watermark:
                 ledger = (
                     fold_outcome(ledger, outcome, offset)
-                    if outcome.notice_time_ms > erased_ms
+                    if outcome.time_ms > erased_ms
                     else msgspec.structs.replace(ledger, watermark=offset)
                 )
         # A win moves no cap and no spend.

@@ -36,7 +36,7 @@ class FakeProducer:
 def token(**changes: object) -> NoticeToken:
     made = NoticeToken(
         node=NODE, nonce="w1-0", campaign="c", creative="cr", exchange="north",
-        bid_cpm_micros=BID_CPM_MICROS, expires_ms=NOW_MS + 1_000,
+        bid_cpm_micros=BID_CPM_MICROS, bid_time_ms=NOW_MS, window_seconds=1,
     )  # fmt: skip
     return msgspec.structs.replace(made, **changes)
 
@@ -110,7 +110,7 @@ def test_n2_n9_billing_stores_the_notified_price_under_the_persons_key(counters:
     assert decode_outcome(value) == Billing(
         node=NODE, nonce="w1-0", campaign=CampaignId("c"), creative=CreativeId("cr"),
         exchange=ExchangeId("north"), clearing_cpm_micros=1_500_000, notice_time_ms=NOW_MS,
-        personal=True,
+        personal=True, bid_time_ms=NOW_MS,
     )  # fmt: skip
     assert counted(counters) == {"billing_accepted": 1}
     assert counters.value("bidder_spend_micros") == 1_500
@@ -129,6 +129,7 @@ def test_a_contextual_impression_has_no_person_and_no_key(counters: Counters) ->
     assert take(counters, producer, query(signed=token(node=NO_NODE))) == 204
     assert producer.sent[0][2] is None
     outcome = decode_outcome(producer.sent[0][1])
+    assert isinstance(outcome, Billing)
     assert (outcome.node, outcome.personal) == (NodeId(""), False)
 
 

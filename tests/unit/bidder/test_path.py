@@ -10,12 +10,13 @@ import pytest
 from bidder.identify import MAX_NODES
 from bidder.metrics import Counters
 from bidder.path import Answer, BidPath, tmax_of
-from models.caps import decode_reservations
 from models.catalog import Catalog
 from models.catalog_records import Exchange
 from models.identifiers import Namespace, eid
+from models.limits import Cap
 from models.notices import NoticeSigner, NoticeToken
 from models.profile import Person
+from models.reservations import decode_reservations
 from models.units import ExchangeId
 from runtime.redis_link import RedisDownError, RedisReplyError
 from tests.fakes.headers import showing
@@ -43,7 +44,7 @@ from tests.unit.bidder.support import (
 
 ME = {"buyeruid": COOKIE}
 SOME_DEVICE = "8f5a3b6c-1d2e-4f60-8123-456789abcdef"
-LAST_IMPRESSION = catalog(segment(PROSPECT, cap_impressions=1))
+LAST_IMPRESSION = catalog(segment(PROSPECT, caps=(Cap(1, 86_400),)))
 LOOKED_AT_BOTH = showing(searches=(searched(),), products=(viewed(),))
 
 
@@ -271,7 +272,7 @@ def test_one_refusal_frees_the_other_slots_of_the_request_to_be_decided_again(
 def test_after_too_many_refusals_a_request_is_still_answered_for_its_context(
     counters: Counters,
 ) -> None:
-    what = catalog(segment(PROSPECT, cap_impressions=1))
+    what = catalog(segment(PROSPECT, caps=(Cap(1, 86_400),)))
     twin = what.campaigns[SEATS]
     for n in range(5):
         name = f"air-{n}"
@@ -371,5 +372,5 @@ def test_the_last_impression_of_a_first_segment_is_not_the_last_of_the_next(
 ) -> None:
     who = person(billed=5)
     assert campaigns(Case(counters, who).answer()) == [BRAND]
-    raised = catalog(segment(PROSPECT, cap_impressions=6))
+    raised = catalog(segment(PROSPECT, caps=(Cap(6, 86_400),)))
     assert campaigns(Case(counters, who, raised).answer()) == [SEATS]

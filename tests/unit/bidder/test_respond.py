@@ -62,7 +62,7 @@ texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=40)
 def token(nonce: str = "w1-0", bid_cpm_micros: int = 1_000_000) -> NoticeToken:
     return NoticeToken(
         node=NODE, nonce=nonce, campaign="c", creative="cr", exchange="north",
-        bid_cpm_micros=bid_cpm_micros, expires_ms=NOW_MS + 1,
+        bid_cpm_micros=bid_cpm_micros, bid_time_ms=NOW_MS, window_seconds=1,
     )  # fmt: skip
 
 

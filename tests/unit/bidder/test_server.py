@@ -12,9 +12,9 @@ from bidder.metrics import Counters
 from bidder.notices import Notices
 from bidder.path import BidPath
 from bidder.server import Server
-from models.caps import decode_reservations
 from models.catalog import Catalog
 from models.notices import NoticeSigner
+from models.reservations import decode_reservations
 from runtime.redis_link import RedisLink
 from tests.unit.bidder.support import (
     BRAND,

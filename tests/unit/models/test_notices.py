@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from models.errors import InvalidFieldError
 from models.identifiers import NodeId
+from models.limits import Limit
 from models.notices import NO_NODE, TAG_BYTES, NoticeSigner, NoticeToken, TokenError
 
 SIGNER, OTHER = NoticeSigner("first secret"), NoticeSigner("other secret")
@@ -16,9 +17,16 @@ tokens = st.builds(
     node=st.sampled_from([NO_NODE, NodeId("k" + "n" * 22)]),
     nonce=st.text(max_size=20), campaign=st.text(max_size=20), creative=st.text(max_size=20),
     exchange=st.text(max_size=20), bid_cpm_micros=st.integers(0, 2**62),
-    expires_ms=st.integers(0, 2**62), is_test=st.booleans(),
+    bid_time_ms=st.integers(0, 2**62), window_seconds=st.integers(0, 2**31),
+    is_test=st.booleans(), advertiser=st.text(max_size=20), reserved_seconds=st.integers(0, 3600),
+    limits=st.lists(
+        st.builds(
+            Limit, st.integers(1, 64), st.integers(1, 10**7), st.booleans(), st.integers(0, 64)
+        ),
+        max_size=3,
+    ).map(tuple),
 )  # fmt: skip
-TOKEN = NoticeToken(NO_NODE, "nonce", "campaign", "creative", "exchange", 1_000_000, 2)
+TOKEN = NoticeToken(NO_NODE, "nonce", "campaign", "creative", "exchange", 1_000_000, 2, 3)
 
 
 @given(tokens)
