@@ -17,6 +17,7 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from bidder import metrics
+from bidder.billing_delays import BillingDelays
 from bidder.metrics import NOTICE_KINDS, NOTICE_RESULTS, Counters
 from models.events import Billing, Win, encode
 from models.notices import NoticeSigner, NoticeToken, TokenError
@@ -73,12 +74,19 @@ def judge(token: NoticeToken, price: int | None, now_ms: int) -> Verdict:
 class Notices:
     """Takes notices in."""
 
-    def __init__(self, settings: Settings, producer: Any, counters: Counters) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        settings: Settings,
+        producer: Any,  # noqa: ANN401
+        counters: Counters,
+        delays: BillingDelays | None = None,
+    ) -> None:
         self._signer = NoticeSigner(settings.notice_secret)
         self._topic = Topics.OUTCOMES.name(settings.owner)
         self._dead_letters = Topics.DEAD_LETTERS.name(settings.owner)
         self._producer = producer
         self._counters = counters
+        self._delays = delays or BillingDelays()
 
     async def take(self, kind: str, query: str, now_ms: int) -> int:
         """Judges one notice and stores it; returns the HTTP status.
@@ -126,6 +134,7 @@ class Notices:
             return False
         if kind == "billing":
             self._counters.add(SPEND, round(price / 1000))
+            self._delays.add(token.exchange, now_ms - token.bid_time_ms)
         return True
 
     async def _set_aside(self, kind: str, query: str, token: NoticeToken, verdict: Verdict) -> bool:

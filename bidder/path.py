@@ -14,6 +14,7 @@ import msgspec
 
 from bidder import metrics
 from bidder.bids import Bid, Decision, Policy
+from bidder.billing_delays import BillingDelays
 from bidder.decide import decide
 from bidder.errors import NoBidReason
 from bidder.identify import nodes_of
@@ -148,6 +149,7 @@ class BidPath:
         self._worker = secrets.token_hex(4)
         self._count = itertools.count()
         self.own = OwnReservations(self._worker)
+        self.delays = BillingDelays()
 
     def answer(self, request: BidRequest, exchange: Exchange, now_ms: int) -> Steps[Answer]:
         """Answers one request.
@@ -207,16 +209,23 @@ class BidPath:
         )  # fmt: skip
 
     def _draft(self, case: _Case, decision: Decision) -> list[_Draft]:
-        """Names each bid and reserves it in memory, so that this worker's next request sees it."""
+        """Names each bid and reserves it in memory, so that this worker's next request sees it.
+
+        For as long as its billing may take: as the exchange's record says, and at least as long as
+        was measured there, or until then as the slot says.
+        """
         person, exchange = case.found.person, case.exchange
         billable_seconds = {imp.id: imp.exp or 0 for imp in case.request.imp}
+        known = self.delays.hold_seconds(exchange.id)
         drafts: list[_Draft] = []
         for bid in decision.bids:
             nonce = f"{self._worker}{next(self._count):x}"
             held = None
             if bid.segment is not None and person.root is not None and not case.request.test:
-                # As long as a billing notice may take: what the slot says, or this exchange.
-                seconds = max(exchange.reservation_seconds, billable_seconds[bid.imp_id])
+                seconds = max(
+                    exchange.reservation_seconds,
+                    billable_seconds[bid.imp_id] if known is None else known,
+                )
                 expires_ms = case.now_ms + min(seconds, LONGEST_EXP_SECONDS) * 1000
                 reservation = Reservation(
                     bid.campaign.id, nonce, expires_ms, case.now_ms, bid.campaign.advertiser

@@ -71,7 +71,7 @@ async def _run(settings: Settings, listener: socket.socket, counters: Counters) 
     producer = await kafka.producer(settings)
     await feed.load()
     path = BidPath(settings, catalog, counters)
-    notices = Notices(settings, producer, counters)
+    notices = Notices(settings, producer, counters, path.delays)
     server = Server(path, notices, redis, Keys(settings.owner), counters)
     # What the catalogue holds lives long: keep full collections from walking it.
     gc.collect()

@@ -315,7 +315,7 @@ def leave_reservations(_store: MemoryStore, _keys: list[bytes], _args: list[byte
 
 def hold_anyway(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int | bytes:
     """A bidder that does not look whether the person was erased since."""
-    return FUNCTIONS["kinbid_v1_hold"](store, keys, [*args[:2], b"%d" % MAX_TIME_MS])
+    return FUNCTIONS["kinbid_v1_hold"](store, keys, [*args[:2], b"%d" % MAX_TIME_MS, args[3]])
 
 
 @pytest.mark.parametrize(

@@ -228,7 +228,7 @@ def test_a_notice_that_fails_for_an_unknown_reason_is_503(
             raise ZeroDivisionError
 
         monkeypatch.setattr(case.producer, "send_and_wait", broken)
-        signed = NoticeSigner(SETTINGS.notice_secret).sign(token(expires_ms=10**15))
+        signed = NoticeSigner(SETTINGS.notice_secret).sign(token(window_seconds=10**12))
         target = f"/notice/win?t={signed}&p=1".encode()
         assert await case.ask(b"GET %b HTTP/1.1\r\n\r\n" % target) == response(503)
 
