@@ -101,7 +101,8 @@ def fetch_person(
         return msgspec.structs.replace(found, disagrees=disagrees)
     reservations, expired = _reservations(view.fields, merging, now_ms, own_field)
     ledger = _ledger([view.fields, *merging])
-    person = Person(view.node, view.root, header, ledger, reservations)
+    splits = int(view.fields.get(b"g", 0))
+    person = Person(view.node, view.root, header, ledger, reservations, splits=splits)
     return Found(person, bool(headers), disagrees, has_expired=expired)
 
 
@@ -276,6 +277,7 @@ def reserve_exactly(
     own: OwnReservations,
     reservation: Reservation,
     *,
+    splits: int,
     limits: Sequence[Limit],
     now_ms: int,
 ) -> Steps[bool]:
@@ -286,12 +288,14 @@ def reserve_exactly(
         root: the person's root, as it was read.
         own: the worker's reservations, the new one included.
         reservation: the new one.
+        splits: as it was read with the root: after another split, the bid may be for a part that
+            has left this root.
         limits: what the bid must keep to; each may hold this impression, too.
         now_ms: the present.
 
     Returns:
-        Whether it is reserved; False too where the person is being merged just now, or was erased
-        since they were read: then nothing is certain, and a cap fails closed.
+        Whether it is reserved; False too where the person is being merged just now, or was split or
+        erased since they were read: then nothing is certain, and a cap fails closed.
     """
     target = (keys.parent(root), keys.bid_view(root))
     whose = (reservation.campaign, reservation.advertiser)
@@ -301,7 +305,7 @@ def reserve_exactly(
         for word in (int(one.of_advertiser), one.impressions, one.window_seconds * SECOND_MS)
     ]
     while own.has(root, reservation):
-        held = (now_ms, own.field, own.packed(root), own.oldest_ms(root))
+        held = (now_ms, own.field, own.packed(root), own.oldest_ms(root), splits)
         (reply,) = yield [("FCALL", "kinbid_v1_reserve", 2, *target, *held, *whose, *bounds)]
         if reply <= 1:
             return bool(reply == 1)

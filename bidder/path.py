@@ -166,7 +166,7 @@ class BidPath:
             decision = self._decide(case, excluded)
             drafts = self._draft(case, decision)
             try:
-                refused = yield from self._reserve(drafts, now_ms)
+                refused = yield from self._reserve(case, drafts)
             except (RedisDownError, RedisReplyError):
                 self._counters.add(REDIS_FAILURES)
                 self._release_drafts(drafts)
@@ -235,7 +235,7 @@ class BidPath:
             drafts.append(_Draft(bid, nonce, held))
         return drafts
 
-    def _reserve(self, drafts: list[_Draft], now_ms: int) -> Steps[frozenset[str]]:
+    def _reserve(self, case: _Case, drafts: list[_Draft]) -> Steps[frozenset[str]]:
         """Asks Redis for each place within the exact margin; returns the campaigns it refuses."""
         refused: set[str] = set()
         for draft in drafts:
@@ -246,7 +246,13 @@ class BidPath:
             limits = (*bid.limits, *bid.pressure)
             if (
                 yield from reserve_exactly(
-                    self._keys, held.root, self.own, held.reservation, limits=limits, now_ms=now_ms
+                    self._keys,
+                    held.root,
+                    self.own,
+                    held.reservation,
+                    splits=case.found.person.splits,
+                    limits=limits,
+                    now_ms=case.now_ms,
                 )
             ):
                 draft.held = msgspec.structs.replace(held, is_written=True)

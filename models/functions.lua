@@ -404,14 +404,15 @@ end
 
 -- KEYS n:{r} b:{r}
 -- ARGV now_ms, own field, own field's new value, when the oldest reservation in it was made,
--- campaign, advertiser, then for each limit: 1 where it is the advertiser's, most, window_ms
+-- splits seen, campaign, advertiser, then for each limit: 1 where it is the advertiser's, most,
+-- window_ms
 -- Checks all limits and reserves in one step. 1: reserved, 0: a limit is used up, -1: the person is
--- merging, ask again; a time: they were erased then, and what was made up to it is void.
+-- merging or was split since they were read, ask again; a time: they were erased then, and what was made up to it is void.
 local function reserve(keys, args)
   if not is_root(keys[1]) then return -1 end
   local erased = erased_ms(redis.call('GET', keys[1]))
   if erased >= tonumber(args[4]) then return erased end
-  local now, campaign, advertiser = tonumber(args[1]), args[5], args[6]
+  local now, campaign, advertiser = tonumber(args[1]), args[6], args[7]
   -- Nonces, and how many: of the campaign, of the advertiser.
   local reserved, counts = {{}, {}}, {0, 0}
   local function add(place, nonce)
@@ -428,18 +429,20 @@ local function reserve(keys, args)
       end
     end
   end
-  local all, ledger, bare = redis.call('HGETALL', keys[2]), nil, true
+  local all, ledger, bare, splits = redis.call('HGETALL', keys[2]), nil, true, '0'
   for i = 1, #all, 2 do
     local field, value = all[i], all[i + 1]
     local kind = string.sub(field, 1, 2)
     if kind == 'm:' then return -1 end
     if kind ~= 'r:' then bare = false end
     if field == 'c' then ledger = value
+    elseif field == 'g' then splits = value
     elseif kind == 'r:' and field ~= args[2] then add_reserved(value) end
   end
+  if splits ~= args[5] then return -1 end
   add_reserved(args[3])
   if ledger then ledger = cmsgpack.unpack(ledger) end
-  for i = 7, #args, 3 do
+  for i = 8, #args, 3 do
     local place, since = tonumber(args[i]) + 1, now - tonumber(args[i + 2])
     local used, names = counts[place], {campaign}
     if ledger then

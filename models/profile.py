@@ -47,6 +47,7 @@ class Person(msgspec.Struct, frozen=True):
         node: the identifier that decided, under which caps are counted; None without any.
         root: the person's root, where reservations are written.
         presence_ratio: the probability that it is them, below 1 at a shared device.
+        splits: how many splits the person had been through when they were read.
     """
 
     node: NodeId | None = None
@@ -55,6 +56,7 @@ class Person(msgspec.Struct, frozen=True):
     ledger: CapLedger = CapLedger()
     reservations: tuple[Reservation, ...] = ()
     presence_ratio: float = 1.0
+    splits: int = 0
 
 
 class _Held(msgspec.Struct, gc=False):

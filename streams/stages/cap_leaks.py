@@ -9,7 +9,8 @@ holds:
 ``imported``: without impressions that were imported it would have been within the cap.
 ``joined``: more had been billed before the bid than the bidder saw: under identifiers that joined
     the person since, or by notices that came late.
-``in_flight``: bids that were out at the same moment did not see each other.
+``in_flight``: bids that were out at the same moment did not see each other: their persons joined
+    while they were out, or reservations were not exact (``cap_exact_margin``).
 """
 
 from collections.abc import Sequence

@@ -596,7 +596,7 @@ def reserve(
     packed: bytes, cap: int, *more: int, campaign: str = "C", advertiser: str = "A"
 ) -> Command:
     """One limit of the campaign, and further ones as they stand in the call."""
-    whose = (NOW_MS, "r:me", packed, NOW_MS, campaign, advertiser)
+    whose = (NOW_MS, "r:me", packed, NOW_MS, 0, campaign, advertiser)
     return call("reserve", [PARENT, VIEW], *whose, 0, cap, WINDOW_MS, *more)
 
 
@@ -719,8 +719,7 @@ def test_what_is_reserved_under_an_identifier_that_nobody_knows_expires(store: S
 @pytest.mark.parametrize("name", ["h", "m:t1", "!", "g"])
 def test_nothing_that_streams_wrote_ever_expires_with_reservations(store: Store, name: str) -> None:
     ask(store, ("HSET", VIEW, name, "x"))
-    ask(store, hold(held(NEW)))
-    ask(store, reserve(held(NEW), 9))
+    ask(store, hold(held(NEW)), reserve(held(NEW), 9))
     assert store.seconds_left(VIEW) is None
 
 
@@ -741,6 +740,12 @@ def test_reserve_is_certain_of_nothing_while_a_merge_is_under_way(store: Store) 
     ask(store, ("HDEL", VIEW, "m:t1"), ("SET", PARENT, f">{OTHER}"))
     assert ask(store, reserve(held(NEW), cap=9)) == [-1]
     assert fields(store, VIEW) == {}
+
+
+def test_reserve_is_certain_of_nothing_where_the_person_was_split_since(store: Store) -> None:
+    ask(store, ("HSET", VIEW, "g", 1))
+    assert ask(store, reserve(held(NEW), cap=9)) == [-1]
+    assert fields(store, VIEW) == {b"g": b"1"}
 
 
 def test_reserve_tells_of_an_erasure_since_the_bid_was_made(store: Store) -> None:

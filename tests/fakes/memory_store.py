@@ -552,13 +552,13 @@ def _unreserve(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
 
 def _reserve(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     parent, view = keys
-    now_ms, own_field, packed, oldest_ms, campaign, advertiser, *bounds = args
+    now_ms, own_field, packed, oldest_ms, splits, campaign, advertiser, *bounds = args
     fields = store.hash(view)
     if not _is_root(store, parent):
         return -1
     if _erased_ms(store.string(parent)) >= int(oldest_ms):
         return _erased_ms(store.string(parent))
-    if any(name.startswith(b"m:") for name in fields):
+    if any(name.startswith(b"m:") for name in fields) or fields.get(b"g", b"0") != splits:
         return -1
     reserved = _reserved(fields, own_field, packed, int(now_ms))
     ledger: list[Any] = [0, {}, 0, 0, {}]
@@ -657,6 +657,11 @@ class Runner(Generic[T]):
         self._commands: list[Command] = []
         self._replies: list[Any] = []
         self._resume(None)
+
+    @property
+    def is_between_steps(self) -> bool:
+        """Whether the next command begins a step."""
+        return not self._replies
 
     def step(self) -> None:
         """Executes its next command; as in production, an error is thrown once all have run."""

@@ -351,12 +351,12 @@ def test_an_exact_reservation_holds_only_if_redis_says_so(reply: int, is_reserve
     redis.reserve_replies = [reply]
     one = reservation("a")
     own.add(NODE, one)
-    steps = reserve_exactly(KEYS, NODE, own, one, limits=LIMITS, now_ms=NOW_MS)
+    steps = reserve_exactly(KEYS, NODE, own, one, splits=0, limits=LIMITS, now_ms=NOW_MS)
     assert redis.run(steps) is is_reserved
     ((_, function, count, *rest),) = redis.commands
     assert (function, count) == ("kinbid_v1_reserve", 2)
     assert rest[:2] == [KEYS.parent(NODE), KEYS.bid_view(NODE)]
-    assert rest[2:] == [NOW_MS, OWN, packed([one]), NOW_MS, SEATS, AIR, 0, 5, 86_400_000]
+    assert rest[2:] == [NOW_MS, OWN, packed([one]), NOW_MS, 0, SEATS, AIR, 0, 5, 86_400_000]
 
 
 def test_a_bid_in_flight_writes_nothing_about_who_was_erased_meanwhile() -> None:
@@ -392,10 +392,12 @@ def test_an_exact_reservation_fails_closed_where_the_person_was_erased() -> None
     one = reservation("a")
     own.add(NODE, one)
     redis.reserve_replies = [NOW_MS]
-    assert not redis.run(reserve_exactly(KEYS, NODE, own, one, limits=LIMITS, now_ms=NOW_MS))
+    assert not redis.run(
+        reserve_exactly(KEYS, NODE, own, one, splits=0, limits=LIMITS, now_ms=NOW_MS)
+    )
     new = reservation("b", made_ms=NOW_MS + 1)
     own.add(NODE, reservation("old"))
     own.add(NODE, new)
     redis.reserve_replies = [NOW_MS, 1]
-    assert redis.run(reserve_exactly(KEYS, NODE, own, new, limits=LIMITS, now_ms=NOW_MS))
+    assert redis.run(reserve_exactly(KEYS, NODE, own, new, splits=0, limits=LIMITS, now_ms=NOW_MS))
     assert redis.hashes[KEYS.bid_view(NODE)] == {OWN: packed([new])}
