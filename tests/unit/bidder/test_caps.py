@@ -11,7 +11,7 @@ from models.catalog_records import Advertiser, Segment
 from models.limits import Adjustment, Cap, Limit, Silence
 from models.profile import Header, Person
 from models.reservations import Reservation
-from models.units import DAY_MS, HOUR_MS, CampaignId
+from models.units import DAY_MS, HOUR_MS, CampaignId, date_of
 from tests.fakes.headers import showing
 from tests.unit.bidder.support import (
     AIR,
@@ -20,9 +20,11 @@ from tests.unit.bidder.support import (
     PROSPECT,
     SEATS,
     SHOP,
+    bid_request,
     buyer,
     catalog,
     decision_of,
+    imp,
     person,
     searched,
     segment,
@@ -127,8 +129,6 @@ def test_who_departs_soon_sees_more() -> None:
 
 
 def _date(day: int) -> str:
-    from models.units import date_of
-
     return date_of(NOW_MS // DAY_MS + day)
 
 
@@ -200,8 +200,6 @@ def test_a_bid_says_what_it_keeps_to() -> None:
 
 
 def test_spacing_leaves_one_ad_on_a_page() -> None:
-    from tests.unit.bidder.support import bid_request, imp
-
     request = bid_request(imp(id="1"), imp(id="2"))
     spaced = catalog(segment(PROSPECT, spacing_seconds=1))
     bids = decision_of(request, what=spaced).bids

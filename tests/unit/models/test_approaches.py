@@ -31,7 +31,7 @@ def message(
 def call(name: str, *, at_s: int = 0, is_outbound: bool = True) -> Call:
     return Call(
         event_id=name, call_id=name, ids=(PHONE,), event_time_ms=START_MS + at_s * 1000,
-        advertiser=AdvertiserId("air"), channel="call", is_outbound=is_outbound,
+        advertiser=AdvertiserId("air"), channel="call", is_outbound=is_outbound, duration_seconds=1,
     )  # fmt: skip
 
 
