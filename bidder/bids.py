@@ -28,7 +28,9 @@ class Loss(enum.Enum):
     NO_CREATIVE = "no creative of the segment's set fits the slot"
     BELOW_FLOOR = "worth less than the slot's floor, or than a cent for a thousand"
     CALL_PAUSE = "ads pause because of the person's phone call"
-    OUTBID = "another campaign of ours bids more"
+    TARGETING = "is not to be shown in such a slot"
+    CHANNEL_OFF = "the person's segment sees no ads there"
+    OUTBID = "another campaign of ours is worth more"
 
 
 class Lost(msgspec.Struct, frozen=True, gc=False):
@@ -99,7 +101,14 @@ class Fate(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """Bids, at most one per slot, or the reason why there are none."""
+    """Bids, at most one per slot, or the reason why there are none.
+
+    Attributes:
+        bids: of one request, in the order of its slots.
+        reason: None where there are bids.
+        was_cut: a slot took the best of what it had tried, since there was too much to try.
+    """
 
     bids: tuple[Bid, ...]
     reason: NoBidReason | None = None
+    was_cut: bool = False

@@ -5,20 +5,20 @@ Spacing is a cap of one. Of a pressure cap, ads have what messages and calls lea
 all decides; where one is near, all are checked again in Redis, in one step.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final, Literal
 
 import msgspec
 
 from bidder.bids import Bid, Loss, Lost
 from models.approaches import Approaches
-from models.caps import count_used
+from models.caps import Impressions, count_used
 from models.catalog_records import Advertiser, Campaign, Segment
+from models.features import yearly_value_of
 from models.limits import Cap, Limit, adjusted
 from models.profile import Person
 from models.reservations import Reservation
 from models.units import DAY_MS, SECOND_MS, epoch_day
-from models.value.customer import yearly_value_micros
 
 __all__ = ["CapRoom", "cap_room"]
 
@@ -45,37 +45,6 @@ class CapRoom(msgspec.Struct, frozen=True):
         return self.limits[0].used
 
 
-class _Case(msgspec.Struct):
-    """One person and one campaign.
-
-    Attributes:
-        ours: nonces of open reservations for the campaign.
-        theirs: nonces of those for any campaign of the advertiser.
-    """
-
-    person: Person
-    campaign: Campaign
-    advertiser: Advertiser
-    segment: Segment
-    now_ms: int
-    ours: frozenset[str] = NOBODY
-    theirs: frozenset[str] = NOBODY
-
-    def campaign_limit(self, impressions: int, window_seconds: int) -> Limit:
-        """A cap of the campaign, with what is used of it."""
-        since_ms = self.now_ms - window_seconds * SECOND_MS
-        billed = self.person.ledger.of_campaign(self.campaign.id)
-        used = count_used((billed,), self.ours, since_ms) if billed else len(self.ours)
-        return Limit(impressions, window_seconds, False, used)  # noqa: FBT003 - by place, for speed
-
-    def advertiser_limit(self, impressions: int, window_seconds: int) -> Limit:
-        """A cap of all of the advertiser's campaigns, with what is used of it."""
-        since_ms = self.now_ms - window_seconds * SECOND_MS
-        billed = self.person.ledger.of_advertiser(self.advertiser.id)
-        used = count_used(billed, self.theirs, since_ms)
-        return Limit(impressions, window_seconds, of_advertiser=True, used=used)
-
-
 def cap_room(
     person: Person,
     campaign: Campaign,
@@ -97,75 +66,104 @@ def cap_room(
         picked: bids of the same request, which have no reservation yet.
         now_ms: the present, Unix ms.
     """
-    case = _Case(person, campaign, advertiser, segment, now_ms)
-    if reserved or picked:
-        _count_open(case, reserved, picked)
-    limits = tuple(_limits(case))
+    ours = _open(reserved, picked, "campaign", campaign.id) if reserved or picked else NOBODY
+    caps = segment.caps
+    if segment.cap_adjustments:
+        caps = _adjusted_caps(person, segment, now_ms)
+    if campaign.caps:
+        caps = (*caps, *campaign.caps)
+    billed = (person.ledger.of_campaign(campaign.id),)
+    limits = tuple([_limit(cap, billed, ours, now_ms) for cap in caps])
+    if segment.spacing_seconds or advertiser.caps or advertiser.pressure_caps or segment.silences:
+        theirs = _open(reserved, picked, "advertiser", advertiser.id)
+        case = _Case(person, advertiser, segment, theirs, now_ms)
+        limits = (*limits, *_advertiser_limits(case))
+        return _full(limits) or _with_pressure(case, limits)
+    return _full(limits) or CapRoom(limits)
+
+
+def _open(
+    reserved: Sequence[Reservation],
+    picked: Sequence[Bid],
+    whose: Literal["campaign", "advertiser"],
+    name: str,
+) -> set[str]:
+    """The nonces of open reservations for a campaign or an advertiser, and of bids without one."""
+    nonces = {one.nonce for one in reserved if getattr(one, whose) == name}
+    for place, bid in enumerate(picked):
+        if name == (bid.campaign.id if whose == "campaign" else bid.campaign.advertiser):
+            nonces.add(f"slot {place}")
+    return nonces
+
+
+def _limit(
+    cap: Cap,
+    billed: Sequence[Impressions],
+    reserved: Collection[str],
+    now_ms: int,
+    *,
+    of_advertiser: bool = False,
+) -> Limit:
+    window_seconds = cap.window_seconds
+    used = count_used(billed, reserved, now_ms - window_seconds * SECOND_MS)
+    return Limit(cap.impressions, window_seconds, of_advertiser, used)
+
+
+def _full(limits: tuple[Limit, ...]) -> CapRoom | None:
     for one in limits:
-        if one.room < 1:
+        if one.used >= one.impressions:
             return CapRoom(limits, lost=Lost(Loss.CAP_REACHED, one.text()))
-    if not advertiser.pressure_caps and not segment.silences:
-        return CapRoom(limits)
-    return _with_pressure(case, limits)
+    return None
 
 
-def _count_open(case: _Case, reserved: Sequence[Reservation], picked: Sequence[Bid]) -> None:
-    held = [(one.campaign, one.advertiser, one.nonce) for one in reserved]
-    held += [
-        (bid.campaign.id, bid.campaign.advertiser, f"slot {place}")
-        for place, bid in enumerate(picked)
-    ]
-    campaign, advertiser = case.campaign.id, case.advertiser.id
-    case.ours = frozenset(nonce for name, _, nonce in held if name == campaign)
-    case.theirs = frozenset(nonce for _, name, nonce in held if name == advertiser)
-
-
-def _limits(case: _Case) -> Iterator[Limit]:
-    segment = case.segment
-    for cap in _segment_caps(case) if segment.cap_adjustments else segment.caps:
-        yield case.campaign_limit(cap.impressions, cap.window_seconds)
-    if segment.spacing_seconds:
-        yield case.advertiser_limit(1, segment.spacing_seconds)
-    for cap in case.campaign.caps:
-        yield case.campaign_limit(cap.impressions, cap.window_seconds)
-    for cap in case.advertiser.caps:
-        yield case.advertiser_limit(cap.impressions, cap.window_seconds)
-
-
-def _segment_caps(case: _Case) -> Iterator[Cap]:
-    """The segment's caps, adjusted to this person."""
-    days, value = _days_to_departure(case), _customer_value(case)
-    for cap in case.segment.caps:
-        impressions = adjusted(
-            cap.impressions,
-            case.segment.cap_adjustments,
-            days_to_departure=days,
-            customer_value=value,
+def _adjusted_caps(person: Person, segment: Segment, now_ms: int) -> tuple[Cap, ...]:
+    """The segment's caps for this person."""
+    name = segment.advertiser
+    dealings = person.header.dealings_with(name)
+    today = now_ms // DAY_MS
+    # To the nearest departure (UTC) among the trips that were searched for and not booked.
+    departures = [epoch_day(trip.key.rpartition("/")[2]) for trip in dealings.searches(name)]
+    days = min((day - today for day in departures if day >= today), default=None)
+    value = None
+    if dealings.buyer is not None:
+        value = yearly_value_of(dealings.buyer, now_ms) / segment.mean_value_micros
+    return tuple(
+        Cap(
+            adjusted(
+                cap.impressions,
+                segment.cap_adjustments,
+                days_to_departure=days,
+                customer_value=value,
+            ),
+            cap.window_seconds,
         )
-        yield Cap(impressions, cap.window_seconds)
-
-
-def _days_to_departure(case: _Case) -> int | None:
-    """From today (UTC) to the nearest departure among the trips searched for and not booked."""
-    today, name = case.now_ms // DAY_MS, case.advertiser.id
-    trips = case.person.header.dealings_with(name).searches(name)
-    days = (epoch_day(trip.key.rpartition("/")[2]) - today for trip in trips)
-    return min((ahead for ahead in days if ahead >= 0), default=None)
-
-
-def _customer_value(case: _Case) -> float | None:
-    """Yearly value over the segment's mean; None for somebody who never ordered."""
-    buyer = case.person.header.dealings_with(case.advertiser.id).buyer
-    if buyer is None:
-        return None
-    value_micros = yearly_value_micros(
-        buyer.repeat_count,
-        buyer.first_order_ms,
-        buyer.last_order_ms,
-        repeat_mean_micros=buyer.repeat_mean_micros,
-        now_ms=case.now_ms,
+        for cap in segment.caps
     )
-    return value_micros / case.segment.mean_value_micros
+
+
+class _Case(msgspec.Struct, frozen=True):
+    """A person and an advertiser.
+
+    Attributes:
+        reserved: nonces of open reservations for any of its campaigns.
+    """
+
+    person: Person
+    advertiser: Advertiser
+    segment: Segment
+    reserved: set[str]
+    now_ms: int
+
+    def limit(self, cap: Cap) -> Limit:
+        """A cap on the impressions of all of its campaigns."""
+        billed = tuple(self.person.ledger.of_advertiser(self.advertiser.id))
+        return _limit(cap, billed, self.reserved, self.now_ms, of_advertiser=True)
+
+
+def _advertiser_limits(case: _Case) -> Iterator[Limit]:
+    if case.segment.spacing_seconds:
+        yield case.limit(Cap(1, case.segment.spacing_seconds))
+    yield from map(case.limit, case.advertiser.caps)
 
 
 def _with_pressure(case: _Case, limits: tuple[Limit, ...]) -> CapRoom:
@@ -179,7 +177,7 @@ def _with_pressure(case: _Case, limits: tuple[Limit, ...]) -> CapRoom:
     pressure: list[Limit] = []
     for cap in case.advertiser.pressure_caps:
         told = approaches.count_since(case.now_ms - cap.window_seconds * SECOND_MS)
-        limit = case.advertiser_limit(max(0, cap.impressions - told), cap.window_seconds)
+        limit = case.limit(Cap(max(0, cap.impressions - told), cap.window_seconds))
         if limit.room < 1:
             detail = f"{told} messages and calls, {limit.used} ads; {cap.text()}"
             return CapRoom(limits, lost=Lost(Loss.PRESSURE, detail))

@@ -58,6 +58,7 @@ _SERIES: Final = (
     _Series("bidder_persons_crowded", "Requests with more identifiers than are looked up."),
     _Series("bidder_identity_disagreements", "Requests whose identifiers are several persons."),
     _Series("bidder_shared_devices", "Requests from devices that several CRM persons use."),
+    _Series("bidder_searches_cut", "Requests with a slot for which too many campaigns stood by."),
     _Series("bidder_exact_reservations", "Caps checked and reserved in one step."),
     _Series("bidder_cap_refusals", "Exact reservations that found the cap used up."),
 )  # fmt: skip

@@ -1,58 +1,69 @@
-"""What to show a person: the newest trip, or the product wanted most, that can still be sold."""
+"""What a person may be shown: trips that they searched and products that they looked at, for sale.
 
-from collections.abc import Iterator
+Trips stand newest first, products by interest; the first that can be sold and may be shown is.
+"""
+
+from collections.abc import Collection, Iterator
 
 import msgspec
 
+from models.campaign_facts import offer_names
 from models.catalog import Catalog
-from models.catalog_records import Campaign, Offer
+from models.catalog_records import Offer
 from models.dealings import Dealings, Intent
+from models.templates import Goal
 from models.value.conversion import trip_horizon_factor
 from models.value.seats import seat_pressure
 
-__all__ = ["Choice", "best_offer", "intents"]
+__all__ = ["Choice", "choices", "intents", "is_allowed"]
 
 
 class Choice(msgspec.Struct, frozen=True):
     """An offer and the intent that it serves, with the factors that come from the offer."""
 
+    goal: Goal
     offer: Offer
     intent: Intent
     trip_horizon_factor: float = 1.0
     seat_pressure: float = 1.0
 
 
-def intents(dealings: Dealings, campaign: Campaign) -> Iterator[Intent]:
+def intents(dealings: Dealings, advertiser: str, goal: Goal) -> Iterator[Intent]:
     """What the person looked at of the advertiser: trips newest first, products by interest."""
-    if campaign.goal == "flight":
-        return dealings.searches(campaign.advertiser)
-    return dealings.products(campaign.advertiser)
+    if goal == "flight":
+        return dealings.searches(advertiser)
+    return dealings.products(advertiser)
 
 
-def best_offer(
-    dealings: Dealings, campaign: Campaign, catalog: Catalog, now_ms: int
-) -> Choice | None:
-    """The first intent that can be served; None when all is sold out or gone.
+def choices(
+    dealings: Dealings, advertiser: str, goal: Goal, catalog: Catalog, now_ms: int
+) -> Iterator[Choice]:
+    """Each intent that can be served, in order; none when all is sold out or gone.
 
     Args:
-        dealings: with the campaign's advertiser; what the person bought is not among them.
-        campaign: its goal says whether flights or products are sold.
+        dealings: with the advertiser; what the person bought is not among them.
+        advertiser: whose offers.
+        goal: whether flights or products are sold.
         catalog: today's flights and products.
         now_ms: the present, Unix ms.
     """
-    for intent in intents(dealings, campaign):
-        if campaign.goal == "flight":
+    for intent in intents(dealings, advertiser, goal):
+        if goal == "flight":
             choice = _best_flight(intent, catalog, now_ms)
         else:
             choice = _product(intent, catalog)
         if choice is not None:
-            return choice
-    return None
+            yield choice
+
+
+def is_allowed(offer: Offer, offers: Collection[str]) -> bool:
+    """Whether a campaign's or segment's list lets an offer through; an empty one does."""
+    return not offers or any(name in offers for name in offer_names(offer))
 
 
 def _product(intent: Intent, catalog: Catalog) -> Choice | None:
     product = catalog.products.get((intent.advertiser, intent.key))
-    return Choice(product, intent) if product is not None and product.stock > 0 else None
+    return Choice("product", product, intent) if product is not None and product.stock > 0 else None
 
 
 def _best_flight(intent: Intent, catalog: Catalog, now_ms: int) -> Choice | None:
@@ -65,5 +76,5 @@ def _best_flight(intent: Intent, catalog: Catalog, now_ms: int) -> Choice | None
         pressure = seat_pressure(flight.seats_left, flight.seats_total, departure_in_ms)
         rank = (horizon * pressure, -flight.fare_micros, flight.id)
         if rank[0] > 0 and rank > best_rank:
-            best, best_rank = Choice(flight, intent, horizon, pressure), rank
+            best, best_rank = Choice("flight", flight, intent, horizon, pressure), rank
     return best

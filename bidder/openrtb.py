@@ -61,12 +61,16 @@ class Geo(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.19."""
 
     country: str | None = None
+    region: str | None = None
+    utcoffset: int | None = None
 
 
 class Device(msgspec.Struct, frozen=True):
     """2.6 section 3.2.18."""
 
     ifa: str | None = None
+    devicetype: int | None = None
+    os: str | None = None
     lmt: Any = None
     dnt: Any = None
     geo: Geo | None = None
@@ -124,6 +128,18 @@ class Regs(msgspec.Struct, frozen=True):
     ext: RegsExt | None = None
 
 
+class Site(msgspec.Struct, frozen=True, gc=False):
+    """2.6 section 3.2.13."""
+
+    domain: str | None = None
+
+
+class App(msgspec.Struct, frozen=True, gc=False):
+    """2.6 section 3.2.14."""
+
+    bundle: str | None = None
+
+
 class BidRequest(msgspec.Struct, frozen=True):
     """2.6 section 3.2.1."""
 
@@ -131,6 +147,8 @@ class BidRequest(msgspec.Struct, frozen=True):
     imp: list[Imp]
     device: Device | None = None
     user: User | None = None
+    site: Site | None = None
+    app: App | None = None
     regs: Regs | None = None
     at: int | None = None
     tmax: int | None = None

@@ -54,6 +54,7 @@ DISAGREEMENTS = metrics.slot("bidder_identity_disagreements")
 WITHDRAWN = metrics.slot("bidder_persons_withdrawn")
 CROWDED = metrics.slot("bidder_persons_crowded")
 SHARED = metrics.slot("bidder_shared_devices")
+SEARCHES_CUT = metrics.slot("bidder_searches_cut")
 EXACT = metrics.slot("bidder_exact_reservations")
 CAP_REFUSALS = metrics.slot("bidder_cap_refusals")
 BIDS = metrics.slot("bidder_bids")
@@ -203,10 +204,12 @@ class BidPath:
     def _decide(self, case: _Case, excluded: frozenset[str]) -> Decision:
         person = case.found.person
         pending = () if person.root is None else self.own.of(person.root, case.now_ms)
-        return decide(
+        decision = decide(
             case.request, person, case.exchange, self.catalog, policy=self._policy,
             now_ms=case.now_ms, pending=pending, excluded=excluded,
         )  # fmt: skip
+        self._counters.add(SEARCHES_CUT, decision.was_cut)
+        return decision
 
     def _draft(self, case: _Case, decision: Decision) -> list[_Draft]:
         """Names each bid and reserves it in memory, so that this worker's next request sees it.

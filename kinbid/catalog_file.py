@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from models.catalog_records import (
+    MONEY_FEATURES,
     Advertiser,
     CallTag,
     Campaign,
@@ -71,6 +72,14 @@ def read_catalog_file(path: Path) -> list[CatalogRecord]:
     return records
 
 
+def _in_micros(condition: object) -> object:
+    """A segment's condition, with limits of money in micros; the rest is checked later."""
+    if not isinstance(condition, dict) or condition.get("feature") not in MONEY_FEATURES:
+        return condition
+    limits = {name: condition[name] for name in ("at_least", "at_most") if name in condition}
+    return condition | {name: parse_money(str(value), name) for name, value in limits.items()}
+
+
 def _record(path: Path, kind: str, place: int, entry: dict[str, Any]) -> CatalogRecord:
     where = f"{path}: [[{kind}]] {place} ({entry.get('id', 'without id')})"
     fields = {name: value for name, value in entry.items() if name not in MONEY}
@@ -81,6 +90,8 @@ def _record(path: Path, kind: str, place: int, entry: dict[str, Any]) -> Catalog
         for name in fields:
             if name not in known:
                 raise UnknownNameError("field", name, _friendly(known))
+        if kind == "segment":
+            fields["when"] = [_in_micros(one) for one in fields.get("when", ())]
         record = msgspec.convert(fields, KINDS[kind])
         record.check()
     except (msgspec.ValidationError, KinbidError) as error:
@@ -110,6 +121,8 @@ def check_references(records: Mapping[str, Any]) -> None:
                 _need(records, record_key(record), "advertiser", record.advertiser)
                 for segment in record.segments:
                     _need(records, record_key(record), "segment", segment)
+                for exchange in record.targeting.exchanges:
+                    _need(records, record_key(record), "exchange", exchange)
             case Creative():
                 _need(records, record_key(record), "campaign", record.campaign)
                 goal = records[f"campaign/{record.campaign}"].goal

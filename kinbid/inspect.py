@@ -76,7 +76,7 @@ async def person_report(settings: Settings, identifier: str) -> dict[str, Any]:
         "facets": {one: _facet(encoded) for one, encoded in sorted(facets.items())},
         **profile_report(facet, catalog),
         **_dealings(catalog, header),
-        "segments": segments_of(catalog, header),
+        "segments": segments_of(catalog, header, clock.now_ms()),
         "caps": _caps(catalog, header, found.person),
         "impressions": ledger.billed_count,
         "spend": format_money(ledger.spend_micros),
@@ -138,7 +138,7 @@ def _intent(intent: Intent) -> dict[str, Any]:
 
 def _caps(catalog: Catalog, header: Header, person: Person) -> list[dict[str, Any]]:
     rows = []
-    mine = segments_of(catalog, header)
+    mine = segments_of(catalog, header, clock.now_ms())
     for campaign in catalog.campaigns.values():
         segment = next((catalog.segments[s] for s in campaign.segments if s in mine), None)
         if segment is None:

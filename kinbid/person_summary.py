@@ -10,6 +10,7 @@ from models.forest import Settled, settle
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.profile import Header, header_of, person_of, shared_devices
+from runtime import clock
 
 __all__ = ["PersonSummary", "segments_of", "settle_all", "summary_of"]
 
@@ -52,17 +53,18 @@ def summary_of(settled: Settled, catalog: Catalog) -> PersonSummary:
         person=settled.root,
         identifiers=tuple(sorted(settled.members)),
         shared=header.shared,
-        segments=tuple(segments_of(catalog, header)),
+        segments=tuple(segments_of(catalog, header, clock.now_ms())),
         orders={name: one.buyer.order_count for name, one in header.dealings.items() if one.buyer},
         impressions=ledger.billed_count,
     )
 
 
-def segments_of(catalog: Catalog, header: Header) -> list[str]:
+def segments_of(catalog: Catalog, header: Header, now_ms: int) -> list[str]:
     """The segments that a person is in, by their ids."""
-    found = []
-    for segment in catalog.segments.values():
-        buyer = header.dealings_with(segment.advertiser).buyer
-        if segment.contains(buyer.order_count if buyer else 0):
-            found.append(segment.id)
-    return sorted(found)
+    return sorted(
+        segment.id
+        for advertiser in catalog.advertisers
+        for segment in catalog.segments_of(advertiser).holding(
+            header.dealings_with(advertiser), now_ms
+        )
+    )

@@ -5,8 +5,10 @@ them whole. Prices, seats and target CPAs change in place; nothing is rebuilt.
 """
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from itertools import chain
 
+from models.campaign_facts import facts_of
+from models.campaign_index import CampaignIndex
 from models.catalog_records import (
     Advertiser,
     CallTag,
@@ -22,9 +24,8 @@ from models.catalog_records import (
     Segment,
     record_key,
 )
-
-if TYPE_CHECKING:
-    from models.units import CampaignId
+from models.segment_index import SegmentIndex
+from models.units import CampaignId
 
 __all__ = ["Catalog"]
 
@@ -45,6 +46,9 @@ class Catalog:
         self.call_tags: dict[str, CallTag] = {}
         self.departments: dict[str, Department] = {}
         self.lines: dict[str, LineState] = {}
+        self.index = CampaignIndex()
+        self._segment_indexes: dict[str, SegmentIndex] = {}
+        self._offers_are_limited: bool | None = None
         self._trips: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
         self._records: dict[str, Record] = {}
 
@@ -59,6 +63,23 @@ class Catalog:
         """The records that marketers write: neither offers nor what streams works out."""
         others = Flight | Product | LineState
         return [one for one in self._records.values() if not isinstance(one, others)]
+
+    def segments_of(self, advertiser: str) -> SegmentIndex:
+        """The advertiser's segments, by whom they hold."""
+        known = self._segment_indexes.get(advertiser)
+        if known is None:
+            own = [one for one in self.segments.values() if one.advertiser == advertiser]
+            known = self._segment_indexes[advertiser] = SegmentIndex(own)
+        return known
+
+    @property
+    def offers_are_limited(self) -> bool:
+        """Whether any campaign or segment may not see everything, so first choices differ."""
+        if self._offers_are_limited is None:
+            campaigns, segments = self.campaigns.values(), self.segments.values()
+            lists = chain((one.offers for one in campaigns), (one.offers for one in segments))
+            self._offers_are_limited = any(lists)
+        return self._offers_are_limited
 
     def flights_on(self, advertiser: str, trip: str) -> list[Flight]:
         """The advertiser's departures of ``ORIGIN-DESTINATION/DATE``, sold out ones included."""
@@ -77,6 +98,8 @@ class Catalog:
             self._take_out(before)
         self._records[key] = record
         self._put_in(record)
+        if isinstance(record, Campaign | Segment):
+            self._offers_are_limited = None
         return True
 
     def withdraw(self, key: str) -> bool:
@@ -94,8 +117,10 @@ class Catalog:
                 self.exchanges[record.id] = record
             case Segment():
                 self.segments[record.id] = record
+                self._segment_indexes.pop(record.advertiser, None)
             case Campaign():
                 self.campaigns[record.id] = record
+                self._place(record.id)
             case Creative():
                 self._set_creatives(record, add=True)
             case Flight():
@@ -114,8 +139,10 @@ class Catalog:
                 del self.exchanges[record.id]
             case Segment():
                 del self.segments[record.id]
+                self._segment_indexes.pop(record.advertiser, None)
             case Campaign():
                 del self.campaigns[record.id]
+                self._place(record.id)
             case Creative():
                 self._set_creatives(record, add=False)
             case Flight():
@@ -148,6 +175,15 @@ class Catalog:
         others = [c for c in self.creatives.get(creative.campaign, ()) if c.id != creative.id]
         chosen = [*others, creative] if add else others
         self.creatives[creative.campaign] = tuple(sorted(chosen, key=lambda c: c.id))
+        self._place(creative.campaign)
+
+    def _place(self, name: CampaignId) -> None:
+        """Puts a campaign into the index as it is now, or takes it out."""
+        campaign = self.campaigns.get(name)
+        if campaign is None or not campaign.is_active:
+            self.index.remove(name)
+        else:
+            self.index.put(campaign, facts_of(campaign, self.creatives.get(name, ())))
 
 
 def _trip_of(flight: Flight) -> tuple[str, str]:

@@ -55,6 +55,7 @@ class BuyerStats(msgspec.Struct, frozen=True, array_like=True, gc=False):
         repeat_count: days with an order, less the first (BTYD frequency).
         first_order_s, last_order_s: Unix seconds.
         repeat_mean_micros: mean revenue of the repeat days; 0 without any.
+        net_micros: revenue of all orders, less what was given back.
     """
 
     order_count: int
@@ -62,6 +63,7 @@ class BuyerStats(msgspec.Struct, frozen=True, array_like=True, gc=False):
     first_order_s: int
     last_order_s: int
     repeat_mean_micros: int
+    net_micros: int = 0
 
     @property
     def first_order_ms(self) -> int:
@@ -82,7 +84,7 @@ class Known(msgspec.Struct, gc=False):
         routes, days_ahead, searched_s: of each flight search the route, the days from then to the
             departure, and when it was searched, Unix seconds.
         items, seen_s: of each product its name, and when it was seen, Unix seconds.
-        carts: as in :class:`Dealings`.
+        carts, tier: as in :class:`Dealings`.
     """
 
     buyer: BuyerStats | None = None
@@ -92,6 +94,7 @@ class Known(msgspec.Struct, gc=False):
     items: list[str] = []
     seen_s: list[int] = []
     carts: int = 0
+    tier: str = ""
 
 
 class Dealings(msgspec.Struct, frozen=True, array_like=True):
@@ -106,6 +109,7 @@ class Dealings(msgspec.Struct, frozen=True, array_like=True):
             (:func:`models.looks.looks`).
         item_gaps_s: as ``route_gaps_s``; below 0 where the next one is newer.
         carts: those of ``items`` that are in the cart: bit ``n`` stands for item ``n``.
+        tier: in the advertiser's loyalty programme, or on the CRM's card.
     """
 
     buyer: BuyerStats | None = None
@@ -115,15 +119,28 @@ class Dealings(msgspec.Struct, frozen=True, array_like=True):
     items: tuple[str, ...] = ()
     item_gaps_s: tuple[int, ...] = ()
     carts: int = 0
+    tier: str = ""
 
     def filled(self) -> "Dealings | tuple[object, ...]":
         """The fields up to the last that holds something, by kinds: what is worth writing."""
-        if self.carts:
+        if self.tier:
             return self
         searched = self.buyer, self.routes, self.days_ahead, self.route_gaps_s
+        if self.carts:
+            return (*searched, self.items, self.item_gaps_s, self.carts)
         if self.items:
             return (*searched, self.items, self.item_gaps_s)
         return searched if self.routes else (self.buyer,)
+
+    @property
+    def searched_s(self) -> tuple[int, ...]:
+        """When each of ``routes`` was searched, Unix seconds."""
+        return tuple(_times_s(self.route_gaps_s))
+
+    @property
+    def seen_s(self) -> tuple[int, ...]:
+        """When each of ``items`` was seen, Unix seconds."""
+        return tuple(_times_s(self.item_gaps_s))
 
     def searches(self, advertiser: str) -> Iterator[Intent]:
         """The flight searches, newest first."""
@@ -150,6 +167,7 @@ def dealings_of(known: Known) -> Dealings:
         tuple(known.items),
         _gaps_s(known.seen_s),
         known.carts,
+        known.tier,
     )
 
 

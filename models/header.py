@@ -31,6 +31,7 @@ from models.newest import join_newest
 from models.packing import unpack
 from models.purchases import Purchases, Totals, join_shops, owned_items, totals
 from models.touches import DAY_DIGITS, KINDS, SEARCH_HEAD
+from models.traits import Traits, join_traits, tiers
 from models.units import DAY_S, SECOND_MS, date_of
 
 __all__ = [
@@ -105,7 +106,7 @@ class Shown(msgspec.Struct, frozen=True, array_like=True):
     purchases: dict[str, Purchases] = {}
     deals: msgspec.Raw = NOTHING
     contacts: Contacts = {}
-    traits: msgspec.Raw = NOTHING
+    traits: Traits = {}
     third_party: msgspec.Raw = NOTHING
     answers: msgspec.Raw = NOTHING
     consents: Consents = {}
@@ -150,6 +151,7 @@ def is_seen_alike(before: Facet, after: Facet) -> bool:
     return (
         after.purchases is before.purchases
         and after.sign_ins is before.sign_ins
+        and after.traits is before.traits
         and after.consents is before.consents
         and after.contacts is before.contacts
         and after.phone is before.phone
@@ -164,6 +166,7 @@ def header_of(facet: Facet, shared: tuple[NodeId, ...]) -> Header:
         sign_ins=facet.sign_ins,
         purchases=facet.purchases,
         contacts=facet.contacts,
+        traits=facet.traits,
         consents=facet.consents,
         phone=facet.phone,
     )
@@ -192,6 +195,7 @@ def _merge_two(a: Shown, b: Shown) -> Shown:
         sign_ins=join_newest(a.sign_ins, b.sign_ins, KEPT_SIGN_INS),
         purchases=join_shops(a.purchases, b.purchases),
         contacts=join_contacts(a.contacts, b.contacts),
+        traits=join_traits(a.traits, b.traits),
         consents=join_newest(a.consents, b.consents, KEPT_CONSENTS),
         phone=merge_calls(a.phone, b.phone),
     )
@@ -231,6 +235,8 @@ def _dealings(shown: Shown) -> dict[str, Dealings]:
             owned.update([f"{name}/{item}" for item in owned_items(purchases)])
     _add_trips(found, shown.touches.s, owned)
     _add_things(found, shown, owned)
+    if shown.traits:
+        _add_tiers(found, shown.traits)
     return {name: dealings_of(known) for name, known in sorted(found.items())}
 
 
@@ -242,7 +248,19 @@ def _buyer(orders: Totals) -> BuyerStats:
         first_order_s=orders.first_order_ms // SECOND_MS,
         last_order_s=orders.last_order_ms // SECOND_MS,
         repeat_mean_micros=(orders.net_micros - orders.first_day_micros) // max(1, repeat_count),
+        net_micros=orders.net_micros,
     )
+
+
+def _add_tiers(found: defaultdict[str, Known], traits: Traits) -> None:
+    """The tier in each programme; the CRM card's, which names none, wherever there are dealings."""
+    by_advertiser = tiers(traits)
+    for advertiser, tier in by_advertiser.items():
+        if advertiser:
+            found[advertiser].tier = tier
+    of_card = by_advertiser.get("", "")
+    for known in found.values():
+        known.tier = known.tier or of_card
 
 
 # Routes and days repeat among persons, so a key is taken apart once: a person's ten searches take

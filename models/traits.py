@@ -32,6 +32,7 @@ __all__ = [
     "answers_of",
     "join_traits",
     "resolve",
+    "tiers",
     "traits_of",
 ]
 
@@ -183,6 +184,17 @@ def resolve(own: Traits, third_party: Traits) -> Attributes:
         tuple(sorted({one.source for one in values.values()})),
         any(one.is_third_party for one in values.values()),
     )
+
+
+def tiers(own: Traits) -> dict[str, str]:
+    """The loyalty tier by advertiser; under "" what a card says, which names no programme.
+
+    As :func:`resolve` decides it, of the owner's own data.
+    """
+    if not any(key.startswith("tier") for key in own):
+        return {}
+    told = {key: word for key, word in own.items() if key[:5] in {"tier@", "tier/"}}
+    return {name.partition("/")[2]: one.value for name, one in resolve(told, {}).values.items()}
 
 
 def _claims(

@@ -51,7 +51,8 @@ def _rule(campaign: Campaign, segments: tuple[Segment, ...]) -> CapRule:
 
     def caps_for(order_count: int) -> tuple[Cap, ...]:
         for segment in segments:
-            if segment.contains(order_count):
+            most = order_count if segment.max_orders is None else segment.max_orders
+            if segment.min_orders <= order_count <= most:
                 return (*segment.caps, *campaign.caps)
         return ()
 

@@ -10,22 +10,35 @@ from models.catalog_records.codec import CatalogRecord, decode_record, encode_re
 from models.catalog_records.creative import Creative
 from models.catalog_records.exchange import Exchange
 from models.catalog_records.offers import Flight, Offer, Product
-from models.catalog_records.segment import Segment
+from models.catalog_records.segment import Channel, Segment
+from models.catalog_records.targeting import (
+    MONEY_FEATURES,
+    Condition,
+    DeviceType,
+    Feature,
+    Targeting,
+)
 from models.catalog_records.telephony import CallTag, Department, LineState
 
 __all__ = [
+    "MONEY_FEATURES",
     "Advertiser",
     "CallTag",
     "Campaign",
     "CatalogRecord",
+    "Channel",
+    "Condition",
     "Creative",
     "Department",
+    "DeviceType",
     "Exchange",
+    "Feature",
     "Flight",
     "LineState",
     "Offer",
     "Product",
     "Segment",
+    "Targeting",
     "decode_record",
     "encode_record",
     "record_key",

@@ -1,6 +1,7 @@
 """What advertisers run."""
 
 from models.catalog_records.record import Record
+from models.catalog_records.targeting import Targeting
 from models.errors import InvalidFieldError
 from models.limits import Cap, check_caps
 from models.templates import Goal
@@ -15,7 +16,10 @@ class Campaign(Record, frozen=True, kw_only=True, tag="campaign"):
     Attributes:
         goal: ``flight`` sells a searched route, ``product`` an item looked at; ``contextual``
             knows no person and pays ``contextual_cpm_micros``.
-        segments: for whom; empty for a contextual campaign.
+        segments: for whom; the first one that holds a person gives the policy for them. Empty for
+            a contextual campaign.
+        targeting: in which slots.
+        offers: what it may show: routes, product groups or items; empty: anything.
         uncapped_contextual: may be shown where there is no person to count for.
         is_active: False pauses it.
         caps: how often a person may see it, whatever their segment.
@@ -26,6 +30,8 @@ class Campaign(Record, frozen=True, kw_only=True, tag="campaign"):
     advertiser: AdvertiserId
     goal: Goal
     segments: tuple[SegmentId, ...] = ()
+    targeting: Targeting = Targeting()
+    offers: tuple[str, ...] = ()
     contextual_cpm_micros: int = 0
     uncapped_contextual: bool = False
     is_active: bool = True
@@ -39,6 +45,11 @@ class Campaign(Record, frozen=True, kw_only=True, tag="campaign"):
         if contextual != (not self.segments):
             wanted = "empty for a contextual campaign, and not empty for any other"
             raise InvalidFieldError(where + "segments", self.segments, wanted)
+        for segment in self.segments:
+            if not segment.startswith(f"{self.advertiser}/"):
+                wanted = f"segments of its own advertiser, {self.advertiser}/..."
+                raise InvalidFieldError(where + "segments", segment, wanted)
+        self.targeting.check(where + "targeting")
         if contextual != self.uncapped_contextual:
             wanted = "true for a contextual campaign, and false for any other"
             raise InvalidFieldError(where + "uncapped_contextual", self.uncapped_contextual, wanted)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-import bidder.decide
+import bidder.contest
 import bidder.path
 import bidder.worker
 import streams.stages.offers
@@ -36,7 +36,8 @@ def ignore_caps() -> None:
         yield from ()
         return True
 
-    bidder.decide.cap_room = lambda *_, **__: CapRoom((Limit(MAX_CAP, 1),))  # type: ignore[attr-defined]
+    room = CapRoom((Limit(MAX_CAP, 1),))
+    bidder.contest.cap_room = lambda *_, **__: room  # type: ignore[attr-defined]
     bidder.path.reserve_exactly = believe  # type: ignore[attr-defined]
 
 

@@ -188,7 +188,7 @@ def test_row_30_a_segment_added_at_run_time_holds_those_whose_orders_came_before
     market.catalog.apply(msgspec.structs.replace(campaign, segments=(regulars, *campaign.segments)))
     after = market.bid("laptop")
     assert (after["cid"], after["crid"]) == (ITEMS, "items-regular")
-    assert segments_of(market.catalog, header_of(market.here.facet(LAPTOP), ())) == [
+    assert segments_of(market.catalog, header_of(market.here.facet(LAPTOP), ()), NOW_MS) == [
         "airline/prospect", "shop/customer", "shop/regular"
     ]  # fmt: skip
 

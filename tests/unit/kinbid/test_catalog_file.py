@@ -11,7 +11,15 @@ from kinbid.catalog_file import (
     check_references,
     read_catalog_file,
 )
-from models.catalog_records import Advertiser, Campaign, Creative, Exchange, Segment, record_key
+from models.catalog_records import (
+    Advertiser,
+    Campaign,
+    Condition,
+    Creative,
+    Exchange,
+    Segment,
+    record_key,
+)
 from models.errors import InvalidFieldError
 from models.templates import SLOTS, parse_template
 
@@ -63,6 +71,25 @@ def test_money_is_written_in_units_and_read_exactly(tmp_path: Path) -> None:
     (segment,) = read_catalog_file(written(tmp_path, SEGMENT + "mean_value = 0.1\n"))
     assert isinstance(segment, Segment)
     assert (segment.target_cpa_micros, segment.mean_value_micros) == (12_500_000, 100_000)
+
+
+def test_limits_of_money_in_a_condition_are_in_units_and_all_others_are_as_written(
+    tmp_path: Path,
+) -> None:
+    when = """
+when = [
+    { feature = "average_order", at_least = 50.5, at_most = 100 },
+    { feature = "days_to_departure", at_most = 7 },
+    { feature = "tier", one_of = ["gold"] },
+]
+"""
+    (record,) = read_catalog_file(written(tmp_path, SEGMENT + when))
+    assert isinstance(record, Segment)
+    assert record.when == (
+        Condition(feature="average_order", at_least=50_500_000, at_most=100_000_000),
+        Condition(feature="days_to_departure", at_most=7),
+        Condition(feature="tier", one_of=("gold",)),
+    )
 
 
 @pytest.mark.parametrize(

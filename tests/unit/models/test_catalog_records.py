@@ -21,9 +21,11 @@ from models.catalog_records import (
     encode_record,
     record_key,
 )
+from models.dealings import BuyerStats, Dealings
 from models.errors import EventError
 from models.limits import Adjustment, Cap, Silence
-from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId, SegmentId
+from models.segment_index import SegmentIndex
+from models.units import DAY_MS, AdvertiserId, CampaignId, CreativeId, ExchangeId, SegmentId
 
 AIR = AdvertiserId("air")
 GOOD: dict[str, CatalogRecord | Offer | LineState] = {
@@ -179,5 +181,7 @@ def test_a_segments_limits_are_inclusive(orders: int, *, belongs: bool) -> None:
     segment = GOOD["segment/air/new"]
     assert isinstance(segment, Segment)
     bounded = msgspec.structs.replace(segment, min_orders=1, max_orders=2)
-    assert bounded.contains(orders) is belongs
-    assert segment.contains(orders)
+    buyer = BuyerStats(orders, max(0, orders - 1), 0, 0, 0) if orders else None
+    held = SegmentIndex([bounded]).holding(Dealings(buyer), now_ms=DAY_MS)
+    assert list(held) == [bounded] * belongs
+    assert list(SegmentIndex([segment]).holding(Dealings(buyer), now_ms=DAY_MS)) == [segment]

@@ -1,0 +1,106 @@
+"""What all slots of one request share: the person, the context, and how each advertiser stands.
+
+Everything is worked out when it is first asked for, and once.
+"""
+
+import datetime as dt
+
+import msgspec
+
+from bidder.auction import is_blocked
+from bidder.bids import Loss, Lost, Policy
+from bidder.context import request_query, sites_of
+from bidder.openrtb import BidRequest
+from models.call_tags import ads_paused_until_ms
+from models.campaign_index import Query
+from models.catalog import Catalog
+from models.catalog_records import Channel, Exchange
+from models.dealings import Dealings
+from models.profile import Person
+from models.reservations import Reservation
+from models.segment_index import NOBODYS, Held
+
+__all__ = ["Desk", "Standing"]
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How a request and its person stand with one advertiser.
+
+    Attributes:
+        lost: why none of its campaigns may bid; None where they may.
+        dealings: the person's.
+        segments: that hold the person.
+    """
+
+    lost: Lost | None
+    dealings: Dealings
+    segments: Held
+
+
+class Desk(msgspec.Struct):
+    """A request on its way to a decision."""
+
+    request: BidRequest
+    person: Person
+    exchange: Exchange
+    catalog: Catalog
+    policy: Policy
+    now_ms: int
+    reserved: tuple[Reservation, ...]
+    excluded: frozenset[str]
+    _standings: dict[str, Standing] = {}
+    _query: Query | None = None
+    _sites: tuple[str, ...] | None = None
+
+    @property
+    def query(self) -> Query:
+        """The request's values in every dimension that matters, without its slots' formats."""
+        if self._query is None:
+            restricted = self.catalog.index.restricted
+            self._query = request_query(self.request, self.exchange, restricted, self.now_ms)
+        return self._query
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The names by which campaigns may list the inventory."""
+        if self._sites is None:
+            self._sites = sites_of(self.request)
+        return self._sites
+
+    @property
+    def channel(self) -> Channel:
+        """The kind of inventory; what says nothing is taken for a site."""
+        return "app" if self.request.app is not None else "site"
+
+    def standing_with(self, advertiser: str) -> Standing:
+        """How the request and its person stand with an advertiser."""
+        known = self._standings.get(advertiser)
+        if known is None:
+            known = self._standings[advertiser] = self._find_standing(advertiser)
+        return known
+
+    def _find_standing(self, name: str) -> Standing:
+        dealings = self.person.header.dealings_with(name)
+        lost = self._lost_with(name)
+        if lost is not None or self.person.root is None:
+            return Standing(lost, dealings, NOBODYS)
+        segments = self.catalog.segments_of(name)
+        return Standing(None, dealings, segments.holding(dealings, self.now_ms))
+
+    def _lost_with(self, name: str) -> Lost | None:
+        advertiser = self.catalog.advertisers.get(name)
+        if advertiser is None or is_blocked(self.request, advertiser):
+            return Lost(Loss.BLOCKED)
+        # Of whoever waits for a call: an ad for nobody in particular would still reach this person.
+        paused_until_ms = self._paused_until_ms(name)
+        if paused_until_ms is not None:
+            until = dt.datetime.fromtimestamp(paused_until_ms / 1000, tz=dt.UTC)
+            return Lost(Loss.CALL_PAUSE, f"until {until.isoformat(' ', 'seconds')}")
+        return None
+
+    def _paused_until_ms(self, advertiser: str) -> int | None:
+        calls = self.person.header.calls
+        if not calls:
+            return None
+        what = self.catalog
+        return ads_paused_until_ms(calls, advertiser, what.call_tags, what.departments, self.now_ms)

@@ -1,0 +1,171 @@
+"""Which segments of an advertiser hold a person: an interval index over features.
+
+Of each feature that any segment asks for, the limits stand sorted, and each interval between two of
+them has a mask: one Python int whose bits are the segments that it lets through. A person costs one
+bisection and one AND for each feature, however many segments there are.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from math import inf, nextafter
+from typing import Final
+
+import msgspec
+
+from models.catalog_records import Condition, Feature, Segment
+from models.dealings import Dealings
+from models.features import NUMBERS, WORDS
+
+__all__ = ["NOBODYS", "Held", "SegmentIndex"]
+
+
+class _Intervals(msgspec.Struct, frozen=True):
+    """Of one number: ``masks[n]`` holds from ``limits[n - 1]`` up to below ``limits[n]``."""
+
+    limits: tuple[float, ...]
+    masks: tuple[int, ...]
+    unknown: int
+
+    def allowed(self, value: float | None) -> int:
+        if value is None:
+            return self.unknown
+        return self.masks[bisect_right(self.limits, value)]
+
+
+class _Words(msgspec.Struct, frozen=True):
+    """Of one word: who asks for each, who forbids each, and who asks for none."""
+
+    wanted: dict[str, int]
+    forbidden: dict[str, int]
+    free: int
+
+    def allowed(self, words: Iterable[str]) -> int:
+        allowed, refused = self.free, 0
+        for word in words:
+            allowed |= self.wanted.get(word, 0)
+            refused |= self.forbidden.get(word, 0)
+        return allowed & ~refused
+
+
+class SegmentIndex:
+    """The segments of one advertiser.
+
+    They stand in groups of those whose customers are worth the same on average, and in each from
+    the dearest target CPA down: of one group that is their order for any customer.
+
+    Args:
+        segments: of the advertiser.
+    """
+
+    __slots__ = ("_all", "_numbers", "_words", "bits", "groups", "segments")
+
+    def __init__(self, segments: Iterable[Segment]) -> None:
+        ordered = sorted(
+            segments, key=lambda one: (one.mean_value_micros, -one.target_cpa_micros, one.id)
+        )
+        self.segments: tuple[Segment, ...] = tuple(ordered)
+        self.bits: dict[str, int] = {
+            segment.id: 1 << place for place, segment in enumerate(ordered)
+        }
+        masks: defaultdict[int, int] = defaultdict(int)
+        asked: defaultdict[Feature, list[tuple[int, Condition]]] = defaultdict(list)
+        for segment in ordered:
+            bit = self.bits[segment.id]
+            masks[segment.mean_value_micros] |= bit
+            for condition in segment.conditions():
+                asked[condition.feature].append((bit, condition))
+        self.groups = tuple(masks.items())
+        self._all: Final = (1 << len(ordered)) - 1
+        self._numbers = [
+            (NUMBERS[feature], _intervals(told, self._all))
+            for feature, told in asked.items()
+            if feature in NUMBERS
+        ]
+        self._words = [
+            (WORDS[feature], _words(told, self._all))
+            for feature, told in asked.items()
+            if feature in WORDS
+        ]
+
+    def holding(self, dealings: Dealings, now_ms: int) -> "Held":
+        """The segments that hold somebody with these dealings."""
+        mask = self._all
+        for number, intervals in self._numbers:
+            mask &= intervals.allowed(number(dealings, now_ms))
+        for words, index in self._words:
+            mask &= index.allowed(words(dealings))
+        return Held(self, mask)
+
+
+class Held(msgspec.Struct, frozen=True):
+    """Segments of one advertiser that hold somebody."""
+
+    index: "SegmentIndex"
+    mask: int
+
+    def __bool__(self) -> bool:
+        return self.mask > 0
+
+    def __iter__(self) -> Iterator[Segment]:
+        return self._in(self.mask)
+
+    def by_mean_value(self) -> Iterator[Iterator[Segment]]:
+        """The groups, each from the dearest target CPA down."""
+        for _, group in self.index.groups:
+            if self.mask & group:
+                yield self._in(self.mask & group)
+
+    def first_of(self, names: Iterable[str]) -> Segment | None:
+        """The first of these segments, by their ids, that holds them."""
+        bits = self.index.bits
+        for name in names:
+            bit = bits.get(name, 0)
+            if self.mask & bit:
+                return self.index.segments[bit.bit_length() - 1]
+        return None
+
+    def _in(self, mask: int) -> Iterator[Segment]:
+        segments = self.index.segments
+        while mask:
+            lowest = mask & -mask
+            yield segments[lowest.bit_length() - 1]
+            mask ^= lowest
+
+
+NOBODYS: Final = Held(SegmentIndex(()), 0)
+"""Without any segment."""
+
+
+def _intervals(told: Sequence[tuple[int, Condition]], everybody: int) -> _Intervals:
+    starts: defaultdict[float, int] = defaultdict(int)
+    ends: defaultdict[float, int] = defaultdict(int)
+    asking = 0
+    mask = everybody
+    for bit, condition in told:
+        asking |= bit
+        if condition.at_least is not None:
+            starts[condition.at_least] |= bit
+            mask &= ~bit
+        if condition.at_most is not None:
+            ends[nextafter(condition.at_most, inf)] |= bit
+    limits = sorted(starts.keys() | ends.keys())
+    masks = [mask]
+    for limit in limits:
+        mask = (mask | starts[limit]) & ~ends[limit]
+        masks.append(mask)
+    return _Intervals(tuple(limits), tuple(masks), everybody & ~asking)
+
+
+def _words(told: Sequence[tuple[int, Condition]], everybody: int) -> _Words:
+    wanted: defaultdict[str, int] = defaultdict(int)
+    forbidden: defaultdict[str, int] = defaultdict(int)
+    asking = 0
+    for bit, condition in told:
+        if condition.one_of:
+            asking |= bit
+        for word in condition.one_of:
+            wanted[word] |= bit
+        for word in condition.none_of:
+            forbidden[word] |= bit
+    return _Words(dict(wanted), dict(forbidden), everybody & ~asking)
