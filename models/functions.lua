@@ -409,9 +409,12 @@ end
 -- Checks all limits and reserves in one step. 1: reserved, 0: a limit is used up, -1: the person is
 -- merging or was split since they were read, ask again; a time: they were erased then, and what was made up to it is void.
 local function reserve(keys, args)
-  if not is_root(keys[1]) then return -1 end
-  local erased = erased_ms(redis.call('GET', keys[1]))
-  if erased >= tonumber(args[4]) then return erased end
+  local entry = redis.call('GET', keys[1])
+  if entry then
+    if string.sub(entry, 1, 1) ~= ',' then return -1 end
+    local erased = erased_ms(entry)
+    if erased >= tonumber(args[4]) then return erased end
+  end
   local now, campaign, advertiser = tonumber(args[1]), args[6], args[7]
   -- Nonces, and how many: of the campaign, of the advertiser.
   local reserved, counts = {{}, {}}, {0, 0}
@@ -422,10 +425,10 @@ local function reserve(keys, args)
   end
   local function add_reserved(packed)
     if tonumber(string.sub(packed, 1, 13)) <= now then return end
-    for _, entry in ipairs(cmsgpack.unpack(string.sub(packed, 14))) do
-      if entry[3] > now then
-        if entry[1] == campaign then add(1, entry[2]) end
-        if entry[5] == advertiser then add(2, entry[2]) end
+    for _, one in ipairs(cmsgpack.unpack(string.sub(packed, 14))) do
+      if one[3] > now then
+        if one[1] == campaign then add(1, one[2]) end
+        if one[5] == advertiser then add(2, one[2]) end
       end
     end
   end
