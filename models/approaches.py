@@ -8,6 +8,7 @@ next one was.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import accumulate
 from operator import sub
 from typing import Final
@@ -21,6 +22,9 @@ from models.person_events import ACTIONS, Action
 from models.units import SECOND_MS
 
 __all__ = ["Approaches", "approaches_of"]
+
+KEPT_NAMES: Final = 4_096
+"""Topics repeat among persons, so each is taken apart once."""
 
 Topics = dict[str, int]
 """Action's place and topic, such as ``0abandoned_cart``, to the newest time, Unix seconds."""
@@ -78,15 +82,20 @@ def approaches_of(
 
 def _topics_of(touches: Mapping[str, int]) -> dict[str, Topics]:
     found: defaultdict[str, Topics] = defaultdict(dict)
-    for key, time_s in sorted(touches.items()):
-        advertiser, _, what = key[1:].partition("/")
-        action, _, topic = what.partition(";")
-        place = _PLACES.get(action)
-        if place is not None:
-            told = found[advertiser]
-            name = place + topic
-            told[name] = max(time_s, told.get(name, 0))
+    for key in sorted(touches):  # so that equal persons have equal bytes
+        advertiser, name = _topic_in(key[1:])
+        told, time_s = found[advertiser], touches[key]
+        if told.get(name, 0) < time_s:
+            told[name] = time_s
     return found
+
+
+@lru_cache(maxsize=KEPT_NAMES)
+def _topic_in(text: str) -> tuple[str, str]:
+    """Of a contact's touch ``ADVERTISER/ACTION;TOPIC`` the advertiser, and the name of the rest."""
+    advertiser, _, what = text.partition("/")
+    action, _, topic = what.partition(";")
+    return advertiser, _PLACES[action] + topic
 
 
 _PLACES: Final[dict[str, str]] = {action: str(place) for place, action in enumerate(ACTIONS)}
