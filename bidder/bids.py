@@ -28,6 +28,7 @@ class Loss(enum.Enum):
     NO_CREATIVE = "no creative of the segment's set fits the slot"
     BELOW_FLOOR = "worth less than the slot's floor, or than a cent for a thousand"
     CALL_PAUSE = "ads pause because of the person's phone call"
+    BUDGET_SPENT = "the rest of its daily budget does not pay for the bid"
     TARGETING = "is not to be shown in such a slot"
     CHANNEL_OFF = "the person's segment sees no ads there"
     OUTBID = "another campaign of ours is worth more"

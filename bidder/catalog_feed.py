@@ -11,14 +11,16 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
+from models.budgets import Allowances
 from models.catalog import Catalog
-from models.catalog_records import decode_record
+from models.catalog_records import Campaign, decode_record
 from models.errors import EventError
+from models.spend_records import decode_spend
 from models.topics import Topics
-from runtime import kafka
+from runtime import clock, kafka
 from runtime.settings import Settings
 
-__all__ = ["CatalogFeed", "load_catalog"]
+__all__ = ["CatalogFeed", "load_catalog", "load_market"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,18 +35,25 @@ class CatalogFeed:
     Args:
         settings: where Kafka is.
         catalog: what to keep current.
+        allowances: what campaigns may still spend, kept current as well.
         on_failure: called when Kafka fails or a record cannot be used.
     """
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, on_failure: Callable[[], None]
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        allowances: Allowances,
+        on_failure: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._catalog = catalog
+        self._allowances = allowances
+        self._spend_topic = Topics.SPEND.name(settings.owner)
         self._on_failure = on_failure
         self._partitions = [
             TopicPartition(topic.name(settings.owner), 0)
-            for topic in (Topics.CATALOG, Topics.OFFERS)
+            for topic in (Topics.CATALOG, Topics.OFFERS, Topics.SPEND)
         ]
         self._consumer: Any = None
 
@@ -90,14 +99,28 @@ class CatalogFeed:
 
     def _apply(self, record: Any) -> None:  # noqa: ANN401 - untyped library
         key = (record.key or b"").decode(errors="replace")
-        if record.value is None:
-            self._catalog.withdraw(key)
-            return
         try:
-            self._catalog.apply(decode_record(record.value))
+            if record.topic == self._spend_topic:
+                self._learn(record.value)
+            else:
+                self._change(key, record.value)
         except EventError as error:
             self._on_failure()
             logger.warning("catalog_record_refused", extra={"key": key, "reason": str(error)})
+
+    def _learn(self, value: bytes | None) -> None:
+        if value is not None:
+            self._allowances.learn(decode_spend(value))
+
+    def _change(self, key: str, value: bytes | None) -> None:
+        if value is None:
+            self._catalog.withdraw(key)
+            self._allowances.forget(key.removeprefix("campaign/"))
+            return
+        record = decode_record(value)
+        self._catalog.apply(record)
+        if isinstance(record, Campaign):
+            self._allowances.set_budget(record)
 
 
 async def load_catalog(settings: Settings) -> Catalog:
@@ -106,10 +129,20 @@ async def load_catalog(settings: Settings) -> Catalog:
     Raises:
         KafkaDownError: no broker answers.
     """
-    catalog = Catalog()
-    feed = CatalogFeed(settings, catalog, lambda: None)
+    return (await load_market(settings))[0]
+
+
+async def load_market(settings: Settings) -> tuple[Catalog, Allowances]:
+    """The catalogue and what campaigns may spend, as they stand now.
+
+    Raises:
+        KafkaDownError: no broker answers.
+    """
+    catalog, allowances = Catalog(), Allowances(settings.time_zone)
+    feed = CatalogFeed(settings, catalog, allowances, lambda: None)
     try:
         await feed.load()
     finally:
         await feed.stop()
-    return catalog
+    allowances.move_to(clock.now_ms())
+    return catalog, allowances

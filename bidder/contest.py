@@ -27,7 +27,7 @@ def contextual_bid(slot: Slot, campaign: Campaign) -> Bid | Lost:
     if creative is None:
         return Lost(Loss.NO_CREATIVE)
     value = campaign.contextual_cpm_micros * _line_factor(slot, campaign)
-    return _priced(slot, campaign, creative, value)
+    return _priced(slot, campaign, creative, value * _control(slot, campaign))
 
 
 def personal_bid(slot: Slot, campaign: Campaign, plan: Plan) -> Bid | Lost:
@@ -47,6 +47,7 @@ def personal_bid(slot: Slot, campaign: Campaign, plan: Plan) -> Bid | Lost:
         plan.factors,
         exposure_factor=exposure_factor(room.used_count),
         line_factor=_line_factor(slot, campaign),
+        control=_control(slot, campaign),
     )
     bid = _priced(slot, campaign, creative, value_cpm_micros(factors))
     if isinstance(bid, Lost):
@@ -76,6 +77,12 @@ def _room(slot: Slot, campaign: Campaign, segment: Segment) -> CapRoom:
         picked=slot.picked,
         now_ms=desk.now_ms,
     )
+
+
+def _control(slot: Slot, campaign: Campaign) -> float:
+    """The pacing multiplier; 1 for a campaign that has no budget to spread."""
+    allowed = slot.desk.allowances.get(campaign.id)
+    return 1.0 if allowed is None else allowed.control
 
 
 def _line_factor(slot: Slot, campaign: Campaign) -> float:
@@ -109,6 +116,11 @@ def _priced(slot: Slot, campaign: Campaign, creative: Creative, value: float) ->
         return Lost(Loss.BELOW_FLOOR, detail)
     median = slot.desk.exchange.median_price_cpm_micros
     shaded = value if slot.is_second_price else shade(value, median)
+    bid_cpm_micros = max(int(shaded), floor_cpm_micros)
+    allowed = slot.desk.allowances.get(campaign.id)
+    if allowed is not None and bid_cpm_micros > allowed.left_micros * 1000:
+        left_micros = max(0, allowed.left_micros)
+        return Lost(Loss.BUDGET_SPENT, f"{left_micros / MICROS:.4f} left")
     width, height = max(
         (size for size in creative.sizes if size in slot.sizes), key=lambda size: size[0] * size[1]
     )
@@ -119,5 +131,5 @@ def _priced(slot: Slot, campaign: Campaign, creative: Creative, value: float) ->
         width=width,
         height=height,
         value_cpm_micros=int(value),
-        bid_cpm_micros=max(int(shaded), floor_cpm_micros),
+        bid_cpm_micros=bid_cpm_micros,
     )

@@ -4,7 +4,7 @@
 The live bidder, ``kinbid explain`` and the tests call the same function.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from bidder.auction import imp_refused, request_refused
@@ -16,6 +16,7 @@ from bidder.fates import fates_of
 from bidder.openrtb import BidRequest
 from bidder.plans import Plan, plans_of
 from bidder.slot import Slot, slot_of
+from models.budgets import UNPACED, Allowance
 from models.catalog import Catalog
 from models.catalog_records import Exchange
 from models.profile import Person
@@ -37,6 +38,7 @@ def decide(
     now_ms: int,
     pending: tuple[Reservation, ...] = (),
     excluded: frozenset[str] = frozenset(),
+    allowances: Mapping[str, Allowance] = UNPACED,
     fates: list[Fate] | None = None,
 ) -> Decision:
     """Chooses at most one bid for each slot of a request.
@@ -50,6 +52,7 @@ def decide(
         now_ms: the present, Unix ms.
         pending: reservations of this worker that ``person`` does not show yet.
         excluded: campaigns whose cap has just turned out to be used up.
+        allowances: what campaigns with a budget may still spend.
         fates: if given, every campaign that lost a slot is appended, with its reason.
 
     Returns:
@@ -59,7 +62,7 @@ def decide(
     if refused is not None:
         return Decision((), refused)
     reserved = (*person.reservations, *pending)
-    desk = Desk(request, person, exchange, catalog, policy, now_ms, reserved, excluded)
+    desk = Desk(request, person, exchange, catalog, policy, now_ms, reserved, excluded, allowances)
     picked: list[Bid] = []
     reason, was_cut = NoBidReason.NO_BANNER, False
     plans: Sequence[Plan] | Iterator[Plan] | None = None

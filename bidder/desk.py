@@ -4,6 +4,7 @@ Everything is worked out when it is first asked for, and once.
 """
 
 import datetime as dt
+from collections.abc import Mapping
 
 import msgspec
 
@@ -11,6 +12,7 @@ from bidder.auction import is_blocked
 from bidder.bids import Loss, Lost, Policy
 from bidder.context import request_query, sites_of
 from bidder.openrtb import BidRequest
+from models.budgets import Allowance
 from models.call_tags import ads_paused_until_ms
 from models.campaign_index import Query
 from models.catalog import Catalog
@@ -48,6 +50,7 @@ class Desk(msgspec.Struct):
     now_ms: int
     reserved: tuple[Reservation, ...]
     excluded: frozenset[str]
+    allowances: Mapping[str, Allowance]
     _standings: dict[str, Standing] = {}
     _query: Query | None = None
     _sites: tuple[str, ...] | None = None

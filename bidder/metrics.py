@@ -18,6 +18,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from bidder.allowed_use import Refusal
 from bidder.errors import NoBidReason
 
 __all__ = ["Counters", "WorkerCollector", "open_memory"]
@@ -36,7 +37,7 @@ def _by(name: str, text: str, label: str, values: Iterable[str]) -> list[_Series
 
 NOTICE_KINDS: Final = ("win", "billing")
 NOTICE_RESULTS: Final = ("accepted", "quarantined", "late", "test", "forged", "failed")
-DEPENDENCIES: Final = ("redis", "kafka", "catalog")
+DEPENDENCIES: Final = ("redis", "kafka", "catalog", "spend")
 
 _SERIES: Final = (
     _Series("bidder_bid_requests", "Bid requests read, malformed ones included."),
@@ -54,6 +55,8 @@ _SERIES: Final = (
     _Series("bidder_persons_known", "Requests whose person was known."),
     _Series("bidder_persons_unknown", "Requests with identifiers that nobody knows."),
     _Series("bidder_persons_refused", "Requests for which privacy forbids a look-up."),
+    *_by("bidder_privacy_refusals", "Reasons for which privacy allowed less than everything.",
+         "reason", [one.value for one in Refusal]),
     _Series("bidder_persons_withdrawn", "Requests whose person has withdrawn consent."),
     _Series("bidder_persons_crowded", "Requests with more identifiers than are looked up."),
     _Series("bidder_identity_disagreements", "Requests whose identifiers are several persons."),

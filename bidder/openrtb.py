@@ -95,7 +95,7 @@ class UserExt(msgspec.Struct, frozen=True):
     """Where 2.5 keeps what 2.6 moved into the user."""
 
     eids: list[Eid] | None = None
-    consent: str | None = None
+    consent: Any = None
 
 
 class User(msgspec.Struct, frozen=True):
@@ -104,7 +104,7 @@ class User(msgspec.Struct, frozen=True):
     id: str | None = None
     buyeruid: str | None = None
     eids: list[Eid] | None = None
-    consent: str | None = None
+    consent: Any = None
     geo: Geo | None = None
     ext: UserExt | None = None
 
@@ -114,6 +114,7 @@ class RegsExt(msgspec.Struct, frozen=True):
 
     gdpr: Any = None
     us_privacy: Any = None
+    gpp: Any = None
     gpp_sid: Any = None
     gpc: Any = None
 
@@ -124,6 +125,7 @@ class Regs(msgspec.Struct, frozen=True):
     coppa: Any = None
     gdpr: Any = None
     us_privacy: Any = None
+    gpp: Any = None
     gpp_sid: Any = None
     ext: RegsExt | None = None
 

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from bidder import metrics
+from bidder.allowed_use import AllowedUse, Refusal
 from bidder.bids import Bid, Decision, Policy
 from bidder.billing_delays import BillingDelays
 from bidder.decide import decide
@@ -21,9 +22,10 @@ from bidder.identify import nodes_of
 from bidder.lookup import Found, fetch_person, reserve_exactly
 from bidder.metrics import Counters
 from bidder.openrtb import BidRequest
-from bidder.privacy import personal_use_refused
+from bidder.privacy import Privacy
 from bidder.reservations import OwnReservations
 from bidder.respond import Responder
+from models.budgets import Allowances
 from models.catalog import Catalog
 from models.catalog_records import Exchange
 from models.commands import Steps
@@ -59,6 +61,7 @@ EXACT = metrics.slot("bidder_exact_reservations")
 CAP_REFUSALS = metrics.slot("bidder_cap_refusals")
 BIDS = metrics.slot("bidder_bids")
 REDIS_FAILURES = metrics.slot("bidder_dependency_failures", "redis")
+REFUSALS = {one: metrics.slot("bidder_privacy_refusals", one.value) for one in Refusal}
 NO_BIDS = {reason: metrics.slot("bidder_no_bids", reason.value) for reason in NoBidReason}
 
 
@@ -94,6 +97,7 @@ class _Case(msgspec.Struct, frozen=True):
     request: BidRequest
     exchange: Exchange
     now_ms: int
+    use: AllowedUse
     found: Found
 
 
@@ -126,11 +130,19 @@ def presence_rule(settings: Settings) -> PresenceRule:
 class BidPath:
     """Everything that turns a bid request into an answer."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, counters: Counters) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        counters: Counters,
+        allowances: Allowances | None = None,
+    ) -> None:
         self.catalog = catalog
+        self.allowances = allowances or Allowances(settings.time_zone)
         self._counters = counters
         self._keys = Keys(settings.owner)
         self._pepper = pepper_of(settings)
+        self.privacy = Privacy(settings.tcf_vendor)
         self._policy = Policy(
             seat=settings.seat,
             currency=settings.currency,
@@ -160,8 +172,11 @@ class BidPath:
             exchange: who asks.
             now_ms: the present, Unix ms.
         """
-        found = yield from self._find(request, exchange, now_ms)
-        case = _Case(request, exchange, now_ms, found)
+        use = self.privacy.use_of(request)
+        for reason in use.refusals:
+            self._counters.add(REFUSALS[reason])
+        found = yield from self._find(request, exchange, now_ms, use)
+        case = _Case(request, exchange, now_ms, use, found)
         excluded: frozenset[str] = frozenset()
         for _ in range(MOST_ROUNDS):
             decision = self._decide(case, excluded)
@@ -179,9 +194,11 @@ class BidPath:
         decision = self._decide(nobody, excluded)
         return self._respond(nobody, decision, self._draft(nobody, decision))
 
-    def _find(self, request: BidRequest, exchange: Exchange, now_ms: int) -> Steps[Found]:
+    def _find(
+        self, request: BidRequest, exchange: Exchange, now_ms: int, use: AllowedUse
+    ) -> Steps[Found]:
         counters = self._counters
-        if personal_use_refused(request) is not None:
+        if not use.personal:
             counters.add(REFUSED)
             return Found(Person())
         nodes = nodes_of(request, exchange.id, self._pepper)
@@ -207,6 +224,7 @@ class BidPath:
         decision = decide(
             case.request, person, case.exchange, self.catalog, policy=self._policy,
             now_ms=case.now_ms, pending=pending, excluded=excluded,
+            allowances=self.allowances.of,
         )  # fmt: skip
         self._counters.add(SEARCHES_CUT, decision.was_cut)
         return decision
@@ -281,14 +299,25 @@ class BidPath:
             self._counters.add(NO_BIDS[decision.reason])
             return Answer(None, expired_at=expired_at)
         self._counters.add(BIDS, len(drafts))
+        self._hold_money(case, drafts)
         bids = [(draft.bid, self._token(case, draft)) for draft in drafts]
         held = tuple(draft.held for draft in drafts if draft.held is not None)
         return Answer(self._responder.body(case.request.id, bids), held, expired_at)
 
+    def _hold_money(self, case: _Case, drafts: list[_Draft]) -> None:
+        """Sets aside what the bids may cost, as long as nothing is heard of them."""
+        if case.request.test:
+            return
+        expires_ms = case.now_ms + case.exchange.reservation_seconds * 1000
+        for draft in drafts:
+            cost_micros = draft.bid.bid_cpm_micros // 1000
+            self.allowances.hold(draft.bid.campaign.id, cost_micros, expires_ms)
+
     def _token(self, case: _Case, draft: _Draft) -> NoticeToken:
         bid = draft.bid
+        is_personal = bid.segment is not None and case.use.personal and case.use.ids
         return NoticeToken(
-            node=NO_NODE if bid.segment is None else case.found.person.node or NO_NODE,
+            node=(case.found.person.node or NO_NODE) if is_personal else NO_NODE,
             nonce=draft.nonce,
             campaign=bid.campaign.id,
             creative=bid.creative.id,

@@ -22,6 +22,7 @@ from bidder.metrics import Counters, slot
 from bidder.notices import Notices
 from bidder.path import BidPath
 from bidder.server import Server
+from models.budgets import Allowances
 from models.catalog import Catalog
 from models.errors import KinbidError
 from models.keys import Keys
@@ -38,6 +39,7 @@ logger = logging.getLogger(__name__)
 BEAT_SECONDS: Final = 0.5
 DRAIN_SECONDS: Final = 5.0
 REDIS_STALL_SECONDS: Final = 0.5  # a few bid requests' time: after that context is all there is
+SPEND_UNKNOWN = slot("bidder_dependency_failures", "spend")
 CATALOG_FAILURES = slot("bidder_dependency_failures", "catalog")
 
 
@@ -65,12 +67,13 @@ async def _run(settings: Settings, listener: socket.socket, counters: Counters) 
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     loop.add_signal_handler(signal.SIGINT, stopping.set)
     catalog = Catalog()
-    feed = CatalogFeed(settings, catalog, lambda: counters.add(CATALOG_FAILURES))
+    allowances = Allowances(settings.time_zone)
+    feed = CatalogFeed(settings, catalog, allowances, lambda: counters.add(CATALOG_FAILURES))
     redis = link_to(settings.redis_url, name="kinbid-bidder", stall_seconds=REDIS_STALL_SECONDS)
     await redis.connect()
     producer = await kafka.producer(settings)
     await feed.load()
-    path = BidPath(settings, catalog, counters)
+    path = BidPath(settings, catalog, counters, allowances)
     notices = Notices(settings, producer, counters, path.delays)
     server = Server(path, notices, redis, Keys(settings.owner), counters)
     # What the catalogue holds lives long: keep full collections from walking it.
@@ -112,6 +115,9 @@ async def _beat(counters: Counters, redis: Link, path: BidPath, feed: CatalogFee
         counters.beat(now_ms, feed.fresh_at_ms)
         counters.set_ready(is_ready=redis.is_up)
         path.own.forget_expired(now_ms)
+        path.allowances.move_to(now_ms)
+        counters.add(SPEND_UNKNOWN, path.allowances.are_closed)
+        path.privacy.forget_strings(now_ms)
         await asyncio.sleep(BEAT_SECONDS)
 
 

@@ -38,7 +38,9 @@ KINDS: Final[dict[str, type[CatalogRecord]]] = {
     "call_tag": CallTag,
     "department": Department,
 }
-MONEY: Final = frozenset({"target_cpa", "mean_value", "contextual_cpm", "median_price_cpm"})
+MONEY: Final = frozenset(
+    {"target_cpa", "mean_value", "contextual_cpm", "median_price_cpm", "daily_budget"}
+)
 
 
 class CatalogFileError(KinbidError):

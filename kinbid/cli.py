@@ -16,6 +16,7 @@ import typer
 
 from kinbid import links
 from kinbid.bench_group import bench_group
+from kinbid.budgets import budgets
 from kinbid.command import (
     Config,
     Json,
@@ -44,6 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(segments_app, name="segments")
+app.command()(budgets)
 app.add_typer(bench_group, name="bench")
 
 ReadyFd = Annotated[int | None, typer.Option("--ready-fd", hidden=True)]

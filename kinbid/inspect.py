@@ -7,15 +7,16 @@ from typing import Any
 
 import msgspec
 
+from bidder.allowed_use import AllowedUse
 from bidder.bids import Bid, Fate, Policy
 from bidder.caps import cap_room
-from bidder.catalog_feed import load_catalog
+from bidder.catalog_feed import load_catalog, load_market
 from bidder.decide import decide
 from bidder.identify import nodes_of
 from bidder.lookup import Found, fetch_person
 from bidder.openrtb import BidRequest, decode_request
 from bidder.path import presence_rule
-from bidder.privacy import personal_use_refused
+from bidder.privacy import Privacy
 from kinbid.nodes import node_named
 from kinbid.person_summary import segments_of
 from kinbid.profile_report import profile_report, time_text
@@ -183,12 +184,13 @@ async def explain_request(settings: Settings, body: bytes, exchange_id: str) -> 
         KinbidError: the request or the exchange cannot be used.
     """
     request = decode_request(body)
-    catalog = await load_catalog(settings)
+    catalog, allowances = await load_market(settings)
     exchange = catalog.exchanges.get(exchange_id)
     if exchange is None:
         raise UnknownNameError("exchange", exchange_id, catalog.exchanges)
-    nodes, refused = _nodes(settings, request, exchange_id)
-    found = await _find(settings, nodes)
+    use = Privacy(settings.tcf_vendor).use_of(request)
+    nodes = nodes_of(request, exchange_id, pepper_of(settings)) if use.personal else []
+    found = await _find(settings, nodes or [])
     fates: list[Fate] = []
     policy = Policy(
         seat=settings.seat,
@@ -197,13 +199,26 @@ async def explain_request(settings: Settings, body: bytes, exchange_id: str) -> 
         private_ratio=presence_rule(settings).private_ratio,
     )
     decision = decide(
-        request, found.person, exchange, catalog, policy=policy, now_ms=clock.now_ms(), fates=fates
+        request,
+        found.person,
+        exchange,
+        catalog,
+        policy=policy,
+        now_ms=clock.now_ms(),
+        fates=fates,
+        allowances=allowances.of,
     )
     return {
         "request": request.id,
         "exchange": exchange_id,
-        "identifiers": nodes,
-        "privacy": refused or "personal data may be used",
+        "identifiers": nodes or [],
+        "privacy": _privacy_text(use, is_crowded=nodes is None),
+        "allowed_use": {
+            "personal": use.personal,
+            "ids": use.ids,
+            "precise_geo": use.precise_geo,
+            "refusals": [one.value for one in use.refusals],
+        },
         "person": found.person.root,
         "person_known": found.is_known,
         "shared_device": found.is_shared,
@@ -223,14 +238,12 @@ async def explain_request(settings: Settings, body: bytes, exchange_id: str) -> 
     }
 
 
-def _nodes(
-    settings: Settings, request: BidRequest, exchange_id: str
-) -> tuple[list[NodeId], str | None]:
-    refused = personal_use_refused(request)
-    if refused is not None:
-        return [], refused
-    nodes = nodes_of(request, exchange_id, pepper_of(settings))
-    return ([], "too_many_identifiers") if nodes is None else (nodes, None)
+def _privacy_text(use: AllowedUse, *, is_crowded: bool) -> str:
+    if is_crowded:
+        return "too_many_identifiers"
+    if use.personal:
+        return "personal data may be used"
+    return ", ".join(one.value for one in use.refusals)
 
 
 async def _find(settings: Settings, nodes: list[NodeId]) -> Found:

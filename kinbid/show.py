@@ -11,7 +11,15 @@ from models.limits import duration_text
 from models.units import format_money
 from runtime.settings import Sourced, masked
 
-__all__ = ["console", "progress", "show_explanation", "show_segments", "show_settings", "table"]
+__all__ = [
+    "console",
+    "progress",
+    "show_budgets",
+    "show_explanation",
+    "show_segments",
+    "show_settings",
+    "table",
+]
 
 console: Final = Console(highlight=False, soft_wrap=True)
 progress: Final = Console(highlight=False, soft_wrap=True, stderr=True)
@@ -59,6 +67,27 @@ def _caps(segment: Segment) -> str:
     return ", ".join(words)
 
 
+def show_budgets(rows: list[dict[str, Any]], *, day: str, is_current: bool) -> None:
+    """Daily budgets, and whether spend is known."""
+    if not rows:
+        console.print("no campaign has a daily_budget")
+        return
+    if not is_current:
+        console.print("spend is not known: is `kinbid streams` running? Until it is, none may bid")
+    shown = table("", "campaign", "budget", f"spent on {day}", "left", "pacing", "multiplier")
+    for row in rows:
+        left_micros = max(0, row["budget_micros"] - row["spent_micros"])
+        shown.add_row(
+            row["campaign"],
+            format_money(row["budget_micros"]),
+            format_money(row["spent_micros"]),
+            format_money(left_micros),
+            row["pacing"],
+            f"{row['control']:.2f}",
+        )
+    console.print(shown)
+
+
 def _who(report: dict[str, Any]) -> str:
     """For whom a request is answered, and why for nobody where it is for nobody."""
     withdrawn = report["consent_withdrawn"]
@@ -83,10 +112,17 @@ def _who(report: dict[str, Any]) -> str:
     return told
 
 
+def _allowed(report: dict[str, Any]) -> str:
+    """What privacy allows for a request; the reasons where nobody may be looked up."""
+    use = report["allowed_use"]
+    ids, precise_geo = ("may" if use[name] else "may not" for name in ("ids", "precise_geo"))
+    return f"{report['privacy']}; identifiers {ids} be kept, a precise place {precise_geo} be used"
+
+
 def show_explanation(report: dict[str, Any]) -> None:
     """Every factor of the price, and every campaign that lost and why."""
     console.print(f"request {report['request']} from {report['exchange']}")
-    console.print(f"privacy: {report['privacy']}")
+    console.print(f"privacy: {_allowed(report)}")
     console.print(f"person: {_who(report)}")
     for bid in report["bids"]:
         rows = table(f"\nbid on slot {bid['imp']}: {bid['campaign']}", "factor", "value")

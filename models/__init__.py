@@ -11,6 +11,7 @@ __all__ = [
     "catalog",
     "catalog_records",
     "commands",
+    "consent_strings",
     "consents",
     "errors",
     "event_base",

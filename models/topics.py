@@ -76,6 +76,10 @@ class Topics:
         value="Advertiser, Exchange, Segment, Campaign, Creative, CallTag or Department, JSON",
         partitions=1, cleanup="compact", retention_ms=None,
     )  # fmt: skip
+    SPEND: Final = Topic(
+        suffix="spend.v1", key="kind and ids", value="models.spend_records.SpendRecord, JSON",
+        partitions=1, cleanup="compact", retention_ms=None,
+    )  # fmt: skip
     DEAD_LETTERS: Final = Topic(
         suffix="dead-letters.v1", key="key of the record", value="the bytes; reason in headers",
         partitions=1, cleanup="delete", retention_ms=30 * DAY_MS,
@@ -113,6 +117,7 @@ ALL_TOPICS: Final = (
     Topics.INVENTORY,
     Topics.OFFERS,
     Topics.CATALOG,
+    Topics.SPEND,
     Topics.DEAD_LETTERS,
     Topics.EVIDENCE,
     Topics.LINK_HISTORY,

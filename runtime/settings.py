@@ -9,9 +9,11 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import available_timezones
 
 import msgspec
 
+from models.consent_strings import TcfVendor
 from models.errors import InvalidFieldError, KinbidError, UnknownNameError
 from models.evidence import DEFAULT_LIMITS, Limits
 from models.identifiers import BETWEEN_SECRETS, SHORTEST_SECRET, Namespace
@@ -37,9 +39,17 @@ LEAST: Final = {
     "kafka_session_timeout_ms": 1, "cap_exact_margin": 0, "notice_window_seconds": 1,
     "call_grace_seconds": 0,
     "identity_person_ids": 2, "identity_device_links": 1, "identity_account_links": 1,
-    "identity_min_confidence": 0,
+    "identity_min_confidence": 0, "tcf_vendor_id": 0,
 }  # fmt: skip
 HIGHEST_PORT: Final = 65_535
+HIGHEST_VENDOR_ID: Final = 65_535
+TCF_NUMBERS: Final = {
+    # Since TCF 2.2 purposes 3 to 6 rest on consent alone, as purpose 1 always did.
+    "tcf_interest_purposes": frozenset({2, 7, 8, 9, 10, 11}),
+    "tcf_flexible_purposes": frozenset({2, 7, 8, 9, 10, 11}),
+    "tcf_features": frozenset({1, 2, 3}),
+}
+"""What each of these settings may hold (IAB Europe TCF Policies, appendix A)."""
 
 
 class SettingsError(KinbidError):
@@ -71,6 +81,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         public_url: how exchanges reach the bidder, for notice URLs.
         seat: our seat in bid responses.
         currency: the owner's currency, ISO 4217; bids are made in it.
+        time_zone: of the owner's days, for budgets: a name of the IANA data base.
         cap_exact_margin: a cap with at most so many impressions left is reserved atomically; the
             largest cap makes every cap exact, less saves a round trip and may overshoot.
         notice_window_seconds: a notice later than this after its bid is stored, not counted.
@@ -80,6 +91,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         presence_percent: probability below which a shared device is nobody's.
         private_percent: probability below which private creatives are withheld there.
         phone_region: country whose national spelling of phone numbers is understood.
+        tcf_vendor_id: our id in IAB Europe's Global Vendor List; 0 while we are not in it, and then
+            nobody under the GDPR consents to us.
+        tcf_interest_purposes, tcf_flexible_purposes: numbers of TCF purposes that our entry there
+            declares on legitimate interest, and as flexible, with commas between.
+        tcf_features: numbers of the TCF features that it declares.
         identity_placeholders: further identifiers that never link, ``NAMESPACE:VALUE`` with commas
             between.
         call_grace_seconds: so long after a web session's lease of a phone number, a call to it is
@@ -110,12 +126,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     public_url: str = "http://127.0.0.1:8080"
     seat: str = "kinbid"
     currency: str = "USD"
+    time_zone: str = "UTC"
     cap_exact_margin: int = 64
     notice_window_seconds: int = 3600
     presence_stay_seconds: int = 43_200
     presence_percent: int = 60
     private_percent: int = 90
     phone_region: str = "US"
+    tcf_vendor_id: int = 0
+    tcf_interest_purposes: str = ""
+    tcf_flexible_purposes: str = ""
+    tcf_features: str = ""
     identity_placeholders: str = ""
     call_grace_seconds: int = 1800
     identity_person_ids: int = DEFAULT_LIMITS.person_ids
@@ -133,6 +154,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             account_links=self.identity_account_links,
             type_links=read_type_links(self.identity_type_links),
             min_confidence=self.identity_min_confidence,
+        )
+
+    @property
+    def tcf_vendor(self) -> TcfVendor:
+        """Our entry in the Global Vendor List."""
+        return TcfVendor(
+            id=self.tcf_vendor_id,
+            interest_purposes=read_numbers("tcf_interest_purposes", self.tcf_interest_purposes),
+            flexible_purposes=read_numbers("tcf_flexible_purposes", self.tcf_flexible_purposes),
+            features=read_numbers("tcf_features", self.tcf_features),
         )
 
 
@@ -211,10 +242,16 @@ def _checked(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever the setti
         raise InvalidFieldError(name, value, f"one of {', '.join(LOG_LEVELS)}")
     if name.endswith("_port") and not 0 <= value <= HIGHEST_PORT:
         raise InvalidFieldError(name, value, f"a port, 0 to {HIGHEST_PORT}")
+    if name == "tcf_vendor_id" and value > HIGHEST_VENDOR_ID:
+        raise InvalidFieldError(name, value, f"a vendor id, up to {HIGHEST_VENDOR_ID}")
     if name == "phone_region":
         check_region(value)
+    if name == "time_zone" and value not in available_timezones():
+        raise InvalidFieldError(name, value, "a name such as Europe/Moscow or UTC")
     if name == "identity_type_links":
         read_type_links(value)
+    if name in TCF_NUMBERS:
+        read_numbers(name, value)
     if name in LEAST and value < LEAST[name]:
         raise InvalidFieldError(name, value, f"{LEAST[name]} or more")
     return value
@@ -238,6 +275,20 @@ def read_type_links(text: str) -> dict[str, int]:
             raise UnknownNameError("namespace", name.strip(), map(str.lower, Namespace.__members__))
         links[space.letter] = int(number)
     return links
+
+
+def read_numbers(name: str, text: str) -> frozenset[int]:
+    """The numbers of a setting of TCF, from ``2,7``.
+
+    Raises:
+        InvalidFieldError: of another form, or a number that TCF does not allow there.
+    """
+    allowed = TCF_NUMBERS[name]
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not set(parts) <= {str(number) for number in allowed}:
+        shown = ", ".join(map(str, sorted(allowed)))
+        raise InvalidFieldError(name, text, f"numbers with commas between, of {shown}")
+    return frozenset(map(int, parts))
 
 
 def masked(name: str, value: object) -> str:

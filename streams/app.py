@@ -31,6 +31,7 @@ from runtime.settings import Settings
 from streams.dead_letters import DeadLetters
 from streams.firehose import Firehose
 from streams.metrics import Metrics
+from streams.spend import SpendKeeper
 from streams.stages.offers import OfferGate
 from streams.suppression import suppress
 
@@ -86,15 +87,18 @@ async def _main(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) 
     consumer = await kafka.consumer(settings, group=f"{owner}.streams")
     firehose = Firehose(settings, consumer, producer, redis, metrics)
     consumer.subscribe(firehose.topics, listener=firehose)
+    billed = await kafka.consumer(settings, group=f"{owner}.streams-spend")
+    spend = SpendKeeper(settings, billed, producer, metrics)
+    billed.subscribe([spend.topic], listener=spend)
     app = _faust_app(settings, Path(tempfile.gettempdir()) / "kinbid-faust")
     _carry_offers(app, settings, await _offer_gate(settings), producer, metrics)
     admin = AdminServer(
         settings.admin_host, settings.streams_admin_port, metrics.registry,
         healthy=lambda: _stalled(firehose), ready=lambda: _not_ready(redis, consumer),
     )  # fmt: skip
-    loop_task = asyncio.create_task(firehose.run())
+    loops = [asyncio.create_task(one.run()) for one in (firehose, spend)]
     await app.start()
-    await _until(firehose.ready, loop_task)
+    await _until(firehose.ready, loops)
     if firehose.ready.is_set():
         # Only now: until it is ready there is nothing to drain: a signal may just end the process.
         stopping = asyncio.Event()
@@ -103,23 +107,30 @@ async def _main(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) 
         _keep_collector_quiet()
         logger.info("streams_ready", extra={"admin": admin.url})
         on_ready({"metrics": admin.url})
-        await _until(stopping, loop_task)
+        await _until(stopping, loops)
     logger.info("streams_stopping")
     await app.stop()
-    loop_task.cancel()
+    for task in loops:
+        task.cancel()
     await firehose.stop()
+    await spend.stop()
     await consumer.stop()
+    await billed.stop()
     await producer.stop()
     await redis.close()
     admin.close()
-    if loop_task.done() and not loop_task.cancelled():
-        error = loop_task.exception()
-        logger.critical("firehose_ended", exc_info=error)
-        raise (
-            error
-            if isinstance(error, KinbidError)
-            else KinbidError(f"the firehose ended: {error!r}")
-        )
+    _raise_if_ended(loops)
+
+
+def _raise_if_ended(loops: list[asyncio.Task[None]]) -> None:
+    """Tells of a loop that has ended by itself, which none does."""
+    for task in loops:
+        if task.done() and not task.cancelled():
+            error = task.exception()
+            logger.critical("loop_ended", exc_info=error)
+            raise (
+                error if isinstance(error, KinbidError) else KinbidError(f"a loop ended: {error!r}")
+            )
 
 
 def _keep_collector_quiet() -> None:
@@ -129,10 +140,10 @@ def _keep_collector_quiet() -> None:
     gc.set_threshold(YOUNG_OBJECTS)
 
 
-async def _until(event: asyncio.Event, loop_task: asyncio.Task[None]) -> None:
-    """Waits for the event, or for the firehose to end by itself."""
+async def _until(event: asyncio.Event, loops: list[asyncio.Task[None]]) -> None:
+    """Waits for the event, or for a loop to end by itself."""
     waiter = asyncio.create_task(event.wait())
-    await asyncio.wait({waiter, loop_task}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({waiter, *loops}, return_when=asyncio.FIRST_COMPLETED)
     waiter.cancel()
 
 

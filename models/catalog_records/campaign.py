@@ -1,6 +1,8 @@
 """What advertisers run."""
 
-from models.catalog_records.record import Record
+from typing import Literal
+
+from models.catalog_records.record import Record, positive
 from models.catalog_records.targeting import Targeting
 from models.errors import InvalidFieldError
 from models.limits import Cap, check_caps
@@ -21,6 +23,8 @@ class Campaign(Record, frozen=True, kw_only=True, tag="campaign"):
         targeting: in which slots.
         offers: what it may show: routes, product groups or items; empty: anything.
         uncapped_contextual: may be shown where there is no person to count for.
+        daily_budget_micros: what a day may cost; None is no limit.
+        pacing: ``even`` spreads the budget over the day, ``fast`` spends it as it comes.
         is_active: False pauses it.
         caps: how often a person may see it, whatever their segment.
         call_driven: it is there to make people call, so it bids less while the lines are full.
@@ -34,6 +38,8 @@ class Campaign(Record, frozen=True, kw_only=True, tag="campaign"):
     offers: tuple[str, ...] = ()
     contextual_cpm_micros: int = 0
     uncapped_contextual: bool = False
+    daily_budget_micros: int | None = None
+    pacing: Literal["even", "fast"] = "even"
     is_active: bool = True
     call_driven: bool = False
     caps: tuple[Cap, ...] = ()
@@ -49,6 +55,8 @@ class Campaign(Record, frozen=True, kw_only=True, tag="campaign"):
             if not segment.startswith(f"{self.advertiser}/"):
                 wanted = f"segments of its own advertiser, {self.advertiser}/..."
                 raise InvalidFieldError(where + "segments", segment, wanted)
+        if self.daily_budget_micros is not None:
+            positive("campaign", self.id, "daily_budget_micros", self.daily_budget_micros)
         self.targeting.check(where + "targeting")
         if contextual != self.uncapped_contextual:
             wanted = "true for a contextual campaign, and false for any other"

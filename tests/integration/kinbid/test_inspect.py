@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 import kinbid
@@ -30,6 +31,7 @@ from models.units import (
 from runtime import clock, kafka
 from runtime.settings import Settings
 from tests.contract.stores import RealStore
+from tests.fakes.consent_strings import Told, tc_string
 from tests.fakes.installation import Installation
 
 pytestmark = pytest.mark.integration
@@ -124,6 +126,30 @@ def test_row_19_a_look_up_by_phone_finds_what_a_look_up_by_cookie_finds(settings
     assert report["impressions"] == 2
     for identifier in BY_OTHERS:
         assert asyncio.run(person_report(settings, identifier)) == report
+
+
+def test_it_is_explained_what_privacy_allows_and_every_reason_why_not_more(
+    settings: Settings,
+) -> None:
+    """R10: the decision and its reasons, for any request."""
+    told = tc_string(Told(consents=[1, 2, 7], vendors=[712], disclosed=[712]))
+    request = {
+        "id": "r", "regs": {"gdpr": 1, "us_privacy": "1YYN"},
+        "user": {"buyeruid": "a-known-browser", "consent": told},
+        "imp": [{"id": "1", "banner": {"w": 300, "h": 250}}],
+    }  # fmt: skip
+    body = json.dumps(request).encode()
+    ours = msgspec.structs.replace(settings, tcf_vendor_id=712, tcf_features="1,2")
+    report = asyncio.run(explain_request(ours, body, "north"))
+    assert report["privacy"] == "us_privacy, tcf_profiles"
+    assert report["allowed_use"] == {
+        "personal": False, "ids": False, "precise_geo": False,
+        "refusals": ["us_privacy", "tcf_profiles"],
+    }  # fmt: skip
+    assert (report["identifiers"], report["person_known"]) == ([], False)
+    request["regs"] = {"gdpr": 0}
+    report = asyncio.run(explain_request(ours, json.dumps(request).encode(), "north"))
+    assert (report["privacy"], report["person_known"]) == ("personal data may be used", True)
 
 
 @pytest.mark.parametrize(("count", "is_known"), [(MAX_NODES - 1, True), (MAX_NODES, False)])

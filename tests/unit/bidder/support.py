@@ -1,7 +1,7 @@
 """A small catalogue, persons, requests and an in-memory Redis for the bidder's unit tests."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -10,6 +10,7 @@ from hypothesis import settings
 from bidder.bids import Bid, Decision, Fate, Policy
 from bidder.decide import decide
 from bidder.openrtb import BidRequest, decode_request
+from models.budgets import UNPACED, Allowance
 from models.caps import CapLedger, encode_ledger
 from models.catalog import Catalog
 from models.catalog_records import (
@@ -228,6 +229,7 @@ def decision_of(
     fates: list[Fate] | None = None,
     pending: tuple[Reservation, ...] = (),
     excluded: frozenset[str] = frozenset(),
+    allowances: Mapping[str, Allowance] = UNPACED,
 ) -> Decision:
     """What ``decide`` says; a person who searched a flight, one slot, unless told otherwise."""
     return decide(
@@ -240,6 +242,7 @@ def decision_of(
         pending=pending,
         excluded=excluded,
         fates=fates,
+        allowances=allowances,
     )
 
 

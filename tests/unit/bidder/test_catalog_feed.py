@@ -8,6 +8,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
 from bidder.catalog_feed import CatalogFeed
+from models.budgets import Allowances
 from models.catalog import Catalog
 from models.catalog_records import encode_record, record_key
 from tests.unit.bidder.support import BRAND, RECORDS, SETTINGS, flight
@@ -18,6 +19,7 @@ class Record(NamedTuple):
 
     key: bytes | None
     value: bytes | None
+    topic: str = "demo.catalog.v1"
 
 
 class FakeConsumer:
@@ -43,9 +45,9 @@ class Case:
     """A feed of a catalogue, and how often it failed."""
 
     def __init__(self, *batches: list[Record] | Exception) -> None:
-        self.catalog = Catalog()
+        self.catalog, self.allowances = Catalog(), Allowances("UTC")
         self.failures = 0
-        self.feed = CatalogFeed(SETTINGS, self.catalog, self._count)
+        self.feed = CatalogFeed(SETTINGS, self.catalog, self.allowances, self._count)
         self.consumer = FakeConsumer(*batches)
         self.feed._consumer = self.consumer
 
@@ -107,6 +109,6 @@ def test_the_catalogue_is_as_fresh_as_the_topic_that_was_heard_of_longest_ago() 
     assert case.feed.fresh_at_ms == 0
     case.consumer.heard_ms = {"demo.catalog.v1": 30}
     assert case.feed.fresh_at_ms == 0
-    case.consumer.heard_ms["demo.offers.v1"] = 20
+    case.consumer.heard_ms |= {"demo.offers.v1": 20, "demo.spend.v1": 40}
     assert case.feed.fresh_at_ms == 20
-    assert CatalogFeed(SETTINGS, Catalog(), lambda: None).fresh_at_ms == 0
+    assert CatalogFeed(SETTINGS, Catalog(), Allowances("UTC"), lambda: None).fresh_at_ms == 0

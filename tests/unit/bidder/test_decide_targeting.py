@@ -223,7 +223,7 @@ def test_the_search_finds_the_winner_that_asking_every_campaign_finds(
     request: BidRequest, who: Person, what: Catalog
 ) -> None:
     decision = decision_of(request, who, what)
-    desk = Desk(request, who, NORTH, what, POLICY, NOW_MS, who.reservations, frozenset())
+    desk = Desk(request, who, NORTH, what, POLICY, NOW_MS, who.reservations, frozenset(), {})
     picked: list[Bid] = []
     for one in request.imp:
         slot = slot_of(desk, one, picked)

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 
+from bidder.allowed_use import Refusal
 from bidder.identify import MAX_NODES
 from bidder.metrics import Counters
 from bidder.path import Answer, BidPath, tmax_of
@@ -19,6 +20,8 @@ from models.profile import Person
 from models.reservations import decode_reservations
 from models.units import ExchangeId
 from runtime.redis_link import RedisDownError, RedisReplyError
+from runtime.settings import Settings
+from tests.fakes.consent_strings import Restricted, Told, gpp_string, tc_string, us_section
 from tests.fakes.headers import showing
 from tests.unit.bidder.support import (
     BRAND,
@@ -42,7 +45,9 @@ from tests.unit.bidder.support import (
     viewed,
 )
 
-ME = {"buyeruid": COOKIE}
+ME: dict[str, object] = {"buyeruid": COOKIE}
+VENDOR = 712
+IN_EUROPE = msgspec.structs.replace(SETTINGS, tcf_vendor_id=VENDOR, tcf_features="1,2")
 SOME_DEVICE = "8f5a3b6c-1d2e-4f60-8123-456789abcdef"
 LAST_IMPRESSION = catalog(segment(PROSPECT, caps=(Cap(1, 86_400),)))
 LOOKED_AT_BOTH = showing(searches=(searched(),), products=(viewed(),))
@@ -52,13 +57,17 @@ class Case:
     """A bid path, its counters and a Redis that knows one person."""
 
     def __init__(
-        self, counters: Counters, who: Person | None = None, what: Catalog | None = None
+        self,
+        counters: Counters,
+        who: Person | None = None,
+        what: Catalog | None = None,
+        settings: Settings = SETTINGS,
     ) -> None:
         self.counters = counters
         self.redis = MemoryRedis()
         self.who = person() if who is None else who
         self.redis.put(self.who)
-        self.path = BidPath(SETTINGS, what or catalog(), counters)
+        self.path = BidPath(settings, what or catalog(), counters)
 
     def answer(self, *slots: dict[str, object], **fields: object) -> Answer:
         request = bid_request(*slots, **({"user": ME} | fields))
@@ -101,31 +110,87 @@ def test_a_known_persons_search_becomes_a_bid_whose_notices_name_them(counters: 
     assert (case.count("persons_known"), case.count("bids")) == (1, 1)
 
 
+def consenting(**told: object) -> dict[str, object]:
+    """A user under the GDPR; whatever they consent to, ``told`` says."""
+    said = msgspec.structs.replace(Told(vendors=[VENDOR], disclosed=[VENDOR]), **told)
+    return {"regs": {"gdpr": 1}, "user": ME | {"consent": tc_string(said)}}
+
+
+OPTED_OUT = us_section("1111112122" + "0" * 24, version=2)
+OPTED_IN = us_section("1111112222" + "0" * 24, version=2)
+EVERYTHING_LEFT_ON = {
+    "regs": {
+        "coppa": 0, "gdpr": 1, "us_privacy": "1YNN", "gpp": gpp_string({7: OPTED_IN}),
+        "gpp_sid": [7], "ext": {"gdpr": 1, "gpc": "0"},
+    },
+    "device": {"lmt": 0, "dnt": 0, "geo": {"country": "DEU"}},
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    "fields",
+    ("reason", "fields"),
     [
-        {"regs": {"coppa": 1}},
-        {"regs": {"gdpr": 1}, "user": {"buyeruid": COOKIE, "consent": "CPX"}},
-        {"regs": {"ext": {"gdpr": 1}}},
-        {"user": {"buyeruid": COOKIE, "geo": {"country": "DEU"}}},
-        {"regs": {"us_privacy": "1YYN"}},
-        {"regs": {"gpp_sid": [7]}},
-        {"regs": {"ext": {"gpc": "1"}}},
-        {"device": {"lmt": 1, "ifa": "8F5A3B6C-1D2E-4F60-8123-456789ABCDEF"}},
-        {"device": {"dnt": 1}},
+        ("coppa", {"regs": {"coppa": 1}}),
+        ("tcf_unreadable", {"regs": {"gdpr": 1}, "user": {"buyeruid": COOKIE, "consent": "CPX"}}),
+        ("tcf_missing", {"regs": {"ext": {"gdpr": 1}}}),
+        ("tcf_vendor", consenting(vendors=[VENDOR + 1])),
+        ("tcf_vendor", consenting(disclosed=[VENDOR + 1])),
+        ("tcf_storage", consenting(consents=[2, 3, 4, 7])),
+        ("tcf_basic_ads", consenting(consents=[1, 3, 4, 7])),
+        ("tcf_profiles", consenting(consents=[1, 2, 7])),
+        ("tcf_measurement", consenting(consents=[1, 2, 3, 4])),
+        ("tcf_profiles", consenting(restrictions=[Restricted(4, 0, ((1, 65_535),))])),
+        ("gdpr_unknown", {"user": {"buyeruid": COOKIE, "geo": {"country": "DEU"}}}),
+        ("us_privacy", {"regs": {"us_privacy": "1YYN"}}),
+        ("gpp_missing", {"regs": {"gpp_sid": [7]}}),
+        ("gpp_opt_out", {"regs": {"gpp": gpp_string({7: OPTED_OUT}), "gpp_sid": [7]}}),
+        ("gpp_unknown_section", {"regs": {"gpp": gpp_string({99: OPTED_IN}), "gpp_sid": [99]}}),
+        ("gpc", {"regs": {"ext": {"gpc": "1"}}}),
+        ("lmt_or_dnt", {"device": {"lmt": 1, "ifa": "8F5A3B6C-1D2E-4F60-8123-456789ABCDEF"}}),
+        ("lmt_or_dnt", {"device": {"dnt": 1}}),
     ],
-    ids=json.dumps,
 )
 def test_r12_where_privacy_forbids_nothing_at_all_is_asked_of_redis(
-    counters: Counters, fields: dict[str, object]
+    counters: Counters, reason: str, fields: dict[str, object]
 ) -> None:
-    case = Case(counters)
+    """R1, R2, R3, R6, R7, R8, R9, R10, R12: no command, no node in a notice, the reason counted."""
+    case = Case(counters, settings=IN_EUROPE)
     answer = case.answer(**fields)
     assert case.redis.commands == []
     assert campaigns(answer) == [BRAND]
     assert token_of(bids_of(answer)[0]).node == ""
     assert (answer.reserved, answer.expired_at) == ((), None)
-    assert case.count("persons_refused") == 1
+    assert case.path.own._open == {}
+    assert (case.count("persons_refused"), case.count("privacy_refusals", reason)) == (1, 1)
+    assert sum(case.count("privacy_refusals", one.value) for one in Refusal) == 1
+
+
+@pytest.mark.parametrize(
+    "fields", [consenting(), EVERYTHING_LEFT_ON | {"user": consenting()["user"]}]
+)
+def test_r3_r12_with_consent_the_person_is_looked_up_and_named_in_the_notices(
+    counters: Counters, fields: dict[str, object]
+) -> None:
+    """R3, R7, R12: decoded strings open what they say is open."""
+    case = Case(counters, settings=IN_EUROPE)
+    answer = case.answer(**fields)
+    assert case.redis.commands != []
+    assert campaigns(answer) == [SEATS]
+    assert token_of(bids_of(answer)[0]).node == NODE
+    assert len(answer.reserved) == 1
+    assert sum(case.count("privacy_refusals", one.value) for one in Refusal) == 0
+
+
+@pytest.mark.parametrize(
+    "settings", [SETTINGS, msgspec.structs.replace(SETTINGS, tcf_vendor_id=VENDOR)]
+)
+def test_r3_r4_without_an_entry_in_the_vendor_list_consent_opens_nothing(
+    counters: Counters, settings: Settings
+) -> None:
+    """R3, R4: neither without an id nor without the features declared."""
+    case = Case(counters, settings=settings)
+    assert campaigns(case.answer(**consenting())) == [BRAND]
+    assert case.redis.commands == []
 
 
 def test_without_identifiers_nothing_is_asked_of_redis(counters: Counters) -> None:

@@ -1,5 +1,6 @@
 """Impressions from elsewhere, as another system exports them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,7 @@ LINE = {
 }  # fmt: skip
 
 
-def written(folder: Path, *lines: dict[str, object]) -> Path:
+def written(folder: Path, *lines: Mapping[str, object]) -> Path:
     path = folder / "impressions.jsonl"
     path.write_bytes(b"\n\n".join(map(msgspec.json.encode, lines)) + b"\n")
     return path

@@ -10,7 +10,12 @@ NOBODY: dict[str, Any] = {
     "request": "r", "exchange": "north", "privacy": "personal data may be used", "person": None,
     "person_known": False, "shared_device": False, "consent_withdrawn": None,
     "presence_ratio": 1.0, "bids": [], "lost": [], "reason": None,
+    "allowed_use": {"personal": True, "ids": True, "precise_geo": False, "refusals": []},
 }  # fmt: skip
+REFUSED: dict[str, Any] = {
+    "privacy": "us_privacy, tcf_profiles",
+    "allowed_use": {"personal": False, "ids": False, "precise_geo": False, "refusals": []},
+}
 ANNA = "c" + "a" * 22
 
 
@@ -47,5 +52,32 @@ ANNA = "c" + "a" * 22
 def test_an_explanation_says_who_it_is_and_why_it_is_nobody(
     found: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    show_explanation(NOBODY | found)
+    assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (
+            {},
+            (
+                "privacy: personal data may be used; identifiers may be kept, a precise place may "
+                "not be used\n"
+            ),
+        ),
+        (
+            REFUSED,
+            (
+                "privacy: us_privacy, tcf_profiles; identifiers may not be kept, a precise place "
+                "may not be used\n"
+            ),
+        ),
+    ],
+)
+def test_an_explanation_says_what_privacy_allows_and_why_not_more(
+    found: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """R10: the decision and its reasons."""
     show_explanation(NOBODY | found)
     assert told in capsys.readouterr().out

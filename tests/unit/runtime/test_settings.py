@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.consent_strings import TcfVendor
 from models.errors import InvalidFieldError, KinbidError, UnknownNameError
 from models.identifiers import NodeId
 from runtime.settings import (
@@ -78,6 +79,21 @@ def test_a_limit_that_cannot_be_read_is_told_with_the_right_form(text: str, want
         load(None, {"KINBID_IDENTITY_TYPE_LINKS": text})
 
 
+def test_r4_our_entry_in_the_vendor_list_is_told_by_settings() -> None:
+    """R3, R4: id, bases and features; none of it unless told."""
+    told = {
+        "KINBID_TCF_VENDOR_ID": "712", "KINBID_TCF_INTEREST_PURPOSES": "2, 7",
+        "KINBID_TCF_FLEXIBLE_PURPOSES": "7,", "KINBID_TCF_FEATURES": "1,2",
+    }  # fmt: skip
+    assert load(None, told).settings.tcf_vendor == TcfVendor(
+        id=712,
+        interest_purposes=frozenset({2, 7}),
+        flexible_purposes=frozenset({7}),
+        features=frozenset({1, 2}),
+    )
+    assert Settings().tcf_vendor == TcfVendor()
+
+
 @pytest.mark.parametrize("name", ["KINBID_RUN_FILE", "PATH", "kinbid_seat"])
 def test_other_variables_are_no_settings(name: str) -> None:
     assert load(None, {name: "x"}).settings == Settings()
@@ -92,6 +108,12 @@ def test_other_variables_are_no_settings(name: str) -> None:
         ("STREAMS_ADMIN_PORT", "-1", "a port, 0 to 65535"),
         ("BIDDER_WORKERS", "0", "1 or more"),
         ("CAP_EXACT_MARGIN", "-1", "0 or more"),
+        ("TCF_VENDOR_ID", "-1", "0 or more"),
+        ("TCF_VENDOR_ID", "70000", "a vendor id, up to 65535"),
+        ("TCF_FEATURES", "1,4", "numbers with commas between, of 1, 2, 3"),
+        ("TCF_FEATURES", "one", "numbers with commas between, of 1, 2, 3"),
+        ("TCF_FLEXIBLE_PURPOSES", "1", "numbers with commas between, of 2, 7, 8, 9, 10, 11"),
+        ("TCF_INTEREST_PURPOSES", "2,3", "numbers with commas between, of 2, 7, 8, 9, 10, 11"),
         ("PHONE_REGION", "Russia", "a country of ISO 3166, such as US"),
         ("KAFKA_IDEMPOTENCE", "perhaps", "true or false"),
         ("LOG_LEVEL", "LOUD", "one of DEBUG, INFO, WARNING, ERROR, CRITICAL"),
@@ -106,7 +128,8 @@ def test_a_value_that_cannot_be_used_is_told_with_what_would_be_right(
 
 
 def _read(name: str, value: str) -> str:
-    is_number = name not in {"LOG_LEVEL", "PHONE_REGION"} and value.lstrip("-").isdigit()
+    is_text = name in {"LOG_LEVEL", "PHONE_REGION"} or name.endswith(("PURPOSES", "FEATURES"))
+    is_number = not is_text and value.lstrip("-").isdigit()
     return value if is_number else repr(value)
 
 
