@@ -14,6 +14,7 @@ import httptools
 __all__ = ["Handler", "HttpCall", "HttpConnection", "response"]
 
 MAX_HEAD_BYTES: Final = 16 * 1024  # node and Apache draw the line at 8 to 16 KiB too
+BID_PREFIX: Final = b"/openrtb2/"
 MAX_BODY_BYTES: Final = 512 * 1024  # the largest public sample request is below 20 kB
 
 _REASONS: Final = {
@@ -39,14 +40,24 @@ def response(status: int, body: bytes | None = None) -> bytes:
 class HttpCall:
     """One request on a connection, and the place of its answer."""
 
-    __slots__ = ("_connection", "answer", "body", "method", "target")
+    __slots__ = ("_connection", "answer", "body", "headers", "method", "target")
 
     def __init__(self, connection: "HttpConnection", method: bytes, target: bytes) -> None:
         self._connection = connection
         self.method = method
         self.target = target
         self.body = b""
+        self.headers: dict[bytes, bytes] = {}
         self.answer: bytes | None = None
+
+    def header(self, name: bytes) -> bytes:
+        """The value of a header field, its name in small letters; of bid requests none is kept."""
+        return self.headers.get(name, b"")
+
+    @property
+    def peer(self) -> str:
+        """The address that the connection came from; empty where nobody knows."""
+        return self._connection.peer
 
     def respond(self, answer: bytes) -> bool:
         """Answers; returns False where it has been answered already or nobody is there."""
@@ -80,6 +91,7 @@ class HttpConnection(asyncio.Protocol):
         self._body_bytes = 0
         self._head_bytes = 0
         self._in_body = False
+        self._headers: dict[bytes, bytes] = {}
 
     # -- asyncio.Protocol ------------------------------------------------------------------
 
@@ -126,6 +138,12 @@ class HttpConnection(asyncio.Protocol):
         """A part of the target."""
         self._target += url
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header; bid requests have none that we need."""
+        if self._target.startswith(BID_PREFIX):
+            return
+        self._headers[name.lower()] = value
+
     def on_headers_complete(self) -> None:
         """The head is over."""
         self._in_body = True
@@ -143,11 +161,18 @@ class HttpConnection(asyncio.Protocol):
         if self._closing:
             return
         exchange = HttpCall(self, self._parser.get_method(), self._target)
+        exchange.headers = self._headers
         exchange.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._begin()
         self._closing = not self._parser.should_keep_alive()
         self._open.append(exchange)
         self._handler(exchange)
+
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+        name = self._transport.get_extra_info("peername") if self._transport else None
+        return str(name[0]) if isinstance(name, tuple) else ""
 
     # -- answers ---------------------------------------------------------------------------
 

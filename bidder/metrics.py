@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from bidder.allowed_use import Refusal
 from bidder.errors import NoBidReason
+from models.notices import NOTICE_KINDS
 
 __all__ = ["Counters", "WorkerCollector", "open_memory"]
 
@@ -35,9 +36,11 @@ def _by(name: str, text: str, label: str, values: Iterable[str]) -> list[_Series
     return [_Series(name, text, label, value) for value in values]
 
 
-NOTICE_KINDS: Final = ("win", "billing")
-NOTICE_RESULTS: Final = ("accepted", "quarantined", "late", "test", "forged", "failed")
-DEPENDENCIES: Final = ("redis", "kafka", "catalog", "spend")
+NOTICE_RESULTS: Final = (
+    "accepted", "repeated", "quarantined", "late", "audit", "test", "forged", "failed",
+)  # fmt: skip
+DEPENDENCIES: Final = ("redis", "kafka", "catalog", "spool", "spend")
+SYNC_RESULTS: Final = ("matched", "sent_on", "cookie_only", "refused", "failed")
 
 _SERIES: Final = (
     _Series("bidder_bid_requests", "Bid requests read, malformed ones included."),
@@ -50,9 +53,13 @@ _SERIES: Final = (
         [f"{kind}_{result}" for kind in NOTICE_KINDS for result in NOTICE_RESULTS],
     ),
     _Series("bidder_spend_micros", "Money of accepted billing notices, micros of the currency."),
+    _Series("bidder_spooled_records", "Records spooled since Kafka did not take them."),
+    _Series("bidder_drained_records", "Records of the spool that Kafka has taken."),
+    *_by("bidder_syncs", "Cookie syncs by result.", "result", SYNC_RESULTS),
     *_by("bidder_dependency_failures", "Failures, each in its declared mode.", "dependency",
          DEPENDENCIES),
     _Series("bidder_persons_known", "Requests whose person was known."),
+    _Series("bidder_persons_matched", "Requests whose user id a cookie sync led to our cookie."),
     _Series("bidder_persons_unknown", "Requests with identifiers that nobody knows."),
     _Series("bidder_persons_refused", "Requests for which privacy forbids a look-up."),
     *_by("bidder_privacy_refusals", "Reasons for which privacy allowed less than everything.",
@@ -76,7 +83,8 @@ _LATENCY_SUM: Final = _LATENCY + len(LATENCY_BUCKETS_NS) + 1
 _BEAT: Final = _LATENCY_SUM + 1
 _READY: Final = _BEAT + 1
 _CATALOG: Final = _READY + 1
-_SIZE: Final = _CATALOG + 1
+_SPOOL: Final = _CATALOG + 1
+_SIZE: Final = _SPOOL + 1
 
 
 def slot(name: str, value: str = "") -> int:
@@ -120,6 +128,10 @@ class Counters:
         """Says whether this worker should get requests."""
         self.slots[_READY] = int(is_ready)
 
+    def set_spool(self, waiting_bytes: int) -> None:
+        """Says how much waits in the machine's spool for Kafka."""
+        self.slots[_SPOOL] = waiting_bytes
+
     @property
     def is_ready(self) -> bool:
         """Whether the worker says that it should get requests."""
@@ -160,6 +172,11 @@ class WorkerCollector(Collector):
         yield GaugeMetricFamily(
             "bidder_catalog_age_seconds", "Time since the catalogue was last known current.",
             value=age_ms / 1000,
+        )  # fmt: skip
+
+        yield GaugeMetricFamily(
+            "bidder_spool_bytes", "What waits in the machine's spool for Kafka.",
+            value=slots[_SPOOL],
         )  # fmt: skip
 
     def _latency(self) -> HistogramMetricFamily:

@@ -19,7 +19,13 @@ from bidder.billing_delays import BillingDelays
 from bidder.decide import decide
 from bidder.errors import NoBidReason
 from bidder.identify import nodes_of
-from bidder.lookup import Found, fetch_person, reserve_exactly
+from bidder.lookup import (
+    Found,
+    fetch_person,
+    is_exchange_user,
+    reserve_exactly,
+    through_match,
+)
 from bidder.metrics import Counters
 from bidder.openrtb import BidRequest
 from bidder.privacy import Privacy
@@ -31,7 +37,7 @@ from models.catalog_records import Exchange
 from models.commands import Steps
 from models.identifiers import NodeId
 from models.keys import Keys
-from models.notices import NO_NODE, NoticeSigner, NoticeToken
+from models.notices import NO_NODE, NoticeSigner, NoticeToken, short_id
 from models.presence import PresenceRule
 from models.profile import Person
 from models.reservations import Reservation
@@ -49,6 +55,10 @@ LONGEST_TMAX_MS: Final = 5_000
 LONGEST_EXP_SECONDS: Final = 3_600
 """A slot that claims to be billable for longer holds its place under a cap no longer than this."""
 
+LONGEST_BILLABLE_SECONDS: Final = 30 * 86_400
+"""However late a slot says that it may be billed: then its price is a matter for people."""
+
+MATCHED = metrics.slot("bidder_persons_matched")
 KNOWN = metrics.slot("bidder_persons_known")
 UNKNOWN = metrics.slot("bidder_persons_unknown")
 REFUSED = metrics.slot("bidder_persons_refused")
@@ -206,6 +216,9 @@ class BidPath:
             counters.add(CROWDED, nodes is None)
             return Found(Person())
         try:
+            if is_exchange_user(nodes[0]):
+                nodes = yield from through_match(self._keys, nodes)
+                counters.add(MATCHED, len(nodes) > 1)
             found = yield from fetch_person(
                 self._keys, nodes, now_ms, self.own.field, self._presence
             )
@@ -324,9 +337,18 @@ class BidPath:
             exchange=case.exchange.id,
             bid_cpm_micros=bid.bid_cpm_micros,
             bid_time_ms=case.now_ms,
-            window_seconds=self._notice_window,
+            window_seconds=self._notice_window_seconds(case, bid.imp_id),
+            auction=short_id(case.request.id),
+            imp=short_id(bid.imp_id),
+            source=case.exchange.bills_on,
             is_test=bool(case.request.test),
             advertiser="" if draft.held is None else bid.campaign.advertiser,
             reserved_seconds=0 if draft.held is None else draft.held.reservation.held_seconds,
             limits=() if draft.held is None else bid.limits,
         )
+
+    def _notice_window_seconds(self, case: _Case, imp_id: str) -> int:
+        """How long a notice may move money: as the exchange's contract says, or the slot's exp."""
+        agreed = case.exchange.notice_window_seconds or self._notice_window
+        exp = next((imp.exp or 0 for imp in case.request.imp if imp.id == imp_id), 0)
+        return max(agreed, min(exp, LONGEST_BILLABLE_SECONDS))

@@ -19,9 +19,10 @@ import uvloop
 from bidder.catalog_feed import CatalogFeed
 from bidder.http1 import HttpConnection
 from bidder.metrics import Counters, slot
-from bidder.notices import Notices
+from bidder.notices import Keeper, Notices
 from bidder.path import BidPath
 from bidder.server import Server
+from bidder.syncs import Syncs
 from models.budgets import Allowances
 from models.catalog import Catalog
 from models.errors import KinbidError
@@ -29,6 +30,7 @@ from models.keys import Keys
 from runtime import clock, kafka, logs
 from runtime.link import Link
 from runtime.parent import end_with_parent
+from runtime.pepper import pepper_of
 from runtime.redis_url import link_to
 from runtime.settings import Settings, load
 
@@ -72,15 +74,21 @@ async def _run(settings: Settings, listener: socket.socket, counters: Counters) 
     redis = link_to(settings.redis_url, name="kinbid-bidder", stall_seconds=REDIS_STALL_SECONDS)
     await redis.connect()
     producer = await kafka.producer(settings)
+    keeper = Keeper(settings, producer, counters)
     await feed.load()
     path = BidPath(settings, catalog, counters, allowances)
-    notices = Notices(settings, producer, counters, path.delays)
-    server = Server(path, notices, redis, Keys(settings.owner), counters)
+    notices = Notices(settings, catalog, keeper, counters, path.delays)
+    syncs = Syncs(
+        settings, pepper_of(settings), catalog, keeper, counters,
+        may_keep_ids=lambda request: path.privacy.use_of(request).ids,
+    )  # fmt: skip
+    server = Server(path, notices, redis, Keys(settings.owner), counters, syncs=syncs)
     # What the catalogue holds lives long: keep full collections from walking it.
     gc.collect()
     gc.freeze()
     following = asyncio.create_task(feed.follow())
     beating = asyncio.create_task(_beat(counters, redis, path, feed))
+    draining = asyncio.create_task(keeper.drain())
     http = await loop.create_server(lambda: HttpConnection(server.handle), sock=listener)
     counters.set_ready(is_ready=True)
     logger.info("bidder_ready", extra={"campaigns": len(catalog.campaigns)})
@@ -91,7 +99,8 @@ async def _run(settings: Settings, listener: socket.socket, counters: Counters) 
     http.close()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(server.drain(), DRAIN_SECONDS)
-    await _stop(following)
+    await _stop(following, draining)
+    await keeper.close()
     await feed.stop()
     await producer.stop()
     await redis.close()

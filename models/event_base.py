@@ -129,9 +129,9 @@ def check_node(field: str, node: str) -> None:
 
 
 def check_key(key: bytes | None, node: str) -> None:
-    """Raises EventError where a record is not under its own identifier.
+    """Raises EventError where a record is not under its identifier.
 
-    In another partition that identifier's watermark would mean nothing.
+    Elsewhere than in the partition of its identifier, whose watermark it is, that means nothing.
     """
     if (key or b"") != node.encode():
         raise EventError(f"key: {key!r} is not the record's first identifier {node!r}")

@@ -32,6 +32,7 @@ __all__ = [
     "Click",
     "ImportedImpression",
     "Impression",
+    "NoticeOutcome",
     "NoticeSource",
     "Outcome",
     "UncountedBilling",
@@ -84,7 +85,14 @@ class _Outcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Win(_Outcome, frozen=True, kw_only=True, tag="win"):
-    """The auction was won. Not an impression: it moves no cap and no spend."""
+    """The auction was won. Not an impression: it moves no cap and no spend.
+
+    Attributes:
+        min_to_win_cpm_micros: what would have been enough (2.6 section 4.4); None where the
+            exchange does not say.
+    """
+
+    min_to_win_cpm_micros: int | None = None
 
 
 class Billing(_Outcome, frozen=True, kw_only=True, tag="billing"):
@@ -161,9 +169,10 @@ class ImportedImpression(msgspec.Struct, frozen=True, kw_only=True, tag_field="t
         return self.shown_time_ms
 
 
-Outcome: TypeAlias = (
-    Win | Billing | UncountedBilling | Impression | AuctionLoss | Click | ImportedImpression
-)
+NoticeOutcome: TypeAlias = Win | Billing | UncountedBilling | Impression | AuctionLoss | Click
+"""What a notice says."""
+
+Outcome: TypeAlias = NoticeOutcome | ImportedImpression
 
 _decoder: Final[msgspec.json.Decoder[Outcome]] = msgspec.json.Decoder(Outcome)
 _replace: Final = msgspec.structs.replace

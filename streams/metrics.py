@@ -14,7 +14,7 @@ from streams.stages.cap_leaks import LEAK_CAUSES
 
 __all__ = ["Metrics"]
 
-TOPICS = ("events", "outcomes", "verdicts")
+TOPICS = ("events", "outcomes", "verdicts", "matches")
 DELAY_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 AGE_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 
@@ -75,7 +75,7 @@ class Metrics:
         for topic in TOPICS:
             self.events.labels(topic)
             self.takeovers.labels(topic)
-        for topic in ("events", "outcomes", "inventory", "verdicts"):
+        for topic in ("events", "outcomes", "inventory", "verdicts", "matches"):
             self.dead_letters.labels(topic)
         for dependency in ("kafka", "redis"):
             self.retries.labels(dependency)

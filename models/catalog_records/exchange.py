@@ -35,6 +35,7 @@ class Exchange(Record, frozen=True, kw_only=True, tag="exchange"):
         notice_window_seconds: so long after the bid a notice may move money; None: as the setting
             ``notice_window_seconds`` says. A slot's own ``exp`` makes it longer.
         loss_notices: whether bids carry a ``lurl``.
+        impression_pixel: whether our pixel is in the ad although it does not bill, to be compared.
         click_redirect: whether clicks go through us, so that they are known.
         sync_url: where a browser takes our cookie id to the exchange, https, with ``{cookie}`` in
             its query; empty: the exchange brings its own user id to us only.
@@ -50,6 +51,7 @@ class Exchange(Record, frozen=True, kw_only=True, tag="exchange"):
     price_macro_suffix: str = ""
     notice_window_seconds: int | None = None
     loss_notices: bool = True
+    impression_pixel: bool = False
     click_redirect: bool = False
     sync_url: str = ""
 
