@@ -54,7 +54,9 @@ class NoticeUrls:
         suffix = exchange.price_macro_suffix
         price = f"&p=${{AUCTION_PRICE{':' if suffix else ''}{suffix}}}"
         priced = f"{price}&c=${{AUCTION_CURRENCY}}"
-        self.win = self._around("win", f"{priced}&m=${{AUCTION_MIN_TO_WIN}}")
+        # By definition a price is in the bid's currency: only what bills is checked for it.
+        won = priced if exchange.bills_on == "nurl" else price
+        self.win = self._around("win", f"{won}&m=${{AUCTION_MIN_TO_WIN}}")
         self.billing = self._around("billing", priced)
         self.loss: Around | None = None
         if exchange.loss_notices:

@@ -37,7 +37,7 @@ from models.catalog_records import Exchange
 from models.commands import Steps
 from models.identifiers import NodeId
 from models.keys import Keys
-from models.notices import NO_NODE, NoticeSigner, NoticeToken, short_id
+from models.notices import BILLER_OF, NO_NODE, NoticeSigner, NoticeToken, short_id
 from models.presence import PresenceRule
 from models.profile import Person
 from models.reservations import Reservation
@@ -46,12 +46,11 @@ from runtime.pepper import pepper_of
 from runtime.redis_link import RedisDownError, RedisReplyError
 from runtime.settings import Settings
 
-__all__ = ["Answer", "BidPath", "Reserved", "presence_rule", "tmax_of"]
+__all__ = ["Answer", "BidPath", "Reserved", "presence_rule"]
 
 MOST_ROUNDS: Final = 3
 """Exact reservations that may be refused before a request is left without a personal bid."""
 
-LONGEST_TMAX_MS: Final = 5_000
 LONGEST_EXP_SECONDS: Final = 3_600
 """A slot that claims to be billable for longer holds its place under a cap no longer than this."""
 
@@ -70,6 +69,7 @@ SEARCHES_CUT = metrics.slot("bidder_searches_cut")
 EXACT = metrics.slot("bidder_exact_reservations")
 CAP_REFUSALS = metrics.slot("bidder_cap_refusals")
 BIDS = metrics.slot("bidder_bids")
+SHED_NOBODYS = metrics.slot("bidder_shed", "nobody")
 REDIS_FAILURES = metrics.slot("bidder_dependency_failures", "redis")
 REFUSALS = {one: metrics.slot("bidder_privacy_refusals", one.value) for one in Refusal}
 NO_BIDS = {reason: metrics.slot("bidder_no_bids", reason.value) for reason in NoBidReason}
@@ -119,15 +119,6 @@ class _Draft(msgspec.Struct):
     held: Reserved | None
 
 
-def tmax_of(request: BidRequest, exchange: Exchange) -> int:
-    """The time that we have for a request, in ms: its own limit less the network's share.
-
-    A limit that makes no sense counts as absent (OpenRTB 2.6 section 3.2.1 names none).
-    """
-    tmax = request.tmax if request.tmax and request.tmax > 0 else exchange.default_tmax_ms
-    return max(1, min(tmax, LONGEST_TMAX_MS) - exchange.network_margin_ms)
-
-
 def presence_rule(settings: Settings) -> PresenceRule:
     """When a shared device is one of its users'."""
     return PresenceRule(
@@ -174,18 +165,30 @@ class BidPath:
         self.own = OwnReservations(self._worker)
         self.delays = BillingDelays()
 
-    def answer(self, request: BidRequest, exchange: Exchange, now_ms: int) -> Steps[Answer]:
+    def answer(
+        self,
+        request: BidRequest,
+        exchange: Exchange,
+        now_ms: int,
+        *,
+        known_only: bool = False,
+    ) -> Steps[Answer]:
         """Answers one request.
 
         Args:
             request: as decoded.
             exchange: who asks.
             now_ms: the present, Unix ms.
+            known_only: bid for people whom we know, and for nobody else: there is little time.
         """
         use = self.privacy.use_of(request)
         for reason in use.refusals:
             self._counters.add(REFUSALS[reason])
         found = yield from self._find(request, exchange, now_ms, use)
+        if known_only and not found.is_known:
+            self._counters.add(SHED_NOBODYS)
+            self._counters.add(NO_BIDS[NoBidReason.OVERLOAD])
+            return Answer(None)
         case = _Case(request, exchange, now_ms, use, found)
         excluded: frozenset[str] = frozenset()
         for _ in range(MOST_ROUNDS):
@@ -340,7 +343,7 @@ class BidPath:
             window_seconds=self._notice_window_seconds(case, bid.imp_id),
             auction=short_id(case.request.id),
             imp=short_id(bid.imp_id),
-            source=case.exchange.bills_on,
+            biller=BILLER_OF[case.exchange.bills_on],
             is_test=bool(case.request.test),
             advertiser="" if draft.held is None else bid.campaign.advertiser,
             reserved_seconds=0 if draft.held is None else draft.held.reservation.held_seconds,

@@ -20,6 +20,7 @@ from models.limits import Limit
 from models.outcomes import NoticeSource
 
 __all__ = [
+    "BILLER_OF",
     "KIND_OF",
     "NOTICE_KINDS",
     "NO_NODE",
@@ -45,6 +46,11 @@ KIND_OF: Final[dict[NoticeSource, NoticeKind]] = {
 }
 """Which kind of notice each source of billing sends."""
 
+Biller: TypeAlias = Literal["b", "p", "n"]
+_SOURCE_OF: Final[dict[Biller, NoticeSource]] = {"b": "burl", "p": "pixel", "n": "nurl"}
+BILLER_OF: Final[dict[NoticeSource, Biller]] = {"burl": "b", "pixel": "p", "nurl": "n"}
+"""The letter of each source in a token, which stands in a bid three times or more."""
+
 _TARGET: Final = b"click target"
 _VIEWER: Final = b"viewer"
 """Tags of one purpose never pass for those of another (BLAKE2's personalisation)."""
@@ -65,7 +71,7 @@ class NoticeToken(msgspec.Struct, frozen=True, array_like=True):
         bid_time_ms: when it was made, Unix ms.
         window_seconds: so long after the bid a notice may move money; then it is late.
         auction, imp: ids of the request and the slot, see :func:`short_id`.
-        source: which notice moves money.
+        biller: the letter of which notice moves money.
         is_test: the request said ``test: 1``; never billed.
         currency: of the bid; empty is the owner's.
         advertiser: whose caps the impression counts for; empty where it counts for nobody.
@@ -83,12 +89,17 @@ class NoticeToken(msgspec.Struct, frozen=True, array_like=True):
     window_seconds: int
     auction: str = ""
     imp: str = ""
-    source: NoticeSource = "burl"
+    biller: Biller = "b"
     is_test: bool = False
     currency: str = ""
     advertiser: str = ""
     reserved_seconds: int = 0
     limits: tuple[Limit, ...] = ()
+
+    @property
+    def source(self) -> NoticeSource:
+        """Which notice moves money."""
+        return _SOURCE_OF[self.biller]
 
     @property
     def expires_ms(self) -> int:

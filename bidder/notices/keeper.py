@@ -97,15 +97,19 @@ class Keeper:
 
     async def drain(self) -> None:
         """Sends what is spooled on, whoever spooled it, until cancelled."""
-        while self._spool is not None:
-            try:
-                while await self._drain_one(self._spool):
-                    pass
-            except OSError as error:
-                self._counters.add(SPOOL_FAILURES)
-                logger.error("spool_failed", extra={"reason": str(error)})  # noqa: TRY400
-            self._counters.set_spool(self._spool.bytes_waiting)
+        while True:
+            if self._spool is not None:
+                await self._drain_all(self._spool)
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _drain_all(self, spool: Spool) -> None:
+        try:
+            while await self._drain_one(spool):
+                pass
+        except OSError as error:
+            self._counters.add(SPOOL_FAILURES)
+            logger.error("spool_failed", extra={"reason": str(error)})  # noqa: TRY400
+        self._counters.set_spool(spool.bytes_waiting)
 
     async def _drain_one(self, spool: Spool) -> bool:
         """Sends one segment on; whether there may be more to send."""

@@ -35,9 +35,9 @@ def test_every_kind_has_its_path_the_token_and_its_macros() -> None:
     """C1: each macro is a whole query value, written as it is."""
     made = urls()
     assert text(made.win) == (
-        "https://bid.example/notice/win?t=TOKEN"
-        "&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}&m=${AUCTION_MIN_TO_WIN}"
+        "https://bid.example/notice/win?t=TOKEN&p=${AUCTION_PRICE}&m=${AUCTION_MIN_TO_WIN}"
     )
+    assert "&c=${AUCTION_CURRENCY}" in text(urls(bills_on="nurl").win)
     assert text(made.billing) == (
         "https://bid.example/notice/billing?t=TOKEN&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}"
     )
@@ -59,7 +59,7 @@ def test_an_exchange_that_encrypts_gets_its_own_price_macro() -> None:
     """C4: ``${AUCTION_PRICE:X}``."""
     made = urls(price_format="encrypted", price_macro_suffix="X")
     for one in (made.win, made.billing):
-        assert "&p=${AUCTION_PRICE:X}&" in text(one)
+        assert "&p=${AUCTION_PRICE:X}&" in text(one) + "&"
 
 
 def test_there_is_a_price_in_the_pixel_only_where_it_bills() -> None:

@@ -109,7 +109,7 @@ def twin(request_id: str, bids: list[tuple[Bid, NoticeToken]], what: Catalog) ->
                 "impid": bid.imp_id,
                 "price": bid.bid_cpm_micros / MICROS,
                 "adm": json.loads(b'"' + filled(Creatives(what), bid) + b'"'),
-                "nurl": f"{NOTICE}win?t={signed}{PRICED}&m=${{AUCTION_MIN_TO_WIN}}",
+                "nurl": f"{NOTICE}win?t={signed}&p=${{AUCTION_PRICE}}&m=${{AUCTION_MIN_TO_WIN}}",
                 "burl": f"{NOTICE}billing?t={signed}{PRICED}",
                 "lurl": f"{NOTICE}loss?t={signed}&l=${{AUCTION_LOSS}}&m=${{AUCTION_MIN_TO_WIN}}",
                 "adomain": [advertiser.domain],
@@ -204,7 +204,7 @@ def test_c1_c3_macros_of_templates_and_notices_survive_as_text() -> None:
     assert written["adm"].endswith(" $5 {}")
     assert "?c=${CLICK_ID}&amp;a=Kinbid%20Air" in written["adm"]
     for name in ("nurl", "burl"):
-        assert PRICED in written[name]
+        assert "&p=${AUCTION_PRICE}" in written[name]
 
 
 def test_n12_a_notice_url_holds_the_signed_token_and_our_public_address() -> None:

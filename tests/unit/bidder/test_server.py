@@ -7,25 +7,23 @@ from typing import Any, NoReturn
 import hiredis
 import pytest
 
+from bidder.connections import Connections, HttpLimits
 from bidder.http1 import HttpConnection, response
+from bidder.http_answers import method_refused
 from bidder.metrics import Counters
-from bidder.notices import Keeper, Notices
 from bidder.notices.replies import NO_CONTENT, PIXEL
 from bidder.path import BidPath
-from bidder.server import Server
-from bidder.syncs import Syncs
 from models.catalog import Catalog
 from models.notices import NOTICE_KINDS, NoticeKind, NoticeSigner
 from models.reservations import decode_reservations
 from runtime.redis_link import RedisLink
 from tests.fakes.outcomes import decode_notice
-from tests.unit.bidder.notices.support import FakeProducer, query, token
+from tests.unit.bidder.notices.support import FakeProducer, query, server, token
 from tests.unit.bidder.support import (
     BRAND,
     COOKIE,
     KEYS,
     NODE,
-    PEPPER,
     SEATS,
     SETTINGS,
     MemoryRedis,
@@ -111,15 +109,9 @@ class Case:
         self.link.is_up = True
         self.producer = FakeProducer()
         self.path = BidPath(SETTINGS, what or catalog(), counters)
-        keeper = Keeper(SETTINGS, self.producer, counters)
-        notices = Notices(SETTINGS, self.path.catalog, keeper, counters)
-        syncs = Syncs(
-            SETTINGS, PEPPER, self.path.catalog, keeper, counters,
-            may_keep_ids=lambda request: self.path.privacy.use_of(request).ids,
-        )  # fmt: skip
-        self.server = Server(self.path, notices, self.link, KEYS, counters, syncs=syncs)
+        self.server = server(self.path, self.link, counters, self.producer)
         self.client = FakeTransport()
-        self.connection = HttpConnection(self.server.handle)
+        self.connection = HttpConnection(self.server.handle, Connections(HttpLimits(), counters))
         self.connection.connection_made(self.client)
 
     async def ask(self, *requests: bytes) -> bytes:
@@ -193,8 +185,10 @@ def test_h1_h2_h3_h4_every_route_has_its_status(make: Make) -> None:
         assert await case.ask(bid_post(b"/openrtb2/north/bid/x")) == response(404)
         assert await case.ask(bid_post(b"/")) == response(404)
         assert await case.ask(get % b"/notice/lost?t=x") == response(404)
-        assert await case.ask(b"DELETE /notice/win HTTP/1.1\r\n\r\n") == response(405)
-        assert await case.ask(post(b"/sync/north", b"")) == response(405)
+        assert await case.ask(b"DELETE /notice/win HTTP/1.1\r\n\r\n") == method_refused(
+            b"GET, POST"
+        )
+        assert await case.ask(post(b"/sync/north", b"")) == method_refused(b"GET")
         assert case.count("unknown_paths") == 8
         assert await case.ask(get % b"/sync/nowhere") == response(404)
         assert await case.ask(post(BID, b"")) == response(400)
@@ -327,7 +321,7 @@ def test_t3_h5_a_request_whose_time_is_over_is_answered_204_and_its_late_bid_is_
     async def scenario() -> None:
         case = make()
         case.redis_transport.is_waiting = True
-        assert await case.ask(bid_post(tmax=21)) == b""
+        assert await case.ask(bid_post(tmax=120)) == b""
         while not case.client.written:  # noqa: ASYNC110 - the server is not told of tests
             await asyncio.sleep(0.005)
         assert case.client.written == [response(204)]

@@ -26,7 +26,7 @@ tokens = st.builds(
     exchange=st.text(max_size=20), bid_cpm_micros=st.integers(0, 2**62),
     bid_time_ms=st.integers(0, 2**62), window_seconds=st.integers(0, 2**31),
     auction=st.text(max_size=48), imp=st.text(max_size=8), is_test=st.booleans(),
-    source=st.sampled_from(["burl", "pixel", "nurl"]), currency=st.sampled_from(["", "EUR"]),
+    biller=st.sampled_from(["b", "p", "n"]), currency=st.sampled_from(["", "EUR"]),
     advertiser=st.text(max_size=20), reserved_seconds=st.integers(0, 3600),
     limits=st.lists(
         st.builds(

@@ -9,12 +9,17 @@ import msgspec
 from bidder.metrics import Counters
 from bidder.notices import Caller, Keeper, Notices
 from bidder.notices.segments import KafkaRecord
+from bidder.path import BidPath
+from bidder.server import Server
+from bidder.syncs import Syncs
 from models.catalog import Catalog
 from models.catalog_records import Exchange
-from models.notices import NoticeSigner, NoticeToken
+from models.notices import BILLER_OF, NoticeSigner, NoticeToken
+from models.outcomes import NoticeSource
 from models.units import MICROS
+from runtime.link import Link
 from runtime.settings import Settings
-from tests.unit.bidder.support import NODE, NORTH, NOW_MS, SETTINGS
+from tests.unit.bidder.support import KEYS, NODE, NORTH, NOW_MS, PEPPER, SETTINGS
 
 BID_CPM_MICROS: Final = 2 * MICROS
 WINDOW_SECONDS: Final = 60
@@ -55,11 +60,11 @@ class FakeKeeper(Keeper):
         return not self.is_full
 
 
-def token(**changes: object) -> NoticeToken:
+def token(source: NoticeSource = "burl", **changes: object) -> NoticeToken:
     made = NoticeToken(
         node=NODE, nonce="w1-0", campaign="c", creative="cr", exchange="north",
         bid_cpm_micros=BID_CPM_MICROS, bid_time_ms=NOW_MS, window_seconds=WINDOW_SECONDS,
-        auction="auction-1", imp="slot-1",
+        auction="auction-1", imp="slot-1", biller=BILLER_OF[source],
     )  # fmt: skip
     return msgspec.structs.replace(made, **changes)
 
@@ -85,3 +90,16 @@ def ask(
 ) -> bytes:
     """The answer to one notice."""
     return asyncio.run(taker.answer(kind, text, caller or Caller(), ms))  # type: ignore[arg-type]  # a kind's name
+
+
+def server(
+    path: BidPath, link: Link, counters: Counters, producer: FakeProducer | None = None
+) -> Server:
+    """A server whose notices and syncs go to a fake Kafka."""
+    keeper = Keeper(SETTINGS, producer or FakeProducer(), counters)
+    taker = Notices(SETTINGS, path.catalog, keeper, counters)
+    syncs = Syncs(
+        SETTINGS, PEPPER, path.catalog, keeper, counters,
+        may_keep_ids=lambda request: path.privacy.use_of(request).ids,
+    )  # fmt: skip
+    return Server(path, taker, link, KEYS, counters, syncs=syncs)
