@@ -94,7 +94,7 @@ class Touched(msgspec.Struct, frozen=True):
         is_view_new: whether their bid view may have to change. False only where all records were
             folded just now and none of them shows in a view: a record that was folded before may
             have met a crash before its publication.
-        billed: impressions that were folded just now.
+        billed: impressions that were folded just now, of bids whose time is known.
     """
 
     node: NodeId
@@ -382,7 +382,8 @@ def digest_outcomes(
                     if outcome.time_ms > erased_ms
                     else msgspec.structs.replace(ledger, watermark=offset)
                 )
-                if isinstance(outcome, Billing) and ledger.billed_count > count:
+                is_counted = ledger.billed_count > count
+                if isinstance(outcome, Billing) and outcome.bid_time_ms and is_counted:
                     billed.append(outcome)
         # A win moves no cap and no spend.
         is_view_new = entries[0][0] <= before or any(isinstance(o, COUNTED) for _, o in entries)
