@@ -76,6 +76,9 @@ class Campaign(Record, frozen=True, kw_only=True, tag="campaign"):
         for name in ("contextual_cpm_micros", "guaranteed_cpm_micros"):
             if getattr(self, name) < 0:
                 raise InvalidFieldError(where + name, getattr(self, name), ">= 0")
+        if self.contextual_cpm_micros and not contextual:
+            wanted = "left out: only a contextual campaign pays it"
+            raise InvalidFieldError(where + "contextual_cpm", self.contextual_cpm_micros, wanted)
         if contextual and self.caps:
             wanted = "empty for a contextual campaign, which counts for nobody"
             raise InvalidFieldError(where + "caps", self.caps, wanted)
