@@ -20,7 +20,7 @@ from bidder.plans import Plan, plans_of
 from bidder.slot import Slot, slot_of
 from models.budgets import UNPACED, Allowance
 from models.catalog import Catalog
-from models.catalog_records import Exchange
+from models.catalog_records import Campaign, Exchange
 from models.profile import Person
 from models.reservations import Reservation
 
@@ -158,12 +158,18 @@ class _Contest:
                 return
             if not plan.is_for(campaign):
                 continue
-            least_cpm_micros = 0 if self.best is None else self.best.value_cpm_micros
-            bid = personal_bid(self.slot, campaign, plan, least_cpm_micros)
+            bid = personal_bid(self.slot, campaign, plan, self._least_cpm_micros(campaign))
             if isinstance(bid, Bid):
                 self._enter(bid)
                 if bid.value_cpm_micros == most_cpm_micros:
                     return  # those that follow are worth no more, and lose a tie
+
+    def _least_cpm_micros(self, campaign: Campaign) -> int:
+        """What a campaign has to be worth to win; ties go by campaign."""
+        best = self.best
+        if best is None:
+            return 0
+        return best.value_cpm_micros + (best.campaign.id < campaign.id)
 
     def _try_contextual(self) -> None:
         desk = self.slot.desk
