@@ -23,7 +23,7 @@ def test_the_best_departure_is_that_of_a_new_board_whatever_was_asked_before(
     told: list[tuple[int, int, int, int]], early_ms: int, later_ms: int
 ) -> None:
     board = FlightBoard()
-    known: dict[int, Flight] = {}
+    known = dict[int, Flight]()
     for number, in_ms, left, fare in told:
         one = flight(
             id=f"KB{number}/2026-12-01", depart_ms=NOW_MS + in_ms, seats_left=left, fare_micros=fare
