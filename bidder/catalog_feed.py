@@ -37,6 +37,7 @@ class CatalogFeed:
         catalog: what to keep current.
         allowances: what campaigns may still spend, kept current as well.
         on_failure: called when Kafka fails or a record cannot be used.
+        on_change: called with the number of records that have been applied together.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class CatalogFeed:
         catalog: Catalog,
         allowances: Allowances,
         on_failure: Callable[[], None],
+        on_change: Callable[[int], None] | None = None,
     ) -> None:
         self._settings = settings
         self._catalog = catalog
         self._allowances = allowances
         self._spend_topic = Topics.SPEND.name(settings.owner)
         self._on_failure = on_failure
+        self._on_change = on_change
         self._partitions = [
             TopicPartition(topic.name(settings.owner), 0)
             for topic in (Topics.CATALOG, Topics.OFFERS, Topics.SPEND)
@@ -96,6 +99,8 @@ class CatalogFeed:
         for records in fetched.values():
             for record in records:
                 self._apply(record)
+        if fetched and self._on_change is not None:
+            self._on_change(sum(map(len, fetched.values())))
 
     def _apply(self, record: Any) -> None:  # noqa: ANN401 - untyped library
         key = (record.key or b"").decode(errors="replace")

@@ -1,122 +1,227 @@
 """What one campaign bids on one slot, or why it does not."""
 
+from functools import partial
+from typing import Final
+
 import msgspec
 
 from bidder.bids import Bid, Loss, Lost
+from bidder.caps import CapRoom, cap_room
 from bidder.context import is_site_allowed
+from bidder.desk import Desk
+from bidder.dsa import dsa_shown
+from bidder.formats import Fitted, Lineups, Misfit
+from bidder.openings import Floor, bid_in, floor_of, price_of
 from bidder.plans import Plan
 from bidder.slot import Slot
-from models.caps import count_used
-from models.catalog_records import Campaign, Creative, Segment
+from models.budgets import Allowance
+from models.catalog import Catalog
+from models.catalog_records import Campaign, Creative, Offer, Segment
 from models.units import MICROS
 from models.value.conversion import exposure_factor
 from models.value.lines import line_factor
-from models.value.price import value_cpm_micros
-from models.value.shading import shade
+from models.value.price import Factors
 
-__all__ = ["contextual_bid", "personal_bid"]
+__all__ = ["contextual_bid", "personal_bid", "rivalry_of"]
 
-ANY_SET = "any"
+ANY_SET: Final = "any"
+VIDEO_MTYPE: Final = 2
+OUTBID: Final = Lost(Loss.OUTBID)
+
+_lineups = Lineups()
+"""What follows from creatives alone; the records say whether it still holds."""
+LONGEST_WAIT_SECONDS = 3_600
+"""A slot that claims to be billable for longer holds its place under a cap no longer than this."""
 
 
 def contextual_bid(slot: Slot, campaign: Campaign) -> Bid | Lost:
     """The bid of a campaign that knows no person."""
-    if not is_site_allowed(campaign.targeting, slot.desk.sites):
-        return Lost(Loss.TARGETING, "site")
-    creative = _creative_for(slot, campaign, ANY_SET)
-    if creative is None:
-        return Lost(Loss.NO_CREATIVE)
-    value = campaign.contextual_cpm_micros * _line_factor(slot, campaign)
-    return _priced(slot, campaign, creative, value * _control(slot, campaign))
-
-
-def personal_bid(slot: Slot, campaign: Campaign, plan: Plan) -> Bid | Lost:
-    """The bid of a campaign for the request's person, by a plan that is for it."""
-    segment = plan.segment
-    if slot.desk.channel in segment.channels_off:
-        return Lost(Loss.CHANNEL_OFF, slot.desk.channel)
-    if not is_site_allowed(campaign.targeting, slot.desk.sites):
-        return Lost(Loss.TARGETING, "site")
-    used = used_count(slot, campaign, segment)
-    if used >= segment.cap_impressions or campaign.id in slot.desk.excluded:
-        return Lost(Loss.CAP_REACHED, f"{used} of {segment.cap_impressions}")
-    creative = _creative_for(slot, campaign, segment.creative_set)
-    if creative is None:
-        return Lost(Loss.NO_CREATIVE, segment.creative_set)
-    factors = msgspec.structs.replace(
-        plan.factors,
-        exposure_factor=exposure_factor(used),
-        line_factor=_line_factor(slot, campaign),
-        control=_control(slot, campaign),
-    )
-    bid = _priced(slot, campaign, creative, value_cpm_micros(factors))
-    if isinstance(bid, Lost):
-        return bid
-    return msgspec.structs.replace(
-        bid, segment=segment, offer=plan.choice.offer, factors=factors, used_count=used
-    )
-
-
-def used_count(slot: Slot, campaign: Campaign, segment: Segment) -> int:
-    """Impressions used of the cap: billed, reserved anywhere, or picked for this very request."""
-    desk = slot.desk
-    billed = desk.person.ledger.campaigns.get(campaign.id, {})
-    since_ms = desk.now_ms - segment.cap_window_seconds * 1000
-    used = count_used(billed, desk.reserved, campaign.id, since_ms)
-    return used + sum(bid.campaign.id == campaign.id for bid in slot.picked)
-
-
-def _control(slot: Slot, campaign: Campaign) -> float:
-    """The pacing multiplier; 1 for a campaign that has no budget to spread."""
+    barred = _barred(slot, campaign)
+    if barred is not None:
+        return barred
+    fitted = _fitted(slot, campaign, ANY_SET, None)
+    if isinstance(fitted, Lost):
+        return fitted
+    value: float = campaign.contextual_cpm_micros
+    if campaign.call_driven:
+        value *= _line_factor(slot, campaign)
     allowed = slot.desk.allowances.get(campaign.id)
-    return 1.0 if allowed is None else allowed.control
+    if allowed is not None:
+        value *= allowed.control
+    price = _price(slot, campaign, fitted, value, allowed)
+    if isinstance(price, Lost):
+        return price
+    return _bid(slot, campaign, fitted, int(value), price)
+
+
+def personal_bid(
+    slot: Slot, campaign: Campaign, plan: Plan, least_cpm_micros: int = 0
+) -> Bid | Lost:
+    """The bid of a campaign for the request's person, by a plan that is for it.
+
+    Args:
+        slot: where.
+        campaign: whose.
+        plan: of the person's segment and the offer.
+        least_cpm_micros: what it has to be worth, or it need not be looked at any further: most of
+            those that are tried are worth less than the best one so far.
+    """
+    desk, segment = slot.desk, plan.segment
+    if segment.channels_off and desk.channel in segment.channels_off:
+        return Lost(Loss.CHANNEL_OFF, desk.channel)
+    room = _room(slot, campaign, segment)
+    if room.lost is not None:
+        return room.lost
+    exposure = exposure_factor(room.used_count)
+    allowed = desk.allowances.get(campaign.id)
+    control = 1.0 if allowed is None else allowed.control
+    lines = _line_factor(slot, campaign) if campaign.call_driven else 1.0
+    value = plan.most_cpm_micros * exposure * control * lines
+    if value < least_cpm_micros:
+        return OUTBID
+    barred = _barred(slot, campaign)
+    if barred is not None:
+        return barred
+    fitted = _fitted(slot, campaign, segment.creative_set, plan.choice.offer)
+    if isinstance(fitted, Lost):
+        return fitted
+    price = _price(slot, campaign, fitted, value, allowed)
+    if isinstance(price, Lost):
+        return price
+    return _bid(
+        slot, campaign, fitted, int(value), price,
+        segment=segment,
+        offer=plan.choice.offer,
+        factors=plan.factors(exposure, control, lines),
+        room=room,
+    )  # fmt: skip
+
+
+def _room(slot: Slot, campaign: Campaign, segment: Segment) -> CapRoom:
+    """What the person's limits leave; none where Redis has just said so."""
+    desk = slot.desk
+    if campaign.id in desk.excluded:
+        return CapRoom((), lost=Lost(Loss.CAP_REACHED, "by another bid of this moment"))
+    return cap_room(
+        desk.person,
+        campaign,
+        desk.catalog.advertisers[campaign.advertiser],
+        segment,
+        reserved=desk.reserved,
+        picked=slot.picked,
+        now_ms=desk.now_ms,
+    )
 
 
 def _line_factor(slot: Slot, campaign: Campaign) -> float:
-    """What full lines leave of the bid; 1 for a campaign that is not there to make people call."""
-    if not campaign.call_driven:
-        return 1.0
+    """What full lines leave of the bid of a campaign that is there to make people call."""
     lines = slot.desk.catalog.lines.get(campaign.advertiser)
     return line_factor(lines.minutes, slot.desk.now_ms) if lines is not None else 1.0
 
 
-def _creative_for(slot: Slot, campaign: Campaign, wanted_set: str) -> Creative | None:
+def _fitted(slot: Slot, campaign: Campaign, wanted_set: str, offer: Offer | None) -> Fitted | Lost:
     """A creative of the wanted set that fits, else one for all."""
-    desk, fallback = slot.desk, None
-    for creative in desk.catalog.creatives.get(campaign.id, ()):
-        if slot.sizes.isdisjoint(creative.sizes):
-            continue
-        if creative.is_private and desk.person.presence_ratio < desk.policy.private_ratio:
-            continue
-        if creative.creative_set == wanted_set:
-            return creative
-        if creative.creative_set == ANY_SET:
-            fallback = creative
-    return fallback
+    desk = slot.desk
+    terms = desk.terms
+    lineup = _lineups.of(campaign.id, desk.catalog.creatives.get(campaign.id, ()))
+    found = lineup.choose(
+        slot.asked, wanted_set, offer, desk.catalog.advertisers[campaign.advertiser],
+        private_allowed=desk.person.presence_ratio >= desk.policy.private_ratio,
+        is_taken=None if terms.limits is None and terms.dsa is None else partial(_is_taken, desk),
+    )  # fmt: skip
+    if isinstance(found, Misfit):
+        return Lost(Loss.NO_CREATIVE, found.value)
+    if slot.breaks is not None:
+        advertiser = desk.catalog.advertisers[campaign.advertiser]
+        categories = found.creative.categories or advertiser.iab_categories
+        if not slot.breaks.admits(slot.imp, advertiser.id, categories):
+            return Lost(Loss.RIVAL)
+    return found
 
 
-def _priced(slot: Slot, campaign: Campaign, creative: Creative, value: float) -> Bid | Lost:
+def rivalry_of(bid: Bid, catalog: Catalog) -> tuple[str, tuple[str, ...]]:
+    """By what a bid is a rival of others in a break: its advertiser and categories."""
+    advertiser = catalog.advertisers[bid.campaign.advertiser]
+    return advertiser.id, bid.creative.categories or advertiser.iab_categories
+
+
+def _barred(slot: Slot, campaign: Campaign) -> Lost | None:
+    """Why the request does not take a campaign here, as far as no index knows."""
+    desk = slot.desk
+    targeting = campaign.targeting
+    if (targeting.sites or targeting.not_sites) and not is_site_allowed(targeting, desk.sites):
+        return Lost(Loss.TARGETING, "site")
+    opening = slot.opening
+    if opening.domains is not None:
+        advertiser = desk.catalog.advertisers[campaign.advertiser]
+        if not opening.admits_advertiser(advertiser):
+            return Lost(Loss.NO_DEAL, advertiser.domain)
+    limits = desk.terms.limits
+    if limits is not None and campaign.app_bundle and not limits.admits_app(campaign.app_bundle):
+        return Lost(Loss.BLOCKED, campaign.app_bundle)
+    return None
+
+
+def _is_taken(desk: Desk, creative: Creative) -> bool:
+    """Whether the request takes a creative's language, own categories and what it shows."""
+    limits, dsa = desk.terms.limits, desk.terms.dsa
+    if limits is not None:
+        if not limits.admits_language(creative.language):
+            return False
+        if creative.categories and not limits.admits_categories(creative.categories):
+            return False
+    return dsa is None or dsa_shown(dsa, creative)
+
+
+class _Price(msgspec.Struct, frozen=True, gc=False):
+    """What is bid and what the floor is, in our own currency; and the bid as it is written."""
+
+    bid_cpm_micros: int
+    floor_cpm_micros: int
+    price_micros: int
+
+
+def _price(
+    slot: Slot, campaign: Campaign, fitted: Fitted, value: float, allowed: Allowance | None
+) -> _Price | Lost:
     """Shades where the auction is a first-price one, then meets the floor if it is worth it."""
-    floor_cpm_micros = slot.floor_cpm_micros
-    if value < floor_cpm_micros:
-        detail = f"worth {value / MICROS:.4f} CPM, floor {floor_cpm_micros / MICROS:.4f}"
+    desk, opening = slot.desk, slot.opening
+    floor: Floor | None = opening.floor
+    if fitted.duration_seconds:
+        media = slot.imp.video if fitted.mtype == VIDEO_MTYPE else slot.imp.audio
+        floor = floor_of(opening, desk.terms, fitted.duration_seconds, media)
+    if floor is None:
+        return Lost(Loss.BELOW_FLOOR, "the floor's currency has no rate")
+    bid_cpm_micros = bid_in(opening, floor, value, campaign, desk.exchange)
+    if bid_cpm_micros is None:
+        detail = f"worth {value / MICROS:.4f} CPM, floor {floor.cpm_micros / MICROS:.4f}"
         return Lost(Loss.BELOW_FLOOR, detail)
-    median = slot.desk.exchange.median_price_cpm_micros
-    shaded = value if slot.is_second_price else shade(value, median)
-    bid_cpm_micros = max(int(shaded), floor_cpm_micros)
-    allowed = slot.desk.allowances.get(campaign.id)
-    if allowed is not None and bid_cpm_micros > allowed.left_micros * 1000:
-        left_micros = max(0, allowed.left_micros)
-        return Lost(Loss.BUDGET_SPENT, f"{left_micros / MICROS:.4f} left")
-    width, height = max(
-        (size for size in creative.sizes if size in slot.sizes), key=lambda size: size[0] * size[1]
-    )
+    if allowed is not None:
+        cost_micros = bid_cpm_micros * slot.imp.multiplier / 1000
+        if cost_micros > allowed.left_micros:
+            left_micros = max(0, allowed.left_micros)
+            return Lost(Loss.BUDGET_SPENT, f"{left_micros / MICROS:.4f} left")
+    price_micros = price_of(bid_cpm_micros, floor, desk.terms)
+    return _Price(bid_cpm_micros, floor.cpm_micros, price_micros)
+
+
+NO_ROOM: Final = CapRoom(())
+"""Of a bid for nobody in particular, which no limit counts."""
+
+
+def _bid(
+    slot: Slot, campaign: Campaign, fitted: Fitted, value_cpm_micros: int, price: _Price, *,
+    segment: Segment | None = None, offer: Offer | None = None, factors: Factors | None = None,
+    room: CapRoom = NO_ROOM,
+) -> Bid:  # fmt: skip
+    # As long as a billing notice may take: what the slot says, or this exchange.
+    imp = slot.imp
+    wait_seconds = slot.desk.exchange.reservation_seconds
+    if imp.exp:
+        wait_seconds = min(max(wait_seconds, imp.exp), LONGEST_WAIT_SECONDS)
     return Bid(
-        imp_id=slot.imp.id,
-        campaign=campaign,
-        creative=creative,
-        width=width,
-        height=height,
-        value_cpm_micros=int(value),
-        bid_cpm_micros=bid_cpm_micros,
-    )
+        imp.id, campaign, fitted, value_cpm_micros,
+        price.bid_cpm_micros, price.price_micros, price.floor_cpm_micros,
+        slot.opening.deal_id, wait_seconds, imp.multiplier, segment, offer, factors,
+        room.used_count if segment is not None else 0, room.limits, room.pressure,
+    )  # fmt: skip

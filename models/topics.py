@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from models.matches import LONGEST_MATCH_DAYS
 from models.units import DAY_MS
 
 __all__ = ["ALL_TOPICS", "Topic", "Topics"]
@@ -62,6 +63,11 @@ class Topics:
         suffix="outcomes.v1", key="node id", value="models.events.Outcome, JSON",
         partitions=FIREHOSE_PARTITIONS, cleanup="delete", retention_ms=None,
     )  # fmt: skip
+    MATCHES: Final = Topic(
+        suffix="matches.v1", key="node id", value="models.matches.Match, JSON",
+        partitions=FIREHOSE_PARTITIONS, cleanup="delete",
+        retention_ms=LONGEST_MATCH_DAYS * DAY_MS,
+    )  # fmt: skip
     INVENTORY: Final = Topic(
         suffix="inventory.v1", key="record key", value="Flight or Product as its source sent it",
         partitions=1, cleanup="delete", retention_ms=7 * DAY_MS,
@@ -73,7 +79,8 @@ class Topics:
     )  # fmt: skip
     CATALOG: Final = Topic(
         suffix="catalog.v1", key="record key",
-        value="Advertiser, Exchange, Segment, Campaign, Creative, CallTag or Department, JSON",
+        value="Advertiser, Exchange, Segment, Campaign, Creative, CallTag, Department or Rates, "
+        "JSON",
         partitions=1, cleanup="compact", retention_ms=None,
     )  # fmt: skip
     SPEND: Final = Topic(
@@ -114,6 +121,7 @@ class Topics:
 ALL_TOPICS: Final = (
     Topics.EVENTS,
     Topics.OUTCOMES,
+    Topics.MATCHES,
     Topics.INVENTORY,
     Topics.OFFERS,
     Topics.CATALOG,

@@ -22,6 +22,7 @@ from models.commands import Steps
 from models.errors import EventError
 from models.keys import Keys
 from models.link_records import EvidenceRecord, VerdictRecord, decode_verdict
+from models.matches import Match, keep_match, read_match
 from models.profile import publish_all
 from models.topics import Topics
 from runtime import clock
@@ -36,6 +37,7 @@ from streams.metrics import Metrics
 from streams.ownership import Ownership
 from streams.replay import Replay
 from streams.stage_clock import StageClock
+from streams.stages.cap_leaks import Billed, leaks_of
 from streams.stages.persons import (
     Batch,
     KnownLinks,
@@ -67,7 +69,7 @@ At a quarter of its capacity, records coming one by one, that takes 0.72 of the 
 
 
 class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped library
-    """Reads the two firehose topics and people's verdicts on links, and writes persons.
+    """Reads the two firehose topics, verdicts on links and matches, and writes persons.
 
     Args:
         settings: whose records, and where Redis and Kafka are.
@@ -99,6 +101,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             Topics.EVENTS.name(settings.owner): "events",
             Topics.OUTCOMES.name(settings.owner): "outcomes",
             Topics.VERDICTS.name(settings.owner): "verdicts",
+            Topics.MATCHES.name(settings.owner): "matches",
         }
         self.assigned = asyncio.Event()
         """The group has dealt its partitions out."""
@@ -256,6 +259,9 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             if self._kinds[partition.topic] == "verdicts":
                 verdicts += await self._read_verdicts(partition, records)
                 continue
+            if self._kinds[partition.topic] == "matches":
+                await self._keep_matches(partition, records)
+                continue
             batch = read_batch(
                 ((one.offset, one.timestamp, one.key, one.value) for one in records),
                 "events" if self._kinds[partition.topic] == "events" else "outcomes",
@@ -272,6 +278,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         touched += await self._calls.follow(events)
         self._stages.charge("fold")
         await self._publish(touched)
+        await self._measure_caps(touched)
         await self._ledger.keep(touched)
         await self._ledger.judge(verdicts)
         await self._consents.carry(events)
@@ -312,6 +319,20 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         await self._bury(partition, refused)
         return verdicts
 
+    async def _keep_matches(self, partition: TopicPartition, records: list[Any]) -> None:
+        """A match leads to a cookie and is no link: persons have nothing to do with it."""
+        matches: dict[NodeId, Match] = {}
+        refused: list[Refused] = []
+        for record in records:
+            try:
+                match = read_match(record.key, record.value, record.timestamp)
+                matches[match.node] = match  # the newest of a user id stands
+            except EventError as error:
+                refused.append(Refused(record.offset, record.key, record.value, str(error)))
+        await self._bury(partition, refused)
+        now_ms = clock.now_ms()
+        await self._redis.run_all(keep_match(self._keys, one, now_ms) for one in matches.values())
+
     async def follow_evidence(self, records: Sequence[EvidenceRecord]) -> None:
         """Makes the links that evidence speaks for which no record of a topic will tell again.
 
@@ -346,6 +367,19 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         await self._redis.run_all(
             publish_all(self._keys, nodes, root) for root, nodes in persons.items()
         )
+
+    async def _measure_caps(self, touched: Sequence[Touched]) -> None:
+        """Counts impressions beyond their caps, and how long after their bids they were billed."""
+        billed = [Billed(one.node, one.root, one.billed) for one in touched if one.billed]
+        if not billed or self._reads_again():
+            return
+        for cause in await self._redis.run(leaks_of(self._keys, billed)):
+            self._metrics.over_cap.labels(cause).inc()
+        for one in billed:
+            for billing in one.billings:
+                if billing.bid_time_ms:
+                    delay_ms = max(0, billing.notice_time_ms - billing.bid_time_ms)
+                    self._metrics.billing_delay.labels(billing.exchange).observe(delay_ms / 1000)
 
     def _account(self, fetched: dict[TopicPartition, list[Any]], started: float) -> None:
         now_ms = clock.now_ms()

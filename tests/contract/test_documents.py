@@ -14,11 +14,19 @@ import pytest
 import redis
 
 from bidder.lookup import reserve
+from bidder.openrtb import BidRequest
 from bidder.reservations import OwnReservations
+from kinbid.catalog_file import read_catalog_file
 from kinbid.engines import RedisEngine
-from models.caps import Reservation
 from models.card_words import CardWord
-from models.catalog_records import CatalogRecord, Offer
+from models.catalog_records import (
+    Advertiser,
+    Campaign,
+    CatalogRecord,
+    Exchange,
+    Offer,
+    Rates,
+)
 from models.commands import Steps
 from models.events import (
     Billing,
@@ -37,14 +45,17 @@ from models.identifiers import Namespace, NodeId, Pepper
 from models.keys import KEY_PATTERNS, Keys
 from models.lines import LINE_SECONDS
 from models.links import LinkResult, declare, judge, link
+from models.matches import LONGEST_MATCH_DAYS, Match, keep_match
 from models.number_book import BOOK_SECONDS
 from models.profile import publish, publish_all
 from models.rebuild_mark import mark_rebuild
+from models.reservations import Reservation
 from models.splits import SPLIT_SECONDS, note
 from models.topics import ALL_TOPICS, Topics
 from models.touches import KINDS, kind_of
-from models.units import DAY_MS, AdvertiserId, CampaignId, CreativeId, ExchangeId
+from models.units import DAY_MS, DAY_S, AdvertiserId, CampaignId, CreativeId, ExchangeId
 from models.value.price import Factors
+from runtime import clock
 from runtime.redis_link import FUNCTIONS
 from runtime.settings import NOT_SETTINGS, PREFIX, SECRETS, Settings
 from streams.link_ledger import LinkLedger
@@ -147,6 +158,7 @@ def test_the_metrics_page_explains_every_value_of_a_closed_label() -> None:
         (label, name): set(values)
         for name, one in bidder_metrics().items()
         for label, values in one.values.items()
+        if label != "exchange"  # the catalogue says which there are
     }
     closed["result", "streams_links_total"] = set(typing.get_args(LinkResult))
     closed["result", "streams_call_joins_total"] = set(typing.get_args(JoinResult))
@@ -355,7 +367,7 @@ def write_everything(watched: Watched) -> None:
         watched.run(digest_outcomes(keys, node, 1, [(0, billing(node))]))
         watched.run(publish(keys, node))
         own.add(node, Reservation("c", "n", 1, 1))
-        watched.run(reserve(keys, node, own))
+        watched.run(reserve(keys, node, own, 1))
     watched.run(join(low, middle))
     cut = watched.steps(join(other, middle))
     while "m:t1" not in watched.seen[keys.person(middle)]:
@@ -369,7 +381,7 @@ def write_everything(watched: Watched) -> None:
     watched.run(publish(keys, other))
     for node in (middle, other):
         own.add(node, Reservation("c", "n", 1, 1))
-        watched.run(reserve(keys, node, own))
+        watched.run(reserve(keys, node, own, 1))
     watched.run(join(middle, crms[1]))
     watched.run(split_and_noted(keys, middle, low, lambda: next(tokens)))
     word = CardWord(1, crms[0])
@@ -378,7 +390,18 @@ def write_everything(watched: Watched) -> None:
     watched.run(killed(keys, crms[1]))
     write_calls(watched)
     write_crowd(watched)
+    write_match(watched)
     watched.run(mark_rebuild(keys, {f"{Topics.EVENTS.name('demo')}:0": 1}))
+
+
+def write_match(watched: Watched) -> None:
+    """A cookie sync that is believed for as long as any is."""
+    now_ms = clock.now_ms()
+    match = Match(
+        node=NodeId("u" + "m" * 22), cookie=NodeId("k" + "m" * 22), matched_ms=now_ms,
+        expires_ms=now_ms + LONGEST_MATCH_DAYS * DAY_MS,
+    )  # fmt: skip
+    watched.run(keep_match(Keys("demo"), match, now_ms))
 
 
 def write_crowd(watched: Watched) -> None:
@@ -426,6 +449,7 @@ def lifetime_of(pattern: str) -> int:
     lifetimes = {
         "{owner}:number:{number}": BOOK_SECONDS,
         "{owner}:lines:{advertiser}": LINE_SECONDS,
+        "{owner}:u:{node}": LONGEST_MATCH_DAYS * DAY_S,
     }
     return lifetimes.get(pattern, SPLIT_SECONDS)
 
@@ -573,6 +597,24 @@ def test_the_profiles_page_lists_every_kind_of_touch_and_how_many_are_kept() -> 
     }
     assert listed == {kind.name: (sorted(records[kind.name]), kind.kept) for kind in KINDS.values()}
     assert f"{MAX_FACET_BYTES:,} bytes" in page("profiles")
+
+
+# -- auctions --------------------------------------------------------------------------------------
+
+
+def test_what_the_auctions_page_shows_can_be_published(tmp_path: Path) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", page("auctions"), re.DOTALL)
+    file = tmp_path / "shown.toml"
+    file.write_text("\n".join(blocks))
+    records = {type(record) for record in read_catalog_file(file)}
+    assert records == {Campaign, Rates, Advertiser, Exchange}
+
+
+def test_the_auctions_page_names_every_list_that_is_read() -> None:
+    named = set(re.findall(r"`(\w+)`", page("auctions")))
+    raw = {one.name for one in msgspec.structs.fields(BidRequest) if one.type is msgspec.Raw}
+    assert raw
+    assert raw <= named
 
 
 # -- the other pages -------------------------------------------------------------------------------

@@ -15,12 +15,14 @@ import bidder.path
 import bidder.worker
 import streams.stages.offers
 import streams.stages.persons
-from bidder import supervisor
+from bidder import worker_slot
+from bidder.caps import CapRoom
 from kinbid.cli import main
 from models.catalog_records import Offer
 from models.commands import Steps
 from models.identifiers import NodeId, is_device
 from models.keys import Keys
+from models.limits import MAX_CAP, Limit
 from streams.stages.offers import OfferGate
 from streams.stages.persons import Entry, _Made
 
@@ -34,7 +36,8 @@ def ignore_caps() -> None:
         yield from ()
         return True
 
-    bidder.contest.used_count = lambda *_: 0
+    room = CapRoom((Limit(MAX_CAP, 1),))
+    bidder.contest.cap_room = lambda *_, **__: room  # type: ignore[attr-defined]
     bidder.path.reserve_exactly = believe  # type: ignore[attr-defined]
 
 
@@ -93,5 +96,5 @@ if __name__ == "__main__":
     fault = sys.argv.pop(1)
     FAULTS[fault]()
     os.environ[FAULT] = fault
-    supervisor.WORKER_MODULE = "tests.system.broken"  # type: ignore[misc]
+    worker_slot.WORKER_MODULE = "tests.system.broken"  # type: ignore[misc]
     main()

@@ -23,6 +23,7 @@ from models.catalog_records import (
 )
 from models.dealings import BuyerStats, Dealings
 from models.errors import EventError
+from models.limits import Adjustment, Cap, Silence
 from models.segment_index import SegmentIndex
 from models.units import DAY_MS, AdvertiserId, CampaignId, CreativeId, ExchangeId, SegmentId
 
@@ -31,8 +32,8 @@ GOOD: dict[str, CatalogRecord | Offer | LineState] = {
     "advertiser/air": Advertiser(id=AIR, name="Air", domain="air.example"),
     "exchange/E": Exchange(id=ExchangeId("E")),
     "segment/air/new": Segment(
-        id=SegmentId("air/new"), advertiser=AIR, target_cpa_micros=1, cap_impressions=3,
-        cap_window_seconds=60, creative_set="any",
+        id=SegmentId("air/new"), advertiser=AIR, target_cpa_micros=1, caps=(Cap(3, 60),),
+        creative_set="any",
     ),
     "campaign/C": Campaign(
         id=CampaignId("C"), advertiser=AIR, goal="flight", segments=(SegmentId("air/new"),)
@@ -75,11 +76,32 @@ def test_a_record_survives_its_encoding_and_its_key_names_it(key: str) -> None:
         ("exchange/E", "network_margin_ms", 120),
         ("exchange/E", "reservation_seconds", -1),
         ("exchange/E", "median_price_cpm_micros", 0),
+        ("exchange/E", "bills_on", "adm"),
+        ("exchange/E", "price_format", "rot13"),
+        ("exchange/E", "price_macro_suffix", "a}b"),
+        ("exchange/E", "notice_window_seconds", 0),
+        ("exchange/E", "notice_window_seconds", 30 * 86_400 + 1),
+        ("exchange/E", "sync_url", "http://sync.example/?u={cookie}"),
+        ("exchange/E", "sync_url", "https://sync.example/{cookie}"),
+        ("exchange/E", "sync_url", "https://{cookie}.example/?u=1"),
         ("segment/air/new", "target_cpa_micros", -1),
-        ("segment/air/new", "cap_impressions", 0),
-        ("segment/air/new", "cap_impressions", 65),
-        ("segment/air/new", "cap_window_seconds", 0),
-        ("segment/air/new", "cap_window_seconds", 30 * 86_400 + 1),
+        ("segment/air/new", "caps", ()),
+        ("segment/air/new", "caps", (Cap(0, 60),)),
+        ("segment/air/new", "caps", (Cap(65, 60),)),
+        ("segment/air/new", "caps", (Cap(1, 0),)),
+        ("segment/air/new", "caps", (Cap(1, 30 * 86_400 + 1),)),
+        ("segment/air/new", "caps", (Cap(1, 60), Cap(2, 60))),
+        ("segment/air/new", "caps", tuple(Cap(n, n) for n in range(1, 10))),
+        ("segment/air/new", "spacing_seconds", -1),
+        ("segment/air/new", "cap_adjustments", (Adjustment("customer_value", add=1),)),
+        ("segment/air/new", "cap_adjustments", (Adjustment("customer_value", 2.0),)),
+        ("segment/air/new", "cap_adjustments", (Adjustment("customer_value", 2.0, multiply=0),)),
+        ("segment/air/new", "cap_adjustments", (Adjustment("customer_value", 2.0, add=65),)),
+        ("segment/air/new", "cap_adjustments", (Adjustment("customer_value", 2.0, 1.0, add=1),)),
+        ("segment/air/new", "silences", (Silence(0),)),
+        ("campaign/C", "caps", (Cap(0, 60),)),
+        ("advertiser/air", "caps", (Cap(0, 60),)),
+        ("advertiser/air", "pressure_caps", (Cap(17, 60),)),
         ("segment/air/new", "mean_value_micros", 0),
         ("campaign/C", "segments", ()),
         ("campaign/C", "uncapped_contextual", True),
@@ -88,6 +110,8 @@ def test_a_record_survives_its_encoding_and_its_key_names_it(key: str) -> None:
         ("creative/R", "sizes", ()),
         ("creative/R", "click_url", "http://air.example"),
         ("creative/R", "html", "{"),
+        ("creative/R", "html", "<img src='https://p.example/?b=${AUCTION_BID_ID}'>"),
+        ("creative/R", "click_url", "https://air.example/?a=${AUCTION_AD_ID}"),
         ("creative/R", "html", "<img src='http://air.example'>"),
         ("creative/R", "click_url", "https://air.example/{"),
         ("call_tag/call_back", "pauses_ads_hours", -1),

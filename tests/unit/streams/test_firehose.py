@@ -16,11 +16,14 @@ from models.evidence import pair_of
 from models.forest import settle
 from models.identifiers import NodeId
 from models.keys import Keys
+from models.limits import Limit
 from models.link_records import VerdictRecord, encode_link_record, pair_key
+from models.matches import Match, encode_match
+from models.outcomes import Billing
 from models.profile import person_of
 from models.purchases import totals
 from models.topics import Topics
-from models.units import DAY_MS, AdvertiserId
+from models.units import DAY_MS, AdvertiserId, CampaignId, CreativeId, ExchangeId
 from runtime import clock
 from runtime.link import RedisDownError
 from runtime.settings import Settings
@@ -34,6 +37,8 @@ SETTINGS = Settings(owner="o")
 KEYS = Keys("o")
 EVENTS = TopicPartition(Topics.EVENTS.name("o"), 0)
 VERDICTS = TopicPartition(Topics.VERDICTS.name("o"), 0)
+MATCHES = TopicPartition(Topics.MATCHES.name("o"), 0)
+OUTCOMES = TopicPartition(Topics.OUTCOMES.name("o"), 0)
 SHOP = AdvertiserId("shop")
 DEVICE, ANNA, BORIS = NodeId("k" + "d" * 22), NodeId("c" + "a" * 22), NodeId("c" + "b" * 22)
 
@@ -117,7 +122,7 @@ class Broker:
         pass
 
     def assignment(self) -> set[TopicPartition]:
-        return {EVENTS, VERDICTS}
+        return {EVENTS, VERDICTS, MATCHES}
 
     def highwater(self, partition: TopicPartition) -> int:
         return self.end
@@ -313,3 +318,76 @@ def test_a_partition_that_another_worker_has_now_lags_behind_no_more_here(worker
         return worker.metrics.registry.get_sample_value(name, labels)
 
     asyncio.run(give_up())
+
+
+def billed(nonce: str, offset: int) -> Record:
+    """An impression under a cap of one, billed a second after its bid."""
+    notice = Billing(
+        node=DEVICE, nonce=nonce, campaign=CampaignId("C"), creative=CreativeId("R"),
+        exchange=ExchangeId("north"), clearing_cpm_micros=1, notice_time_ms=DAY_MS + offset,
+        personal=True, bid_time_ms=DAY_MS + offset - 1_000, advertiser=SHOP, reserved_seconds=10,
+        limits=(Limit(1, 60),),
+    )  # fmt: skip
+    return Record(DEVICE.encode(), encode(notice), offset)
+
+
+@pytest.mark.parametrize("left", [None, *range(1, 12)])
+def test_impressions_beyond_a_cap_are_counted_once_however_often_a_batch_is_done(
+    worker: Worker, left: int | None
+) -> None:
+    """C 4: Redis may go away at any command in between."""
+    worker.redis.left = left
+    records = [billed("1", 0), billed("2", 1), billed("2", 2)]
+    worker.work(*({OUTCOMES: [record]} for record in records))
+    leaked = worker.count("over_cap_impressions", cause="in_flight")
+    _, ledger = person_of(run(worker.redis.store, settle(KEYS, DEVICE)))
+    assert ledger.billed_count == 2
+    # What was folded before the loss is not measured again: it may go unseen, never count twice.
+    assert leaked == 1 if left is None else leaked <= 1
+    delays = worker.metrics.registry.get_sample_value(
+        "streams_billing_delay_seconds_bucket", {"exchange": "north", "le": "1.0"}
+    )
+    assert delays == 2 if left is None else delays is None or delays <= 2
+
+
+USER, OTHER_USER = NodeId("u" + "a" * 22), NodeId("u" + "b" * 22)
+
+
+def matches(*told: tuple[NodeId, NodeId, int]) -> dict[TopicPartition, list[Record]]:
+    """Matches of user ids with cookies, so many days ago; and one record that is none."""
+    now_ms = clock.now_ms()
+    records = []
+    for offset, (user, cookie, days_ago) in enumerate(told):
+        at_ms = now_ms - days_ago * DAY_MS
+        match = Match(node=user, cookie=cookie, matched_ms=at_ms, expires_ms=at_ms + 14 * DAY_MS)
+        records.append(Record(user.encode(), encode_match(match), offset, at_ms))
+    return {MATCHES: [*records, Record(b"key", b"{", len(told), now_ms)]}
+
+
+def test_a_match_leads_to_its_newest_cookie_until_it_expires_and_links_nobody(
+    worker: Worker,
+) -> None:
+    """R13: what has expired is not written, and no person comes of a match."""
+    cookies = [NodeId("k" + letter * 22) for letter in "xyz"]
+    told = matches((USER, cookies[0], 3), (OTHER_USER, cookies[1], 20), (USER, cookies[2], 1))
+    broker = worker.work(told)
+    store = worker.redis.store
+    key = KEYS.match(USER).encode()
+    assert store.data[key] == cookies[2].encode()
+    assert 12 * DAY_MS < store.expiring[key] - clock.now_ms() <= 13 * DAY_MS
+    assert KEYS.match(OTHER_USER).encode() not in store.data
+    assert worker.person(USER) == {USER}
+    assert worker.count("dead_letters", topic="matches") == 1
+    assert worker.count("events", topic="matches") == 4
+    assert broker.offsets[MATCHES] == 4
+
+
+def test_matches_read_again_come_to_the_same(worker: Worker) -> None:
+    """Kafka is the record: after a rebuild the same stands in Redis."""
+    cookies = [NodeId("k" + letter * 22) for letter in "xy"]
+    told = matches((USER, cookies[0], 3), (USER, cookies[1], 1))
+    worker.work(told)
+    before = dict(worker.redis.store.data)
+    worker.work(told)
+    assert worker.redis.store.data[KEYS.match(USER).encode()] == cookies[1].encode()
+    assert before.keys() == worker.redis.store.data.keys()
