@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kinbid.catalog_words import decoder_words, written_name
 from models.catalog_records import (
     MONEY_FEATURES,
     Advertiser,
@@ -80,7 +81,17 @@ def read_catalog_file(path: Path) -> list[CatalogRecord]:
                     f"{path}: {kind} {place} is {entry!r}; write a [[{kind}]] table"
                 )
             records.append(_record(path, kind, place, entry))
+    _check_told_once(path, records)
     return records
+
+
+def _check_told_once(path: Path, records: Iterable[CatalogRecord]) -> None:
+    """Of two tables of one record the later one would win, and nobody would know."""
+    told: set[str] = set()
+    for key in map(record_key, records):
+        if key in told:
+            raise CatalogFileError(f"{path}: {key} stands there twice; keep one of the two tables")
+        told.add(key)
 
 
 def _in_micros(condition: object) -> object:
@@ -101,17 +112,30 @@ def _record(path: Path, kind: str, place: int, entry: dict[str, Any]) -> Catalog
         for name in fields:
             if name not in known:
                 raise UnknownNameError("field", name, _friendly(known))
-        if kind == "segment":
-            fields["when"] = [_in_micros(one) for one in fields.get("when", ())]
+        if kind == "segment" and isinstance(fields.get("when"), list):
+            fields["when"] = [_in_micros(one) for one in fields["when"]]
+        _check_id(kind, entry.get("id"))
         record = msgspec.convert(fields, KINDS[kind])
         record.check()
-    except (msgspec.ValidationError, KinbidError) as error:
+    except msgspec.ValidationError as error:
+        raise CatalogFileError(f"{where}: {decoder_words(error, KINDS[kind])}") from error
+    except KinbidError as error:
         raise CatalogFileError(f"{where}: {error}") from error
     return record
 
 
+def _check_id(kind: str, name: object) -> None:
+    """Raises InvalidFieldError where people or other records could not name a record."""
+    if not isinstance(name, str):
+        return  # the decoder's to refuse; rates have none
+    if not name or not name.isprintable() or name != name.strip():
+        raise InvalidFieldError("id", name, "a name without blanks around it")
+    if kind in {"advertiser", "campaign"} and "/" in name:
+        raise InvalidFieldError("id", name, "a name without /, which parts the names in a key")
+
+
 def _friendly(known: Iterable[str]) -> list[str]:
-    return [name.removesuffix("_micros") for name in known]
+    return [written_name(name) for name in known]
 
 
 def check_references(records: Mapping[str, Any]) -> None:
