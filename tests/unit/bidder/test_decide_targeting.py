@@ -26,6 +26,7 @@ from tests.unit.bidder.support import (
     AIR,
     BRAND,
     CUSTOMER,
+    ITEMS,
     NORTH,
     NOW_MS,
     OTHER_TRIP,
@@ -46,6 +47,7 @@ from tests.unit.bidder.support import (
     terms,
     the_bid,
     thorough,
+    viewed,
 )
 
 LOYAL = SegmentId("airline/loyal")
@@ -319,3 +321,19 @@ def test_explain_blames_the_segment_where_a_campaign_has_only_formats_that_are_o
         fates=fates,
     )
     assert reasons(fates)[SEATS] is Loss.CHANNEL_OFF
+
+
+@pytest.mark.parametrize(
+    ("air_cpa", "shop_cpa", "wins"), [(0.001, 900, ITEMS), (900, 0.001, SEATS)]
+)
+def test_of_what_a_person_wants_of_two_advertisers_the_dearer_wins_above_the_floor(
+    air_cpa: float, shop_cpa: float, wins: str
+) -> None:
+    """The search begins with the best plan of all advertisers: what is below the floor ends it."""
+    what = catalog(
+        segment(PROSPECT, target_cpa_micros=int(air_cpa * MICROS)),
+        segment(SegmentId("shop/prospect"), target_cpa_micros=int(shop_cpa * MICROS)),
+    )
+    who = person(showing(searches=(searched(),), products=(viewed(in_cart=True),)))
+    found = decision_of(bid_request(imp(bidfloor=5.0), at=2), who, what)
+    assert the_bid(found).campaign.id == wins
