@@ -29,7 +29,7 @@ from models.errors import InvalidFieldError, KinbidError, UnknownNameError
 from models.templates import SLOTS, parse_template
 from models.units import parse_money
 
-__all__ = ["CatalogFileError", "changes", "check_references", "read_catalog_file"]
+__all__ = ["CatalogFileError", "changes", "check_references", "read_catalog_file", "without"]
 
 KINDS: Final[dict[str, type[CatalogRecord]]] = {
     "advertiser": Advertiser,
@@ -171,6 +171,25 @@ def _need(records: Mapping[str, Any], where: str, kind: str, name: str) -> None:
     if f"{kind}/{name}" not in records:
         known = [key.partition("/")[2] for key in records if key.startswith(f"{kind}/")]
         raise InvalidFieldError(f"{where}: {kind}", name, f"one of {', '.join(known) or 'none'}")
+
+
+def without(records: Mapping[str, CatalogRecord], keys: Iterable[str]) -> dict[str, CatalogRecord]:
+    """The catalogue after some of its records are withdrawn.
+
+    Args:
+        records: the whole catalogue, by key.
+        keys: ``kind/id`` of those that go.
+
+    Raises:
+        UnknownNameError: there is no such record.
+        InvalidFieldError: one that stays names one that goes.
+    """
+    left = dict(records)
+    for key in keys:
+        if left.pop(key, None) is None:
+            raise UnknownNameError("record", key, records)
+    check_references(left)
+    return left
 
 
 def changes(before: Mapping[str, Any], after: Iterable[CatalogRecord]) -> list[CatalogRecord]:

@@ -10,6 +10,7 @@ from kinbid.catalog_file import (
     changes,
     check_references,
     read_catalog_file,
+    without,
 )
 from models.catalog_records import (
     Advertiser,
@@ -20,7 +21,7 @@ from models.catalog_records import (
     Segment,
     record_key,
 )
-from models.errors import InvalidFieldError
+from models.errors import InvalidFieldError, UnknownNameError
 from models.templates import SLOTS, parse_template
 
 DEMO = Path(kinbid.__file__).with_name("demo.toml")
@@ -223,3 +224,14 @@ def test_an_id_that_nobody_could_write_is_refused(tmp_path: Path, name: str) -> 
     text = f'[[campaign]]\nid = "{name}"\nadvertiser = "air"\ngoal = "flight"\nsegments = ["air/a"]\n'
     with pytest.raises(CatalogFileError, match="id: .* is not a name without"):
         read_catalog_file(written(tmp_path, text))
+
+
+def test_what_is_withdrawn_is_named_by_nobody_who_stays() -> None:
+    records = {record_key(record): record for record in read_catalog_file(DEMO)}
+    with pytest.raises(InvalidFieldError, match="creative/air-brand-.*: campaign: 'air-brand' is"):
+        without(records, ["campaign/air-brand"])
+    own = [key for key, one in records.items() if getattr(one, "campaign", "") == "air-brand"]
+    left = without(records, ["campaign/air-brand", *own])
+    assert records.keys() - left.keys() == {"campaign/air-brand", *own}
+    with pytest.raises(UnknownNameError, match="did you mean 'campaign/air-brand'"):
+        without(records, ["campaign/air-bran"])
