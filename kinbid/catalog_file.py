@@ -25,7 +25,7 @@ from models.catalog_records import (
     Segment,
     record_key,
 )
-from models.errors import InvalidFieldError, KinbidError, UnknownNameError
+from models.errors import MOST_LISTED, InvalidFieldError, KinbidError, UnknownNameError
 from models.templates import SLOTS, parse_template
 from models.units import parse_money
 
@@ -170,7 +170,9 @@ def check_references(records: Mapping[str, Any]) -> None:
 def _need(records: Mapping[str, Any], where: str, kind: str, name: str) -> None:
     if f"{kind}/{name}" not in records:
         known = [key.partition("/")[2] for key in records if key.startswith(f"{kind}/")]
-        raise InvalidFieldError(f"{where}: {kind}", name, f"one of {', '.join(known) or 'none'}")
+        listed = ", ".join(known[:MOST_LISTED]) or "none"
+        more = f" and {len(known) - MOST_LISTED} more" if len(known) > MOST_LISTED else ""
+        raise InvalidFieldError(f"{where}: {kind}", name, f"one of {listed}{more}")
 
 
 def without(records: Mapping[str, CatalogRecord], keys: Iterable[str]) -> dict[str, CatalogRecord]:
@@ -188,7 +190,12 @@ def without(records: Mapping[str, CatalogRecord], keys: Iterable[str]) -> dict[s
     for key in keys:
         if left.pop(key, None) is None:
             raise UnknownNameError("record", key, records)
-    check_references(left)
+    try:
+        check_references(left)
+    except InvalidFieldError as error:
+        user = error.field.partition(": ")[0]
+        wanted = f"there any more, but used: withdraw {user}, too, or let it name another one"
+        raise InvalidFieldError(error.field, error.value, wanted) from error
     return left
 
 
