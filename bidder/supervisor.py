@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from bidder.connections import ACCEPT_QUEUE
 from bidder.worker_slot import WorkerSlot
 from models.errors import KinbidError
 from runtime import logs
@@ -23,9 +24,6 @@ from runtime.settings import Settings
 __all__ = ["PortBusyError", "roll", "run"]
 
 logger = logging.getLogger(__name__)
-
-BACKLOG: Final = 1024
-"""Connections that may wait in one worker's queue; the kernel turns more away."""
 
 POLL_SECONDS: Final = 0.05
 STOP_SECONDS: Final = 10.0
@@ -108,7 +106,7 @@ def _listen(settings: Settings) -> list[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
-        listener.listen(BACKLOG)
+        listener.listen(ACCEPT_QUEUE)
         listener.settimeout(0)
         listeners.append(listener)
     return listeners

@@ -17,7 +17,7 @@ import uvloop
 
 from bidder.catalog_feed import CatalogFeed
 from bidder.collector import Collector
-from bidder.connections import Connections, HttpLimits, allow_descriptors
+from bidder.connections import ACCEPT_QUEUE, Connections, HttpLimits, allow_descriptors
 from bidder.doors import Doors
 from bidder.drain import drain
 from bidder.http1 import HttpConnection
@@ -115,8 +115,9 @@ class _Worker:
         if preparing.done():
             await preparing  # raises what went wrong, before anybody is let in
         http = await loop.create_server(
-            lambda: HttpConnection(self._doors.handle, self._connections), sock=listener
-        )
+            lambda: HttpConnection(self._doors.handle, self._connections),
+            sock=listener, backlog=ACCEPT_QUEUE,
+        )  # fmt: skip
         self._counters.set_serving(is_serving=True)
         told = asyncio.create_task(stopping.wait())
         await asyncio.wait({preparing, told}, return_when=asyncio.FIRST_COMPLETED)
