@@ -30,7 +30,7 @@ from models.notices import NOTICE_KINDS, NoticeKind
 from runtime import clock
 from runtime.link import Link
 
-__all__ = ["Server"]
+__all__ = ["Server", "exchange_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,15 @@ UNAVAILABLE: Final = response(503)
 KINDS: Final[dict[str, NoticeKind]] = {kind: kind for kind in NOTICE_KINDS}
 NOTICE_METHOD_REFUSED: Final = method_refused(b"GET, POST")
 SYNC_METHOD_REFUSED: Final = method_refused(b"GET")
+
+
+def exchange_of(target: bytes) -> bytes | None:
+    """The exchange whose bid requests go to a target, or None; a query tells us nothing."""
+    if b"?" in target:
+        target = target.partition(b"?")[0]
+    if target.startswith(BID_PREFIX) and target.endswith(BID_SUFFIX):
+        return target[len(BID_PREFIX) : -len(BID_SUFFIX)]
+    return None
 
 
 class _Pending:
@@ -117,12 +126,16 @@ class Server:
 
     def _route(self, call: HttpCall) -> None:
         target = call.target
-        if target.startswith(BID_PREFIX) and target.endswith(BID_SUFFIX):
-            self._bid(call, target[len(BID_PREFIX) : -len(BID_SUFFIX)])
+        exchange_id = exchange_of(target)
+        if exchange_id is not None:
+            self._bid(call, exchange_id)
         elif target.startswith(NOTICE_PREFIX):
             self._notice(call, target[len(NOTICE_PREFIX) :])
         elif target.startswith(SYNC_PREFIX):
             self._sync(call, target[len(SYNC_PREFIX) :])
+        elif target[:8].lower().startswith((b"http://", b"https://")):
+            call.target = b"/" + target.partition(b"://")[2].partition(b"/")[2]
+            self._route(call)
         else:
             self._unknown(call, response(404))
 

@@ -198,6 +198,28 @@ def test_h1_h2_h3_h4_every_route_has_its_status(make: Make) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/openrtb2/north/bid?dc=east", b"/openrtb2/north/bid?", b"/openrtb2/north/bid?of=/bid",
+        b"http://bidder.example/openrtb2/north/bid", b"HTTP://b:80/openrtb2/north/bid?dc=east",
+        b"https://bidder.example/openrtb2/north/bid",
+    ],
+)  # fmt: skip
+def test_h4_a_query_or_a_whole_address_leads_to_the_same_exchange(
+    make: Make, target: bytes
+) -> None:
+    """H4: an exchange may add a query, and a server must take a whole address (RFC 9112, 3.2.2)."""
+
+    async def scenario() -> None:
+        case = make()
+        assert (await case.ask(bid_post(target))).startswith(b"HTTP/1.1 200 ")
+        assert await case.ask(bid_post(b"http://bidder.example")) == response(404)
+        assert await case.ask(bid_post(b"/x?of=/openrtb2/north/bid")) == response(404)
+
+    asyncio.run(scenario())
+
+
 def test_h7_h12_content_type_and_version_are_not_asked_for(make: Make) -> None:
     async def scenario() -> None:
         case = make()
