@@ -170,6 +170,9 @@ def roll(slots: Sequence[WorkerSlot], ready_seconds: float = READY_SECONDS) -> I
 
 
 def _stop(slots: Sequence[WorkerSlot]) -> None:
+    for slot in slots:
+        # First ours: while any copy is open, the kernel goes on letting clients in, to nobody.
+        slot.listener.close()
     running = [process for slot in slots for process in slot.processes()]
     for process in running:
         process.leave()
