@@ -86,6 +86,7 @@ _SERIES: Final = (
     _Series("bidder_identity_disagreements", "Requests whose identifiers are several persons."),
     _Series("bidder_shared_devices", "Requests from devices that several CRM persons use."),
     _Series("bidder_searches_cut", "Requests with a slot for which too many campaigns stood by."),
+    _Series("bidder_slots_passed_over", "Slots of requests that offered more than are looked at."),
     _Series("bidder_exact_reservations", "Caps checked and reserved in one step."),
     _Series("bidder_cap_refusals", "Exact reservations that found the cap used up."),
     *_by("bidder_shed", "Requests given up for want of time, by cause.", "reason", SHED_CAUSES),

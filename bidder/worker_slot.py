@@ -28,6 +28,9 @@ UNWELL_MS: Final = 5_000
 STALL_SECONDS: Final = 10.0
 """A loop that is silent for so long is ended: its clients get no answers, and will not."""
 
+START_SECONDS: Final = 60.0
+"""A worker that takes no connections by then hangs; one without a catalogue takes them, too."""
+
 FIRST_REST_SECONDS: Final = 0.5
 LONGEST_REST_SECONDS: Final = 30.0
 """Between a worker's end and its successor: twice as long each time, for one that cannot start."""
@@ -77,6 +80,8 @@ class WorkerProcess:
     def is_stalled(self) -> bool:
         """Whether the loop has been silent for too long; asked now and then, or it cannot tell."""
         now, beat = time.monotonic(), self.counters.last_beat_ms
+        if not self.counters.is_serving:
+            return now - self.started_at > START_SECONDS
         if beat != self._beat:
             self._beat, self._beat_seen_at = beat, now
         return bool(beat) and now - self._beat_seen_at > STALL_SECONDS

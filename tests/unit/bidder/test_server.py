@@ -13,6 +13,7 @@ from bidder.http_answers import method_refused
 from bidder.metrics import Counters
 from bidder.notices.replies import NO_CONTENT, PIXEL
 from bidder.path import BidPath
+from bidder.server import MOST_SLOTS
 from models.catalog import Catalog
 from models.notices import NOTICE_KINDS, NoticeKind, NoticeSigner
 from models.reservations import decode_reservations
@@ -318,6 +319,23 @@ def test_a_bids_reservation_is_written_for_the_other_workers_after_the_answer(ma
         assert f'"cid":"{SEATS}"'.encode() in answer
         written = case.redis.hashes[KEYS.bid_view(NODE)][case.path.own.field]
         assert decode_reservations(written, 0)
+
+    asyncio.run(scenario())
+
+
+def test_a_request_with_thousands_of_slots_costs_no_more_than_one_with_many(make: Make) -> None:
+    """H14, H15: what a body has room for must not keep everybody else waiting."""
+
+    async def scenario() -> None:
+        case = make()
+        slots = [imp(id=str(number)) for number in range(5_000)]
+        answer = await case.ask(post(BID, body(*slots)))
+        assert answer.count(b'"impid"') == MOST_SLOTS
+        assert case.count("slots_passed_over") == 5_000 - MOST_SLOTS
+        assert (await case.ask(post(BID, body(*slots[:MOST_SLOTS])))).count(
+            b'"impid"'
+        ) == MOST_SLOTS
+        assert case.count("slots_passed_over") == 5_000 - MOST_SLOTS
 
     asyncio.run(scenario())
 
