@@ -39,8 +39,8 @@ logger = logging.getLogger(__name__)
 SWEEP_SECONDS: Final = SWEEP_MS / 1000
 MS_IN_NS: Final = 1_000_000
 MOST_SLOTS: Final = 64
-"""Of one request. Each is 0.1 ms of work, whoever else waits: the thousands that a body has room for
-would stop the worker for a second. Public sample requests have four at most."""
+"""Of one request. Each is 0.1 ms of work, whoever else waits: the thousands that a body has room
+for would stop the worker for a second. Public sample requests have four at most."""
 
 BID_PREFIX: Final = b"/openrtb2/"
 BID_SUFFIX: Final = b"/bid"
