@@ -15,18 +15,12 @@ import msgspec
 from bidder import metrics
 from bidder.metrics import Counters
 
-__all__ = ["ACCEPT_QUEUE", "CUTS", "Connections", "HttpLimits", "Watched", "allow_descriptors"]
+__all__ = ["CUTS", "Connections", "HttpLimits", "Watched", "allow_descriptors"]
 
 SPOKES: Final = 20
 TICK_SECONDS: Final = 0.1  # so each connection is looked at every two seconds
 LONGEST_TICK_MS: Final = 1_000
 SPARE_DESCRIPTORS: Final = 64  # for Redis, Kafka, logs, the listener and the loop itself
-
-ACCEPT_QUEUE: Final = 1024
-"""Connections that may wait for one worker to take them; the kernel leaves more without an answer.
-
-Whoever listens on a socket that listens already sets this anew, and a loop's own choice is 100.
-"""
 
 CUTS: Final = metrics.CONNECTION_CUTS
 _CUT_SLOTS: Final = {reason: metrics.slot("bidder_connections_cut", reason) for reason in CUTS}

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from bidder.connections import ACCEPT_QUEUE
+from bidder.entrance import ACCEPT_QUEUE
 from bidder.worker_slot import WorkerSlot
 from models.errors import KinbidError
 from runtime import logs

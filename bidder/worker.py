@@ -17,9 +17,10 @@ import uvloop
 
 from bidder.catalog_feed import CatalogFeed
 from bidder.collector import Collector
-from bidder.connections import ACCEPT_QUEUE, Connections, HttpLimits, allow_descriptors
+from bidder.connections import Connections, HttpLimits, allow_descriptors
 from bidder.doors import Doors
 from bidder.drain import drain
+from bidder.entrance import Entrance
 from bidder.http1 import HttpConnection
 from bidder.lag import LagMeter
 from bidder.metrics import STARTS, STARTS_WITH_CLIENTS, Counters, open_memory, slot
@@ -114,17 +115,15 @@ class _Worker:
         await asyncio.wait({preparing}, timeout=self._patience_seconds)
         if preparing.done():
             await preparing  # raises what went wrong, before anybody is let in
-        http = await loop.create_server(
-            lambda: HttpConnection(self._doors.handle, self._connections),
-            sock=listener, backlog=ACCEPT_QUEUE,
-        )  # fmt: skip
+        entrance = Entrance(listener, lambda: HttpConnection(self._doors.handle, self._connections))
+        await entrance.open()
         self._counters.set_serving(is_serving=True)
         told = asyncio.create_task(stopping.wait())
         await asyncio.wait({preparing, told}, return_when=asyncio.FIRST_COMPLETED)
         if preparing.done():
-            await self._serve(await preparing, told, http)
+            await self._serve(await preparing, told, entrance)
         else:
-            http.close()
+            entrance.close()
         await _stop(told, preparing)
         await self._feed.stop()
         await self._redis.close()
@@ -200,9 +199,7 @@ class _Worker:
 
     # -- meanwhile -------------------------------------------------------------------------
 
-    async def _serve(
-        self, ready: "_Ready", told: asyncio.Task[Any], http: asyncio.AbstractServer
-    ) -> None:
+    async def _serve(self, ready: "_Ready", told: asyncio.Task[Any], entrance: Entrance) -> None:
         """Until told to stop, or until a task that never ends has ended; then drains."""
         lag = LagMeter(self._counters)
         lag.start()
@@ -218,7 +215,7 @@ class _Worker:
             logger.critical("task_ended", exc_info=task.exception())
         self._is_leaving = True
         self._counters.set_ready(is_ready=False)
-        http.close()
+        entrance.close()
         logger.info("bidder_stopping", extra={"connections": len(self._connections)})
         silent = await drain(self._connections)
         logger.info("bidder_drained", extra={"silent": silent})
