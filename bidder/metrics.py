@@ -5,6 +5,7 @@ The hot path adds to a slot (0.05 us); a scrape is answered by another process.
 
 import mmap
 import tempfile
+import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Final
@@ -142,6 +143,10 @@ _SPOOL: Final = _CATALOG + 1
 _CONNECTIONS: Final = _SPOOL + 1
 _SIZE: Final = _CONNECTIONS + 1
 _BYTES: Final = _SIZE * 8 + ROWS_BYTES
+
+
+LAYOUT: Final = zlib.crc32(repr((_SERIES, _HISTOGRAMS, _SIZE, ROWS_BYTES)).encode())
+"""What stands where, as one number: whoever shares the memory must have the same."""
 
 
 def slot(name: str, value: str = "") -> int:

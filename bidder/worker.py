@@ -23,7 +23,7 @@ from bidder.drain import drain
 from bidder.entrance import Entrance
 from bidder.http1 import HttpConnection
 from bidder.lag import LagMeter
-from bidder.metrics import STARTS, STARTS_WITH_CLIENTS, Counters, open_memory, slot
+from bidder.metrics import LAYOUT, STARTS, STARTS_WITH_CLIENTS, Counters, open_memory, slot
 from bidder.notices import Keeper, Notices
 from bidder.path import BidPath
 from bidder.server import Server
@@ -62,20 +62,29 @@ CATALOG_FAILURES = slot("bidder_dependency_failures", "catalog")
 def main() -> int:
     """Runs the worker until SIGTERM; returns the exit code."""
     parser = argparse.ArgumentParser(prog="bidder.worker")
-    for name in ("listener", "memory", "parent", "number"):
+    for name in ("listener", "memory", "layout", "parent", "number"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--cause", choices=STARTS, required=True)
     args = parser.parse_args()
     end_with_parent(args.parent)
     settings = load().settings
     logs.configure(f"bidder-{args.number}", settings.log_level)
-    worker = _Worker(settings, Counters(args.memory), args.cause)
     try:
+        _check_layout(args.layout)
+        worker = _Worker(settings, Counters(args.memory), args.cause)
         uvloop.run(worker.run(socket.socket(fileno=args.listener)))
     except KinbidError as error:
         logger.critical("bidder_failed", extra={"reason": str(error)})
         return 1
     return 0
+
+
+def _check_layout(layout: int) -> None:
+    if layout != LAYOUT:
+        raise KinbidError(
+            "the code that is installed now has other metrics than the bidder that runs: "
+            "end that and start it anew"
+        )
 
 
 class _Worker:

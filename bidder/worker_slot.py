@@ -15,7 +15,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from bidder.metrics import Counters, WorkerCollector, open_memory, slot
+from bidder.metrics import LAYOUT, Counters, WorkerCollector, open_memory, slot
 from runtime import clock
 from runtime.admin import AdminServer
 from runtime.settings import Settings, as_environment
@@ -59,7 +59,7 @@ class WorkerProcess:
         self.left_at: float | None = None
         arguments = {
             "listener": listener.fileno(), "memory": self._memory.fileno(),
-            "parent": os.getpid(), "number": number, "cause": cause,
+            "parent": os.getpid(), "number": number, "cause": cause, "layout": LAYOUT,
         }  # fmt: skip
         flags = [part for name, v in arguments.items() for part in (f"--{name}", str(v))]
         self._process = subprocess.Popen(  # noqa: S603 - our own module
