@@ -329,10 +329,10 @@ def test_a_request_with_thousands_of_slots_costs_no_more_than_one_with_many(make
     async def scenario() -> None:
         case = make()
         slots = [imp(id=str(number)) for number in range(5_000)]
-        answer = await case.ask(post(BID, body(*slots)))
+        answer = await case.ask(post(BID, body(*slots, tmax=5_000)))
         assert answer.count(b'"impid"') == MOST_SLOTS
         assert case.count("slots_passed_over") == 5_000 - MOST_SLOTS
-        assert (await case.ask(post(BID, body(*slots[:MOST_SLOTS])))).count(
+        assert (await case.ask(post(BID, body(*slots[:MOST_SLOTS], tmax=5_000)))).count(
             b'"impid"'
         ) == MOST_SLOTS
         assert case.count("slots_passed_over") == 5_000 - MOST_SLOTS
