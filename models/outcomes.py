@@ -149,10 +149,11 @@ def read_outcome(key: bytes | None, value: bytes | None, recorded_ms: int) -> Ou
         recorded_ms: its record's timestamp, Unix ms.
 
     Raises:
-        EventError: not an outcome, not under its identifier, or dated ahead of its record.
+        EventError: not an outcome, not under its identifier if it has one, or dated ahead of its record.
     """
     outcome = decode_outcome(value or b"")
-    check_key(key, outcome.node)
+    if outcome.node:
+        check_key(key, outcome.node)
     time_ms = not_ahead("notice_time_ms", outcome.notice_time_ms, recorded_ms)
     return (
         outcome if time_ms == outcome.notice_time_ms else _replace(outcome, notice_time_ms=time_ms)

@@ -183,5 +183,9 @@ def _first_values(query: str) -> dict[str, str]:
     return values
 
 
-def _key(token: NoticeToken) -> bytes | None:
-    return token.node.encode() if token.node else None
+def _key(token: NoticeToken) -> bytes:
+    """All of one bid's notices go to one partition, whoever takes them in: each counts once there.
+
+    Where there is no person, that is the partition of the bid's name.
+    """
+    return (token.node or token.nonce).encode()

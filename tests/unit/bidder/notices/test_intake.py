@@ -66,11 +66,14 @@ def test_what_does_not_bill_moves_no_spend(counters: Counters, kind: NoticeKind)
     assert counters.value("bidder_spend_micros") == 0
 
 
-def test_a_contextual_impression_has_no_person_and_no_key(counters: Counters) -> None:
+def test_a_contextual_impression_has_no_person_and_goes_where_its_repetitions_go(
+    counters: Counters,
+) -> None:
+    """N4: another worker knows nothing of it, and its partition counts it once."""
     keeper = FakeKeeper()
     ask(notices(counters, keeper), query(signed=token(node=NO_NODE)))
     outcome = only(keeper)
-    assert keeper.kept[0].key is None
+    assert keeper.kept[0].key == b"w1-0"
     assert (outcome.node, outcome.personal, outcome.viewer) == ("", False, "")
 
 
