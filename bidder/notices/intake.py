@@ -42,6 +42,8 @@ SPEND: Final = metrics.slot("bidder_spend_micros")
 UNAVAILABLE: Final = response(503)
 NOT_OURS: Final = response(400)
 
+FINAL: Final = frozenset({"accepted", "test"})
+"""Verdicts after which the same kind of notice of the same bid says nothing new."""
 REMEMBERED: Final = 32_768
 """Notices that a worker knows to be repeated; some 5 MB."""
 
@@ -69,7 +71,8 @@ class Notices:
         self._catalog = catalog
         self._keeper = keeper
         self._counters = counters
-        self._taken: dict[tuple[str, str], None] = {}
+        self._taken: dict[tuple[str, ...], None] = {}
+        """Kind and bid of what stands; of what was set aside the verdict, too."""
 
     async def answer(self, kind: NoticeKind, query: str, caller: Caller, now_ms: int) -> bytes:
         """Takes one notice; returns the whole HTTP response.
@@ -99,7 +102,7 @@ class Notices:
         except TokenError:
             self._count(kind, "forged")
             return True
-        name = (kind, token.nonce)
+        name: tuple[str, ...] = (kind, token.nonce)
         if name in self._taken:
             self._count(kind, "repeated")
             return True
@@ -107,6 +110,12 @@ class Notices:
         notice = Notice(kind, token, values, now_ms, viewer)
         read_price = partial(_read_price, self._keys_of(token.exchange))
         judged = judge(notice, read_price, self._currency)
+        if judged.verdict not in FINAL:
+            # Set aside but once; what comes after it with a price to believe stands all the same.
+            name = (*name, judged.verdict)
+            if name in self._taken:
+                self._count(kind, "repeated")
+                return True
         if judged.verdict == "test":
             is_kept = True
         elif judged.verdict == "accepted":
@@ -156,7 +165,7 @@ class Notices:
             return None
         return self._price_keys.get(exchange_id, NO_KEYS if exchange is not None else None)
 
-    def _remember(self, name: tuple[str, str]) -> None:
+    def _remember(self, name: tuple[str, ...]) -> None:
         if len(self._taken) >= REMEMBERED:
             del self._taken[next(iter(self._taken))]
         self._taken[name] = None

@@ -92,6 +92,20 @@ def test_a_notice_that_is_repeated_changes_nothing(counters: Counters) -> None:
     assert counters.value("bidder_spend_micros") == 1_500
 
 
+@pytest.mark.parametrize("first", ["${AUCTION_PRICE}", "AUDIT", "99999", ""])
+def test_what_was_set_aside_stands_in_no_ones_way(counters: Counters, first: str) -> None:
+    """N8, N9: somebody fetched it before the macro was expanded; set aside once, then it counts."""
+    keeper = FakeKeeper()
+    taker = notices(counters, keeper)
+    ask(taker, query(first))
+    ask(taker, query(first))
+    ask(taker, query())
+    ask(taker, query())
+    assert [one.topic for one in keeper.kept] == ["demo.dead-letters.v1", "demo.outcomes.v1"]
+    assert counters.value("bidder_spend_micros") == 1_500
+    assert (counted(counters)["billing_accepted"], counted(counters)["billing_repeated"]) == (1, 2)
+
+
 def test_the_same_notice_twice_at_once_moves_spend_once(counters: Counters) -> None:
     """N4: the second comes while the first is being written."""
     keeper = FakeKeeper()
