@@ -157,7 +157,9 @@ class SpendKeeper(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped l
     def _remember(self, record: SpendRecord) -> None:
         match record:
             case CampaignSpend():
-                self._spends[record.campaign, record.partition] = record
+                known = self._spends.get((record.campaign, record.partition))
+                if known is None or record.offset > known.offset:
+                    self._spends[record.campaign, record.partition] = record
             case Pacing():
                 self._pacings[record.campaign] = record
             case _:

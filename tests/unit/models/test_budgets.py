@@ -126,6 +126,18 @@ def test_every_impression_counts_once_whenever_its_worker_is_killed(
     assert totals(published) == expected
 
 
+def test_a_woken_worker_takes_nothing_back() -> None:
+    """It was stopped past its session, another counted on, and it tells once more what it knew."""
+    known: list[SpendRecord] = [
+        spent(20, offset=9), SpendMark(partition=0, offset=12, counted_ms=NOW_MS),
+        spent(10, offset=4), SpendMark(partition=0, offset=5, counted_ms=NOW_MS),
+    ]  # fmt: skip
+    book = SpendBook(0, known)
+    assert book.next_offset == 13
+    book.fold(13, billing("new"), TODAY)
+    assert totals(book.changes(NOW_MS)) == {"a": 25}
+
+
 def test_the_mark_is_told_every_second_even_if_nothing_is_billed() -> None:
     book = SpendBook(2)
     assert book.changes(NOW_MS) == [SpendMark(partition=2, offset=-1, counted_ms=NOW_MS)]
