@@ -200,6 +200,38 @@ def test_open_bids_are_set_aside_until_they_are_given_up() -> None:
     assert made.of == {"a": Allowance(60)}
 
 
+def test_a_bid_that_is_long_open_keeps_no_other_one_open() -> None:
+    """N14: a screen in the street is billed in an hour, a banner within ten seconds."""
+    made = allowances()
+    made.hold("a", 20, NOW_MS + 3_600_000)
+    made.hold("a", 30, NOW_MS + 10)
+    made.move_to(NOW_MS + 10)
+    assert made.of == {"a": Allowance(80)}
+
+
+@given(st.integers(1, 16), st.integers(1, 40), st.integers(0, 120))
+def test_workers_that_know_nothing_of_each_other_overspend_by_a_bid_each(
+    workers: int, cost_micros: int, before_micros: int
+) -> None:
+    """All bid at once, as often as they may, before any notice is counted."""
+    every = []
+    for _ in range(workers):
+        made = Allowances("UTC", workers)
+        for record in (spent(before_micros), *marks()):
+            made.learn(record)
+        made.move_to(NOW_MS)
+        made.set_budget(campaign())
+        every.append(made)
+    bids = 0
+    for made in every:
+        while made.of["a"].left_micros >= cost_micros:
+            made.hold("a", cost_micros, NOW_MS + 10)
+            bids += 1
+    left_micros = max(0, 100 - before_micros)
+    assert bids * cost_micros <= max(left_micros, workers * cost_micros)
+    assert bids > 0 or left_micros < cost_micros
+
+
 def test_a_new_day_begins_with_the_whole_budget() -> None:
     made = allowances(spent(30), told=marks(NOW_MS + DAY_MS))
     made.move_to(NOW_MS + DAY_MS)
