@@ -6,6 +6,7 @@ that is used up (closed).
 """
 
 import itertools
+import logging
 import secrets
 from collections.abc import Iterable
 from typing import Final
@@ -14,7 +15,9 @@ import msgspec
 
 from bidder import metrics
 from bidder.allowed_use import AllowedUse, Refusal
+from bidder.auction import Terms, terms_of
 from bidder.bids import Bid, Decision, Policy
+from bidder.billing_delays import BillingDelays
 from bidder.decide import decide
 from bidder.errors import NoBidReason
 from bidder.identify import nodes_of
@@ -26,20 +29,21 @@ from bidder.lookup import (
     through_match,
 )
 from bidder.metrics import Counters
-from bidder.openrtb import BidRequest
+from bidder.openrtb import DEVIATIONS as DEVIATING_FIELDS
+from bidder.openrtb import BidRequest, deviation
 from bidder.privacy import Privacy
 from bidder.reservations import OwnReservations
-from bidder.respond import Responder
+from bidder.respond import Responder, no_bid_body
 from models.budgets import Allowances
-from models.caps import Reservation
 from models.catalog import Catalog
-from models.catalog_records import Exchange, Segment
+from models.catalog_records import Exchange
 from models.commands import Steps
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.notices import BILLER_OF, NO_NODE, NoticeSigner, NoticeToken, short_id
 from models.presence import PresenceRule
 from models.profile import Person
+from models.reservations import Reservation
 from models.units import SECOND_MS
 from runtime.pepper import pepper_of
 from runtime.redis_link import RedisDownError, RedisReplyError
@@ -47,11 +51,11 @@ from runtime.settings import Settings
 
 __all__ = ["Answer", "BidPath", "Reserved", "presence_rule"]
 
+logger = logging.getLogger(__name__)
+
 MOST_ROUNDS: Final = 3
 """Exact reservations that may be refused before a request is left without a personal bid."""
 
-LONGEST_EXP_SECONDS: Final = 3_600
-"""A slot that claims to be billable for longer holds its place under a cap no longer than this."""
 
 LONGEST_BILLABLE_SECONDS: Final = 30 * 86_400
 """However late a slot says that it may be billed: then its price is a matter for people."""
@@ -70,6 +74,7 @@ CAP_REFUSALS = metrics.slot("bidder_cap_refusals")
 BIDS = metrics.slot("bidder_bids")
 SHED_NOBODYS = metrics.slot("bidder_shed", "nobody")
 REDIS_FAILURES = metrics.slot("bidder_dependency_failures", "redis")
+DEVIATIONS = {field: metrics.slot("bidder_request_deviations", field) for field in DEVIATING_FIELDS}
 REFUSALS = {one: metrics.slot("bidder_privacy_refusals", one.value) for one in Refusal}
 NO_BIDS = {reason: metrics.slot("bidder_no_bids", reason.value) for reason in NoBidReason}
 
@@ -105,6 +110,7 @@ class _Case(msgspec.Struct, frozen=True):
 
     request: BidRequest
     exchange: Exchange
+    terms: Terms
     now_ms: int
     use: AllowedUse
     found: Found
@@ -153,8 +159,6 @@ class BidPath:
             catalog,
             NoticeSigner(settings.notice_secret),
             public_url=settings.public_url,
-            seat=settings.seat,
-            currency=settings.currency,
         )
         self._presence = presence_rule(settings)
         self._exact_margin = settings.cap_exact_margin
@@ -162,6 +166,7 @@ class BidPath:
         self._worker = secrets.token_hex(4)
         self._count = itertools.count()
         self.own = OwnReservations(self._worker)
+        self.delays = BillingDelays()
 
     def answer(
         self,
@@ -179,21 +184,26 @@ class BidPath:
             now_ms: the present, Unix ms.
             known_only: bid for people whom we know, and for nobody else: there is little time.
         """
+        terms = terms_of(request, exchange, self._policy, self.catalog, now_ms)
+        if isinstance(terms, NoBidReason):
+            return self._no_bid(request, exchange, terms)
+        if terms.limits is not None:
+            for path in terms.limits.deviations:
+                self.count_deviation(path)
         use = self.privacy.use_of(request)
         for reason in use.refusals:
             self._counters.add(REFUSALS[reason])
         found = yield from self._find(request, exchange, now_ms, use)
         if known_only and not found.is_known:
             self._counters.add(SHED_NOBODYS)
-            self._counters.add(NO_BIDS[NoBidReason.OVERLOAD])
-            return Answer(None)
-        case = _Case(request, exchange, now_ms, use, found)
+            return self._no_bid(request, exchange, NoBidReason.OVERLOAD)
+        case = _Case(request, exchange, terms, now_ms, use, found)
         excluded: frozenset[str] = frozenset()
         for _ in range(MOST_ROUNDS):
             decision = self._decide(case, excluded)
             drafts = self._draft(case, decision)
             try:
-                refused = yield from self._reserve(drafts, now_ms)
+                refused = yield from self._reserve(case, drafts)
             except (RedisDownError, RedisReplyError):
                 self._counters.add(REDIS_FAILURES)
                 self._release_drafts(drafts)
@@ -238,44 +248,60 @@ class BidPath:
         decision = decide(
             case.request, person, case.exchange, self.catalog, policy=self._policy,
             now_ms=case.now_ms, pending=pending, excluded=excluded,
-            allowances=self.allowances.of,
+            allowances=self.allowances.of, terms=case.terms,
         )  # fmt: skip
         self._counters.add(SEARCHES_CUT, decision.was_cut)
         return decision
 
     def _draft(self, case: _Case, decision: Decision) -> list[_Draft]:
-        """Names each bid and reserves it in memory, so that this worker's next request sees it."""
+        """Names each bid and reserves it in memory, so that this worker's next request sees it.
+
+        For as long as its billing may take: as the exchange's record says, and at least as long as
+        was measured there, or until then as the slot says.
+        """
         person, exchange = case.found.person, case.exchange
-        billable_seconds = {imp.id: imp.exp or 0 for imp in case.request.imp}
+        known = self.delays.hold_seconds(exchange.id)
         drafts: list[_Draft] = []
         for bid in decision.bids:
             nonce = f"{self._worker}{next(self._count):x}"
             held = None
             if bid.segment is not None and person.root is not None and not case.request.test:
-                # As long as a billing notice may take: what the slot says, or this exchange.
-                seconds = max(exchange.reservation_seconds, billable_seconds[bid.imp_id])
-                expires_ms = case.now_ms + min(seconds, LONGEST_EXP_SECONDS) * 1000
-                reservation = Reservation(bid.campaign.id, nonce, expires_ms, case.now_ms)
+                seconds = (
+                    bid.wait_seconds if known is None else max(exchange.reservation_seconds, known)
+                )
+                expires_ms = case.now_ms + seconds * 1000
+                reservation = Reservation(
+                    bid.campaign.id, nonce, expires_ms, case.now_ms, bid.campaign.advertiser
+                )
                 self.own.add(person.root, reservation)
                 held = Reserved(person.root, reservation)
             drafts.append(_Draft(bid, nonce, held))
         return drafts
 
-    def _reserve(self, drafts: list[_Draft], now_ms: int) -> Steps[frozenset[str]]:
+    def _reserve(self, case: _Case, drafts: list[_Draft]) -> Steps[frozenset[str]]:
         """Asks Redis for each place within the exact margin; returns the campaigns it refuses."""
         refused: set[str] = set()
         for draft in drafts:
-            segment, held = draft.bid.segment, draft.held
-            if segment is None or held is None:
-                continue
-            if segment.cap_impressions - draft.bid.used_count > self._exact_margin:
+            bid, held = draft.bid, draft.held
+            if held is None or bid.room > self._exact_margin:
                 continue
             self._counters.add(EXACT)
-            if (yield from self._reserve_one(held, segment, now_ms)):
+            limits = (*bid.limits, *bid.pressure)
+            if (
+                yield from reserve_exactly(
+                    self._keys,
+                    held.root,
+                    self.own,
+                    held.reservation,
+                    splits=case.found.person.splits,
+                    limits=limits,
+                    now_ms=case.now_ms,
+                )
+            ):
                 draft.held = msgspec.structs.replace(held, is_written=True)
             else:
                 self._counters.add(CAP_REFUSALS)
-                refused.add(draft.bid.campaign.id)
+                refused.add(bid.campaign.id)
         if refused:
             self._release_drafts(drafts)
         return frozenset(refused)
@@ -288,24 +314,33 @@ class BidPath:
         for one in held:
             self.own.remove(one.root, one.reservation)
 
-    def _reserve_one(self, held: Reserved, segment: Segment, now_ms: int) -> Steps[bool]:
-        return reserve_exactly(
-            self._keys, held.root, self.own, held.reservation,
-            cap=segment.cap_impressions, window_ms=segment.cap_window_seconds * 1000,
-            now_ms=now_ms,
-        )  # fmt: skip
-
     def _respond(self, case: _Case, decision: Decision, drafts: list[_Draft]) -> Answer:
         person = case.found.person
         expired_at = person.root if case.found.has_expired else None
         if decision.reason is not None:
-            self._counters.add(NO_BIDS[decision.reason])
-            return Answer(None, expired_at=expired_at)
+            return self._no_bid(case.request, case.exchange, decision.reason, expired_at)
         self._counters.add(BIDS, len(drafts))
         self._hold_money(case, drafts)
         bids = [(draft.bid, self._token(case, draft)) for draft in drafts]
         held = tuple(draft.held for draft in drafts if draft.held is not None)
-        return Answer(self._responder.body(case.request.id, bids), held, expired_at)
+        body = self._responder.body(case.request.id, bids, case.terms, case.exchange)
+        return Answer(body, held, expired_at)
+
+    def _no_bid(
+        self,
+        request: BidRequest,
+        exchange: Exchange,
+        reason: NoBidReason,
+        expired_at: NodeId | None = None,
+    ) -> Answer:
+        self._counters.add(NO_BIDS[reason])
+        body = no_bid_body(request.id, reason) if exchange.no_bid_body else None
+        return Answer(body, expired_at=expired_at)
+
+    def count_deviation(self, path: str) -> None:
+        """Counts a field that is not of its type; a request is read all the same."""
+        self._counters.add(DEVIATIONS[deviation(path)])
+        logger.debug("request_deviates", extra={"field": path})
 
     def _hold_money(self, case: _Case, drafts: list[_Draft]) -> None:
         """Sets aside what the bids may cost, as long as nothing is heard of them."""
@@ -313,12 +348,13 @@ class BidPath:
             return
         expires_ms = case.now_ms + case.exchange.reservation_seconds * 1000
         for draft in drafts:
-            cost_micros = draft.bid.bid_cpm_micros // 1000
+            cost_micros = draft.bid.cost_micros
             self.allowances.hold(draft.bid.campaign.id, cost_micros, expires_ms)
 
     def _token(self, case: _Case, draft: _Draft) -> NoticeToken:
         bid = draft.bid
         is_personal = bid.segment is not None and case.use.personal and case.use.ids
+        is_own = case.terms.currency == self._policy.currency
         return NoticeToken(
             node=(case.found.person.node or NO_NODE) if is_personal else NO_NODE,
             nonce=draft.nonce,
@@ -332,6 +368,11 @@ class BidPath:
             imp=short_id(bid.imp_id),
             biller=BILLER_OF[case.exchange.bills_on],
             is_test=bool(case.request.test),
+            currency="" if is_own else case.terms.currency,
+            price_micros=0 if is_own else bid.price_micros,
+            advertiser="" if draft.held is None else bid.campaign.advertiser,
+            reserved_seconds=0 if draft.held is None else draft.held.reservation.held_seconds,
+            limits=() if draft.held is None else bid.limits,
         )
 
     def _notice_window_seconds(self, case: _Case, imp_id: str) -> int:

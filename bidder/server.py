@@ -190,7 +190,7 @@ class Server:
                 return None
             body = uncoded
         try:
-            return decode_request(body)
+            return decode_request(body, self._path.count_deviation)
         except MalformedRequestError as error:
             self._counters.add(MALFORMED)
             if logger.isEnabledFor(logging.DEBUG):
@@ -283,7 +283,7 @@ class Server:
     def _publish(self, held: Reserved) -> None:
         """Shows the other workers a reservation that Redis does not have yet."""
         if not held.is_written:
-            steps = reserve(self._keys, held.root, self._path.own)
+            steps = reserve(self._keys, held.root, self._path.own, clock.now_ms())
             self._redis.start(steps, _ignore, _ignore)
 
     # -- deadlines -------------------------------------------------------------------------

@@ -176,7 +176,7 @@ class SpendKeeper(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped l
                     outcome = decode_outcome(record.value or b"")
                 except EventError:
                     continue  # the firehose buries it
-                book.fold(record.offset, outcome, day_at(outcome.notice_time_ms, zone).name)
+                book.fold(record.offset, outcome, day_at(outcome.time_ms, zone).name)
             self._counted_ms[partition] = await self._counted_until(partition, records)
 
     async def _counted_until(self, partition: TopicPartition, records: list[Any]) -> int:

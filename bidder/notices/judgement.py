@@ -17,11 +17,11 @@ from models.outcomes import (
     Billing,
     Click,
     Impression,
-    Outcome,
+    NoticeOutcome,
     UncountedBilling,
     Win,
 )
-from models.units import CampaignId, CreativeId, ExchangeId
+from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId
 
 __all__ = ["Judgement", "Notice", "Verdict", "judge", "outcome_of"]
 
@@ -71,7 +71,8 @@ class Judgement(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         verdict: only what is accepted becomes an outcome; a test is forgotten, all else set aside.
-        price_cpm_micros: the notified price; 0 where there is none and none is needed.
+        price_cpm_micros: the notified price in the owner's currency; 0 where there is none and none
+            is needed.
         why: what people should know of a notice that was set aside.
     """
 
@@ -95,7 +96,8 @@ def judge(notice: Notice, read_price: ReadPrice, currency: str) -> Judgement:
         return Judgement("audit", why="a macro says AUDIT: somebody reviews the creative")
     needs_price = notice.bills or notice.kind not in WITHOUT_PRICE
     text = values.get("p", "")
-    price = read_price(text) if text else None
+    notified = read_price(text) if text else None
+    price = None if notified is None else token.in_own_money(notified)
     doubt = _doubt(token, price, values.get("c", ""), currency)
     if doubt and needs_price:
         return Judgement("quarantined", why=doubt)
@@ -117,7 +119,7 @@ def _doubt(token: NoticeToken, price: int | None, notified: str, owners: str) ->
     return ""
 
 
-def outcome_of(notice: Notice, judgement: Judgement) -> Outcome:
+def outcome_of(notice: Notice, judgement: Judgement) -> NoticeOutcome:
     """The record of an accepted notice; the viewer only where the bid was for a person."""
     token = notice.token
     common: dict[str, Any] = {
@@ -136,7 +138,13 @@ def outcome_of(notice: Notice, judgement: Judgement) -> Outcome:
         "viewer": notice.viewer if token.node else "",
     }
     if notice.bills:
-        return Billing(**common, source=token.source)
+        return Billing(
+            **common,
+            source=token.source,
+            advertiser=AdvertiserId(token.advertiser),
+            reserved_seconds=token.reserved_seconds,
+            limits=token.limits,
+        )
     match notice.kind:
         case "billing":
             return UncountedBilling(**common)

@@ -29,15 +29,18 @@ from kinbid.engines import ChildProcess, EmbeddedKafka, RedisEngine
 from kinbid.inspect import explain_request
 from kinbid.publish import publish_catalog
 from models.catalog_records import Flight, Product, encode_record, record_key
-from models.events import Billing, CartAdd, FlightSearch, Order, Outcome, decode_outcome
+from models.events import Billing, CartAdd, FlightSearch, Order
 from models.identifiers import Namespace, Pepper
 from models.keys import Keys
+from models.outcomes import NoticeOutcome
 from models.topics import Topics
 from models.units import DAY_MS, MICROS, AdvertiserId
 from runtime import clock, kafka
 from runtime.settings import Settings, as_environment
 from tests.contract.stores import RealStore
+from tests.fakes.answers import creative_of
 from tests.fakes.installation import Installation
+from tests.fakes.outcomes import decode_notice
 
 pytestmark = pytest.mark.integration
 
@@ -225,21 +228,21 @@ def bidder(engines: Settings, tmp_path: Path) -> Iterator[Bidder]:
         yield running
 
 
-def outcomes(settings: Settings) -> list[Outcome]:
+def outcomes(settings: Settings) -> list[NoticeOutcome]:
     """Every notice that Kafka holds now."""
 
-    async def read() -> list[Outcome]:
+    async def read() -> list[NoticeOutcome]:
         consumer = await kafka.consumer(settings)
         topic = Topics.OUTCOMES.name(settings.owner)
         parts = [TopicPartition(topic, n) for n in range(Topics.OUTCOMES.partitions)]
-        found: list[Outcome] = []
+        found: list[NoticeOutcome] = []
         try:
             consumer.assign(parts)
             await consumer.seek_to_beginning()
             ends = await consumer.end_offsets(parts)
             while any([await consumer.position(part) < end for part, end in ends.items()]):
                 fetched = await consumer.getmany(timeout_ms=200)
-                found += [decode_outcome(r.value) for rs in fetched.values() for r in rs]
+                found += [decode_notice(r.value) for rs in fetched.values() for r in rs]
         finally:
             await consumer.stop()
         return found
@@ -262,7 +265,7 @@ def test_every_kind_of_request_has_its_answer(bidder: Bidder) -> None:
         assert (status, headers["Content-Type"]) == (200, "application/json")
         assert headers["x-openrtb-version"] == "2.6"
         (bid,) = json.loads(body)["seatbid"][0]["bid"]
-        assert (bid["cid"], bid["crid"]) == ("air-brand", "air-brand-1")
+        assert (bid["cid"], creative_of(bid)) == ("air-brand", "air-brand-1")
     assert bidder.metric("bidder_malformed_requests_total") == 8
     assert bidder.metric("bidder_unknown_paths_total") == 8
     assert bidder.metric("bidder_bids_total") == 4
@@ -281,7 +284,7 @@ def test_row_01_three_persons_get_their_own_price_and_creative_for_one_slot_and_
         body = bid_request(user={"buyeruid": cookie})
         explained = asyncio.run(explain_request(engines, body, "north"))
         (bid,), (why,) = bidder.bids(body), explained["bids"]
-        assert bid["crid"] == why["creative"] == creative
+        assert creative_of(bid) == why["creative"] == creative
         assert text in bid["adm"]
         assert float(why["bid_cpm"]) == pytest.approx(bid["price"], rel=0.01)
         assert "air-brand" in {lost["campaign"] for lost in explained["lost"]}

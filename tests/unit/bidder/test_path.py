@@ -1,6 +1,7 @@
 """The bid path as one generator, driven by hand; every failure in its declared mode."""
 
 import json
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -8,20 +9,24 @@ import msgspec
 import pytest
 
 from bidder.allowed_use import Refusal
+from bidder.billing_delays import ENOUGH
 from bidder.identify import MAX_NODES
 from bidder.metrics import Counters
 from bidder.path import Answer, BidPath
-from models.caps import decode_reservations
 from models.catalog import Catalog
-from models.catalog_records import Exchange
+from models.catalog_records import Campaign, Exchange, Rates
 from models.identifiers import Namespace, eid, scoped
+from models.limits import Cap, Limit
 from models.notices import NoticeSigner, NoticeToken
 from models.profile import Person
+from models.reservations import decode_reservations
 from runtime.redis_link import RedisDownError, RedisReplyError
 from runtime.settings import Settings
+from tests.fakes.answers import creative_of
 from tests.fakes.consent_strings import Restricted, Told, gpp_string, tc_string, us_section
 from tests.fakes.headers import showing
 from tests.unit.bidder.support import (
+    AIR,
     BRAND,
     COOKIE,
     ITEMS,
@@ -35,6 +40,7 @@ from tests.unit.bidder.support import (
     MemoryRedis,
     bid_request,
     catalog,
+    creative,
     imp,
     node,
     person,
@@ -47,7 +53,7 @@ ME: dict[str, object] = {"buyeruid": COOKIE}
 VENDOR = 712
 IN_EUROPE = msgspec.structs.replace(SETTINGS, tcf_vendor_id=VENDOR, tcf_features="1,2")
 SOME_DEVICE = "8f5a3b6c-1d2e-4f60-8123-456789abcdef"
-LAST_IMPRESSION = catalog(segment(PROSPECT, cap_impressions=1))
+LAST_IMPRESSION = catalog(segment(PROSPECT, caps=(Cap(1, 86_400),)))
 LOOKED_AT_BOTH = showing(searches=(searched(),), products=(viewed(),))
 
 
@@ -101,7 +107,7 @@ def test_a_known_persons_search_becomes_a_bid_whose_notices_name_them(counters: 
     case = Case(counters)
     (bid,) = bids_of(case.answer())
     token = token_of(bid)
-    assert (bid["cid"], bid["crid"]) == (SEATS, "seats-prospect")
+    assert (bid["cid"], creative_of(bid)) == (SEATS, "seats-prospect")
     assert "JFK-LAX 199.00 150" in bid["adm"]
     assert (token.node, token.nonce, token.campaign) == (NODE, bid["id"], SEATS)
     assert (token.creative, token.exchange, token.is_test) == ("seats-prospect", "north", False)
@@ -383,7 +389,7 @@ def test_one_refusal_frees_the_other_slots_of_the_request_to_be_decided_again(
 def test_after_too_many_refusals_a_request_is_still_answered_for_its_context(
     counters: Counters,
 ) -> None:
-    what = catalog(segment(PROSPECT, cap_impressions=1))
+    what = catalog(segment(PROSPECT, caps=(Cap(1, 86_400),)))
     twin = what.campaigns[SEATS]
     for n in range(5):
         name = f"air-{n}"
@@ -471,5 +477,166 @@ def test_the_last_impression_of_a_first_segment_is_not_the_last_of_the_next(
 ) -> None:
     who = person(billed=5)
     assert campaigns(Case(counters, who).answer()) == [BRAND]
-    raised = catalog(segment(PROSPECT, cap_impressions=6))
+    raised = catalog(segment(PROSPECT, caps=(Cap(6, 86_400),)))
     assert campaigns(Case(counters, who, raised).answer()) == [SEATS]
+
+
+# -- terms ----------------------------------------------------------------------------------------
+
+
+def answered_by(case: Case, exchange: Exchange, **fields: object) -> Answer:
+    request = bid_request(**({"user": ME} | fields))
+    return case.redis.run(case.path.answer(request, exchange, NOW_MS))
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"wseat": ["other"]}, "seat_blocked"),
+        ({"cur": ["XXX"]}, "currency"),
+        ({"bcat": [{"a": 1}]}, "invalid_request"),
+        ({"device": {"ua": "Mozilla/5.0 (compatible; Googlebot/2.1)"}}, "crawler"),
+    ],
+)
+def test_a_request_that_nobody_may_bid_on_costs_no_look_up(
+    counters: Counters, fields: dict[str, Any], reason: str
+) -> None:
+    """A8, A13, B9: what the request itself forbids is known before anything is read."""
+    case = Case(counters)
+    assert case.answer(**fields).body is None
+    assert case.redis.commands == []
+    assert (case.count("no_bids", reason), case.count("persons_known")) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "nbr"),
+    [({"wseat": ["other"]}, 0), ({"bcat": [{"a": 1}]}, 2), ({"imp": [imp(bidfloor=1e9)]}, 0),
+     ({"device": {"ua": "Googlebot/2.1"}}, 3)],
+)  # fmt: skip
+def test_o11_an_exchange_that_asks_hears_why_and_others_get_no_body(
+    counters: Counters, fields: dict[str, Any], nbr: int
+) -> None:
+    """O11, O1: ``nbr`` in a no-bid alone, with the request's id."""
+    case = Case(counters)
+    asks = msgspec.structs.replace(NORTH, no_bid_body=True)
+    odd = 'a "quoted" \u00fc id'
+    body = answered_by(case, asks, id=odd, **fields).body
+    assert body is not None
+    assert json.loads(body) == {"id": odd, "nbr": nbr}
+    assert answered_by(case, NORTH, **fields).body is None
+    bid = answered_by(case, asks).body
+    assert bid is not None
+    assert "nbr" not in json.loads(bid)
+
+
+def test_deviations_of_lists_are_counted_with_each_request(counters: Counters) -> None:
+    """P4: also where the lists are remembered."""
+    case = Case(counters)
+    for _ in range(3):
+        assert bids_of(case.answer(badv="x.example", bapp=[7]))
+    assert case.count("request_deviations", "badv") == 3
+    assert case.count("request_deviations", "bapp") == 3
+    case.path.count_deviation("imp.banner.w")
+    assert case.count("request_deviations", "imp_banner") == 1
+
+
+def test_o8_o9_what_an_exchange_calls_things_stands_in_the_bids(counters: Counters) -> None:
+    """O8, O9, A13, A17: its seat, its billing ids, its currency; each bid wins alone."""
+    case = Case(counters, what=catalog(Rates(base="USD", date="2026-11-20",
+                                             units={"EUR": Decimal("0.5")})))  # fmt: skip
+    south = msgspec.structs.replace(NORTH, seat="512", cids={"*": "billing-0", SEATS: "billing-1"})
+    body = answered_by(case, south, cur=["EUR"], at=2).body
+    assert body is not None
+    response = json.loads(body)
+    assert response["cur"] == "EUR"
+    (seatbid,) = response["seatbid"]
+    assert seatbid["seat"] == "512"
+    assert "group" not in seatbid
+    (bid,) = seatbid["bid"]
+    assert bid["cid"] == "billing-1"
+    plain = bids_of(Case(counters).answer(at=2))[0]
+    assert bid["price"] == pytest.approx(plain["price"] / 2, abs=1e-6)
+    assert south.cid_of(ITEMS) == "billing-0"
+    assert NORTH.cid_of(ITEMS) == ITEMS
+
+
+@pytest.mark.parametrize(("exp", "seconds"), [(None, 10), (5, 10), (300, 300), (10**9, 3_600)])
+def test_a15_the_bid_says_how_long_its_place_is_kept(
+    counters: Counters, exp: int | None, seconds: int
+) -> None:
+    """A15: as long as the slot says that billing may take, an hour at most."""
+    case = Case(counters)
+    answer = case.answer(imp(exp=exp))
+    assert bids_of(answer)[0]["exp"] == seconds
+    (held,) = answer.reserved
+    assert held.reservation.expires_ms == NOW_MS + seconds * 1000
+
+
+def test_o6_o7_what_is_known_of_the_ad_is_told(counters: Counters) -> None:
+    """O6, O7: attributes, language and, for an app, its store id."""
+    app = Campaign(id=BRAND, advertiser=AIR, goal="contextual", contextual_cpm_micros=10**8,
+                   uncapped_contextual=True, app_bundle="com.air")  # fmt: skip
+    what = catalog(app, creative("brand", BRAND, attributes=(4, 13), language="en"))
+    (bid,) = bids_of(Case(counters, what=what).answer())
+    assert (bid["attr"], bid["language"], bid["bundle"]) == ([4, 13], "en", "com.air")
+    (plain,) = bids_of(Case(counters).answer())
+    assert plain["attr"] == []
+    assert not {"language", "bundle", "dealid", "ext"} & plain.keys()
+
+
+def test_a8_a_bid_in_another_currency_is_signed_in_both(counters: Counters) -> None:
+    """A8, N9: so that its notices need no rate."""
+    rates = Rates(base="USD", date="2026-11-20", units={"JPY": Decimal("155.42")})
+    case = Case(counters, what=catalog(rates))
+    body = answered_by(case, NORTH, cur=["JPY"]).body
+    assert body is not None
+    (bid,) = json.loads(body)["seatbid"][0]["bid"]
+    token = token_of(bid)
+    assert token.price_micros == round(bid["price"] * 1e6)
+    assert token.bid_cpm_micros == pytest.approx(token.price_micros / 155.42, abs=1)
+    assert token.in_own_money(token.price_micros) == token.bid_cpm_micros
+    (plain,) = bids_of(Case(counters).answer())
+    assert token_of(plain).price_micros == 0
+
+
+def test_a_notice_brings_the_limits_of_its_bid(counters: Counters) -> None:
+    """C 4: by them streams tells an impression beyond a cap."""
+    what = catalog(segment(PROSPECT, caps=(Cap(5, 86_400), Cap(9, 604_800)), spacing_seconds=1))
+    (bid,) = bids_of(Case(counters, person(billed=2), what).answer())
+    token = token_of(bid)
+    assert token.limits == (
+        Limit(5, 86_400, used=2), Limit(9, 604_800, used=2), Limit(1, 1, of_advertiser=True),
+    )  # fmt: skip
+    assert (token.advertiser, token.reserved_seconds) == (AIR, NORTH.reservation_seconds)
+
+
+def test_an_ad_for_nobody_has_no_limits(counters: Counters) -> None:
+    (bid,) = bids_of(Case(counters).answer(user={}, device={"ifa": "0"}))
+    token = token_of(bid)
+    assert (token.limits, token.advertiser, token.reserved_seconds) == ((), "", 0)
+
+
+def test_what_was_measured_of_an_exchange_stands_in_for_what_its_slots_say(
+    counters: Counters,
+) -> None:
+    """As long as billing takes there, imp.exp until that is known."""
+    case = Case(counters, what=catalog(segment(PROSPECT, caps=(Cap(64, 86_400),))))
+    (unknown,) = bids_of(case.answer(imp(exp=3_000)))
+    assert token_of(unknown).reserved_seconds == 3_000
+    for _ in range(ENOUGH):
+        case.path.delays.add("north", 30_000)
+    (known,) = bids_of(case.answer(imp(exp=3_000)))
+    assert 32 <= token_of(known).reserved_seconds <= 37
+
+
+def test_all_limits_of_a_bid_are_asked_at_once(counters: Counters) -> None:
+    what = catalog(
+        segment(PROSPECT, caps=(Cap(5, 86_400), Cap(9, 604_800)), spacing_seconds=60),
+        msgspec.structs.replace(catalog().advertisers[AIR], pressure_caps=(Cap(7, 3_600),)),
+    )
+    case = Case(counters, what=what)
+    case.answer()
+    (command,) = case.redis.called("kinbid_v1_reserve")
+    assert command[12:] == (
+        0, 5, 86_400_000, 0, 9, 604_800_000, 1, 1, 60_000, 1, 7, 3_600_000,
+    )  # fmt: skip

@@ -30,8 +30,7 @@ SEGMENT = """
 id = "air/prospect"
 advertiser = "air"
 target_cpa = 12.50
-cap_impressions = 5
-cap_window_seconds = 86400
+caps = [{ impressions = 5, window_seconds = 86400 }]
 creative_set = "prospect"
 """
 CREATIVE = """
@@ -55,7 +54,7 @@ def test_the_demos_catalogue_reads_and_its_references_check() -> None:
     check_references(records)
     kinds = [type(record) for record in records.values()]
     assert (kinds.count(Advertiser), kinds.count(Exchange), kinds.count(Segment)) == (2, 3, 4)
-    assert (kinds.count(Campaign), kinds.count(Creative)) == (3, 10)
+    assert (kinds.count(Campaign), kinds.count(Creative)) == (3, 14)
 
 
 def test_the_demos_creatives_use_only_slots_that_their_campaign_fills() -> None:
@@ -64,8 +63,8 @@ def test_the_demos_creatives_use_only_slots_that_their_campaign_fills() -> None:
         if isinstance(record, Creative):
             campaign = records[f"campaign/{record.campaign}"]
             assert isinstance(campaign, Campaign)
-            for field in ("html", "click_url"):
-                parse_template(getattr(record, field), field, SLOTS[campaign.goal])
+            for field, text in record.templates():
+                parse_template(text, field, SLOTS[campaign.goal])
 
 
 def test_money_is_written_in_units_and_read_exactly(tmp_path: Path) -> None:
@@ -103,8 +102,8 @@ when = [
             r"\[\[segment\]\] 1 \(air/prospect\): unknown field 'target_cpq'.*'target_cpa'",
         ),
         (
-            SEGMENT.replace("cap_impressions", "cap_impresions"),
-            r"unknown field 'cap_impresions'.*'cap_impressions'",
+            SEGMENT.replace("caps", "cpas"),
+            r"unknown field 'cpas'.*'caps'",
         ),
         (SEGMENT.replace("12.50", '"lots"'), "target_cpa: 'lots' is not an amount of money"),
         (SEGMENT.replace("12.50", "-1"), "target_cpa: '-1' is not an amount"),
@@ -112,9 +111,15 @@ when = [
         (SEGMENT.replace("12.50", "nan"), "target_cpa: 'nan' is not an amount"),
         (SEGMENT.replace("12.50", "inf"), "target_cpa"),
         (SEGMENT.replace("12.50", "true"), "target_cpa: 'True' is not an amount"),
-        (SEGMENT.replace("= 5", '= "five"'), r"cap_impressions"),
-        (SEGMENT.replace("= 5", "= 65"), "cap_impressions: 65 is not from 1 to 64"),
-        (SEGMENT.replace("86400", "0"), "cap_window_seconds: 0 is not"),
+        (SEGMENT.replace("= 5", '= "five"'), r"caps\[0\]\.impressions"),
+        (SEGMENT.replace("= 5", "= 65"), "caps: impressions: 65 is not from 1 to 64"),
+        (SEGMENT.replace("impressions", "impresions"), "caps\\[0\\]"),
+        (SEGMENT + "spacing_seconds = -1", "spacing_seconds: -1 is not from 1"),
+        (
+            SEGMENT + "cap_adjustments = [{ when = 'days_to_departure', add = 1 }]",
+            "cap_adjustments: 'days_to_departure' is not used with at_least",
+        ),
+        (SEGMENT.replace("86400", "0"), "caps: window_seconds: 0 is not"),
         (SEGMENT.replace('id = "air/prospect"', ""), r"\(without id\)"),
         (SEGMENT.replace('"air/prospect"', '"prospect"'), "of the form air/NAME"),
         (CREATIVE.replace("{fare}", "{fair}"), r"unknown slot in .*html 'fair'.*'fare'"),
