@@ -48,8 +48,7 @@ def billing(nonce: str, campaign: str = "a", cost_micros: int = 5) -> Billing:
 
 def win(nonce: str) -> Win:
     fields = msgspec.structs.asdict(billing(nonce))
-    del fields["source"]
-    return Win(**fields)
+    return Win(**{name: fields[name] for name in Win.__struct_fields__ if name in fields})
 
 
 def campaign(name: str = "a", **changes: object) -> Campaign:
