@@ -9,7 +9,7 @@ from typing import Any, Final, TypeGuard
 
 from bidder.allowed_use import FREE, AllowedUse, Refusal, refused, strictest
 from bidder.consent import judge_gpp, judge_tc_string, judge_us_privacy
-from bidder.openrtb import BidRequest, Regs, RegsExt, User
+from bidder.openrtb import UNREADABLE_EXT, BidRequest, Regs, RegsExt, User
 from bidder.openrtb_context import Geo
 from models.consent_strings import LONGEST_CHARS, Section, TcfVendor
 
@@ -75,6 +75,8 @@ class Privacy:
         if regs is None:
             return self._without_flag(use, request)
         ext = _NO_EXT if regs.ext is None else regs.ext
+        if ext is UNREADABLE_EXT:
+            use = strictest(use, refused(Refusal.REGS_UNREADABLE))
         if regs.coppa not in UNSET:
             use = strictest(use, refused(Refusal.COPPA))
         if ext.gpc not in UNSET:
