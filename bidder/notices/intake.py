@@ -105,7 +105,7 @@ class Notices:
     ) -> bool:
         """Whether nobody needs to send it again."""
         try:
-            token = self._signer.verify(values.get("t", ""))
+            token = self._signer.verify(values.get("t", ""), kind)
         except TokenError:
             self._count(kind, "forged")
             return True

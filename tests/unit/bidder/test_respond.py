@@ -240,7 +240,7 @@ def test_n12_a_notice_url_holds_the_signed_token_and_our_public_address() -> Non
     for name, kind in (("nurl", "win"), ("burl", "billing"), ("lurl", "loss")):
         parts = urlsplit(bid[name])
         assert (parts.netloc, parts.path) == ("bid.example", f"/notice/{kind}")
-        assert SIGNER.verify(parse_qs(parts.query)["t"][0]) == token("w1-9")
+        assert SIGNER.verify(parse_qs(parts.query)["t"][0], kind) == token("w1-9")
 
 
 def test_a_slot_that_the_offer_does_not_have_is_left_empty() -> None:
@@ -312,7 +312,7 @@ def test_a_pixel_and_a_click_redirect_carry_the_bids_token() -> None:
     for address, kind in ((click, "click"), (pixel, "impression")):
         parts = urlsplit(address)
         assert (parts.netloc, parts.path) == ("bid.example", f"/notice/{kind}")
-        assert SIGNER.verify(parse_qs(parts.query)["t"][0]) == token("w1-9")
+        assert SIGNER.verify(parse_qs(parts.query)["t"][0], kind) == token("w1-9")
     values = {name: found[0] for name, found in parse_qs(urlsplit(click).query).items()}
     assert landing_page(values, SIGNER) == "https://shop.example/sku-1"
 

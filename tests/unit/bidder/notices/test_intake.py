@@ -20,6 +20,7 @@ from tests.unit.bidder.notices.support import (
     SIGNER,
     FakeKeeper,
     ask,
+    in_ad,
     notices,
     query,
     token,
@@ -216,6 +217,16 @@ def test_another_owners_token_is_forged(counters: Counters) -> None:
     text = urlencode({"t": NoticeSigner("another secret").sign(token()), "p": "1"})
     ask(notices(counters), text)
     assert counted(counters) == {"billing_forged": 1}
+
+
+def test_a_viewer_who_reads_the_ad_bills_nothing(counters: Counters) -> None:
+    """N12: the token of a pixel or a click, in the address of another notice."""
+    keeper = FakeKeeper()
+    taker = notices(counters, keeper)
+    for kind in ("billing", "win", "loss"):
+        asyncio.run(taker.answer(kind, in_ad(query("0.000001")), Caller(), NOW_MS))
+    assert keeper.kept == []
+    assert counted(counters) == {"billing_forged": 1, "win_forged": 1, "loss_forged": 1}
 
 
 def test_what_a_caller_appends_to_our_address_changes_nothing(counters: Counters) -> None:
