@@ -82,8 +82,7 @@ class Privacy:
         if ext.gpc not in UNSET:
             use = strictest(use, refused(Refusal.GPC))
         if regs.us_privacy is not None or ext.us_privacy is not None:
-            for text in _strings(regs.us_privacy, ext.us_privacy):
-                use = strictest(use, judge_us_privacy(text))
+            use = strictest(use, _under_us_privacy(regs, ext))
         has_tcf_section = False
         if regs.gpp is not None or ext.gpp is not None or regs.gpp_sid or ext.gpp_sid:
             applying = _applying(regs, ext)
@@ -133,6 +132,13 @@ class Privacy:
         if user is None or (user.consent is None and user.ext is None):
             return use if missing is None else strictest(use, refused(missing))
         return self._under_gdpr(use, user, missing)
+
+
+def _under_us_privacy(regs: Regs, ext: RegsExt) -> AllowedUse:
+    use = FREE
+    for text in _strings(regs.us_privacy, ext.us_privacy):
+        use = strictest(use, judge_us_privacy(text))
+    return use
 
 
 def _strings(place: object, older: object) -> tuple[str, ...]:

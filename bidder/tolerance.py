@@ -4,7 +4,8 @@ A value of another type is taken as what it plainly means (``"1"``, ``1.0`` and 
 17 is "17", one string is a list of one); what means nothing is dropped, as if it were absent. Three
 exceptions: an object without a field that it must have is dropped whole, and so is one whose limit
 (:data:`LIMIT`) cannot be read, since a block or a floor that is not understood must not pass for
-none; and in place of what may forbid (:func:`unreadable_is`) stands what does. The readers are compiled from the types once; each deviation is told by the field's path.
+none; and in place of what may forbid (:func:`unreadable_is`) stands what does. The readers are
+compiled from the types once; each deviation is told by the field's path.
 """
 
 from collections.abc import Callable
@@ -105,8 +106,7 @@ def _struct(shape: inspect.StructType, path: str) -> _Read:
 
     def read(value: object, tell: OnDeviation) -> object | None:
         if not isinstance(value, dict):
-            if path:
-                tell(path)
+            _tell_of(path, tell)
             return None
         found: dict[str, object] = {}
         for name, wire_name, read_field, is_limit, stand_in in fields:
@@ -114,21 +114,23 @@ def _struct(shape: inspect.StructType, path: str) -> _Read:
             if given is None:
                 continue
             one = read_field(given, tell)
+            if one is None and not _means_nothing(given):
+                if is_limit:
+                    return None
+                one = stand_in
             if one is not None:
                 found[name] = one
-            elif _means_nothing(given):
-                continue
-            elif is_limit:
-                return None
-            elif stand_in is not None:
-                found[name] = stand_in
         if not required <= found.keys():
-            if path:  # of the whole body it is no deviation: such a body is refused
-                tell(path)
+            _tell_of(path, tell)
             return None
         return make(**found)
 
     return read
+
+
+def _tell_of(path: str, tell: OnDeviation) -> None:
+    if path:  # of the whole body it is no deviation: such a body is refused
+        tell(path)
 
 
 def _is_limit(field: inspect.Field) -> bool:

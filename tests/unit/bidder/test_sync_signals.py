@@ -25,7 +25,7 @@ def test_every_signal_stands_where_a_bid_request_has_it() -> None:
 def test_without_signals_nothing_is_said() -> None:
     silent = BidRequest(id="", imp=[], device=Device(), user=User(), regs=Regs(ext=RegsExt()))
     assert request_of({}, Caller()) == silent
-    assert request_of(dict.fromkeys(("gdpr", "gdpr_consent", "gpp_sid"), [""]), Caller()) == silent
+    assert request_of({"gdpr": [""], "gdpr_consent": [""], "gpp_sid": [""]}, Caller()) == silent
 
 
 @pytest.mark.parametrize("text", ["${GDPR}", "[gdpr]", "x${GDPR_CONSENT_42}"])

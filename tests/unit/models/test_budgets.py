@@ -216,8 +216,9 @@ def test_workers_that_know_nothing_of_each_other_overspend_by_a_bid_each(
     every = []
     for _ in range(workers):
         made = Allowances("UTC", workers)
-        for record in (spent(before_micros), *marks()):
-            made.learn(record)
+        made.learn(spent(before_micros))
+        for mark in marks():
+            made.learn(mark)
         made.move_to(NOW_MS)
         made.set_budget(campaign())
         every.append(made)

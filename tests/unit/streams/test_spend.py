@@ -7,13 +7,13 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-import streams.spend as module
 from models.events import Billing, encode
 from models.identifiers import NodeId
 from models.spend_book import SpendBook
 from models.spend_records import SpendMark, SpendRecord, decode_spend
 from models.topics import Topics
 from models.units import CampaignId, CreativeId, ExchangeId
+from runtime import clock
 from runtime.settings import Settings
 from streams.metrics import Metrics
 from streams.spend import SpendKeeper
@@ -71,10 +71,10 @@ def marks(consumer: Consumer, fetched: dict[TopicPartition, list[Any]]) -> list[
 
 @pytest.fixture(autouse=True)
 def _now(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.clock, "now_ms", lambda: NOW_MS)
+    monkeypatch.setattr(clock, "now_ms", lambda: NOW_MS)
 
 
-def billed(offset: int, time_ms: int) -> Any:
+def billed(offset: int, time_ms: int) -> "ConsumerRecord[bytes, bytes]":
     outcome = Billing(
         node=NodeId(""), nonce=str(offset), campaign=CampaignId("a"), creative=CreativeId("c"),
         exchange=ExchangeId("e"), clearing_cpm_micros=5000, notice_time_ms=time_ms, personal=False,
