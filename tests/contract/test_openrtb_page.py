@@ -1,4 +1,4 @@
-"""``docs/openrtb.md``: every line that exchanges ask for has a test, or says why it is not built."""
+"""``docs/openrtb.md``: each line that exchanges ask for has a test, or says why it is not built."""
 
 import pytest
 
