@@ -238,3 +238,21 @@ def test_a_full_disk_is_not_littered_with_segments_that_were_never_begun(
         await spool.close()
 
     run(scenario())
+
+
+def test_nothing_is_told_to_be_kept_before_the_disk_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """N5: a machine that loses its power loses nothing that was answered."""
+    synced: list[int] = []
+    monkeypatch.setattr(
+        os, "fdatasync", lambda descriptor: synced.append(os.fstat(descriptor).st_size)
+    )
+
+    async def scenario() -> None:
+        spool = Spool(tmp_path, MEGABYTE)
+        assert await spool.append(RECORDS[0])
+        assert synced == files(tmp_path)
+        await spool.close()
+
+    run(scenario())
