@@ -253,6 +253,14 @@ def test_a_budget_fails_closed_while_nobody_tells_what_is_spent() -> None:
     assert made.are_closed
 
 
+def test_one_partition_that_is_not_counted_closes_the_budget() -> None:
+    """The others may be as fresh as they like."""
+    made = allowances(
+        told=[*marks()[1:], SpendMark(partition=0, offset=0, counted_ms=NOW_MS - 15_000)]
+    )
+    assert made.of["a"].left_micros == 0
+
+
 def test_pacing_moves_only_campaigns_whose_budget_is_spread() -> None:
     pacing = Pacing(campaign="a", day=TODAY, log_control=-1.0, spent_micros=0, tick_ms=0)
     made = allowances(pacing)
