@@ -1,9 +1,10 @@
 """What campaigns may still spend today, as a bidder knows it."""
 
 import datetime as dt
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import lru_cache
+from heapq import heappop, heappush
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -55,7 +56,7 @@ class Allowance(msgspec.Struct, frozen=True, gc=False):
     """What a campaign with a budget may spend now.
 
     Attributes:
-        left_micros: of today's budget, less what this worker's open bids may still cost.
+        left_micros: what its next bids may cost, see :class:`Allowances`.
         control: the pacing multiplier, in (0, 1].
     """
 
@@ -68,25 +69,32 @@ UNPACED: Final[Mapping[str, Allowance]] = {}
 
 
 class _Held(msgspec.Struct):
-    """A campaign's bids of unknown outcome: when each is given up, and what it may cost."""
+    """A campaign's bids of unknown outcome, a heap: when each is given up, what it may cost."""
 
-    bids: deque[tuple[int, int]]
+    bids: list[tuple[int, int]] = []
     micros: int = 0
 
 
 class Allowances:
     """Budgets, spend and open bids of one worker, and what follows from them.
 
+    Nobody knows the open bids of another worker. So each has a share of what is left of the day:
+    its open bids cost no more than that together, or are one alone. Sixteen workers would bid
+    sixteen times the end of a budget in the second before the first notice of it is counted.
+
     Args:
         time_zone: of the owner's days.
+        sharers: workers among which a budget is shared.
     """
 
-    def __init__(self, time_zone: str) -> None:
+    def __init__(self, time_zone: str, sharers: int = 1) -> None:
         self._time_zone = time_zone
+        self._sharers = sharers
         self._budgets: dict[str, tuple[int, bool]] = {}
         self._spends: defaultdict[str, dict[int, CampaignSpend]] = defaultdict(dict)
         self._pacings: dict[str, Pacing] = {}
         self._held: dict[str, _Held] = {}
+        self._unspent: dict[str, int] = {}
         self._day = day_at(0, time_zone)
         self._counted_ms: dict[int, int] = {}
         self.is_current = False
@@ -110,6 +118,7 @@ class Allowances:
     def forget(self, campaign: str) -> None:
         """Takes a campaign out."""
         self._budgets.pop(campaign, None)
+        self._unspent.pop(campaign, None)
         self.of.pop(campaign, None)
 
     def learn(self, record: SpendRecord) -> None:
@@ -130,17 +139,20 @@ class Allowances:
         """Sets aside what a bid may cost; without a budget there is nothing to do."""
         allowed = self.of.get(campaign)
         if allowed is not None:
-            held = self._held.setdefault(campaign, _Held(deque()))
-            held.bids.append((expires_ms, cost_micros))
+            held = self._held.get(campaign)
+            if held is None:
+                held = self._held[campaign] = _Held()
+            heappush(held.bids, (expires_ms, cost_micros))
             held.micros += cost_micros
-            self.of[campaign] = Allowance(allowed.left_micros - cost_micros, allowed.control)
+            share_micros = self._unspent[campaign] // self._sharers
+            self.of[campaign] = Allowance(share_micros - held.micros, allowed.control)
 
     def move_to(self, now_ms: int) -> None:
         """Gives up bids of which nothing was heard in time; notices a new day, and silence."""
         for campaign, held in list(self._held.items()):
             before = len(held.bids)
             while held.bids and held.bids[0][0] <= now_ms:
-                held.micros -= held.bids.popleft()[1]
+                held.micros -= heappop(held.bids)[1]
             if not held.bids:
                 del self._held[campaign]
             if len(held.bids) < before:
@@ -173,8 +185,13 @@ class Allowances:
             return
         budget_micros, is_even = budget
         held = self._held.get(campaign)
-        used_micros = self.spent_micros(campaign, self._day.name) + (held.micros if held else 0)
         pacing = self._pacings.get(campaign) if is_even else None
         control = 1.0 if pacing is None else control_of(pacing.log_control)
-        left_micros = budget_micros - used_micros if self.is_current else 0
+        unspent_micros = 0
+        if self.is_current:
+            unspent_micros = budget_micros - self.spent_micros(campaign, self._day.name)
+        self._unspent[campaign] = unspent_micros
+        left_micros = unspent_micros
+        if held is not None:
+            left_micros = unspent_micros // self._sharers - held.micros
         self.of[campaign] = Allowance(left_micros, control)

@@ -48,8 +48,7 @@ def billing(nonce: str, campaign: str = "a", cost_micros: int = 5) -> Billing:
 
 def win(nonce: str) -> Win:
     fields = msgspec.structs.asdict(billing(nonce))
-    del fields["source"]
-    return Win(**fields)
+    return Win(**{name: fields[name] for name in Win.__struct_fields__ if name in fields})
 
 
 def campaign(name: str = "a", **changes: object) -> Campaign:
@@ -126,6 +125,18 @@ def test_every_impression_counts_once_whenever_its_worker_is_killed(
     assert totals(published) == expected
 
 
+def test_a_woken_worker_takes_nothing_back() -> None:
+    """It was stopped past its session, another counted on, and it tells once more what it knew."""
+    known: list[SpendRecord] = [
+        spent(20, offset=9), SpendMark(partition=0, offset=12, counted_ms=NOW_MS),
+        spent(10, offset=4), SpendMark(partition=0, offset=5, counted_ms=NOW_MS),
+    ]  # fmt: skip
+    book = SpendBook(0, known)
+    assert book.next_offset == 13
+    book.fold(13, billing("new"), TODAY)
+    assert totals(book.changes(NOW_MS)) == {"a": 25}
+
+
 def test_the_mark_is_told_every_second_even_if_nothing_is_billed() -> None:
     book = SpendBook(2)
     assert book.changes(NOW_MS) == [SpendMark(partition=2, offset=-1, counted_ms=NOW_MS)]
@@ -188,6 +199,39 @@ def test_open_bids_are_set_aside_until_they_are_given_up() -> None:
     assert made.of == {"a": Allowance(60)}
 
 
+def test_a_bid_that_is_long_open_keeps_no_other_one_open() -> None:
+    """N14: a screen in the street is billed in an hour, a banner within ten seconds."""
+    made = allowances()
+    made.hold("a", 20, NOW_MS + 3_600_000)
+    made.hold("a", 30, NOW_MS + 10)
+    made.move_to(NOW_MS + 10)
+    assert made.of == {"a": Allowance(80)}
+
+
+@given(st.integers(1, 16), st.integers(1, 40), st.integers(0, 120))
+def test_workers_that_know_nothing_of_each_other_overspend_by_a_bid_each(
+    workers: int, cost_micros: int, before_micros: int
+) -> None:
+    """All bid at once, as often as they may, before any notice is counted."""
+    every = []
+    for _ in range(workers):
+        made = Allowances("UTC", workers)
+        made.learn(spent(before_micros))
+        for mark in marks():
+            made.learn(mark)
+        made.move_to(NOW_MS)
+        made.set_budget(campaign())
+        every.append(made)
+    bids = 0
+    for made in every:
+        while made.of["a"].left_micros >= cost_micros:
+            made.hold("a", cost_micros, NOW_MS + 10)
+            bids += 1
+    left_micros = max(0, 100 - before_micros)
+    assert bids * cost_micros <= max(left_micros, workers * cost_micros)
+    assert bids > 0 or left_micros < cost_micros
+
+
 def test_a_new_day_begins_with_the_whole_budget() -> None:
     made = allowances(spent(30), told=marks(NOW_MS + DAY_MS))
     made.move_to(NOW_MS + DAY_MS)
@@ -207,6 +251,14 @@ def test_a_budget_fails_closed_while_nobody_tells_what_is_spent() -> None:
     made.move_to(NOW_MS + 15_001)
     assert made.of["a"].left_micros == 0
     assert made.are_closed
+
+
+def test_one_partition_that_is_not_counted_closes_the_budget() -> None:
+    """The others may be as fresh as they like."""
+    made = allowances(
+        told=[*marks()[1:], SpendMark(partition=0, offset=0, counted_ms=NOW_MS - 15_000)]
+    )
+    assert made.of["a"].left_micros == 0
 
 
 def test_pacing_moves_only_campaigns_whose_budget_is_spread() -> None:
