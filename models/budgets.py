@@ -20,6 +20,10 @@ __all__ = ["UNPACED", "Allowance", "Allowances", "Day", "day_at"]
 
 STALE_MS: Final = 15 * SECOND_MS
 """Spend that is known no later than that is not known: a budget fails closed."""
+AHEAD_MS: Final = 1_800 * SECOND_MS
+"""So far a campaign that spreads its budget may be ahead of an even day."""
+NEAR: Final = 0.02
+"""Of the budget: with less left of the plan, the plan is looked at again twice a second."""
 QUARTER_MS: Final = 900 * SECOND_MS
 
 
@@ -96,6 +100,9 @@ class Allowances:
         self._held: dict[str, _Held] = {}
         self._unspent: dict[str, int] = {}
         self._day = day_at(0, time_zone)
+        self._now_ms = 0
+        self._ahead: set[str] = set()
+        """Campaigns that have nearly spent what an even day allows up to now."""
         self._counted_ms: dict[int, int] = {}
         self.is_current = False
         """Whether spend is known well enough; without, no campaign with a budget may bid."""
@@ -119,6 +126,7 @@ class Allowances:
         """Takes a campaign out."""
         self._budgets.pop(campaign, None)
         self._unspent.pop(campaign, None)
+        self._ahead.discard(campaign)
         self.of.pop(campaign, None)
 
     def learn(self, record: SpendRecord) -> None:
@@ -157,12 +165,16 @@ class Allowances:
                 del self._held[campaign]
             if len(held.bids) < before:
                 self._work_out(campaign)
+        self._now_ms = now_ms
         was_current, self.is_current = self.is_current, self._is_current(now_ms)
         is_new_day = not self._day.begins_ms <= now_ms < self._day.ends_ms
         if is_new_day:
             self._day = day_at(now_ms, self._time_zone)
         if is_new_day or self.is_current is not was_current:
             for campaign in self._budgets:
+                self._work_out(campaign)
+        else:
+            for campaign in list(self._ahead):
                 self._work_out(campaign)
 
     def _is_current(self, now_ms: int) -> bool:
@@ -179,6 +191,15 @@ class Allowances:
             if one.day == day
         )
 
+    def _planned_micros(self, budget_micros: int) -> int:
+        """What an even day may have cost by now, and a little ahead.
+
+        The multiplier learns once a minute; until it has, a small budget would be gone.
+        """
+        day = self._day
+        share = (self._now_ms - day.begins_ms + AHEAD_MS) / (day.ends_ms - day.begins_ms)
+        return int(budget_micros * min(1.0, max(0.0, share)))
+
     def _work_out(self, campaign: str) -> None:
         budget = self._budgets.get(campaign)
         if budget is None:
@@ -189,7 +210,12 @@ class Allowances:
         control = 1.0 if pacing is None else control_of(pacing.log_control)
         unspent_micros = 0
         if self.is_current:
-            unspent_micros = budget_micros - self.spent_micros(campaign, self._day.name)
+            open_micros = self._planned_micros(budget_micros) if is_even else budget_micros
+            unspent_micros = open_micros - self.spent_micros(campaign, self._day.name)
+            if open_micros < budget_micros and unspent_micros < budget_micros * NEAR:
+                self._ahead.add(campaign)
+            else:
+                self._ahead.discard(campaign)
         self._unspent[campaign] = unspent_micros
         left_micros = unspent_micros
         if held is not None:

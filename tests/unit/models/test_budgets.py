@@ -269,6 +269,36 @@ def test_pacing_moves_only_campaigns_whose_budget_is_spread() -> None:
     assert 0.36 < made.of["a"].control < 0.37
 
 
+def test_an_even_day_is_never_far_ahead_of_its_plan() -> None:
+    """Half an hour ahead at most, whatever the multiplier has learnt; a fast one is open."""
+    made = allowances(spent(2))
+    assert made.of["a"].left_micros == 98
+    made.set_budget(campaign(pacing="even", daily_budget_micros=4800))
+    assert made.of["a"].left_micros == 100 - 2
+    made.learn(spent(100, offset=2))
+    assert made.of["a"].left_micros == 0
+    for hours, left in ((1, 200), (12, 2400), (23.5, 4700), (24 - 0.001, 4700)):
+        now_ms = NOW_MS - 1 + int(hours * 3_600_000)
+        for mark in marks(now_ms):
+            made.learn(mark)
+        made.move_to(now_ms)
+        made.learn(spent(100, offset=3 + int(hours * 1000)))
+        assert made.of["a"].left_micros == left
+
+
+def test_a_plan_that_was_spent_opens_again_by_itself() -> None:
+    made = allowances(spent(100))
+    made.set_budget(campaign(pacing="even", daily_budget_micros=4800))
+    assert made.of["a"].left_micros == 0
+    made.move_to(NOW_MS + 9_000)
+    made.move_to(NOW_MS + 9_000)
+    assert made.of["a"].left_micros == 0
+    for mark in marks(NOW_MS + 36_000):
+        made.learn(mark)
+    made.move_to(NOW_MS + 36_000)
+    assert made.of["a"].left_micros == 2
+
+
 def test_a_campaign_without_a_budget_has_no_allowance_any_more() -> None:
     made = allowances()
     made.set_budget(campaign(daily_budget_micros=None))
