@@ -22,7 +22,8 @@ _EXPECTED: Final = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<given>[^`
 _PLACE: Final = re.compile(r" - at (?P<key>`key` in )?`\$\.?(?P<path>.*)`$")
 _STEP: Final = re.compile(r"[^.\[\]]+|\[\.\.\.\]|\[\d+\]")
 _TYPES: Final = {
-    "array": "a list", "object": "a table { ... }", "str": "a text in quotes", "bool": "true or false",
+    "array": "a list", "object": "a table { ... }", "str": "a text in quotes",
+    "bool": "true or false",
     "int": "a whole number", "float": "a number", "null": "nothing",
 }  # fmt: skip
 

@@ -4,10 +4,11 @@ It comes as a JSON string, with a root node ``native`` (1.0) or without (1.1 and
 some exchanges as an object. Publishers have few layouts, so each is read once and kept.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from bidder.formats.fit import Fit
 from bidder.openrtb_formats import NOTHING, Native
 from bidder.tolerance import TolerantReader, UnreadableError
 
@@ -109,7 +110,7 @@ class KeptFit(msgspec.Struct, frozen=True):
     facts: object
     offer: object
     advertiser: object
-    fit: Any
+    fit: Fit
 
 
 class NativeAsks:

@@ -61,19 +61,21 @@ class Targeting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             if not is_country or region != region.upper() or (dash and not region):
                 wanted = "a country such as USA, or a region such as USA-CA"
                 raise InvalidFieldError(f"{where}: places", place, wanted)
-        for name, most in (("hours", 23), ("weekdays", 6)):
-            for value in getattr(self, name):
-                if not 0 <= value <= most:
-                    raise InvalidFieldError(f"{where}: {name}", value, f"from 0 to {most}")
+        self._check_times(where)
         for name in ("systems", "sites", "not_sites"):
             for value in getattr(self, name):
                 if value != value.lower():
                     raise InvalidFieldError(f"{where}: {name}", value, "in lower case")
-        for name in ("sites", "not_sites"):
+        for value in (*self.sites, *self.not_sites):
+            if not _INVENTORY.fullmatch(value):
+                wanted = "a domain without https:// and path, or an app's bundle"
+                raise InvalidFieldError(f"{where}: sites or not_sites", value, wanted)
+
+    def _check_times(self, where: str) -> None:
+        for name, most in (("hours", 23), ("weekdays", 6)):
             for value in getattr(self, name):
-                if not _INVENTORY.fullmatch(value):
-                    wanted = "a domain without https:// and path, or an app's bundle"
-                    raise InvalidFieldError(f"{where}: {name}", value, wanted)
+                if not 0 <= value <= most:
+                    raise InvalidFieldError(f"{where}: {name}", value, f"from 0 to {most}")
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,7 +107,9 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         for name in ("at_least", "at_most"):
             limit = getattr(self, name)
             if limit is not None and not isfinite(limit):
-                raise InvalidFieldError(f"{where}: {name}", limit, "a number; leave it out for none")
+                raise InvalidFieldError(
+                    f"{where}: {name}", limit, "a number; leave it out for none"
+                )
         if has_limit and None not in (self.at_least, self.at_most):
             low, high = float(self.at_least or 0), float(self.at_most or 0)
             if low > high:

@@ -295,7 +295,12 @@ def test_a_slot_that_nothing_can_win_tries_a_bounded_number_and_says_so(
     ],
 )
 def test_a_segments_people_see_no_ads_of_a_kind_or_format_that_it_has_turned_off(
-    off: tuple[str, ...], slot: dict[str, object], fields: dict[str, object], *, wins: bool, detail: str
+    off: tuple[str, ...],
+    slot: dict[str, object],
+    fields: dict[str, object],
+    *,
+    wins: bool,
+    detail: str,
 ) -> None:
     what = catalog(
         segment(PROSPECT, channels_off=off),

@@ -157,9 +157,10 @@ def test_a_limit_that_is_no_number_is_refused_before_it_becomes_null_in_a_record
     name: str, limit: float
 ) -> None:
     """JSON knows neither: the record would reach Kafka, and no bidder could read it."""
+    low, high = (limit, None) if name == "at_least" else (None, limit)
     rules: dict[str, object] = {
-        "when": (Condition(feature="orders", **{name: limit}),),
-        "cap_adjustments": (Adjustment("customer_value", add=1, **{name: limit}),),
+        "when": (Condition(feature="orders", at_least=low, at_most=high),),
+        "cap_adjustments": (Adjustment("customer_value", low, high, add=1),),
     }
     for field, value in rules.items():
         with pytest.raises(InvalidFieldError, match=f"{name}: .* is not a number"):
@@ -175,7 +176,7 @@ def test_a_limit_that_is_no_number_is_refused_before_it_becomes_null_in_a_record
     ],
 )  # fmt: skip
 def test_targeting_that_no_request_could_meet_is_refused(targeting: Targeting) -> None:
-    with pytest.raises(InvalidFieldError, match="targeting: (places|sites|not_sites)"):
+    with pytest.raises(InvalidFieldError, match=r"targeting: (places|sites|not_sites)"):
         msgspec.structs.replace(GOOD["campaign/C"], targeting=targeting).check()
 
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidder.formats import Fitted, Lineups, Links, Misfit, asked_of
-from bidder.formats import native
+from bidder.formats import Fitted, Lineups, Links, Misfit, asked_of, native
 from bidder.formats import native_request as requests
 from bidder.formats.native_request import NativeAsks
 from bidder.openrtb_formats import Native
