@@ -37,6 +37,7 @@ class Found(msgspec.Struct, frozen=True):
         has_expired: reservations lie there whose time is over.
         withdrawn: the identifier that leads to a person or a device whose consent to personal ads
             is withdrawn, so that the bid is for nobody; None where there is none.
+        version: of the person's bid view; empty where there is none.
     """
 
     person: Person
@@ -45,6 +46,7 @@ class Found(msgspec.Struct, frozen=True):
     is_shared: bool = False
     has_expired: bool = False
     withdrawn: NodeId | None = None
+    version: bytes = b""
 
     @property
     def is_withdrawn(self) -> bool:
@@ -99,7 +101,8 @@ def fetch_person(
     reservations, expired = _reservations(view.fields, merging, now_ms, own_field)
     ledger = _ledger([view.fields, *merging])
     person = Person(view.node, view.root, header, ledger, reservations)
-    return Found(person, bool(headers), disagrees, has_expired=expired)
+    version = view.fields.get(b"v", b"")
+    return Found(person, bool(headers), disagrees, has_expired=expired, version=version)
 
 
 def _headers(views: list[Fields]) -> list[Header]:

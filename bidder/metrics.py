@@ -37,6 +37,8 @@ def _by(name: str, text: str, label: str, values: Iterable[str]) -> list[_Series
 
 NOTICE_KINDS: Final = ("win", "billing")
 NOTICE_RESULTS: Final = ("accepted", "quarantined", "late", "test", "forged", "failed")
+RECEIPT_KINDS: Final = ("summary", "full", "fault")
+RECEIPT_DROPS: Final = ("queue", "kafka", "rate", "size", "failed")
 DEPENDENCIES: Final = ("redis", "kafka", "catalog", "spend")
 
 _SERIES: Final = (
@@ -64,6 +66,9 @@ _SERIES: Final = (
     _Series("bidder_searches_cut", "Requests with a slot for which too many campaigns stood by."),
     _Series("bidder_exact_reservations", "Caps checked and reserved in one step."),
     _Series("bidder_cap_refusals", "Exact reservations that found the cap used up."),
+    *_by("bidder_receipts", "Receipts of decisions that were kept.", "kind", RECEIPT_KINDS),
+    *_by("bidder_receipts_dropped", "Receipts that were to be kept and were not, or not in full.",
+         "reason", RECEIPT_DROPS),
 )  # fmt: skip
 
 _INDEX: Final = {(one.name, one.value): place for place, one in enumerate(_SERIES)}

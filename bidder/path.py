@@ -5,7 +5,6 @@ may bid (open for context, closed for everything personal); a cap that cannot be
 that is used up (closed).
 """
 
-import itertools
 import secrets
 from collections.abc import Iterable
 from typing import Final
@@ -22,6 +21,7 @@ from bidder.lookup import Found, fetch_person, reserve_exactly
 from bidder.metrics import Counters
 from bidder.openrtb import BidRequest
 from bidder.privacy import Privacy
+from bidder.receipts import Draft, Receipts
 from bidder.reservations import OwnReservations
 from bidder.respond import Responder
 from models.budgets import Allowances
@@ -31,6 +31,7 @@ from models.catalog_records import Exchange, Segment
 from models.commands import Steps
 from models.identifiers import NodeId
 from models.keys import Keys
+from models.nonces import WORKERS, Nonces, worker_name
 from models.notices import NO_NODE, NoticeSigner, NoticeToken
 from models.presence import PresenceRule
 from models.profile import Person
@@ -83,11 +84,13 @@ class Answer(msgspec.Struct, frozen=True):
         body: the response, or None for 204.
         reserved: reservations behind the bids.
         expired_at: a person with reservations whose time is over, to be swept.
+        receipt: to be closed once that is done; None for most.
     """
 
     body: bytes | None
     reserved: tuple[Reserved, ...] = ()
     expired_at: NodeId | None = None
+    receipt: Draft | None = None
 
 
 class _Case(msgspec.Struct, frozen=True):
@@ -98,6 +101,7 @@ class _Case(msgspec.Struct, frozen=True):
     now_ms: int
     use: AllowedUse
     found: Found
+    receipt: Draft | None = None
 
 
 class _Draft(msgspec.Struct):
@@ -158,9 +162,10 @@ class BidPath:
         self._presence = presence_rule(settings)
         self._exact_margin = settings.cap_exact_margin
         self._notice_window_ms = settings.notice_window_seconds * 1000
-        self._worker = secrets.token_hex(4)
-        self._count = itertools.count()
-        self.own = OwnReservations(self._worker)
+        self.worker = worker_name(secrets.randbelow(WORKERS))
+        self._nonces = Nonces(self.worker)
+        self.own = OwnReservations(self.worker)
+        self.receipts: Receipts | None = None
 
     def answer(self, request: BidRequest, exchange: Exchange, now_ms: int) -> Steps[Answer]:
         """Answers one request.
@@ -170,11 +175,13 @@ class BidPath:
             exchange: who asks.
             now_ms: the present, Unix ms.
         """
+        receipts = self.receipts
+        receipt = None if receipts is None else receipts.begin(request, exchange, now_ms)
         use = self.privacy.use_of(request)
         for reason in use.refusals:
             self._counters.add(REFUSALS[reason])
         found = yield from self._find(request, exchange, now_ms, use)
-        case = _Case(request, exchange, now_ms, use, found)
+        case = _Case(request, exchange, now_ms, use, found, receipt)
         excluded: frozenset[str] = frozenset()
         for _ in range(MOST_ROUNDS):
             decision = self._decide(case, excluded)
@@ -219,7 +226,8 @@ class BidPath:
     def _decide(self, case: _Case, excluded: frozenset[str]) -> Decision:
         person = case.found.person
         pending = () if person.root is None else self.own.of(person.root, case.now_ms)
-        decision = decide(
+        choose = decide if case.receipt is None else case.receipt.watching(decide)
+        decision = choose(
             case.request, person, case.exchange, self.catalog, policy=self._policy,
             now_ms=case.now_ms, pending=pending, excluded=excluded,
             allowances=self.allowances.of,
@@ -233,7 +241,7 @@ class BidPath:
         billable_seconds = {imp.id: imp.exp or 0 for imp in case.request.imp}
         drafts: list[_Draft] = []
         for bid in decision.bids:
-            nonce = f"{self._worker}{next(self._count):x}"
+            nonce = self._nonces.next(case.now_ms)
             held = None
             if bid.segment is not None and person.root is not None and not case.request.test:
                 # As long as a billing notice may take: what the slot says, or this exchange.
@@ -284,12 +292,28 @@ class BidPath:
         expired_at = person.root if case.found.has_expired else None
         if decision.reason is not None:
             self._counters.add(NO_BIDS[decision.reason])
-            return Answer(None, expired_at=expired_at)
+            self._note(case, [], None)
+            return Answer(None, expired_at=expired_at, receipt=case.receipt)
         self._counters.add(BIDS, len(drafts))
         self._hold_money(case, drafts)
         bids = [(draft.bid, self._token(case, draft)) for draft in drafts]
         held = tuple(draft.held for draft in drafts if draft.held is not None)
-        return Answer(self._responder.body(case.request.id, bids), held, expired_at)
+        body = self._responder.body(case.request.id, bids)
+        self._note(case, [token for _, token in bids], body)
+        return Answer(body, held, expired_at, case.receipt)
+
+    def _note(self, case: _Case, tokens: list[NoticeToken], body: bytes | None) -> None:
+        """Tells the receipt, where there is one, how the request is answered."""
+        if case.receipt is not None:
+            name = tokens[0].nonce if tokens else self._nonces.next(case.now_ms)
+            case.receipt.answered(name, case.use, case.found, tokens, body)
+
+    def note_fault(
+        self, request: BidRequest, exchange: Exchange, now_ms: int, error: Exception
+    ) -> None:
+        """Keeps a receipt of a request that failed for a fault of ours."""
+        if self.receipts is not None:
+            self.receipts.keep_fault(self._nonces.next(now_ms), request, exchange, now_ms, error)
 
     def _hold_money(self, case: _Case, drafts: list[_Draft]) -> None:
         """Sets aside what the bids may cost, as long as nothing is heard of them."""

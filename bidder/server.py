@@ -17,8 +17,9 @@ from bidder.http1 import HttpCall, response
 from bidder.lookup import reserve
 from bidder.metrics import Counters
 from bidder.notices import Notices
-from bidder.openrtb import decode_request
+from bidder.openrtb import BidRequest, decode_request
 from bidder.path import Answer, BidPath, Reserved, tmax_of
+from models.catalog_records import Exchange
 from models.keys import Keys
 from runtime import clock
 from runtime.link import Link
@@ -127,17 +128,21 @@ class Server:
             self._sweep_is_due = True
             asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
         steps = self._path.answer(request, exchange, clock.now_ms())
-        self._redis.start(steps, self._answered(pending), self._failed(pending))
+        failed = self._failed(pending, request, exchange)
+        self._redis.start(steps, self._answered(pending), failed)
 
     def _answered(self, pending: _Pending) -> Callable[[Answer], None]:
         def done(answer: Answer) -> None:
             sent = pending.call.respond(
                 NO_BID if answer.body is None else response(200, answer.body)
             )
+            elapsed_ns = time.monotonic_ns() - pending.started_ns
+            if answer.receipt is not None:
+                answer.receipt.close(is_sent=sent, elapsed_ns=elapsed_ns)
             if not sent:
                 self._path.release(answer.reserved)
                 return
-            self._counters.observe_latency(time.monotonic_ns() - pending.started_ns)
+            self._counters.observe_latency(elapsed_ns)
             for held in answer.reserved:
                 self._publish(held)
             if answer.expired_at is not None:
@@ -146,11 +151,14 @@ class Server:
 
         return done
 
-    def _failed(self, pending: _Pending) -> Callable[[Exception], None]:
+    def _failed(
+        self, pending: _Pending, request: BidRequest, exchange: Exchange
+    ) -> Callable[[Exception], None]:
         def failed(error: Exception) -> None:
             self._counters.add(INTERNAL)
             logger.error("bid_failed", exc_info=error)
             pending.call.respond(NO_BID)
+            self._path.note_fault(request, exchange, clock.now_ms(), error)
 
         return failed
 

@@ -21,11 +21,13 @@ from bidder.http1 import HttpConnection
 from bidder.metrics import Counters, slot
 from bidder.notices import Notices
 from bidder.path import BidPath
+from bidder.receipts import Outbox, Receipts, code_version
 from bidder.server import Server
 from models.budgets import Allowances
 from models.catalog import Catalog
 from models.errors import KinbidError
 from models.keys import Keys
+from models.watches import Watches
 from runtime import clock, kafka, logs
 from runtime.link import Link
 from runtime.parent import end_with_parent
@@ -68,12 +70,21 @@ async def _run(settings: Settings, listener: socket.socket, counters: Counters) 
     loop.add_signal_handler(signal.SIGINT, stopping.set)
     catalog = Catalog()
     allowances = Allowances(settings.time_zone)
-    feed = CatalogFeed(settings, catalog, allowances, lambda: counters.add(CATALOG_FAILURES))
+    watches = Watches()
+    feed = CatalogFeed(
+        settings, catalog, allowances, lambda: counters.add(CATALOG_FAILURES), watches
+    )
     redis = link_to(settings.redis_url, name="kinbid-bidder", stall_seconds=REDIS_STALL_SECONDS)
     await redis.connect()
     producer = await kafka.producer(settings)
     await feed.load()
     path = BidPath(settings, catalog, counters, allowances)
+    outbox = Outbox(settings, counters, path.worker)
+    path.receipts = Receipts(
+        outbox, counters, watches, code=code_version(), public_url=settings.public_url,
+        sample_percent=settings.receipt_sample_percent,
+        full_percent=settings.receipt_full_percent,
+    )  # fmt: skip
     notices = Notices(settings, producer, counters)
     server = Server(path, notices, redis, Keys(settings.owner), counters)
     # What the catalogue holds lives long: keep full collections from walking it.
@@ -81,17 +92,19 @@ async def _run(settings: Settings, listener: socket.socket, counters: Counters) 
     gc.freeze()
     following = asyncio.create_task(feed.follow())
     beating = asyncio.create_task(_beat(counters, redis, path, feed))
+    shipping = asyncio.create_task(outbox.run())
     http = await loop.create_server(lambda: HttpConnection(server.handle), sock=listener)
     counters.set_ready(is_ready=True)
     logger.info("bidder_ready", extra={"campaigns": len(catalog.campaigns)})
-    await _first_of(stopping, following, beating)
+    await _first_of(stopping, following, beating, shipping)
     await _stop(beating)
     counters.set_ready(is_ready=False)
     logger.info("bidder_stopping")
     http.close()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(server.drain(), DRAIN_SECONDS)
-    await _stop(following)
+    await _stop(following, shipping)
+    await outbox.close()
     await feed.stop()
     await producer.stop()
     await redis.close()
@@ -118,6 +131,8 @@ async def _beat(counters: Counters, redis: Link, path: BidPath, feed: CatalogFee
         path.allowances.move_to(now_ms)
         counters.add(SPEND_UNKNOWN, path.allowances.are_closed)
         path.privacy.forget_strings(now_ms)
+        if path.receipts is not None:
+            path.receipts.refresh(now_ms)
         await asyncio.sleep(BEAT_SECONDS)
 
 

@@ -46,6 +46,8 @@ class Catalog:
         self.call_tags: dict[str, CallTag] = {}
         self.departments: dict[str, Department] = {}
         self.lines: dict[str, LineState] = {}
+        self.as_of: dict[str, int] = {}
+        """Of each topic that it comes from the offset of the next record, by the topic's suffix."""
         self.index = CampaignIndex()
         self._segment_indexes: dict[str, SegmentIndex] = {}
         self._offers_are_limited: bool | None = None

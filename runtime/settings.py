@@ -41,6 +41,7 @@ LEAST: Final = {
     "identity_person_ids": 2, "identity_device_links": 1, "identity_account_links": 1,
     "identity_min_confidence": 0, "tcf_vendor_id": 0,
 }  # fmt: skip
+SHARES: Final = frozenset({"receipt_sample_percent", "receipt_full_percent"})
 HIGHEST_PORT: Final = 65_535
 HIGHEST_VENDOR_ID: Final = 65_535
 TCF_NUMBERS: Final = {
@@ -85,6 +86,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         cap_exact_margin: a cap with at most so many impressions left is reserved atomically; the
             largest cap makes every cap exact, less saves a round trip and may overshoot.
         notice_window_seconds: a notice later than this after its bid is stored, not counted.
+        receipt_sample_percent: of auctions, of whose decisions a receipt is kept.
+        receipt_full_percent: of auctions, of whose decisions a full receipt is kept, which can be
+            recomputed.
         admin_host: where admin ports listen.
         presence_stay_seconds: the mean time after a sign-in at a shared device until somebody else
             takes over unnoticed.
@@ -129,6 +133,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     time_zone: str = "UTC"
     cap_exact_margin: int = 64
     notice_window_seconds: int = 3600
+    receipt_sample_percent: float = 1.0
+    receipt_full_percent: float = 0.01
     presence_stay_seconds: int = 43_200
     presence_percent: int = 60
     private_percent: int = 90
@@ -233,7 +239,9 @@ def _convert(name: str, value: object) -> object:
         return msgspec.convert(value, wanted, strict=not text)
     except msgspec.ValidationError:
         shown = "(hidden)" if name in SECRETS else value
-        kinds = {int: "a whole number", bool: "true or false", str: "a text"}
+        kinds = {
+            int: "a whole number", float: "a number", bool: "true or false", str: "a text"
+        }  # fmt: skip
         raise InvalidFieldError(name, shown, kinds[wanted]) from None
 
 
@@ -244,6 +252,8 @@ def _checked(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever the setti
         raise InvalidFieldError(name, value, f"a port, 0 to {HIGHEST_PORT}")
     if name == "tcf_vendor_id" and value > HIGHEST_VENDOR_ID:
         raise InvalidFieldError(name, value, f"a vendor id, up to {HIGHEST_VENDOR_ID}")
+    if name in SHARES and not 0 <= value <= 100:  # nan is in no range
+        raise InvalidFieldError(name, value, "from 0 to 100")
     if name == "phone_region":
         check_region(value)
     if name == "time_zone" and value not in available_timezones():

@@ -1,0 +1,123 @@
+"""The receipt of one request while it is answered: what is noted on the way, and no more.
+
+Notes are references, so they cost next to nothing; what they say is written once the answer is
+sent, in the same turn of the loop, before the catalogue can change.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, Protocol, cast
+
+from bidder.allowed_use import AllowedUse
+from bidder.bids import Decision
+from bidder.lookup import Found
+from bidder.openrtb import BidRequest
+from bidder.receipts.inputs import POSITIONAL
+from bidder.receipts.watched_catalog import SMALL_CATALOG, watched
+from models.catalog import Catalog
+from models.catalog_records import Campaign, Exchange
+from models.notices import NoticeToken
+
+__all__ = ["Draft", "Keeper"]
+
+P = ParamSpec("P")
+
+
+class Keeper(Protocol):
+    """Who takes drafts when they are done."""
+
+    def keep(self, draft: "Draft", *, is_sent: bool, elapsed_ns: int) -> None:
+        """Keeps a receipt, or does not."""
+
+
+class Draft:
+    """What is known so far of one request's decision.
+
+    Args:
+        keeper: takes it when it is done.
+        request, exchange, now_ms: as they are answered.
+        is_sampled: a summary is kept in any case.
+        is_full: the full receipt is.
+    """
+
+    __slots__ = (
+        "_keeper", "arguments", "body", "catalog", "decision", "exchange", "found", "id", "is_full",
+        "is_sampled", "now_ms", "request", "seen", "tokens", "use",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        request: BidRequest,
+        exchange: Exchange,
+        now_ms: int,
+        *,
+        is_sampled: bool,
+        is_full: bool,
+    ) -> None:
+        self._keeper = keeper
+        self.request = request
+        self.exchange = exchange
+        self.now_ms = now_ms
+        self.is_sampled = is_sampled
+        self.is_full = is_full
+        self.arguments: dict[str, Any] = {}
+        self.seen: dict[str, Campaign] = {}
+        self.catalog: Catalog | None = None
+        self.decision = Decision(())
+        self.id = ""
+        self.body: bytes | None = None
+        self.tokens: tuple[NoticeToken, ...] = ()
+        self.use: AllowedUse | None = None
+        self.found: Found | None = None
+
+    def watching(self, decide: Callable[P, Decision]) -> Callable[P, Decision]:
+        """The same function; of its last call the arguments are noted, whichever it has."""
+
+        def noted(*args: P.args, **kwargs: P.kwargs) -> Decision:
+            arguments = dict(zip(POSITIONAL, args, strict=False)) | kwargs
+            catalog = arguments["catalog"]
+            if not isinstance(catalog, Catalog):
+                raise TypeError("the function has no argument 'catalog'")
+            seen: dict[str, Campaign] = {}
+            look = arguments | {"catalog": watched(catalog, seen)}
+            decision = cast("Callable[..., Decision]", decide)(**look)
+            # The bids that follow change what is left of budgets.
+            allowances = cast("dict[str, object]", arguments.get("allowances") or {})
+            names = catalog.campaigns if len(catalog.campaigns) <= SMALL_CATALOG else seen
+            arguments["allowances"] = {
+                name: allowances[name] for name in names if name in allowances
+            }
+            self.arguments, self.catalog, self.seen = arguments, catalog, seen
+            self.decision = decision
+            return decision
+
+        return noted
+
+    def answered(
+        self,
+        receipt_id: str,
+        use: AllowedUse,
+        found: Found,
+        tokens: Sequence[NoticeToken],
+        body: bytes | None,
+    ) -> None:
+        """Notes how the request is answered.
+
+        Args:
+            receipt_id: of the receipt: the first bid's nonce, or one of its own.
+            use: what privacy allows.
+            found: whom the decision was for.
+            tokens: of the bids, in their order.
+            body: of the answer, None for a 204.
+        """
+        self.id, self.use, self.found = receipt_id, use, found
+        self.tokens, self.body = tuple(tokens), body
+
+    def close(self, *, is_sent: bool, elapsed_ns: int) -> None:
+        """The answer is sent, or came too late; never raises.
+
+        Args:
+            is_sent: it was in time.
+            elapsed_ns: from the request's last byte.
+        """
+        self._keeper.keep(self, is_sent=is_sent, elapsed_ns=elapsed_ns)

@@ -1,0 +1,109 @@
+"""Drafts as receipts, and bids as they stand in them."""
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+import msgspec
+
+from bidder.bids import Bid
+from bidder.lookup import Found
+from bidder.receipts.draft import Draft
+from bidder.receipts.inputs import encode_full
+from bidder.receipts.redact import without_identifiers, without_nodes
+from bidder.receipts.watched_catalog import records_behind
+from models.catalog_records.record import Record
+from models.receipts import Receipt, ReceiptPerson, ReceiptUse, auction_key
+
+__all__ = ["bid_note", "full_of", "summary_of"]
+
+MOST_OTHERS: Final = 5
+"""Of the campaigns that lost, as many stand in a summary."""
+_FIELDS: Final = Bid.__struct_fields__
+
+
+def bid_note(bid: Bid, nonce: str) -> dict[str, Any]:
+    """A bid as a receipt has it: records by their ids, what is absent left out."""
+    note: dict[str, Any] = {"nonce": nonce}
+    for name in _FIELDS:
+        value = getattr(bid, name)
+        if isinstance(value, Record):
+            note[name] = cast("Any", value).id
+        elif value is not None:
+            note[name] = value
+    return note
+
+
+def summary_of(draft: Draft, code: str, *, is_sent: bool, elapsed_ns: int) -> Receipt:
+    """The receipt of an answered request, without what the decision was made of."""
+    decision, use = draft.decision, draft.use
+    nonces = [token.nonce for token in draft.tokens]
+    outcome = "bid" if decision.bids else "no_bid"
+    return Receipt(
+        id=draft.id,
+        why="sample" if draft.is_sampled else "watch",
+        time_ms=draft.now_ms,
+        exchange=draft.exchange.id,
+        auction=auction_key(draft.request.id),
+        code=code,
+        catalog={} if draft.catalog is None else draft.catalog.as_of,
+        outcome=cast("Any", outcome) if is_sent else "late",
+        reason=None if decision.reason is None else decision.reason.value,
+        was_cut=decision.was_cut,
+        elapsed_us=elapsed_ns // 1000,
+        use=None if use is None else ReceiptUse(
+            use.personal, use.ids, use.precise_geo, tuple(one.value for one in use.refusals)
+        ),
+        person=None if draft.found is None else _person(draft.found, may_keep=_keeps_nodes(draft)),
+        bids=tuple(map(bid_note, decision.bids, nonces)),
+        others=_losers(draft)[:MOST_OTHERS],
+    )  # fmt: skip
+
+
+def full_of(
+    draft: Draft, summary: Receipt, asked: Mapping[str, object], public_url: str
+) -> Receipt:
+    """The same receipt with everything that the decision was made of.
+
+    Args:
+        draft: of an answered request.
+        summary: its receipt.
+        asked: campaigns that somebody asks about, by their ids.
+        public_url: where notices come to.
+    """
+    arguments, catalog = draft.arguments, draft.catalog
+    if catalog is None:
+        return summary
+    person = arguments["person"]
+    kept = arguments | {
+        "request": without_identifiers(draft.request),
+        "person": without_nodes(person, may_keep_own=_keeps_nodes(draft)),
+    }
+    records = records_behind(catalog, {**draft.seen, **asked}, person, draft.exchange)
+    return msgspec.structs.replace(
+        summary,
+        others=_losers(draft),
+        body=None if draft.body is None else draft.body.decode(),
+        full=encode_full(kept, records, draft.tokens, public_url),
+    )
+
+
+def _losers(draft: Draft) -> tuple[str, ...]:
+    winners = {bid.campaign.id for bid in draft.decision.bids}
+    return tuple(name for name in draft.seen if name not in winners)
+
+
+def _keeps_nodes(draft: Draft) -> bool:
+    use = draft.use
+    return use is not None and use.personal and use.ids
+
+
+def _person(found: Found, *, may_keep: bool) -> ReceiptPerson:
+    return ReceiptPerson(
+        node=found.person.node if may_keep else None,
+        version=found.version.decode(),
+        is_known=found.is_known,
+        disagrees=found.disagrees,
+        is_shared=found.is_shared,
+        is_withdrawn=found.is_withdrawn,
+        presence_ratio=found.person.presence_ratio,
+    )
