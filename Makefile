@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check engines lock format clean
+FUZZ_SECONDS ?= 60
+
+.PHONY: demo test check fuzz engines lock format clean
 demo: $(STAMP)  ## run the whole thing on this machine; ARGS="--seconds 20 --json out.json" passes flags on
 	@$(BIN)/kinbid demo $(ARGS)
 
@@ -20,6 +22,10 @@ check: $(STAMP)  ## format, lint, strict types, import contracts, spelling, lock
 	$(BIN)/codespell
 	$(BIN)/python -m tests.lock_is_fresh
 
+fuzz: $(STAMP)  ## fuzz what strangers send, HTTP and OpenRTB, FUZZ_SECONDS each
+	$(BIN)/python -m tests.fuzz http --seconds $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.fuzz openrtb --seconds $(FUZZ_SECONDS)
+
 engines: $(STAMP)  ## fetch Apache Kafka and install Redis, Prometheus and docker-compose where that is possible
 	$(BIN)/python -m kinbid.engines.fetch
 
@@ -31,7 +37,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .engines
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .fuzz .engines
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"kinbid needs Python 3.11 to 3.13; this is {v[0]}.{v[1]}. Name another one with: make PYTHON=python3.12")'

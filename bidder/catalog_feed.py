@@ -38,6 +38,7 @@ class CatalogFeed:
         catalog: what to keep current.
         allowances: what campaigns may still spend, kept current as well.
         on_failure: called when Kafka fails or a record cannot be used.
+        on_change: called with the number of records that have been applied together.
         watches: what receipts are asked for, kept current as well.
     """
 
@@ -47,6 +48,7 @@ class CatalogFeed:
         catalog: Catalog,
         allowances: Allowances,
         on_failure: Callable[[], None],
+        on_change: Callable[[int], None] | None = None,
         watches: Watches | None = None,
     ) -> None:
         self._settings = settings
@@ -55,6 +57,7 @@ class CatalogFeed:
         self._watches = watches
         self._suffix_at = len(Topics.CATALOG.name(settings.owner)) - len(Topics.CATALOG.suffix)
         self._on_failure = on_failure
+        self._on_change = on_change
         self._partitions = [
             TopicPartition(topic.name(settings.owner), 0)
             for topic in (Topics.CATALOG, Topics.OFFERS, Topics.SPEND, Topics.WATCHES)
@@ -100,6 +103,8 @@ class CatalogFeed:
         for records in fetched.values():
             for record in records:
                 self._apply(record)
+        if fetched and self._on_change is not None:
+            self._on_change(sum(map(len, fetched.values())))
 
     def _apply(self, record: Any) -> None:  # noqa: ANN401 - untyped library
         key = (record.key or b"").decode(errors="replace")

@@ -21,4 +21,6 @@ class NoBidReason(enum.Enum):
     INSECURE = "insecure"
     NO_CAMPAIGN = "no_campaign"
     LATE = "late"
+    OVERLOAD = "overload"
+    NO_CATALOG = "no_catalog"
     INTERNAL_ERROR = "internal_error"

@@ -40,12 +40,11 @@ from runtime.pepper import pepper_of
 from runtime.redis_link import RedisDownError, RedisReplyError
 from runtime.settings import Settings
 
-__all__ = ["Answer", "BidPath", "Reserved", "presence_rule", "tmax_of"]
+__all__ = ["Answer", "BidPath", "Reserved", "presence_rule"]
 
 MOST_ROUNDS: Final = 3
 """Exact reservations that may be refused before a request is left without a personal bid."""
 
-LONGEST_TMAX_MS: Final = 5_000
 LONGEST_EXP_SECONDS: Final = 3_600
 """A slot that claims to be billable for longer holds its place under a cap no longer than this."""
 
@@ -60,6 +59,7 @@ SEARCHES_CUT = metrics.slot("bidder_searches_cut")
 EXACT = metrics.slot("bidder_exact_reservations")
 CAP_REFUSALS = metrics.slot("bidder_cap_refusals")
 BIDS = metrics.slot("bidder_bids")
+SHED_NOBODYS = metrics.slot("bidder_shed", "nobody")
 REDIS_FAILURES = metrics.slot("bidder_dependency_failures", "redis")
 REFUSALS = {one: metrics.slot("bidder_privacy_refusals", one.value) for one in Refusal}
 NO_BIDS = {reason: metrics.slot("bidder_no_bids", reason.value) for reason in NoBidReason}
@@ -112,15 +112,6 @@ class _Draft(msgspec.Struct):
     held: Reserved | None
 
 
-def tmax_of(request: BidRequest, exchange: Exchange) -> int:
-    """The time that we have for a request, in ms: its own limit less the network's share.
-
-    A limit that makes no sense counts as absent (OpenRTB 2.6 section 3.2.1 names none).
-    """
-    tmax = request.tmax if request.tmax and request.tmax > 0 else exchange.default_tmax_ms
-    return max(1, min(tmax, LONGEST_TMAX_MS) - exchange.network_margin_ms)
-
-
 def presence_rule(settings: Settings) -> PresenceRule:
     """When a shared device is one of its users'."""
     return PresenceRule(
@@ -167,13 +158,21 @@ class BidPath:
         self.own = OwnReservations(self.worker)
         self.receipts: Receipts | None = None
 
-    def answer(self, request: BidRequest, exchange: Exchange, now_ms: int) -> Steps[Answer]:
+    def answer(
+        self,
+        request: BidRequest,
+        exchange: Exchange,
+        now_ms: int,
+        *,
+        known_only: bool = False,
+    ) -> Steps[Answer]:
         """Answers one request.
 
         Args:
             request: as decoded.
             exchange: who asks.
             now_ms: the present, Unix ms.
+            known_only: bid for people whom we know, and for nobody else: there is little time.
         """
         receipts = self.receipts
         receipt = None if receipts is None else receipts.begin(request, exchange, now_ms)
@@ -182,6 +181,13 @@ class BidPath:
             self._counters.add(REFUSALS[reason])
         found = yield from self._find(request, exchange, now_ms, use)
         case = _Case(request, exchange, now_ms, use, found, receipt)
+        if known_only and not found.is_known:
+            self._counters.add(SHED_NOBODYS)
+            self._counters.add(NO_BIDS[NoBidReason.OVERLOAD])
+            if receipt is not None:
+                receipt.decision = Decision((), NoBidReason.OVERLOAD)
+            self._note(case, [], None)
+            return Answer(None, receipt=receipt)
         excluded: frozenset[str] = frozenset()
         for _ in range(MOST_ROUNDS):
             decision = self._decide(case, excluded)

@@ -1,7 +1,8 @@
 """Routes and deadlines: from a whole HTTP request to the bid path or the notices, and back.
 
 Every bid request is answered within its time: those whose time is over get a 204 from a sweep,
-and their bids, if they still come, are not sent and hold no cap.
+and their bids, if they still come, are not sent and hold no cap. What has waited too long before
+it was read is answered unread (:mod:`bidder.backlog`).
 """
 
 import asyncio
@@ -11,15 +12,18 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from bidder import metrics
+from bidder import exchange_rows, metrics
+from bidder.backlog import MOST_IN_FLIGHT, Backlog, Pressure, look_at
+from bidder.bodies import Bodies
+from bidder.deadlines import SWEEP_MS, Deadlines, Terms
 from bidder.errors import MalformedRequestError, NoBidReason
-from bidder.http1 import HttpCall, response
+from bidder.http1 import HttpCall
+from bidder.http_answers import method_refused, response
 from bidder.lookup import reserve
 from bidder.metrics import Counters
 from bidder.notices import Notices
 from bidder.openrtb import BidRequest, decode_request
-from bidder.path import Answer, BidPath, Reserved, tmax_of
-from models.catalog_records import Exchange
+from bidder.path import Answer, BidPath, Reserved
 from models.keys import Keys
 from runtime import clock
 from runtime.link import Link
@@ -28,7 +32,8 @@ __all__ = ["Server"]
 
 logger = logging.getLogger(__name__)
 
-SWEEP_SECONDS: Final = 0.01  # half of the network margin that every exchange is given
+SWEEP_SECONDS: Final = SWEEP_MS / 1000
+MS_IN_NS: Final = 1_000_000
 BID_PREFIX: Final = b"/openrtb2/"
 BID_SUFFIX: Final = b"/bid"
 NOTICE_PREFIX: Final = b"/notice/"
@@ -37,20 +42,33 @@ REQUESTS = metrics.slot("bidder_bid_requests")
 MALFORMED = metrics.slot("bidder_malformed_requests")
 UNKNOWN_PATHS = metrics.slot("bidder_unknown_paths")
 LATE = metrics.slot("bidder_no_bids", NoBidReason.LATE.value)
+OVERLOAD = metrics.slot("bidder_no_bids", NoBidReason.OVERLOAD.value)
+SHED_QUEUE = metrics.slot("bidder_shed", "queue")
+SHED_IN_FLIGHT = metrics.slot("bidder_shed", "in_flight")
 INTERNAL = metrics.slot("bidder_no_bids", NoBidReason.INTERNAL_ERROR.value)
 
 NO_BID: Final = response(204)
+NOTICE_METHOD_REFUSED: Final = method_refused(b"GET, POST")
 
 
 class _Pending:
-    """A bid request in flight."""
+    """A bid request in flight.
 
-    __slots__ = ("call", "deadline", "started_ns")
+    Attributes:
+        terms: its exchange's.
+        started_ns: when it was read.
+        waited_ms: since its last byte came, when it was read.
+        deadline_ns: when its answer must leave.
+    """
 
-    def __init__(self, call: HttpCall, started_ns: int, budget_ms: int) -> None:
+    __slots__ = ("call", "deadline_ns", "started_ns", "terms", "waited_ms")
+
+    def __init__(self, call: HttpCall, terms: Terms, started_ns: int, waited_ms: int) -> None:
         self.call = call
+        self.terms = terms
         self.started_ns = started_ns
-        self.deadline = started_ns + budget_ms * 1_000_000
+        self.waited_ms = waited_ms
+        self.deadline_ns = started_ns
 
 
 class Server:
@@ -64,6 +82,10 @@ class Server:
         self._redis = redis
         self._keys = keys
         self._counters = counters
+        self._rows = counters.exchanges
+        self._backlog = Backlog()
+        self._deadlines = Deadlines(self._rows.row)
+        self._bodies = Bodies(counters)
         self._in_flight: deque[_Pending] = deque()
         self._sweep_is_due = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -71,25 +93,33 @@ class Server:
     # -- routes ----------------------------------------------------------------------------
 
     def handle(self, call: HttpCall) -> None:
-        """Routes one whole request."""
+        """Routes one whole request; a fault of ours is a no-bid, and logged."""
+        try:
+            self._route(call)
+        except Exception:
+            self._counters.add(INTERNAL)
+            logger.exception("request_failed")
+            call.respond(NO_BID)
+
+    def _route(self, call: HttpCall) -> None:
         target = call.target
         if target.startswith(BID_PREFIX) and target.endswith(BID_SUFFIX):
             self._bid(call, target[len(BID_PREFIX) : -len(BID_SUFFIX)])
         elif target.startswith(NOTICE_PREFIX):
             self._notice(call, target[len(NOTICE_PREFIX) :])
         else:
-            self._unknown(call, 404)
+            self._unknown(call, response(404))
 
-    def _unknown(self, call: HttpCall, status: int) -> None:
+    def _unknown(self, call: HttpCall, answer: bytes) -> None:
         self._counters.add(UNKNOWN_PATHS)
-        call.respond(response(status))
+        call.respond(answer)
 
     def _notice(self, call: HttpCall, target: bytes) -> None:
         kind, _, query = target.decode("latin-1").partition("?")
         if kind not in metrics.NOTICE_KINDS:
-            self._unknown(call, 404)
+            self._unknown(call, response(404))
         elif call.method not in {b"GET", b"POST"}:
-            self._unknown(call, 405)
+            self._unknown(call, NOTICE_METHOD_REFUSED)
         else:
             task = asyncio.get_running_loop().create_task(self._take_notice(call, kind, query))
             self._tasks.add(task)
@@ -108,57 +138,128 @@ class Server:
     def _bid(self, call: HttpCall, exchange_id: bytes) -> None:
         exchange = self._path.catalog.exchanges.get(exchange_id.decode("latin-1"))
         if exchange is None:
-            self._unknown(call, 404)
+            self._unknown(call, response(404))
             return
         if call.method != b"POST":
-            self._unknown(call, 405)
+            self._unknown(call, response(405))
             return
         started_ns = time.monotonic_ns()
+        terms = self._deadlines.terms(exchange)
         self._counters.add(REQUESTS)
+        self._rows.add(terms.row, exchange_rows.REQUESTS)
+        waited_ms = 0
+        if not self._backlog.is_calm(started_ns):
+            waited_ms = self._waited_ms(call, terms, started_ns)
+        cause = self._overload(waited_ms, terms)
+        if cause is not None:
+            self._counters.add(cause)
+            self._counters.add(OVERLOAD)
+            call.respond(NO_BID)
+            return
+        request = self._request_of(call)
+        if request is not None:
+            self._begin(_Pending(call, terms, started_ns, waited_ms), request)
+
+    def _request_of(self, call: HttpCall) -> BidRequest | None:
+        """Reads the body; None where that cannot be done, and the call has been answered."""
+        body = call.body
+        if not body.startswith(b"{"):  # no JSON object as it stands, so it may be coded
+            uncoded = self._bodies.uncoded(call)
+            if uncoded is None:
+                return None
+            body = uncoded
         try:
-            request = decode_request(call.body)
+            return decode_request(body)
         except MalformedRequestError as error:
             self._counters.add(MALFORMED)
-            logger.debug("malformed_request", extra={"reason": str(error)})
+            if logger.isEnabledFor(logging.DEBUG):
+                version = call.header(b"x-openrtb-version").decode("latin-1")
+                logger.debug(
+                    "malformed_request", extra={"reason": str(error), "openrtb_version": version}
+                )
             call.respond(response(400))
+            return None
+
+    def _begin(self, pending: _Pending, request: BidRequest) -> None:
+        """Sends a request on its way, unless there is no time left for it."""
+        terms = pending.terms
+        terms.usual_budget_ms = terms.budget_ms(request.tmax)
+        budget_ms = terms.usual_budget_ms - pending.waited_ms
+        pending.deadline_ns = pending.started_ns + budget_ms * MS_IN_NS
+        if budget_ms <= 0:
+            self._late(pending, pending.started_ns)
             return
-        pending = _Pending(call, started_ns, tmax_of(request, exchange))
         self._in_flight.append(pending)
         if not self._sweep_is_due:
             self._sweep_is_due = True
             asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
-        steps = self._path.answer(request, exchange, clock.now_ms())
-        failed = self._failed(pending, request, exchange)
+        steps = self._path.answer(
+            request, terms.exchange, clock.now_ms(),
+            known_only=self._backlog.is_for_known_only(
+                pending.waited_ms, terms.usual_budget_ms
+            ),
+        )  # fmt: skip
+        failed = self._failed(pending, request)
         self._redis.start(steps, self._answered(pending), failed)
+
+    def _waited_ms(self, call: HttpCall, terms: Terms, now_ns: int) -> int:
+        """How long a request has waited, as the kernel knows; and how far its exchange is."""
+        look = look_at(call.socket)
+        if look is None:
+            return 0
+        self._backlog.observe(look.waited_ms, now_ns)
+        terms.observe(look.rtt_us)
+        self._rows.set_network_us(terms.row, int(terms.network.rtt_us))
+        return look.waited_ms
+
+    def _overload(self, waited_ms: int, terms: Terms) -> int | None:
+        """The cause for which a request is answered unread, or None."""
+        if len(self._in_flight) >= MOST_IN_FLIGHT:
+            return SHED_IN_FLIGHT
+        if waited_ms and self._backlog.gives_up(waited_ms, terms.usual_budget_ms):
+            return SHED_QUEUE
+        return None
 
     def _answered(self, pending: _Pending) -> Callable[[Answer], None]:
         def done(answer: Answer) -> None:
-            sent = pending.call.respond(
-                NO_BID if answer.body is None else response(200, answer.body)
+            now_ns = time.monotonic_ns()
+            call = pending.call
+            is_sent = now_ns <= pending.deadline_ns and call.respond(
+                NO_BID if answer.body is None else self._bodies.answer(call, answer.body)
             )
             elapsed_ns = time.monotonic_ns() - pending.started_ns
             if answer.receipt is not None:
-                answer.receipt.close(is_sent=sent, elapsed_ns=elapsed_ns)
-            if not sent:
+                answer.receipt.close(is_sent=is_sent, elapsed_ns=elapsed_ns)
+            if not is_sent:
                 self._path.release(answer.reserved)
+                if now_ns > pending.deadline_ns:
+                    self._late(pending, now_ns)
                 return
             self._counters.observe_latency(elapsed_ns)
             for held in answer.reserved:
                 self._publish(held)
-            if answer.expired_at is not None:
+            if answer.expired_at is not None and self._backlog.pressure is Pressure.NONE:
                 key = self._keys.bid_view(answer.expired_at)
                 self._redis.send([("FCALL", "kinbid_v1_sweep", 1, key, clock.now_ms())])
 
         return done
 
-    def _failed(
-        self, pending: _Pending, request: BidRequest, exchange: Exchange
-    ) -> Callable[[Exception], None]:
+    def _late(self, pending: _Pending, now_ns: int) -> None:
+        """Answers a request whose time is over, unless that has been done."""
+        if not pending.call.respond(NO_BID):
+            return
+        self._counters.add(LATE)
+        self._rows.add(pending.terms.row, exchange_rows.LATE)
+        if now_ns > pending.deadline_ns + pending.terms.patience_ms * MS_IN_NS:
+            self._rows.add(pending.terms.row, exchange_rows.OVERDUE)
+        self._counters.observe_latency(now_ns - pending.started_ns)
+
+    def _failed(self, pending: _Pending, request: BidRequest) -> Callable[[Exception], None]:
         def failed(error: Exception) -> None:
             self._counters.add(INTERNAL)
             logger.error("bid_failed", exc_info=error)
             pending.call.respond(NO_BID)
-            self._path.note_fault(request, exchange, clock.now_ms(), error)
+            self._path.note_fault(request, pending.terms.exchange, clock.now_ms(), error)
 
         return failed
 
@@ -177,11 +278,10 @@ class Server:
             pending = self._in_flight.popleft()
             if pending.call.answer is not None:
                 continue
-            if pending.deadline > now_ns:
+            if pending.deadline_ns > now_ns:
                 self._in_flight.append(pending)
-            elif pending.call.respond(NO_BID):
-                self._counters.add(LATE)
-                self._counters.observe_latency(now_ns - pending.started_ns)
+            else:
+                self._late(pending, now_ns)
         self._sweep_is_due = bool(self._in_flight)
         if self._sweep_is_due:
             asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)

@@ -2,89 +2,38 @@
 
 It probes the port alone first, since a second SO_REUSEPORT bind would succeed silently, then owns
 one listening socket a worker. A worker that ends unasked is replaced by a successor on the same
-socket, so connections that wait in its queue are served and not reset.
+socket, so connections that wait in its queue are served and not reset. SIGHUP replaces all workers,
+one after another, each by a successor that is warm before the old one leaves.
 """
 
 import logging
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import IO, Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
-from prometheus_client import CollectorRegistry
-
-from bidder.metrics import Counters, WorkerCollector, open_memory
+from bidder.worker_slot import WorkerSlot
 from models.errors import KinbidError
-from runtime import clock, logs
-from runtime.admin import AdminServer
-from runtime.settings import Settings, as_environment
+from runtime import logs
+from runtime.settings import Settings
 
-__all__ = ["PortBusyError", "run"]
+__all__ = ["PortBusyError", "roll", "run"]
 
 logger = logging.getLogger(__name__)
 
 BACKLOG: Final = 1024
+"""Connections that may wait in one worker's queue; the kernel turns more away."""
+
 POLL_SECONDS: Final = 0.05
-STALL_MS: Final = 5_000
 STOP_SECONDS: Final = 10.0
 READY_SECONDS: Final = 60.0
-WORKER_MODULE: Final = "bidder.worker"
-RESTART_SECONDS: Final = 0.5
-"""Between a worker's end and its successor, so that one that cannot start does not spin."""
 
 
 class PortBusyError(KinbidError):
     """Somebody else listens on the bidder's port."""
-
-
-class _Worker:
-    """One slot: its socket and its counts outlive the processes that use them."""
-
-    def __init__(self, number: int, settings: Settings, listener: socket.socket) -> None:
-        self.number = number
-        self.listener = listener
-        self._settings = settings
-        self._memory: IO[bytes] = open_memory()
-        self.counters = Counters(self._memory.fileno())
-        self.process: subprocess.Popen[bytes] | None = None
-        self.ended_at = 0.0
-        registry = CollectorRegistry()
-        registry.register(WorkerCollector(self.counters))
-        port = settings.bidder_admin_port
-        self.admin = AdminServer(
-            settings.admin_host, port + number if port else 0, registry,
-            healthy=self._why_unhealthy, ready=self._why_not_ready,
-        )  # fmt: skip
-
-    def start(self) -> None:
-        """Starts a process for this slot."""
-        self.counters.reset()
-        descriptors = (self.listener.fileno(), self._memory.fileno())
-        arguments = {
-            "listener": descriptors[0], "memory": descriptors[1],
-            "parent": os.getpid(), "number": self.number,
-        }  # fmt: skip
-        flags = [part for name, v in arguments.items() for part in (f"--{name}", str(v))]
-        self.process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", WORKER_MODULE, *flags],
-            pass_fds=descriptors,
-            env={**os.environ, **as_environment(self._settings)},
-            start_new_session=True,
-        )
-
-    def _why_unhealthy(self) -> str | None:
-        age_ms = clock.now_ms() - self.counters.last_beat_ms
-        if self.counters.last_beat_ms and age_ms > STALL_MS:
-            return f"the worker's loop has been silent for {age_ms} ms"
-        return None
-
-    def _why_not_ready(self) -> str | None:
-        return None if self.counters.is_ready else "the worker is not ready, or Redis is away"
 
 
 def run(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) -> None:
@@ -92,33 +41,51 @@ def run(settings: Settings, on_ready: Callable[[dict[str, Any]], None]) -> None:
 
     Args:
         settings: host, port, number of workers.
-        on_ready: called once with the addresses and process ids when all workers are ready.
+        on_ready: called once with the addresses and process ids when all workers take requests.
 
     Raises:
         PortBusyError: the port is taken.
-        KinbidError: a worker did not become ready.
+        KinbidError: a worker did not come to take requests.
     """
     logs.configure("bidder", settings.log_level)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    listeners = _listen(settings)
-    workers = [_Worker(n, settings, listener) for n, listener in enumerate(listeners)]
+    stopping, rolling = threading.Event(), threading.Event()
+    _heed_signals(stopping, rolling)
+    slots = [WorkerSlot(n, settings, one) for n, one in enumerate(_listen(settings))]
     try:
-        for worker in workers:
-            worker.start()
-        if _wait_until_ready(workers, stopping):
-            host, port = listeners[0].getsockname()[:2]
+        for slot in slots:
+            slot.start()
+        if _wait_until_serving(slots, stopping):
+            host, port = slots[0].listener.getsockname()[:2]
             on_ready(
                 {
                     "bidder": f"http://{host}:{port}",
-                    "metrics": [worker.admin.url for worker in workers],
-                    "pids": [worker.process.pid for worker in workers if worker.process],
+                    "metrics": [slot.admin.url for slot in slots],
+                    "pids": [process.pid for slot in slots for process in slot.processes()],
                 }
             )
-            _watch(workers, stopping)
+            _watch(slots, stopping, rolling)
     finally:
-        _stop(workers)
+        _stop(slots)
+
+
+def _heed_signals(stopping: threading.Event, rolling: threading.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    had_terminal = _has_terminal()
+
+    def hang_up(*_: object) -> None:
+        # A terminal that is closed sends the same signal as somebody who wants new workers.
+        (stopping if had_terminal and not _has_terminal() else rolling).set()
+
+    signal.signal(signal.SIGHUP, hang_up)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _listen(settings: Settings) -> list[socket.socket]:
@@ -147,46 +114,69 @@ def _listen(settings: Settings) -> list[socket.socket]:
     return listeners
 
 
-def _wait_until_ready(workers: list[_Worker], stopping: threading.Event) -> bool:
+def _wait_until_serving(slots: Sequence[WorkerSlot], stopping: threading.Event) -> bool:
     deadline = time.monotonic() + READY_SECONDS
-    while not all(worker.counters.is_ready for worker in workers):
+    starting = [process for slot in slots for process in slot.processes()]
+    while not all(process.counters.is_serving for process in starting):
         if stopping.wait(POLL_SECONDS):
             return False
-        for worker in workers:
-            if worker.process is not None and worker.process.poll() is not None:
-                raise KinbidError(f"bidder worker {worker.number} ended before it was ready")
+        for number, process in enumerate(starting):
+            if process.exit_code is not None:
+                raise KinbidError(f"bidder worker {number} ended before it was ready")
         if time.monotonic() > deadline:
             raise KinbidError(f"no bidder worker became ready within {READY_SECONDS:.0f} s")
     return True
 
 
-def _watch(workers: list[_Worker], stopping: threading.Event) -> None:
+def _watch(
+    slots: Sequence[WorkerSlot], stopping: threading.Event, rolling: threading.Event
+) -> None:
+    steps: Iterator[None] | None = None
     while not stopping.wait(POLL_SECONDS):
-        for worker in workers:
-            process = worker.process
-            if process is None:
-                if time.monotonic() - worker.ended_at >= RESTART_SECONDS:
-                    worker.start()
-            elif process.poll() is not None:
+        for slot in slots:
+            slot.tend()
+        if steps is None and rolling.is_set():
+            rolling.clear()
+            steps = roll(slots)
+        if steps is not None and next(steps, "over") == "over":
+            steps = None
+
+
+def roll(slots: Sequence[WorkerSlot], ready_seconds: float = READY_SECONDS) -> Iterator[None]:
+    """Replaces the workers one after another; yields whenever there is nothing to do but wait.
+
+    A successor that does not come to take requests ends the round: what is wrong with it is
+    wrong with the others, and the old workers still work.
+
+    Args:
+        slots: the places.
+        ready_seconds: how long a successor may take.
+    """
+    logger.info("roll_begins", extra={"workers": len(slots)})
+    for slot in slots:
+        deadline = time.monotonic() + ready_seconds
+        successor = slot.start_successor()
+        while not successor.counters.is_serving:
+            if successor.exit_code is not None or time.monotonic() > deadline:
                 logger.error(
-                    "worker_ended",
-                    extra={"number": worker.number, "exit_code": process.returncode},
+                    "roll_ends_early",
+                    extra={"number": slot.number, "exit_code": successor.exit_code},
                 )
-                worker.counters.reset()
-                worker.process, worker.ended_at = None, time.monotonic()
+                slot.give_up_successor()
+                return
+            yield
+        slot.hand_over()
+        while slot.is_leaving:
+            yield
+    logger.info("roll_ends", extra={"workers": len(slots)})
 
 
-def _stop(workers: list[_Worker]) -> None:
-    running = [worker.process for worker in workers if worker.process is not None]
+def _stop(slots: Sequence[WorkerSlot]) -> None:
+    running = [process for slot in slots for process in slot.processes()]
     for process in running:
-        process.terminate()
+        process.leave()
     deadline = time.monotonic() + STOP_SECONDS
     for process in running:
-        try:
-            process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    for worker in workers:
-        worker.admin.close()
-        worker.listener.close()
+        process.wait(deadline - time.monotonic())
+    for slot in slots:
+        slot.close()

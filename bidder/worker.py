@@ -1,35 +1,39 @@
 """One bidder worker: ``python -m bidder.worker``, started by the supervisor, never by hand.
 
-It inherits its listening socket and its metrics' memory, so a successor takes over both, and
-connections that wait in the socket's queue are not lost.
+It inherits its listening socket and its metrics' memory, so a successor takes the socket over, and
+connections that wait in its queue are not lost.
 """
 
 import argparse
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 import socket
 import sys
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import uvloop
 
 from bidder.catalog_feed import CatalogFeed
+from bidder.collector import Collector
+from bidder.connections import Connections, HttpLimits, allow_descriptors
+from bidder.doors import Doors
+from bidder.drain import drain
 from bidder.http1 import HttpConnection
-from bidder.metrics import Counters, slot
+from bidder.lag import LagMeter
+from bidder.metrics import STARTS, STARTS_WITH_CLIENTS, Counters, open_memory, slot
 from bidder.notices import Notices
 from bidder.path import BidPath
 from bidder.receipts import Outbox, Receipts, code_version
 from bidder.server import Server
+from bidder.warmup import RehearsalRedis, rehearse
 from models.budgets import Allowances
 from models.catalog import Catalog
-from models.errors import KinbidError
+from models.errors import DownError, KinbidError
 from models.keys import Keys
 from models.watches import Watches
 from runtime import clock, kafka, logs
-from runtime.link import Link
 from runtime.parent import end_with_parent
 from runtime.redis_url import link_to
 from runtime.settings import Settings, load
@@ -41,6 +45,15 @@ logger = logging.getLogger(__name__)
 BEAT_SECONDS: Final = 0.5
 DRAIN_SECONDS: Final = 5.0
 REDIS_STALL_SECONDS: Final = 0.5  # a few bid requests' time: after that context is all there is
+REDIS_PATIENCE_SECONDS: Final = 0.05
+"""Half of an ordinary request's time: who asks behind a command that waits longer gets no answer in
+time, so the request is answered for its context at once."""
+
+REDIS_OPEN_SECONDS: Final = 1.0
+CATALOG_PATIENCE_SECONDS: Final = 2.0
+"""Clients in the queue of a worker that died are not left without an answer for longer."""
+
+CATALOG_RETRY_SECONDS: Final = 1.0
 SPEND_UNKNOWN = slot("bidder_dependency_failures", "spend")
 CATALOG_FAILURES = slot("bidder_dependency_failures", "catalog")
 
@@ -50,90 +63,214 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bidder.worker")
     for name in ("listener", "memory", "parent", "number"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--cause", choices=STARTS, required=True)
     args = parser.parse_args()
     end_with_parent(args.parent)
     settings = load().settings
     logs.configure(f"bidder-{args.number}", settings.log_level)
-    counters = Counters(args.memory)
+    worker = _Worker(settings, Counters(args.memory), args.cause)
     try:
-        uvloop.run(_run(settings, socket.socket(fileno=args.listener), counters))
+        uvloop.run(worker.run(socket.socket(fileno=args.listener)))
     except KinbidError as error:
         logger.critical("bidder_failed", extra={"reason": str(error)})
         return 1
     return 0
 
 
-async def _run(settings: Settings, listener: socket.socket, counters: Counters) -> None:
-    loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, stopping.set)
-    loop.add_signal_handler(signal.SIGINT, stopping.set)
-    catalog = Catalog()
-    allowances = Allowances(settings.time_zone)
-    watches = Watches()
-    feed = CatalogFeed(
-        settings, catalog, allowances, lambda: counters.add(CATALOG_FAILURES), watches
+class _Worker:
+    """What one process does between its start and its end."""
+
+    def __init__(self, settings: Settings, counters: Counters, cause: str) -> None:
+        self._settings = settings
+        self._counters = counters
+        self._cause = cause
+        self._catalog = Catalog()
+        self._allowances = Allowances(settings.time_zone)
+        self._collector = Collector(counters)
+        self._watches = Watches()
+        self._feed = self._new_feed()
+        self._doors = Doors(counters)
+        self._connections = Connections(_http_limits(settings), counters)
+        self._is_leaving = False
+        self._redis = link_to(
+            settings.redis_url, name="kinbid-bidder", stall_seconds=REDIS_STALL_SECONDS,
+            patience_seconds=REDIS_PATIENCE_SECONDS,
+        )  # fmt: skip
+
+    def _new_feed(self) -> CatalogFeed:
+        return CatalogFeed(
+            self._settings, self._catalog, self._allowances,
+            lambda: self._counters.add(CATALOG_FAILURES),
+            self._collector.changed,
+            self._watches,
+        )  # fmt: skip
+
+    async def run(self, listener: socket.socket) -> None:
+        """Prepares, serves until told to stop, and drains."""
+        loop = asyncio.get_running_loop()
+        stopping = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, stopping.set)
+        loop.add_signal_handler(signal.SIGINT, stopping.set)
+        self._collector.watch()
+        preparing = asyncio.create_task(self._prepare())
+        await asyncio.wait({preparing}, timeout=self._patience_seconds)
+        if preparing.done():
+            await preparing  # raises what went wrong, before anybody is let in
+        http = await loop.create_server(
+            lambda: HttpConnection(self._doors.handle, self._connections), sock=listener
+        )
+        self._counters.set_serving(is_serving=True)
+        told = asyncio.create_task(stopping.wait())
+        await asyncio.wait({preparing, told}, return_when=asyncio.FIRST_COMPLETED)
+        if preparing.done():
+            await self._serve(await preparing, told, http)
+        else:
+            http.close()
+        await _stop(told, preparing)
+        await self._feed.stop()
+        await self._redis.close()
+        if not stopping.is_set():
+            raise KinbidError("a task of the worker ended unasked; its error is above")
+
+    @property
+    def _patience_seconds(self) -> float | None:
+        """How long clients may wait for the catalogue; None where none can be in the queue."""
+        return CATALOG_PATIENCE_SECONDS if self._has_clients else None
+
+    @property
+    def _has_clients(self) -> bool:
+        return self._cause in STARTS_WITH_CLIENTS
+
+    # -- before ----------------------------------------------------------------------------
+
+    async def _prepare(self) -> "_Ready":
+        """Everything that is needed to bid; without Redis there is less to bid on."""
+        opening = asyncio.create_task(self._redis.open())
+        producer = await self._fetch_catalog()
+        await asyncio.wait({opening}, timeout=REDIS_OPEN_SECONDS)
+        away = opening.result() if opening.done() else "it does not answer"
+        if away is not None:
+            logger.error("redis_away", extra={"reason": str(away)})
+        path = BidPath(self._settings, self._catalog, self._counters, self._allowances)
+        notices = Notices(self._settings, producer, self._counters)
+        keys = Keys(self._settings.owner)
+        self._warm_up(notices, keys)
+        outbox = self._keep_receipts(path)
+        # What the catalogue holds lives long: keep full collections from walking it.
+        self._collector.settle()
+        server = Server(path, notices, self._redis, keys, self._counters)
+        self._doors.open(server.handle)
+        return _Ready(server, path, producer, outbox)
+
+    def _keep_receipts(self, path: BidPath) -> Outbox:
+        """Has the path's decisions kept, as far as the settings and watches ask for it."""
+        settings, outbox = self._settings, Outbox(self._settings, self._counters, path.worker)
+        path.receipts = Receipts(
+            outbox, self._counters, self._watches,
+            code=code_version(), public_url=settings.public_url,
+            sample_percent=settings.receipt_sample_percent,
+            full_percent=settings.receipt_full_percent,
+        )  # fmt: skip
+        return outbox
+
+    async def _fetch_catalog(self) -> Any:  # noqa: ANN401 - aiokafka has no types
+        """Reads the catalogue; a worker with clients in its queue tries as often as it takes."""
+        while True:
+            try:
+                producer = await kafka.producer(self._settings)
+                try:
+                    with self._collector.changing():
+                        await self._feed.load()
+                except BaseException:
+                    await producer.stop()
+                    raise
+            except DownError as error:
+                self._counters.add(CATALOG_FAILURES)
+                if not self._has_clients:
+                    raise
+                logger.warning("catalog_missing", extra={"reason": str(error)})
+                await self._feed.stop()
+                self._feed = self._new_feed()
+                await asyncio.sleep(CATALOG_RETRY_SECONDS)
+            else:
+                return producer
+
+    def _warm_up(self, notices: Notices, keys: Keys) -> None:
+        with open_memory() as memory:
+            scratch = Counters(memory.fileno())
+            path = BidPath(self._settings, self._catalog, scratch)
+            redis = RehearsalRedis(self._catalog, clock.now_ms())
+            server = Server(path, notices, redis, keys, scratch)
+            count = rehearse(
+                server.handle, redis, self._catalog, Connections(HttpLimits(), scratch)
+            )
+        logger.info("bidder_warm", extra={"requests": count})
+
+    # -- meanwhile -------------------------------------------------------------------------
+
+    async def _serve(
+        self, ready: "_Ready", told: asyncio.Task[Any], http: asyncio.AbstractServer
+    ) -> None:
+        """Until told to stop, or until a task that never ends has ended; then drains."""
+        lag = LagMeter(self._counters)
+        lag.start()
+        tasks = (
+            asyncio.create_task(self._feed.follow()),
+            asyncio.create_task(self._beat(ready.path)),
+            asyncio.create_task(self._connections.turn()),
+            asyncio.create_task(ready.outbox.run()),
+        )
+        logger.info("bidder_ready", extra={"campaigns": len(self._catalog.campaigns)})
+        done, _ = await asyncio.wait({told, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {told}:
+            logger.critical("task_ended", exc_info=task.exception())
+        self._is_leaving = True
+        self._counters.set_ready(is_ready=False)
+        http.close()
+        logger.info("bidder_stopping", extra={"connections": len(self._connections)})
+        silent = await drain(self._connections)
+        logger.info("bidder_drained", extra={"silent": silent})
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ready.server.drain(), DRAIN_SECONDS)
+        lag.stop()
+        await _stop(*tasks)
+        await ready.outbox.close()
+        await ready.producer.stop()
+
+    async def _beat(self, path: BidPath) -> None:
+        """Shows that the loop is alive, whether it should get requests, and cleans up."""
+        while True:
+            now_ms = clock.now_ms()
+            self._counters.beat(now_ms, self._feed.fresh_at_ms)
+            self._counters.set_ready(is_ready=self._redis.is_up and not self._is_leaving)
+            path.own.forget_expired(now_ms)
+            path.allowances.move_to(now_ms)
+            self._counters.add(SPEND_UNKNOWN, path.allowances.are_closed)
+            path.privacy.forget_strings(now_ms)
+            if path.receipts is not None:
+                path.receipts.refresh(now_ms)
+            await asyncio.sleep(BEAT_SECONDS)
+
+
+class _Ready(NamedTuple):
+    """What a worker has when it can bid."""
+
+    server: Server
+    path: BidPath
+    producer: Any  # aiokafka has no types
+    outbox: Outbox
+
+
+def _http_limits(settings: Settings) -> HttpLimits:
+    asked = settings.bidder_connections
+    allowed = allow_descriptors(asked)
+    if allowed < asked:
+        logger.warning("connections_limited", extra={"asked": asked, "allowed": allowed})
+    return HttpLimits(
+        idle_ms=settings.bidder_idle_seconds * 1000,
+        receive_ms=settings.bidder_receive_seconds * 1000,
+        connections=allowed,
     )
-    redis = link_to(settings.redis_url, name="kinbid-bidder", stall_seconds=REDIS_STALL_SECONDS)
-    await redis.connect()
-    producer = await kafka.producer(settings)
-    await feed.load()
-    path = BidPath(settings, catalog, counters, allowances)
-    outbox = Outbox(settings, counters, path.worker)
-    path.receipts = Receipts(
-        outbox, counters, watches, code=code_version(), public_url=settings.public_url,
-        sample_percent=settings.receipt_sample_percent,
-        full_percent=settings.receipt_full_percent,
-    )  # fmt: skip
-    notices = Notices(settings, producer, counters)
-    server = Server(path, notices, redis, Keys(settings.owner), counters)
-    # What the catalogue holds lives long: keep full collections from walking it.
-    gc.collect()
-    gc.freeze()
-    following = asyncio.create_task(feed.follow())
-    beating = asyncio.create_task(_beat(counters, redis, path, feed))
-    shipping = asyncio.create_task(outbox.run())
-    http = await loop.create_server(lambda: HttpConnection(server.handle), sock=listener)
-    counters.set_ready(is_ready=True)
-    logger.info("bidder_ready", extra={"campaigns": len(catalog.campaigns)})
-    await _first_of(stopping, following, beating, shipping)
-    await _stop(beating)
-    counters.set_ready(is_ready=False)
-    logger.info("bidder_stopping")
-    http.close()
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(server.drain(), DRAIN_SECONDS)
-    await _stop(following, shipping)
-    await outbox.close()
-    await feed.stop()
-    await producer.stop()
-    await redis.close()
-    if not stopping.is_set():
-        raise KinbidError("a task of the worker ended unasked; its error is above")
-
-
-async def _first_of(stopping: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
-    """Waits until told to stop, or until a task that never ends has ended."""
-    told = asyncio.create_task(stopping.wait())
-    done, _ = await asyncio.wait({told, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-    told.cancel()
-    for task in done - {told}:
-        logger.critical("task_ended", exc_info=task.exception())
-
-
-async def _beat(counters: Counters, redis: Link, path: BidPath, feed: CatalogFeed) -> None:
-    """Shows that the loop is alive, whether it should get requests, and cleans up."""
-    while True:
-        now_ms = clock.now_ms()
-        counters.beat(now_ms, feed.fresh_at_ms)
-        counters.set_ready(is_ready=redis.is_up)
-        path.own.forget_expired(now_ms)
-        path.allowances.move_to(now_ms)
-        counters.add(SPEND_UNKNOWN, path.allowances.are_closed)
-        path.privacy.forget_strings(now_ms)
-        if path.receipts is not None:
-            path.receipts.refresh(now_ms)
-        await asyncio.sleep(BEAT_SECONDS)
 
 
 async def _stop(*tasks: asyncio.Task[Any]) -> None:

@@ -62,9 +62,18 @@ class Node(RedisLink):
     """A connection to one server of the cluster."""
 
     def __init__(
-        self, url: str, at: Address, on_loss: Callable[[], None], *, name: str, stall_seconds: float
+        self,
+        url: str,
+        at: Address,
+        on_loss: Callable[[], None],
+        *,
+        name: str,
+        stall_seconds: float,
+        patience_seconds: float | None,
     ) -> None:
-        super().__init__(url, name=name, stall_seconds=stall_seconds)
+        super().__init__(
+            url, name=name, stall_seconds=stall_seconds, patience_seconds=patience_seconds
+        )
         self.at = at
         self._on_loss = on_loss
 
@@ -94,16 +103,19 @@ class ClusterMap:
         url: ``redis+cluster://[user:password@]host:port,host:port``, ``rediss+cluster://`` for
             TLS: some of the cluster's servers, of which one that answers is enough.
         name: how the connections call themselves to the servers.
-        stall_seconds: as for :class:`RedisLink`.
+        stall_seconds, patience_seconds: as for :class:`RedisLink`.
 
     Raises:
         InvalidFieldError: the URL is of another form.
     """
 
-    def __init__(self, url: str, *, name: str, stall_seconds: float) -> None:
+    def __init__(
+        self, url: str, *, name: str, stall_seconds: float, patience_seconds: float | None
+    ) -> None:
         self._place = _place_of(url)
         self._name = name
         self._stall_seconds = stall_seconds
+        self._patience_seconds = patience_seconds
         self._nodes: dict[Address, Node] = {}
         self._owners: list[Node | None] = [None] * SLOT_COUNT
         self._losses_of_gone = 0
@@ -147,6 +159,7 @@ class ClusterMap:
         return Node(
             self._place.url_of(address), address, self.refresh_soon,
             name=self._name, stall_seconds=self._stall_seconds,
+            patience_seconds=self._patience_seconds,
         )  # fmt: skip
 
     # -- what is known ---------------------------------------------------------------------

@@ -65,7 +65,10 @@ class Walk:
 
     def answered(self, replies: list[Any]) -> None:
         """Resumes the generator, with an error if Redis refused any of the step's commands."""
-        self.resume(replies, _refusal_in(replies))
+        error = _refusal_in(replies)
+        if error is not None:
+            self._link.note_refusal(error)
+        self.resume(replies, error)
 
     def lost(self, error: RedisDownError) -> None:
         """Throws the loss into the generator, so it can do without."""
@@ -166,7 +169,10 @@ class _Cohort:
         for place, steps, count in walking:
             own = replies[first : first + count]
             first += count
-            self._move(place, steps, own, None if is_clean else _refusal_in(own))
+            error = None if is_clean else _refusal_in(own)
+            if error is not None:
+                self._link.note_refusal(error)
+            self._move(place, steps, own, error)
         self._ask()
 
     def lost(self, error: RedisDownError) -> None:
@@ -227,6 +233,14 @@ class Link(ABC):
         """
 
     @abstractmethod
+    async def open(self) -> RedisDownError | None:
+        """Connects now, or in the background as often as it takes; work is refused meanwhile.
+
+        Returns:
+            None, or why Redis cannot be used yet.
+        """
+
+    @abstractmethod
     async def close(self) -> None:
         """Ends every connection; waiters fail."""
 
@@ -257,6 +271,9 @@ class Link(ABC):
         Returns:
             None, or why they cannot be sent: then the asker hears nothing.
         """
+
+    def note_refusal(self, error: RedisReplyError) -> None:  # noqa: B027 - most need no answer
+        """Learns that Redis refused a command, before whoever asked does."""
 
     # -- driving generators ----------------------------------------------------------------
 

@@ -27,19 +27,39 @@ class ClusterLink(Link):
         name: how the connections call themselves to the servers (CLIENT SETNAME).
         stall_seconds: a server that leaves a command without a reply for so long is taken for
             lost; and so long a command is followed whose slot is on the move.
+        patience_seconds: while a command has waited for a server for longer than that, that
+            server is sent no other; None sends them all.
 
     Raises:
         InvalidFieldError: the URL is of another form.
     """
 
-    def __init__(self, url: str, *, name: str = "kinbid", stall_seconds: float = 5.0) -> None:
-        self._map = ClusterMap(url, name=name, stall_seconds=stall_seconds)
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str = "kinbid",
+        stall_seconds: float = 5.0,
+        patience_seconds: float | None = None,
+    ) -> None:
+        self._map = ClusterMap(
+            url, name=name, stall_seconds=stall_seconds, patience_seconds=patience_seconds
+        )
         self._lanes = Lanes(self._map, stall_seconds)
 
     async def connect(self) -> None:
         """Connects to every master; see :meth:`Link.connect`."""
         self._loop = asyncio.get_running_loop()
         await self._map.connect()
+
+    async def open(self) -> RedisDownError | None:
+        """Connects to every master, now or as soon as one tells of them; see :meth:`Link.open`."""
+        try:
+            await self.connect()
+        except RedisDownError as error:
+            self._map.refresh_soon()
+            return error
+        return None
 
     async def close(self) -> None:
         """Ends every connection; waiters fail."""

@@ -5,7 +5,9 @@ Replies come in order, so a queue of waiters is all the bookkeeping: no task, no
 per operation. When hundreds of generators run at once their steps travel as one pipeline.
 
 A lost connection fails everybody who waits at once, and new work meets that at once until the
-link is back.
+link is back. A server that is there but slow is left alone until it has answered what it was asked:
+new work is refused meanwhile where the owner of the link wants that, and nothing queues behind it.
+An idle connection is tried now and then, since a peer that vanished says nothing.
 """
 
 import asyncio
@@ -34,6 +36,8 @@ NO_REPLY: Final = object()
 FIRST_RETRY_SECONDS: Final = 0.05
 LONGEST_RETRY_SECONDS: Final = 2.0
 GREETING_SECONDS: Final = 5.0
+DEMOTED: Final = ("READONLY", "LOADING", "MASTERDOWN")
+"""How a server begins its refusals that is not, or not yet, the one to ask."""
 FUNCTIONS: Final = files("models").joinpath("functions.lua").read_text()
 
 
@@ -47,6 +51,16 @@ class _Waiter:
         self.needed = needed
         self.since = since
         self.replies: list[Any] = []
+
+
+class _Sign:
+    """The asker of a sign of life."""
+
+    def answered(self, replies: list[Any]) -> None:
+        """That it came is all."""
+
+    def lost(self, error: RedisDownError) -> None:
+        """The loss is known."""
 
 
 class _Greeting:
@@ -74,6 +88,8 @@ class RedisLink(Link, asyncio.Protocol):
         name: how the connection calls itself to the server (CLIENT SETNAME).
         stall_seconds: a server that leaves a command without a reply for so long is taken for
             lost, so nobody waits for one that hangs and what waits stays bounded.
+        patience_seconds: while a command has waited for longer than that, no other is sent; None
+            sends them all.
 
     Raises:
         InvalidFieldError: the URL is of another form.
@@ -83,13 +99,21 @@ class RedisLink(Link, asyncio.Protocol):
     losses: int = 0
     """How often the connection was lost."""
 
-    def __init__(self, url: str, *, name: str = "kinbid", stall_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str = "kinbid",
+        stall_seconds: float = 5.0,
+        patience_seconds: float | None = None,
+    ) -> None:
         self._url = urlsplit(url)
         if self._url.scheme not in SCHEMES:
             wanted = "redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH"
             raise InvalidFieldError("redis_url", masked("redis_url", url), wanted)
         self._name = name
         self._stall_seconds = stall_seconds
+        self._patience_seconds = patience_seconds
         self._watch: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader(notEnoughData=NO_REPLY)
@@ -98,6 +122,7 @@ class RedisLink(Link, asyncio.Protocol):
         self._flush_is_due = False
         self._tick = 0.0
         self._closing = False
+        self._is_answering = False
         self._is_greeting = False
         self._retry: asyncio.Task[None] | None = None
 
@@ -112,7 +137,8 @@ class RedisLink(Link, asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._is_greeting = True
         try:
-            await self._open()
+            # A host that is gone leaves the kernel knocking for minutes.
+            await asyncio.wait_for(self._open(), GREETING_SECONDS)
             await self._greet()
         except (OSError, KinbidError) as error:
             self._drop()
@@ -121,6 +147,15 @@ class RedisLink(Link, asyncio.Protocol):
             self._is_greeting = False
         self.is_up = True
         self._check_stall()
+
+    async def open(self) -> RedisDownError | None:
+        """Connects, now or as soon as the server is there; see :meth:`Link.open`."""
+        try:
+            await self.connect()
+        except RedisDownError as error:
+            self._retry = self._loop.create_task(self._reconnect())
+            return error
+        return None
 
     async def close(self) -> None:
         """Ends the connection; waiters fail."""
@@ -189,6 +224,8 @@ class RedisLink(Link, asyncio.Protocol):
             logger.warning("redis_hangs", extra={"address": self.address, "seconds": waited})
             self._transport.abort()
             return
+        if not self._waiting:
+            self._enqueue(_Sign(), [("PING",)])
         self._watch = self._loop.call_later(self._stall_seconds / 4, self._check_stall)
 
     def _drop(self) -> None:
@@ -205,6 +242,7 @@ class RedisLink(Link, asyncio.Protocol):
         """Remembers the transport and starts from a clean reader."""
         self._transport = transport  # type: ignore[assignment]  # a stream transport by contract
         self._reader = hiredis.Reader(notEnoughData=NO_REPLY)
+        self._is_answering = False  # also where the last connection's replies could not be read
         self._outgoing.clear()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -235,6 +273,7 @@ class RedisLink(Link, asyncio.Protocol):
         reader = self._reader
         reader.feed(data)
         waiting = self._waiting
+        self._is_answering = True
         while (reply := reader.gets()) is not NO_REPLY:
             waiter = waiting[0]
             waiter.replies.append(reply)
@@ -242,6 +281,7 @@ class RedisLink(Link, asyncio.Protocol):
             if not waiter.needed:
                 waiting.popleft()
                 waiter.asker.answered(waiter.replies)
+        self._is_answering = False
 
     # -- asking ----------------------------------------------------------------------------
 
@@ -249,8 +289,21 @@ class RedisLink(Link, asyncio.Protocol):
         """Adds commands to what leaves at the end of this tick; see :meth:`Link.ask`."""
         if self._transport is None or self._is_greeting:
             return RedisDownError(f"Redis at {self.address} is not connected")
+        if not self._flush_is_due and self._is_slow():
+            return RedisDownError(f"Redis at {self.address} has not answered for a while")
         self._enqueue(asker, commands)
         return None
+
+    def _is_slow(self) -> bool:
+        if self._patience_seconds is None or not self._waiting or self._is_answering:
+            return False  # of what waits, the replies may be here already, not read yet
+        return self._loop.time() - self._waiting[0].since > self._patience_seconds
+
+    def note_refusal(self, error: RedisReplyError) -> None:
+        """Leaves a server that is not the one to ask; who is, the name in the URL leads to."""
+        if str(error).startswith(DEMOTED) and self._transport is not None:
+            logger.warning("redis_demoted", extra={"address": self.address, "reason": str(error)})
+            self._transport.abort()
 
     def _enqueue(self, asker: Asker, commands: list[Command]) -> None:
         if not self._flush_is_due:

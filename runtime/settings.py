@@ -35,7 +35,8 @@ NOT_SETTINGS: Final = frozenset({"KINBID_CONFIG", "KINBID_RUN_FILE"})
 SECRETS: Final = frozenset({"identity_pepper", "notice_secret"})
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LEAST: Final = {
-    "bidder_workers": 1, "streams_batch_records": 1, "kafka_fetch_wait_ms": 0,
+    "bidder_workers": 1, "bidder_connections": 1, "bidder_idle_seconds": 1,
+    "bidder_receive_seconds": 1, "streams_batch_records": 1, "kafka_fetch_wait_ms": 0,
     "kafka_session_timeout_ms": 1, "cap_exact_margin": 0, "notice_window_seconds": 1,
     "call_grace_seconds": 0,
     "identity_person_ids": 2, "identity_device_links": 1, "identity_account_links": 1,
@@ -79,6 +80,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bidder_host, bidder_port: where exchanges connect.
         bidder_workers: processes that share the port.
         bidder_admin_port: admin port of worker 0; worker n has n more; 0 picks them.
+        bidder_connections: most connections of a worker at the same time; more are closed.
+        bidder_idle_seconds: a connection without a request is closed after so long.
+        bidder_receive_seconds: longest time from a request's first byte to its last.
         public_url: how exchanges reach the bidder, for notice URLs.
         seat: our seat in bid responses.
         currency: the owner's currency, ISO 4217; bids are made in it.
@@ -127,6 +131,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     bidder_port: int = 8080
     bidder_workers: int = 1
     bidder_admin_port: int = 9110
+    bidder_connections: int = 10_000
+    bidder_idle_seconds: int = 360
+    bidder_receive_seconds: int = 5
     public_url: str = "http://127.0.0.1:8080"
     seat: str = "kinbid"
     currency: str = "USD"

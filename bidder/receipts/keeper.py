@@ -106,7 +106,9 @@ class Receipts:
             logger.exception("receipt_failed")
 
     def _keep(self, draft: Draft, *, is_sent: bool, elapsed_ns: int) -> None:
-        is_full = draft.is_full or (bool(self._watched) and self._is_watched(draft))
+        is_full = draft.catalog is not None and (
+            draft.is_full or (bool(self._watched) and self._is_watched(draft))
+        )
         if is_full and not self._full_left:
             self._counters.add(RATE)
             is_full = False

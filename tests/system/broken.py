@@ -15,7 +15,7 @@ import bidder.path
 import bidder.worker
 import streams.stages.offers
 import streams.stages.persons
-from bidder import supervisor
+from bidder import worker_slot
 from kinbid.cli import main
 from models.catalog_records import Offer
 from models.commands import Steps
@@ -93,5 +93,5 @@ if __name__ == "__main__":
     fault = sys.argv.pop(1)
     FAULTS[fault]()
     os.environ[FAULT] = fault
-    supervisor.WORKER_MODULE = "tests.system.broken"  # type: ignore[misc]
+    worker_slot.WORKER_MODULE = "tests.system.broken"  # type: ignore[misc]
     main()

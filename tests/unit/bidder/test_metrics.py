@@ -4,14 +4,15 @@ import pytest
 from prometheus_client import CollectorRegistry, exposition
 from prometheus_client.parser import text_string_to_metric_families
 
+from bidder import exchange_rows
 from bidder.errors import NoBidReason
 from bidder.metrics import LATENCY_BUCKETS_NS, Counters, WorkerCollector, open_memory, slot
 
 
-def scraped(counters: Counters) -> dict[tuple[str, str], float]:
+def scraped(*books: Counters) -> dict[tuple[str, str], float]:
     """What Prometheus reads: (sample, label value) to value."""
     registry = CollectorRegistry()
-    registry.register(WorkerCollector(counters))
+    registry.register(WorkerCollector(books))
     text = exposition.generate_latest(registry).decode()
     return {
         (sample.name, "".join(sample.labels.values())): sample.value
@@ -30,13 +31,51 @@ def test_two_processes_that_map_one_memory_see_one_set_of_counts() -> None:
         assert (supervisor.last_beat_ms, supervisor.is_ready) == (123, True)
 
 
-def test_a_successor_begins_unready_and_the_counts_go_on(counters: Counters) -> None:
-    counters.add(slot("bidder_bids"), 3)
-    counters.beat(123, 100)
-    counters.set_ready(is_ready=True)
-    counters.reset()
-    assert (counters.last_beat_ms, counters.is_ready) == (0, False)
-    assert counters.value("bidder_bids") == 3
+def test_the_counts_of_ended_processes_go_on_and_what_they_were_is_forgotten() -> None:
+    with open_memory() as one, open_memory() as two:
+        total, ended = Counters(one.fileno()), Counters(two.fileno())
+        total.add(slot("bidder_bids"), 4)
+        ended.add(slot("bidder_bids"), 3)
+        ended.observe_latency(3_000_000)
+        ended.beat(123, 100)
+        ended.set_ready(is_ready=True)
+        ended.set_serving(is_serving=True)
+        ended.exchanges.add(ended.exchanges.row("north"), exchange_rows.LATE, 2)
+        total.exchanges.row("south")
+        total.absorb(ended)
+        assert (total.last_beat_ms, total.is_ready, total.is_serving) == (0, False, False)
+        found = scraped(total)
+        assert found["bidder_bids_total", ""] == 7
+        assert found["bidder_answer_duration_seconds_count", ""] == 1
+        assert found["bidder_exchange_late_total", "north"] == 2
+        assert found["bidder_exchange_late_total", "south"] == 0
+
+
+def test_the_processes_of_one_place_are_added_up_and_the_last_tells_how_things_are() -> None:
+    with open_memory() as one, open_memory() as two:
+        old, new = Counters(one.fileno()), Counters(two.fileno())
+        for counters, count, network_us in ((old, 2, 500), (new, 5, 700)):
+            counters.add(slot("bidder_bids"), count)
+            row = counters.exchanges.row("north")
+            counters.exchanges.add(row, exchange_rows.REQUESTS, count)
+            counters.exchanges.set_network_us(row, network_us)
+            counters.beat(count * 1_000, 1_000)
+        found = scraped(old, new)
+        assert found["bidder_bids_total", ""] == 7
+        assert found["bidder_exchange_requests_total", "north"] == 7
+        assert found["bidder_network_seconds", "north"] == 0.0007
+        assert found["bidder_catalog_age_seconds", ""] == 4
+
+
+def test_more_exchanges_than_there_are_rows_share_the_last_one(counters: Counters) -> None:
+    for number in range(100):
+        row = counters.exchanges.row(f"x{number}")
+        counters.exchanges.add(row, exchange_rows.REQUESTS)
+    rows = {label: v for (name, label), v in scraped(counters).items()
+            if name == "bidder_exchange_requests_total"}  # fmt: skip
+    assert sum(rows.values()) == 100
+    assert rows[exchange_rows.OTHERS] == 100 - len(rows) + 1
+    assert rows["x0"] == 1
 
 
 def test_every_series_is_exported_under_its_name(counters: Counters) -> None:

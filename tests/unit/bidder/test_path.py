@@ -10,14 +10,12 @@ import pytest
 from bidder.allowed_use import Refusal
 from bidder.identify import MAX_NODES
 from bidder.metrics import Counters
-from bidder.path import Answer, BidPath, tmax_of
+from bidder.path import Answer, BidPath
 from models.caps import decode_reservations
 from models.catalog import Catalog
-from models.catalog_records import Exchange
 from models.identifiers import Namespace, eid
 from models.notices import NoticeSigner, NoticeToken
 from models.profile import Person
-from models.units import ExchangeId
 from runtime.redis_link import RedisDownError, RedisReplyError
 from runtime.settings import Settings
 from tests.fakes.consent_strings import Restricted, Told, gpp_string, tc_string, us_section
@@ -417,18 +415,6 @@ def test_expired_reservations_are_told_for_the_sweep(counters: Counters) -> None
     case = Case(counters)
     case.redis.hashes[KEYS.bid_view(NODE)][b"r:gone"] = b"%013d\x90" % (NOW_MS - 1)
     assert case.answer().expired_at == NODE
-
-
-@pytest.mark.parametrize(
-    ("tmax", "budget_ms"),
-    [(100, 80), (None, 100), (0, 100), (-5, 100), ("junk", 100), ("150", 130), (15, 1),
-     (10**9, 4_980), (10**30, 4_980)],
-)  # fmt: skip
-def test_t1_t2_t5_the_budget_is_the_limit_less_the_networks_share(
-    tmax: object, budget_ms: int
-) -> None:
-    exchange = Exchange(id=ExchangeId("x"), default_tmax_ms=120, network_margin_ms=20)
-    assert tmax_of(bid_request(tmax=tmax), exchange) == budget_ms
 
 
 def test_the_last_impression_of_a_first_segment_is_not_the_last_of_the_next(

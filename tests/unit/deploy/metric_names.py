@@ -25,7 +25,9 @@ def bidder_metrics() -> dict[str, Exposed]:
     """The bidder's metrics by the name under which they are exposed."""
     registry = CollectorRegistry()
     with open_memory() as memory:
-        registry.register(WorkerCollector(Counters(memory.fileno())))
+        counters = Counters(memory.fileno())
+        counters.exchanges.row("north")
+        registry.register(WorkerCollector([counters]))
         text = generate_latest(registry).decode()
     found: dict[str, Exposed] = {}
     for family in text_string_to_metric_families(text):

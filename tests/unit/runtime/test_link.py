@@ -38,6 +38,10 @@ class ScriptedLink(Link):
     async def connect(self) -> None:
         """Nothing to connect."""
 
+    async def open(self) -> RedisDownError | None:
+        """Nothing to open."""
+        return None
+
     async def close(self) -> None:
         """Nothing to close."""
 
