@@ -29,6 +29,8 @@ RUN pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /dist . \
 
 FROM python:3.12-slim-bookworm
 RUN useradd --uid 10001 --create-home --home-dir /var/lib/kinbid --shell /usr/sbin/nologin kinbid
+# A new volume takes its owner from the folder that it is mounted over.
+RUN install -d -o kinbid -g kinbid /var/lib/kinbid/spool
 COPY --from=build /opt/kinbid /opt/kinbid
 ENV PATH=/opt/kinbid/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001

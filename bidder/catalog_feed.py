@@ -49,6 +49,7 @@ class CatalogFeed:
         allowances: Allowances,
         on_failure: Callable[[], None],
         on_change: Callable[[int], None] | None = None,
+        *,
         watches: Watches | None = None,
     ) -> None:
         self._settings = settings

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from bidder.bids import Bid
+from bidder.notice_urls import NoticeUrls
 from models.catalog import Catalog
 from models.catalog_records import Advertiser, Creative, Flight, Offer
 from models.templates import Part, parse_template
@@ -26,9 +27,13 @@ class _Compiled(msgspec.Struct, frozen=True):
     click: tuple[Part, ...]
 
 
+Pieces = tuple[bytes, ...]
+"""Markup as the inside of a JSON string; between two pieces stands the bid's token."""
+
+
 class _Filled(msgspec.Struct, frozen=True):
-    records: tuple[Creative, Offer | None, Advertiser]
-    markup: bytes
+    records: tuple[Creative, Offer | None, Advertiser, NoticeUrls]
+    pieces: Pieces
 
 
 class Creatives:
@@ -37,39 +42,48 @@ class Creatives:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._compiled: dict[str, _Compiled] = {}
-        self._filled: dict[tuple[str, str, int, int], _Filled] = {}
+        self._filled: dict[tuple[str, str, int, int, str], _Filled] = {}
 
-    def fill(self, bid: Bid) -> bytes:
-        """The bid's markup as the inside of a JSON string.
+    def fill(self, bid: Bid, urls: NoticeUrls) -> Pieces:
+        """The bid's markup, with our pixel and click redirect where the exchange has them.
 
         It says nothing of the person that the offer does not say, so it is made once for each
         state of the offer: the same records give the same bytes (a quarter of a bid's time).
         """
         advertiser = self._catalog.advertisers[bid.campaign.advertiser]
-        key = (bid.creative.id, bid.offer.id if bid.offer else "", bid.width, bid.height)
+        offer = bid.offer.id if bid.offer else ""
+        key = (bid.creative.id, offer, bid.width, bid.height, urls.exchange.id)
         known = self._filled.get(key)
-        records = (bid.creative, bid.offer, advertiser)
+        records = (bid.creative, bid.offer, advertiser, urls)
         if known is not None and all(map(operator.is_, known.records, records)):
-            return known.markup
+            return known.pieces
         if len(self._filled) >= KEPT_FILLED:
             self._filled.clear()
-        markup = self._fill(bid, advertiser)
-        self._filled[key] = _Filled(records, markup)
-        return markup
+        pieces = self._fill(bid, advertiser, urls)
+        self._filled[key] = _Filled(records, pieces)
+        return pieces
 
-    def _fill(self, bid: Bid, advertiser: Advertiser) -> bytes:
+    def _fill(self, bid: Bid, advertiser: Advertiser, urls: NoticeUrls) -> Pieces:
         compiled = self._of(bid.creative)
         slots = _slots(bid, advertiser.name)
-        slots["click_url"] = "".join(
+        target = "".join(
             text + (quote(slots.get(slot, ""), safe="") if slot else "")
             for text, slot in compiled.click
         )
-        parts: list[bytes] = []
+        slots["click_url"] = target
+        click = urls.click(target)
+        pieces: list[bytes] = [b""]
         for literal, slot in compiled.markup:
-            parts.append(literal)
-            if slot is not None:
-                parts.append(_inside(_escaped(slot, slots.get(slot, ""))))
-        return b"".join(parts)
+            pieces[-1] += literal
+            if slot == "click_url" and click is not None:
+                pieces[-1] += click.before
+                pieces.append(click.after)
+            elif slot is not None:
+                pieces[-1] += _inside(_escaped(slot, slots.get(slot, "")))
+        if urls.has_pixel:
+            pieces[-1] += urls.pixel.before
+            pieces.append(urls.pixel.after)
+        return tuple(pieces)
 
     def _of(self, creative: Creative) -> _Compiled:
         known = self._compiled.get(creative.id)

@@ -81,6 +81,11 @@ class HttpCall:
         """The connection's socket, for what the kernel knows of it."""
         return self._connection.socket
 
+    @property
+    def peer(self) -> str:
+        """The address that the connection came from; empty where nobody knows."""
+        return self._connection.peer
+
 
 Handler = Callable[[HttpCall], None]
 
@@ -115,6 +120,12 @@ class HttpConnection(asyncio.Protocol):
         self._ended_ms: int | None = None
         self._is_refused = False
         self._is_retiring = False
+
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+        name = self._transport.get_extra_info("peername") if self._transport else None
+        return str(name[0]) if isinstance(name, tuple) else ""
 
     # -- asyncio.Protocol ------------------------------------------------------------------
 

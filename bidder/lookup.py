@@ -8,6 +8,7 @@ a moment.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import msgspec
 
@@ -15,13 +16,23 @@ from bidder.reservations import OwnReservations
 from models.caps import CapLedger, Reservation, decode_ledger, decode_reservations, merge_ledgers
 from models.commands import Steps, fields_of
 from models.forest import copy_of, erased_in, parent_in
-from models.identifiers import NodeId
+from models.identifiers import Namespace, NodeId
 from models.keys import Keys
+from models.matches import find_match
 from models.notices import NO_NODE
 from models.presence import DEFAULT_PRESENCE, PresenceRule, Present, who_is_there
 from models.profile import Header, Person, decode_header
 
-__all__ = ["Found", "fetch_person", "reserve", "reserve_exactly"]
+__all__ = [
+    "Found",
+    "fetch_person",
+    "is_exchange_user",
+    "reserve",
+    "reserve_exactly",
+    "through_match",
+]
+
+_EXCHANGE_USER: Final = Namespace.EXCHANGE_USER.letter
 
 Fields = dict[bytes, bytes]
 
@@ -60,6 +71,25 @@ class _View(msgspec.Struct, frozen=True):
     node: NodeId
     root: NodeId
     fields: Fields
+
+
+def is_exchange_user(node: NodeId) -> bool:
+    """Whether a node is an exchange's user id; where a request has one, it has nothing else."""
+    return node[0] == _EXCHANGE_USER
+
+
+def through_match(keys: Keys, nodes: list[NodeId]) -> Steps[list[NodeId]]:
+    """The identifiers of a request that has an exchange's user id only, our cookie first.
+
+    Args:
+        keys: the owner's key names.
+        nodes: the user id.
+
+    Returns:
+        The same where no cookie sync has told of a cookie, or not lately.
+    """
+    cookie = yield from find_match(keys, nodes[0])
+    return nodes if cookie is None else [cookie, *nodes]
 
 
 def fetch_person(

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from bidder.allowed_use import Refusal
 from bidder.errors import NoBidReason
 from bidder.exchange_rows import ROWS_BYTES, ExchangeRows
+from models.notices import NOTICE_KINDS
 
 __all__ = ["Counters", "WorkerCollector", "histogram", "open_memory", "slot"]
 
@@ -36,13 +37,15 @@ def _by(name: str, text: str, label: str, values: Iterable[str]) -> list[_Series
     return [_Series(name, text, label, value) for value in values]
 
 
-NOTICE_KINDS: Final = ("win", "billing")
-NOTICE_RESULTS: Final = ("accepted", "quarantined", "late", "test", "forged", "failed")
+NOTICE_RESULTS: Final = (
+    "accepted", "repeated", "quarantined", "late", "audit", "test", "forged", "failed",
+)  # fmt: skip
+DEPENDENCIES: Final = ("redis", "kafka", "catalog", "spool", "spend")
+SYNC_RESULTS: Final = ("matched", "sent_on", "cookie_only", "refused", "failed")
 RECEIPT_KINDS: Final = ("summary", "full", "fault")
 RECEIPT_DROPS: Final = ("queue", "kafka", "rate", "size", "failed")
 HTTP_REFUSALS: Final = ("malformed", "head", "body", "inflated", "coding", "broken_gzip")
 CONNECTION_CUTS: Final = ("idle", "slow_request", "slow_reader", "too_many")
-DEPENDENCIES: Final = ("redis", "kafka", "catalog", "spend")
 SHED_CAUSES: Final = ("queue", "in_flight", "nobody")
 STARTS: Final = ("start", "crash", "stall", "roll")
 STARTS_WITH_CLIENTS: Final = frozenset({"crash", "stall"})
@@ -64,9 +67,13 @@ _SERIES: Final = (
         [f"{kind}_{result}" for kind in NOTICE_KINDS for result in NOTICE_RESULTS],
     ),
     _Series("bidder_spend_micros", "Money of accepted billing notices, micros of the currency."),
+    _Series("bidder_spooled_records", "Records spooled since Kafka did not take them."),
+    _Series("bidder_drained_records", "Records of the spool that Kafka has taken."),
+    *_by("bidder_syncs", "Cookie syncs by result.", "result", SYNC_RESULTS),
     *_by("bidder_dependency_failures", "Failures, each in its declared mode.", "dependency",
          DEPENDENCIES),
     _Series("bidder_persons_known", "Requests whose person was known."),
+    _Series("bidder_persons_matched", "Requests whose user id a cookie sync led to our cookie."),
     _Series("bidder_persons_unknown", "Requests with identifiers that nobody knows."),
     _Series("bidder_persons_refused", "Requests for which privacy forbids a look-up."),
     *_by("bidder_privacy_refusals", "Reasons for which privacy allowed less than everything.",
@@ -130,7 +137,8 @@ _FIRST_OF, _BEAT = _places()
 _READY: Final = _BEAT + 1
 _SERVING: Final = _READY + 1
 _CATALOG: Final = _SERVING + 1
-_CONNECTIONS: Final = _CATALOG + 1
+_SPOOL: Final = _CATALOG + 1
+_CONNECTIONS: Final = _SPOOL + 1
 _SIZE: Final = _CONNECTIONS + 1
 _BYTES: Final = _SIZE * 8 + ROWS_BYTES
 
@@ -198,6 +206,10 @@ class Counters:
     def set_ready(self, *, is_ready: bool) -> None:
         """Says whether this worker should get requests."""
         self.slots[_READY] = int(is_ready)
+
+    def set_spool(self, waiting_bytes: int) -> None:
+        """Says how much waits in the machine's spool for Kafka."""
+        self.slots[_SPOOL] = waiting_bytes
 
     def set_serving(self, *, is_serving: bool) -> None:
         """Says whether this worker takes connections, with or without all that it needs."""
@@ -272,6 +284,10 @@ class WorkerCollector(Collector):
             value=age_ms / 1000,
         )  # fmt: skip
 
+        yield GaugeMetricFamily(
+            "bidder_spool_bytes", "What waits in the machine's spool for Kafka.",
+            value=slots[_SPOOL],
+        )  # fmt: skip
         yield GaugeMetricFamily(
             "bidder_open_connections", "Connections of exchanges that are open.",
             value=slots[_CONNECTIONS],

@@ -17,7 +17,13 @@ from bidder.bids import Bid, Decision, Policy
 from bidder.decide import decide
 from bidder.errors import NoBidReason
 from bidder.identify import nodes_of
-from bidder.lookup import Found, fetch_person, reserve_exactly
+from bidder.lookup import (
+    Found,
+    fetch_person,
+    is_exchange_user,
+    reserve_exactly,
+    through_match,
+)
 from bidder.metrics import Counters
 from bidder.openrtb import BidRequest
 from bidder.privacy import Privacy
@@ -32,7 +38,7 @@ from models.commands import Steps
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.nonces import WORKERS, Nonces, worker_name
-from models.notices import NO_NODE, NoticeSigner, NoticeToken
+from models.notices import BILLER_OF, NO_NODE, NoticeSigner, NoticeToken, short_id
 from models.presence import PresenceRule
 from models.profile import Person
 from models.units import SECOND_MS
@@ -48,6 +54,10 @@ MOST_ROUNDS: Final = 3
 LONGEST_EXP_SECONDS: Final = 3_600
 """A slot that claims to be billable for longer holds its place under a cap no longer than this."""
 
+LONGEST_BILLABLE_SECONDS: Final = 30 * 86_400
+"""However late a slot says that it may be billed: then its price is a matter for people."""
+
+MATCHED = metrics.slot("bidder_persons_matched")
 KNOWN = metrics.slot("bidder_persons_known")
 UNKNOWN = metrics.slot("bidder_persons_unknown")
 REFUSED = metrics.slot("bidder_persons_refused")
@@ -152,7 +162,7 @@ class BidPath:
         )
         self._presence = presence_rule(settings)
         self._exact_margin = settings.cap_exact_margin
-        self._notice_window_ms = settings.notice_window_seconds * 1000
+        self._notice_window = settings.notice_window_seconds
         self.worker = worker_name(secrets.randbelow(WORKERS))
         self._nonces = Nonces(self.worker)
         self.own = OwnReservations(self.worker)
@@ -217,6 +227,9 @@ class BidPath:
             counters.add(CROWDED, nodes is None)
             return Found(Person())
         try:
+            if is_exchange_user(nodes[0]):
+                nodes = yield from through_match(self._keys, nodes)
+                counters.add(MATCHED, len(nodes) > 1)
             found = yield from fetch_person(
                 self._keys, nodes, now_ms, self.own.field, self._presence
             )
@@ -340,6 +353,16 @@ class BidPath:
             creative=bid.creative.id,
             exchange=case.exchange.id,
             bid_cpm_micros=bid.bid_cpm_micros,
-            expires_ms=case.now_ms + self._notice_window_ms,
+            bid_time_ms=case.now_ms,
+            window_seconds=self._notice_window_seconds(case, bid.imp_id),
+            auction=short_id(case.request.id),
+            imp=short_id(bid.imp_id),
+            biller=BILLER_OF[case.exchange.bills_on],
             is_test=bool(case.request.test),
         )
+
+    def _notice_window_seconds(self, case: _Case, imp_id: str) -> int:
+        """How long a notice may move money: as the exchange's contract says, or the slot's exp."""
+        agreed = case.exchange.notice_window_seconds or self._notice_window
+        exp = next((imp.exp or 0 for imp in case.request.imp if imp.id == imp_id), 0)
+        return max(agreed, min(exp, LONGEST_BILLABLE_SECONDS))

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Final
 
 from bidder import exchange_rows, metrics
@@ -21,10 +21,12 @@ from bidder.http1 import HttpCall
 from bidder.http_answers import method_refused, response
 from bidder.lookup import reserve
 from bidder.metrics import Counters
-from bidder.notices import Notices
+from bidder.notices import Notices, caller_of
 from bidder.openrtb import BidRequest, decode_request
 from bidder.path import Answer, BidPath, Reserved
+from bidder.syncs import Syncs
 from models.keys import Keys
+from models.notices import NOTICE_KINDS, NoticeKind
 from runtime import clock
 from runtime.link import Link
 
@@ -37,6 +39,7 @@ MS_IN_NS: Final = 1_000_000
 BID_PREFIX: Final = b"/openrtb2/"
 BID_SUFFIX: Final = b"/bid"
 NOTICE_PREFIX: Final = b"/notice/"
+SYNC_PREFIX: Final = b"/sync/"
 
 REQUESTS = metrics.slot("bidder_bid_requests")
 MALFORMED = metrics.slot("bidder_malformed_requests")
@@ -48,7 +51,10 @@ SHED_IN_FLIGHT = metrics.slot("bidder_shed", "in_flight")
 INTERNAL = metrics.slot("bidder_no_bids", NoBidReason.INTERNAL_ERROR.value)
 
 NO_BID: Final = response(204)
+UNAVAILABLE: Final = response(503)
+KINDS: Final[dict[str, NoticeKind]] = {kind: kind for kind in NOTICE_KINDS}
 NOTICE_METHOD_REFUSED: Final = method_refused(b"GET, POST")
+SYNC_METHOD_REFUSED: Final = method_refused(b"GET")
 
 
 class _Pending:
@@ -75,10 +81,18 @@ class Server:
     """One worker's requests."""
 
     def __init__(
-        self, path: BidPath, notices: Notices, redis: Link, keys: Keys, counters: Counters
+        self,
+        path: BidPath,
+        notices: Notices,
+        redis: Link,
+        keys: Keys,
+        counters: Counters,
+        *,
+        syncs: Syncs,
     ) -> None:
         self._path = path
         self._notices = notices
+        self._syncs = syncs
         self._redis = redis
         self._keys = keys
         self._counters = counters
@@ -107,6 +121,8 @@ class Server:
             self._bid(call, target[len(BID_PREFIX) : -len(BID_SUFFIX)])
         elif target.startswith(NOTICE_PREFIX):
             self._notice(call, target[len(NOTICE_PREFIX) :])
+        elif target.startswith(SYNC_PREFIX):
+            self._sync(call, target[len(SYNC_PREFIX) :])
         else:
             self._unknown(call, response(404))
 
@@ -115,23 +131,28 @@ class Server:
         call.respond(answer)
 
     def _notice(self, call: HttpCall, target: bytes) -> None:
-        kind, _, query = target.decode("latin-1").partition("?")
-        if kind not in metrics.NOTICE_KINDS:
+        name, _, query = target.decode("latin-1").partition("?")
+        kind = KINDS.get(name)
+        if kind is None:
             self._unknown(call, response(404))
         elif call.method not in {b"GET", b"POST"}:
             self._unknown(call, NOTICE_METHOD_REFUSED)
         else:
-            task = asyncio.get_running_loop().create_task(self._take_notice(call, kind, query))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            caller = caller_of(call.header, call.peer)
+            self._reply(call, self._notices.answer(kind, query, caller, clock.now_ms()))
 
-    async def _take_notice(self, call: HttpCall, kind: str, query: str) -> None:
-        status = 503
-        try:
-            status = await self._notices.take(kind, query, clock.now_ms())
-        except Exception:
-            logger.exception("notice_failed")
-        call.respond(response(status))
+    def _sync(self, call: HttpCall, target: bytes) -> None:
+        exchange_id, _, query = target.decode("latin-1").partition("?")
+        if call.method != b"GET":
+            self._unknown(call, SYNC_METHOD_REFUSED)
+            return
+        caller = caller_of(call.header, call.peer)
+        self._reply(call, self._syncs.answer(exchange_id, query, caller, clock.now_ms()))
+
+    def _reply(self, call: HttpCall, answer: Coroutine[None, None, bytes]) -> None:
+        task = asyncio.get_running_loop().create_task(_respond(call, answer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     # -- bids ------------------------------------------------------------------------------
 
@@ -296,3 +317,13 @@ class Server:
 
 def _ignore(_: object) -> None:
     """A reservation that could not be written still counts here; other workers do not see it."""
+
+
+async def _respond(call: HttpCall, answer: Coroutine[None, None, bytes]) -> None:
+    """Answers what waits for Kafka or the disk; a fault of ours asks for it again."""
+    reply = UNAVAILABLE
+    try:
+        reply = await answer
+    except Exception:
+        logger.exception("notice_failed")
+    call.respond(reply)

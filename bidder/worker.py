@@ -23,10 +23,11 @@ from bidder.drain import drain
 from bidder.http1 import HttpConnection
 from bidder.lag import LagMeter
 from bidder.metrics import STARTS, STARTS_WITH_CLIENTS, Counters, open_memory, slot
-from bidder.notices import Notices
+from bidder.notices import Keeper, Notices
 from bidder.path import BidPath
 from bidder.receipts import Outbox, Receipts, code_version
 from bidder.server import Server
+from bidder.syncs import Syncs
 from bidder.warmup import RehearsalRedis, rehearse
 from models.budgets import Allowances
 from models.catalog import Catalog
@@ -35,6 +36,7 @@ from models.keys import Keys
 from models.watches import Watches
 from runtime import clock, kafka, logs
 from runtime.parent import end_with_parent
+from runtime.pepper import pepper_of
 from runtime.redis_url import link_to
 from runtime.settings import Settings, load
 
@@ -102,7 +104,7 @@ class _Worker:
             self._settings, self._catalog, self._allowances,
             lambda: self._counters.add(CATALOG_FAILURES),
             self._collector.changed,
-            self._watches,
+            watches=self._watches,
         )  # fmt: skip
 
     async def run(self, listener: socket.socket) -> None:
@@ -152,15 +154,20 @@ class _Worker:
         if away is not None:
             logger.error("redis_away", extra={"reason": str(away)})
         path = BidPath(self._settings, self._catalog, self._counters, self._allowances)
-        notices = Notices(self._settings, producer, self._counters)
+        keeper = Keeper(self._settings, producer, self._counters)
+        notices = Notices(self._settings, self._catalog, keeper, self._counters)
+        syncs = Syncs(
+            self._settings, pepper_of(self._settings), self._catalog, keeper, self._counters,
+            may_keep_ids=lambda request: path.privacy.use_of(request).ids,
+        )  # fmt: skip
         keys = Keys(self._settings.owner)
-        self._warm_up(notices, keys)
+        self._warm_up(notices, syncs, keys)
         outbox = self._keep_receipts(path)
         # What the catalogue holds lives long: keep full collections from walking it.
         self._collector.settle()
-        server = Server(path, notices, self._redis, keys, self._counters)
+        server = Server(path, notices, self._redis, keys, self._counters, syncs=syncs)
         self._doors.open(server.handle)
-        return _Ready(server, path, producer, outbox)
+        return _Ready(server, path, producer, keeper, outbox)
 
     def _keep_receipts(self, path: BidPath) -> Outbox:
         """Has the path's decisions kept, as far as the settings and watches ask for it."""
@@ -195,12 +202,12 @@ class _Worker:
             else:
                 return producer
 
-    def _warm_up(self, notices: Notices, keys: Keys) -> None:
+    def _warm_up(self, notices: Notices, syncs: Syncs, keys: Keys) -> None:
         with open_memory() as memory:
             scratch = Counters(memory.fileno())
             path = BidPath(self._settings, self._catalog, scratch)
             redis = RehearsalRedis(self._catalog, clock.now_ms())
-            server = Server(path, notices, redis, keys, scratch)
+            server = Server(path, notices, redis, keys, scratch, syncs=syncs)
             count = rehearse(
                 server.handle, redis, self._catalog, Connections(HttpLimits(), scratch)
             )
@@ -219,6 +226,7 @@ class _Worker:
             asyncio.create_task(self._beat(ready.path)),
             asyncio.create_task(self._connections.turn()),
             asyncio.create_task(ready.outbox.run()),
+            asyncio.create_task(ready.keeper.drain()),
         )
         logger.info("bidder_ready", extra={"campaigns": len(self._catalog.campaigns)})
         done, _ = await asyncio.wait({told, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -235,6 +243,7 @@ class _Worker:
         lag.stop()
         await _stop(*tasks)
         await ready.outbox.close()
+        await ready.keeper.close()
         await ready.producer.stop()
 
     async def _beat(self, path: BidPath) -> None:
@@ -258,6 +267,7 @@ class _Ready(NamedTuple):
     server: Server
     path: BidPath
     producer: Any  # aiokafka has no types
+    keeper: Keeper
     outbox: Outbox
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from kinbid.nodes import node_named
-from kinbid.owned import frozen_views, number_books
+from kinbid.owned import frozen_views, matches_about, number_books
 from kinbid.progress import records_behind
 from models.commands import Steps
 from models.consents import Consents, consents_of, withdrawn_in
@@ -53,6 +53,7 @@ TAKEN_OUT: Final = (*LinkLedger.TOPICS, Topics.LINK_HISTORY)
 
 STAYS: Final = (
     "events.v1, outcomes.v1: records under keyed hashes, as long as Kafka keeps them; none counts",
+    "matches.v1: cookie matches under keyed hashes, for 60 days; none leads anywhere",
     "dead-letters.v1: what could not be read, for 30 days",
     "Redis: what merges and splits froze of these identifiers (q:, z:), for at most 60 s from then",
     (
@@ -123,6 +124,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
             forget an objection is not to heed it; a later grant undoes it.
         told: identifiers that the person was seen with, which forget it.
         number_entries: entries removed from the books of call numbers.
+        matches: cookie matches removed.
         records: per compacted topic, how many records were written, or tombstones.
         stays: what is not removed, and why it does not matter.
     """
@@ -136,6 +138,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     withdrawn: tuple[Purpose, ...]
     told: int
     number_entries: int
+    matches: int
     records: dict[str, int]
     stays: tuple[str, ...]
 
@@ -314,6 +317,7 @@ class _Eraser:
                 await ledger.tell([await self._redis.run(parted)])
             await self._redis.run(disown(keys, nodes, pairs, erased_ms))
         # What was on its way when the erasure began has come by now.
+        matches = await self._forget_matches(set(nodes))
         history = await self._history_keys(nodes)
         async with kafka.patience():
             await ledger.forget_history(history)
@@ -331,6 +335,7 @@ class _Eraser:
             withdrawn=withdrawn,
             told=told,
             number_entries=entries,
+            matches=matches,
             records={
                 Topics.ERASURES.suffix: len(nodes),
                 **{topic.suffix: len(pairs) for topic in LinkLedger.TOPICS},
@@ -390,6 +395,12 @@ class _Eraser:
                 removed += await self._redis.run(_remove(book, about))
         return removed
 
+    async def _forget_matches(self, nodes: Collection[NodeId]) -> int:
+        removed = 0
+        async for page in matches_about(self._redis, self._keys, nodes):
+            removed += await self._redis.run(_unlink(page)) if page else 0
+        return removed
+
     async def _let_copies_expire(self, nodes: Collection[NodeId]) -> None:
         """Has the bid views of before go that splits froze; frozen persons do when one is done."""
         async for page in frozen_views(self._redis, self._keys, nodes):
@@ -407,6 +418,10 @@ class _Eraser:
     def _next_token(self) -> str:
         self._token_count += 1
         return f"{self._request}.{self._token_count:x}"
+
+
+def _unlink(names: list[bytes]) -> Steps[int]:
+    return sum((yield [("UNLINK", name) for name in names]))
 
 
 def _expire(names: list[bytes]) -> Steps[None]:

@@ -12,7 +12,7 @@ from bidder.bids import Bid, Fate, Policy
 from bidder.catalog_feed import load_catalog, load_market
 from bidder.decide import decide
 from bidder.identify import nodes_of
-from bidder.lookup import Found, fetch_person
+from bidder.lookup import Found, fetch_person, is_exchange_user, through_match
 from bidder.openrtb import BidRequest, decode_request
 from bidder.path import presence_rule
 from bidder.privacy import Privacy
@@ -238,8 +238,10 @@ async def _find(settings: Settings, nodes: list[NodeId]) -> Found:
     await link.connect()
     try:
         rule = presence_rule(settings)
-        steps = fetch_person(Keys(settings.owner), nodes, clock.now_ms(), NO_FIELD, rule)
-        return await link.run(steps)
+        keys = Keys(settings.owner)
+        if is_exchange_user(nodes[0]):
+            nodes = await link.run(through_match(keys, nodes))
+        return await link.run(fetch_person(keys, nodes, clock.now_ms(), NO_FIELD, rule))
     finally:
         await link.close()
 

@@ -15,7 +15,7 @@ from models.topics import Topics
 from runtime import kafka
 from runtime.settings import Settings
 
-__all__ = ["FOLDED", "LostRecordsError", "lost_in", "lost_records", "told_of"]
+__all__ = ["FOLDED", "LostRecordsError", "lost_in", "lost_records", "persons_from", "told_of"]
 
 FOLDED = (Topics.EVENTS, Topics.OUTCOMES, Topics.VERDICTS)
 """What streams folds. Compaction removes no beginning: it leaves gaps."""
@@ -32,6 +32,12 @@ def told_of(lost: Mapping[str, int]) -> str:
     """Which topics lack how many records, and what that means, for people."""
     lacks = " and ".join(f"{topic} lacks its oldest {n:,} records" for topic, n in lost.items())
     return f"{lacks}: what only these told is forgotten, withdrawn consent and orders among it"
+
+
+def persons_from(partitions: Iterable[TopicPartition], settings: Settings) -> list[TopicPartition]:
+    """Those of the partitions that persons are worked out from: matches may lose their oldest."""
+    names = {topic.name(settings.owner) for topic in FOLDED}
+    return [part for part in partitions if part.topic in names]
 
 
 async def lost_in(consumer: Any, partitions: Iterable[TopicPartition]) -> dict[str, int]:  # noqa: ANN401 - untyped library

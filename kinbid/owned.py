@@ -10,7 +10,14 @@ from models.identifiers import NodeId
 from models.keys import Keys
 from runtime.link import Link
 
-__all__ = ["frozen_views", "number_books", "persons_in", "remove_all", "settled_persons"]
+__all__ = [
+    "frozen_views",
+    "matches_about",
+    "number_books",
+    "persons_in",
+    "remove_all",
+    "settled_persons",
+]
 
 PAGE: Final = 1000
 CHUNK: Final = 500
@@ -70,6 +77,25 @@ async def settled_persons(link: Link, keys: Keys) -> AsyncIterator[list[Settled]
         found = {one.root: one for one in await link.run_all(settle(keys, root) for root in chunk)}
         yield [settled for root, settled in found.items() if root not in read]
         read |= found.keys()
+
+
+async def matches_about(
+    link: Link, keys: Keys, nodes: Collection[NodeId]
+) -> AsyncIterator[list[bytes]]:
+    """Pages of cookie matches that lead from or to some nodes."""
+    prefix = f"{keys.owner}:u:{{"
+    async for page in _pages(link, f"{_literal(prefix)}*"):
+        cookies = await link.run(_values(page)) if page else []
+        yield [
+            name
+            for name, cookie in zip(page, cookies, strict=True)
+            if _node_in(name, prefix) in nodes or (cookie or b"").decode() in nodes
+        ]
+
+
+def _values(names: list[bytes]) -> Steps[list[bytes | None]]:
+    # One key a command: in a cluster each is on a server of its own.
+    return (yield [("GET", name) for name in names])
 
 
 async def number_books(link: Link, keys: Keys) -> AsyncIterator[tuple[bytes, dict[bytes, bytes]]]:

@@ -19,7 +19,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from kinbid.link_topics import read_evidence
-from kinbid.lost_records import LostRecordsError, lost_in
+from kinbid.lost_records import LostRecordsError, lost_in, persons_from
 from kinbid.owned import remove_all
 from models.errors import KinbidError
 from models.keys import Keys
@@ -77,7 +77,7 @@ async def rebuild(settings: Settings, progress: Progress, *, is_lossy: bool = Fa
         firehose = Firehose(settings, consumer, producer, redis, Metrics(), replay=replay)
         partitions = await _own_all(consumer, firehose)
         with kafka.failures_told("nothing was changed"):
-            lost = await lost_in(consumer, partitions)
+            lost = await lost_in(consumer, persons_from(partitions, settings))
             if lost and not is_lossy:
                 raise LostRecordsError(lost)
             evidence = await read_evidence(settings)

@@ -28,7 +28,7 @@ __all__ = ["Rotated", "rotate"]
 POLL_MS: Final = 500
 LINGER_MS: Final = 5
 TELL_SECONDS: Final = 0.5
-REFUSED_APART: Final = frozenset({Topics.EVENTS, Topics.OUTCOMES, Topics.VERDICTS})
+REFUSED_APART: Final = frozenset({Topics.EVENTS, Topics.OUTCOMES, Topics.VERDICTS, Topics.MATCHES})
 """Of these streams puts what it cannot read among the dead letters; the others are its own."""
 AGAIN: Final = "the copy is not whole: do it again to another KINBID_OWNER"
 

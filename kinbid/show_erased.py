@@ -40,6 +40,7 @@ def show_certificate(done: Certificate) -> None:
         )
     console.print(f"identifiers that were seen with them, told to forget it: {done.told}")
     console.print(f"entries removed from the books of call numbers: {done.number_entries}")
+    console.print(f"cookie matches removed: {done.matches}")
     for topic, count in done.records.items():
         console.print(f"{topic}: {count} {WRITTEN.get(topic, 'tombstones')}")
     left = "that it was erased, and what is kept" if done.withdrawn else "that it was erased"

@@ -135,6 +135,7 @@ class Stack:
             bidder_admin_port=0,
             identity_pepper=self.settings.identity_pepper or secrets.token_urlsafe(24),
             notice_secret=self.settings.notice_secret or secrets.token_urlsafe(24),
+            spool_directory=self.settings.spool_directory or str(self.folder / "spool"),
         )
 
     def start_parts(self) -> None:

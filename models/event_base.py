@@ -36,6 +36,7 @@ __all__ = [
     "Text",
     "ToldRecord",
     "check_date",
+    "check_key",
     "check_money",
     "check_node",
     "check_time",
@@ -125,6 +126,15 @@ def check_node(field: str, node: str) -> None:
     """Raises EventError unless ``node`` is a hashed identifier."""
     if not NODE_FORM.fullmatch(node):
         raise EventError(f"{field}: an identifier is not a hashed node of 23 characters")
+
+
+def check_key(key: bytes | None, node: str) -> None:
+    """Raises EventError where a record is not under its identifier.
+
+    Elsewhere than in the partition of its identifier, whose watermark it is, that means nothing.
+    """
+    if (key or b"") != node.encode():
+        raise EventError(f"key: {key!r} is not the record's first identifier {node!r}")
 
 
 def check_time(field: str, time_ms: int) -> None:

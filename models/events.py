@@ -1,4 +1,4 @@
-"""The records that flow through Kafka: what a person did, and what became of our bids.
+"""The records that flow through Kafka: what a person did; :mod:`models.outcomes` has our bids.
 
 Producers normalise and hash identifiers (:mod:`models.identifiers`); the first of ``ids`` is the
 Kafka key, so one identifier's events stay in order with one worker. Every further id of an event
@@ -14,7 +14,6 @@ from models.call_events import Call, DeviceType, MissedReason, NumberLease
 from models.errors import EventError
 from models.event_base import (
     MAX_IDS,
-    MAX_MONEY_MICROS,
     Advertiser,
     Airport,
     Cabin,
@@ -29,12 +28,14 @@ from models.event_base import (
     Text,
     ToldRecord,
     check_date,
+    check_key,
     check_money,
     check_node,
     check_time,
     not_ahead,
 )
-from models.identifiers import NodeId, is_device, is_visitor, namespace_of
+from models.identifiers import is_device, is_visitor, namespace_of
+from models.outcomes import Billing, Outcome, Win, decode_outcome, read_outcome
 from models.person_events import (
     AccountErased,
     CardContact,
@@ -59,7 +60,6 @@ from models.shop_events import (
     Refund,
     Refusal,
 )
-from models.units import CampaignId, CreativeId, ExchangeId
 
 __all__ = [
     "AccountErased",
@@ -249,41 +249,9 @@ Event: TypeAlias = (
     | TraitTold | NumberLease | CrmMerge | CrmSplit | AccountErased | CarriedConsent
 )  # fmt: skip
 
-
-class _Outcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """What every notice has: ``node`` is the identifier that decided the bid, and the key.
-
-    ``clearing_cpm_micros`` is the price that was notified, for a thousand impressions.
-    """
-
-    node: NodeId
-    nonce: str
-    campaign: CampaignId
-    creative: CreativeId
-    exchange: ExchangeId
-    clearing_cpm_micros: int
-    notice_time_ms: int
-    personal: bool
-
-
-class Win(_Outcome, frozen=True, kw_only=True, tag="win"):
-    """The auction was won. Not an impression: it moves no cap and no spend."""
-
-
-class Billing(_Outcome, frozen=True, kw_only=True, tag="billing"):
-    """The impression was billed: spend and caps move here, once per ``nonce``."""
-
-    @property
-    def cost_micros(self) -> int:
-        """What this one impression has cost; its price is for a thousand."""
-        return round(self.clearing_cpm_micros / 1000)
-
-
-Outcome: TypeAlias = Win | Billing
-
 encode: Final = msgspec.json.Encoder().encode
 _event_decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
-_outcome_decoder: Final[msgspec.json.Decoder[Outcome]] = msgspec.json.Decoder(Outcome)
+_replace: Final = msgspec.structs.replace
 
 
 def decode_event(payload: bytes) -> Event:
@@ -305,24 +273,6 @@ def decode_event(payload: bytes) -> Event:
     return event
 
 
-def decode_outcome(payload: bytes) -> Outcome:
-    """Reads a notice's record.
-
-    Raises:
-        EventError: not an outcome; the text names the field.
-    """
-    try:
-        outcome = _outcome_decoder.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise EventError(f"not an outcome: {error}") from error
-    if outcome.node:
-        check_node("node", outcome.node)
-    check_time("notice_time_ms", outcome.notice_time_ms)
-    if not 0 <= outcome.clearing_cpm_micros <= MAX_MONEY_MICROS:
-        raise EventError(f"clearing_cpm_micros: {outcome.clearing_cpm_micros} is not a price")
-    return outcome
-
-
 def read_event(key: bytes | None, value: bytes | None, recorded_ms: int) -> Event:
     """Reads an event as it stands in Kafka.
 
@@ -335,32 +285,9 @@ def read_event(key: bytes | None, value: bytes | None, recorded_ms: int) -> Even
         EventError: not an event, not under its first identifier, or dated ahead of its record.
     """
     event = decode_event(value or b"")
-    _check_key(key, event.ids[0])
+    check_key(key, event.ids[0])
     time_ms = not_ahead("event_time_ms", event.event_time_ms, recorded_ms)
     if isinstance(event, ToldRecord):
         told_ms = not_ahead("told_ms", event.told_ms, recorded_ms)
         return _replace(event, event_time_ms=time_ms, told_ms=told_ms)
     return event if time_ms == event.event_time_ms else _replace(event, event_time_ms=time_ms)
-
-
-def read_outcome(key: bytes | None, value: bytes | None, recorded_ms: int) -> Outcome:
-    """Reads a notice's record as it stands in Kafka; arguments as of :func:`read_event`.
-
-    Raises:
-        EventError: not an outcome, not under its identifier, or dated ahead of its record.
-    """
-    outcome = decode_outcome(value or b"")
-    _check_key(key, outcome.node)
-    time_ms = not_ahead("notice_time_ms", outcome.notice_time_ms, recorded_ms)
-    return (
-        outcome if time_ms == outcome.notice_time_ms else _replace(outcome, notice_time_ms=time_ms)
-    )
-
-
-_replace: Final = msgspec.structs.replace
-
-
-def _check_key(key: bytes | None, node: NodeId) -> None:
-    """An identifier's records have its own partition: elsewhere its watermark means nothing."""
-    if (key or b"") != node.encode():
-        raise EventError(f"key: {key!r} is not the record's first identifier {node!r}")

@@ -15,6 +15,7 @@ KEY_PATTERNS = {
     "{owner}:b:{node}": "what a bid needs: header, cap ledger, reservations",
     "{owner}:z:{node}:{token}": "frozen copy of a merged or split person's b, expires",
     "{owner}:w:{node}": "evidence: links in which the node was seen",
+    "{owner}:u:{node}": "our cookie behind an exchange's user id, expires",
     "{owner}:number:{number}": "one pool number: its leases, who dialled it, links made",
     "{owner}:lines:{advertiser}": "calls of the last minutes: which found no free line",
     "{owner}:epoch:{topic}:{partition}": "ownership epoch of one input partition",
@@ -25,12 +26,13 @@ KEY_PATTERNS = {
 class Keys:
     """The key names of one data owner."""
 
-    __slots__ = ("_b", "_n", "_p", "_q", "_w", "_z", "owner")
+    __slots__ = ("_b", "_n", "_p", "_q", "_u", "_w", "_z", "owner")
 
     def __init__(self, owner: str) -> None:
         self.owner = owner
         self._n, self._p, self._q = f"{owner}:n:{{", f"{owner}:p:{{", f"{owner}:q:{{"
         self._b, self._z, self._w = f"{owner}:b:{{", f"{owner}:z:{{", f"{owner}:w:{{"
+        self._u = f"{owner}:u:{{"
 
     def parent(self, node: NodeId) -> str:
         """``n``: the parent link."""
@@ -55,6 +57,10 @@ class Keys:
     def evidence(self, node: NodeId) -> str:
         """``w``: links in which the node was seen."""
         return f"{self._w}{node}}}"
+
+    def match(self, node: NodeId) -> str:
+        """``u``: our cookie behind an exchange's user id."""
+        return f"{self._u}{node}}}"
 
     def number(self, number: str) -> str:
         """The leases and calls of one number of a pool, E.164."""

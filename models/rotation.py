@@ -26,6 +26,7 @@ from models.link_records import (
     pair_named,
     told_pair,
 )
+from models.matches import Match, read_match
 from models.topics import Topic, Topics
 
 __all__ = ["ROTATED", "Rehash", "Rotate", "rotate_event"]
@@ -63,6 +64,13 @@ def _rotate_outcome(
     if not outcome.node:
         return key, value  # shown for its context, to nobody
     return rehash(outcome.node).encode(), _rotated(outcome, value or b"", rehash)
+
+
+def _rotate_match(
+    key: bytes | None, value: bytes | None, recorded_ms: int, again: Rehash
+) -> Record:
+    match = read_match(key, value, recorded_ms)
+    return again(match.node).encode(), _rotated(match, value or b"", again)
 
 
 def _rotate_erasure(key: bytes | None, value: bytes | None, _: int, rehash: Rehash) -> Record:
@@ -104,13 +112,16 @@ ROTATED: Final[dict[Topic, Rotate]] = {
     Topics.LINK_HISTORY: _rotate_told,
     Topics.EVIDENCE: _link_record(decode_evidence_record),
     Topics.OUTCOMES: _rotate_outcome,
+    Topics.MATCHES: _rotate_match,
     Topics.EVENTS: rotate_event,
 }
 """The topics that an owner's persons and ads follow from. Inventory has gone into offers, and dead
 letters are what could not be read."""
 
 
-def _rotated(record: Event | Outcome | ErasureRecord, value: bytes, rehash: Rehash) -> bytes:
+def _rotated(
+    record: Event | Outcome | Match | ErasureRecord, value: bytes, rehash: Rehash
+) -> bytes:
     fields = _decode(value)
     for name in _node_fields(type(record)):
         if held := fields.get(name):

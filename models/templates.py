@@ -1,6 +1,7 @@
 """Creative templates: markup with named slots, parsed once, filled with escaped values.
 
-``{route}`` is a slot; ``{{`` and ``}}`` stand for the braces themselves.
+``{route}`` is a slot; ``{{`` and ``}}`` stand for the braces themselves. ``${AUCTION_PRICE}`` and
+the like are macros that the exchange expands (OpenRTB 2.6 section 4.4): they stay as they are.
 """
 
 import re
@@ -24,7 +25,9 @@ SLOTS: Final[dict[Goal, frozenset[str]]] = {
 }
 ALL_SLOTS: Final = frozenset().union(*SLOTS.values())
 
-_TOKEN: Final = re.compile(r"\{\{|\}\}|\{([a-z_]*)\}|[{}]")
+_TOKEN: Final = re.compile(
+    r"(?P<macro>\$\{[A-Z][A-Z0-9_]*(?::[A-Za-z0-9_-]+)?\})|\{\{|\}\}|\{(?P<slot>[a-z_]*)\}|[{}]"
+)
 
 
 def parse_template(text: str, field: str, known: frozenset[str] = ALL_SLOTS) -> tuple[Part, ...]:
@@ -44,12 +47,14 @@ def parse_template(text: str, field: str, known: frozenset[str] = ALL_SLOTS) -> 
     for token in _TOKEN.finditer(text):
         literal += text[position : token.start()]
         position = token.end()
-        if token[0] in {"{{", "}}"}:
+        if token["macro"]:
+            literal += token[0]
+        elif token[0] in {"{{", "}}"}:
             literal += token[0][0]
-        elif token[1]:
-            if token[1] not in known:
-                raise UnknownNameError(f"slot in {field}", token[1], known)
-            parts.append((literal, token[1]))
+        elif token["slot"]:
+            if token["slot"] not in known:
+                raise UnknownNameError(f"slot in {field}", token["slot"], known)
+            parts.append((literal, token["slot"]))
             literal = ""
         else:
             raise InvalidFieldError(field, token[0], "a slot; write {{ or }} for a brace")

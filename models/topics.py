@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from models.matches import LONGEST_MATCH_DAYS
 from models.units import DAY_MS
 
 __all__ = ["ALL_TOPICS", "Topic", "Topics"]
@@ -61,6 +62,11 @@ class Topics:
     OUTCOMES: Final = Topic(
         suffix="outcomes.v1", key="node id", value="models.events.Outcome, JSON",
         partitions=FIREHOSE_PARTITIONS, cleanup="delete", retention_ms=None,
+    )  # fmt: skip
+    MATCHES: Final = Topic(
+        suffix="matches.v1", key="node id", value="models.matches.Match, JSON",
+        partitions=FIREHOSE_PARTITIONS, cleanup="delete",
+        retention_ms=LONGEST_MATCH_DAYS * DAY_MS,
     )  # fmt: skip
     INVENTORY: Final = Topic(
         suffix="inventory.v1", key="record key", value="Flight or Product as its source sent it",
@@ -122,6 +128,7 @@ class Topics:
 ALL_TOPICS: Final = (
     Topics.EVENTS,
     Topics.OUTCOMES,
+    Topics.MATCHES,
     Topics.INVENTORY,
     Topics.OFFERS,
     Topics.CATALOG,

@@ -5,8 +5,9 @@ environment; the environment wins. A name that does not exist is an error, not a
 """
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import available_timezones
@@ -17,9 +18,11 @@ from models.consent_strings import TcfVendor
 from models.errors import InvalidFieldError, KinbidError, UnknownNameError
 from models.evidence import DEFAULT_LIMITS, Limits
 from models.identifiers import BETWEEN_SECRETS, SHORTEST_SECRET, Namespace
+from models.matches import LONGEST_MATCH_DAYS
 from models.phones import check_region
 
 __all__ = [
+    "OPTIONAL_SECRETS",
     "SECRETS",
     "Settings",
     "SettingsError",
@@ -32,18 +35,21 @@ __all__ = [
 
 PREFIX: Final = "KINBID_"
 NOT_SETTINGS: Final = frozenset({"KINBID_CONFIG", "KINBID_RUN_FILE"})
-SECRETS: Final = frozenset({"identity_pepper", "notice_secret"})
+SECRETS: Final = frozenset({"identity_pepper", "notice_secret", "price_keys"})
+OPTIONAL_SECRETS: Final = frozenset({"price_keys"})
+"""Without these a process works, unless its exchanges want them."""
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LEAST: Final = {
     "bidder_workers": 1, "bidder_connections": 1, "bidder_idle_seconds": 1,
     "bidder_receive_seconds": 1, "streams_batch_records": 1, "kafka_fetch_wait_ms": 0,
     "kafka_session_timeout_ms": 1, "cap_exact_margin": 0, "notice_window_seconds": 1,
-    "call_grace_seconds": 0,
+    "call_grace_seconds": 0, "spool_megabytes": 1, "match_days": 14,
     "identity_person_ids": 2, "identity_device_links": 1, "identity_account_links": 1,
     "identity_min_confidence": 0, "tcf_vendor_id": 0,
 }  # fmt: skip
 SHARES: Final = frozenset({"receipt_sample_percent", "receipt_full_percent"})
 HIGHEST_PORT: Final = 65_535
+COOKIE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 HIGHEST_VENDOR_ID: Final = 65_535
 TCF_NUMBERS: Final = {
     # Since TCF 2.2 purposes 3 to 6 rest on consent alone, as purpose 1 always did.
@@ -89,7 +95,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         time_zone: of the owner's days, for budgets: a name of the IANA data base.
         cap_exact_margin: a cap with at most so many impressions left is reserved atomically; the
             largest cap makes every cap exact, less saves a round trip and may overshoot.
-        notice_window_seconds: a notice later than this after its bid is stored, not counted.
+        notice_window_seconds: a notice later than this after its bid is stored, not counted, where
+            the exchange's record says nothing else.
+        price_keys: ``EXCHANGE=ENCRYPTION:INTEGRITY`` with commas between: the keys of exchanges
+            that encrypt prices, in url-safe base64.
+        spool_directory: folder on a local disk where notices wait while Kafka does not take them;
+            empty: exchanges are asked to repeat them.
+        spool_megabytes: most that may wait there.
+        cookie_name: our cookie, which a cookie sync reads and sets.
+        match_days: so long a cookie sync is believed, 14 to 60 days.
         receipt_sample_percent: of auctions, of whose decisions a receipt is kept.
         receipt_full_percent: of auctions, of whose decisions a full receipt is kept, which can be
             recomputed.
@@ -140,6 +154,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     time_zone: str = "UTC"
     cap_exact_margin: int = 64
     notice_window_seconds: int = 3600
+    price_keys: str = ""
+    spool_directory: str = ""
+    spool_megabytes: int = 256
+    cookie_name: str = "kinbid"
+    match_days: int = 30
     receipt_sample_percent: float = 1.0
     receipt_full_percent: float = 0.01
     presence_stay_seconds: int = 43_200
@@ -257,16 +276,10 @@ def _checked(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever the setti
         raise InvalidFieldError(name, value, f"one of {', '.join(LOG_LEVELS)}")
     if name.endswith("_port") and not 0 <= value <= HIGHEST_PORT:
         raise InvalidFieldError(name, value, f"a port, 0 to {HIGHEST_PORT}")
-    if name == "tcf_vendor_id" and value > HIGHEST_VENDOR_ID:
-        raise InvalidFieldError(name, value, f"a vendor id, up to {HIGHEST_VENDOR_ID}")
     if name in SHARES and not 0 <= value <= 100:  # nan is in no range
         raise InvalidFieldError(name, value, "from 0 to 100")
-    if name == "phone_region":
-        check_region(value)
-    if name == "time_zone" and value not in available_timezones():
-        raise InvalidFieldError(name, value, "a name such as Europe/Moscow or UTC")
-    if name == "identity_type_links":
-        read_type_links(value)
+    if name in _CHECKS:
+        _CHECKS[name](value)
     if name in TCF_NUMBERS:
         read_numbers(name, value)
     if name in LEAST and value < LEAST[name]:
@@ -308,6 +321,36 @@ def read_numbers(name: str, text: str) -> frozenset[int]:
     return frozenset(map(int, parts))
 
 
+def _check_cookie_name(value: str) -> None:
+    if not COOKIE_NAME.fullmatch(value):
+        raise InvalidFieldError("cookie_name", value, "1 to 64 letters, digits or any of _ - .")
+
+
+def _check_time_zone(value: str) -> None:
+    if value not in available_timezones():
+        raise InvalidFieldError("time_zone", value, "a name such as Europe/Moscow or UTC")
+
+
+def _check_match_days(value: int) -> None:
+    if value > LONGEST_MATCH_DAYS:
+        raise InvalidFieldError("match_days", value, f"at most {LONGEST_MATCH_DAYS}")
+
+
+def _check_vendor_id(value: int) -> None:
+    if value > HIGHEST_VENDOR_ID:
+        raise InvalidFieldError("tcf_vendor_id", value, f"a vendor id, up to {HIGHEST_VENDOR_ID}")
+
+
+_CHECKS: Final[dict[str, Callable[[Any], object]]] = {
+    "phone_region": check_region,
+    "identity_type_links": read_type_links,
+    "cookie_name": _check_cookie_name,
+    "match_days": _check_match_days,
+    "time_zone": _check_time_zone,
+    "tcf_vendor_id": _check_vendor_id,
+}
+
+
 def masked(name: str, value: object) -> str:
     """A setting's value as it may be printed."""
     if name in SECRETS:
@@ -324,7 +367,7 @@ def require_secrets(settings: Settings) -> None:
     Raises:
         SettingsError: one is missing or too short; the text names the variable.
     """
-    for name in sorted(SECRETS):
+    for name in sorted(SECRETS - OPTIONAL_SECRETS):
         secret: str = getattr(settings, name)
         if min(map(len, _secrets_in(name, secret))) < SHORTEST_SECRET:
             raise SettingsError(

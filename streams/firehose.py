@@ -22,6 +22,7 @@ from models.commands import Steps
 from models.errors import EventError
 from models.keys import Keys
 from models.link_records import EvidenceRecord, VerdictRecord, decode_verdict
+from models.matches import Match, keep_match, read_match
 from models.profile import publish_all
 from models.topics import Topics
 from runtime import clock
@@ -67,7 +68,7 @@ At a quarter of its capacity, records coming one by one, that takes 0.72 of the 
 
 
 class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped library
-    """Reads the two firehose topics and people's verdicts on links, and writes persons.
+    """Reads the two firehose topics, verdicts on links and matches, and writes persons.
 
     Args:
         settings: whose records, and where Redis and Kafka are.
@@ -99,6 +100,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             Topics.EVENTS.name(settings.owner): "events",
             Topics.OUTCOMES.name(settings.owner): "outcomes",
             Topics.VERDICTS.name(settings.owner): "verdicts",
+            Topics.MATCHES.name(settings.owner): "matches",
         }
         self.assigned = asyncio.Event()
         """The group has dealt its partitions out."""
@@ -256,6 +258,9 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             if self._kinds[partition.topic] == "verdicts":
                 verdicts += await self._read_verdicts(partition, records)
                 continue
+            if self._kinds[partition.topic] == "matches":
+                await self._keep_matches(partition, records)
+                continue
             batch = read_batch(
                 ((one.offset, one.timestamp, one.key, one.value) for one in records),
                 "events" if self._kinds[partition.topic] == "events" else "outcomes",
@@ -311,6 +316,20 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
                 refused.append(Refused(record.offset, record.key, record.value, str(error)))
         await self._bury(partition, refused)
         return verdicts
+
+    async def _keep_matches(self, partition: TopicPartition, records: list[Any]) -> None:
+        """A match leads to a cookie and is no link: persons have nothing to do with it."""
+        matches: dict[NodeId, Match] = {}
+        refused: list[Refused] = []
+        for record in records:
+            try:
+                match = read_match(record.key, record.value, record.timestamp)
+                matches[match.node] = match  # the newest of a user id stands
+            except EventError as error:
+                refused.append(Refused(record.offset, record.key, record.value, str(error)))
+        await self._bury(partition, refused)
+        now_ms = clock.now_ms()
+        await self._redis.run_all(keep_match(self._keys, one, now_ms) for one in matches.values())
 
     async def follow_evidence(self, records: Sequence[EvidenceRecord]) -> None:
         """Makes the links that evidence speaks for which no record of a topic will tell again.

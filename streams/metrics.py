@@ -13,7 +13,7 @@ from streams.stages.calls import JoinResult
 
 __all__ = ["Metrics"]
 
-TOPICS = ("events", "outcomes", "verdicts")
+TOPICS = ("events", "outcomes", "verdicts", "matches")
 AGE_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 
 
@@ -66,7 +66,7 @@ class Metrics:
         for topic in TOPICS:
             self.events.labels(topic)
             self.takeovers.labels(topic)
-        for topic in ("events", "outcomes", "inventory", "verdicts"):
+        for topic in ("events", "outcomes", "inventory", "verdicts", "matches"):
             self.dead_letters.labels(topic)
         for dependency in ("kafka", "redis"):
             self.retries.labels(dependency)

@@ -17,12 +17,12 @@ from models.catalog import Catalog
 from models.catalog_records import Campaign, Exchange
 from models.notices import NoticeToken
 
-__all__ = ["Draft", "Keeper"]
+__all__ = ["Draft", "Taker"]
 
 P = ParamSpec("P")
 
 
-class Keeper(Protocol):
+class Taker(Protocol):
     """Who takes drafts when they are done."""
 
     def keep(self, draft: "Draft", *, is_sent: bool, elapsed_ns: int) -> None:
@@ -33,20 +33,20 @@ class Draft:
     """What is known so far of one request's decision.
 
     Args:
-        keeper: takes it when it is done.
+        taker: takes it when it is done.
         request, exchange, now_ms: as they are answered.
         is_sampled: a summary is kept in any case.
         is_full: the full receipt is.
     """
 
     __slots__ = (
-        "_keeper", "arguments", "body", "catalog", "decision", "exchange", "found", "id", "is_full",
+        "_taker", "arguments", "body", "catalog", "decision", "exchange", "found", "id", "is_full",
         "is_sampled", "now_ms", "request", "seen", "tokens", "use",
     )  # fmt: skip
 
     def __init__(
         self,
-        keeper: Keeper,
+        taker: Taker,
         request: BidRequest,
         exchange: Exchange,
         now_ms: int,
@@ -54,7 +54,7 @@ class Draft:
         is_sampled: bool,
         is_full: bool,
     ) -> None:
-        self._keeper = keeper
+        self._taker = taker
         self.request = request
         self.exchange = exchange
         self.now_ms = now_ms
@@ -120,4 +120,4 @@ class Draft:
             is_sent: it was in time.
             elapsed_ns: from the request's last byte.
         """
-        self._keeper.keep(self, is_sent=is_sent, elapsed_ns=elapsed_ns)
+        self._taker.keep(self, is_sent=is_sent, elapsed_ns=elapsed_ns)

@@ -1,11 +1,16 @@
 """What people are shown."""
 
+from typing import Final
+
 from models.catalog_records.record import Record
 from models.errors import InvalidFieldError
 from models.templates import parse_template
 from models.units import CampaignId, CreativeId
 
 __all__ = ["Creative"]
+
+EMPTY_MACROS: Final = ("${AUCTION_BID_ID}", "${AUCTION_AD_ID}")
+"""Their sources, ``bidid`` and ``bid.adid``, no bid of ours has (OpenRTB 2.6 section 4.4)."""
 
 
 class Creative(Record, frozen=True, kw_only=True, tag="creative"):
@@ -40,6 +45,11 @@ class Creative(Record, frozen=True, kw_only=True, tag="creative"):
             raise InvalidFieldError(where + "click_url", self.click_url, "an https address")
         if "http://" in self.html.lower():
             raise InvalidFieldError(where + "html", "http://", "allowed in markup: write https://")
+        for macro in EMPTY_MACROS:
+            for field, text in (("html", self.html), ("click_url", self.click_url)):
+                if macro in text:
+                    wanted = "another macro: exchanges make this one empty in our bids"
+                    raise InvalidFieldError(where + field, macro, wanted)
         parse_template(self.html, where + "html")
         parse_template(self.click_url, where + "click_url")
         if len(self.id) > 64:

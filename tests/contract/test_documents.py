@@ -37,14 +37,16 @@ from models.identifiers import Namespace, NodeId, Pepper
 from models.keys import KEY_PATTERNS, Keys
 from models.lines import LINE_SECONDS
 from models.links import LinkResult, declare, judge, link
+from models.matches import LONGEST_MATCH_DAYS, Match, keep_match
 from models.number_book import BOOK_SECONDS
 from models.profile import publish, publish_all
 from models.rebuild_mark import mark_rebuild
 from models.splits import SPLIT_SECONDS, note
 from models.topics import ALL_TOPICS, Topics
 from models.touches import KINDS, kind_of
-from models.units import DAY_MS, AdvertiserId, CampaignId, CreativeId, ExchangeId
+from models.units import DAY_MS, DAY_S, AdvertiserId, CampaignId, CreativeId, ExchangeId
 from models.value.price import Factors
+from runtime import clock
 from runtime.redis_link import FUNCTIONS
 from runtime.settings import NOT_SETTINGS, PREFIX, SECRETS, Settings
 from streams.link_ledger import LinkLedger
@@ -379,7 +381,18 @@ def write_everything(watched: Watched) -> None:
     watched.run(killed(keys, crms[1]))
     write_calls(watched)
     write_crowd(watched)
+    write_match(watched)
     watched.run(mark_rebuild(keys, {f"{Topics.EVENTS.name('demo')}:0": 1}))
+
+
+def write_match(watched: Watched) -> None:
+    """A cookie sync that is believed for as long as any is."""
+    now_ms = clock.now_ms()
+    match = Match(
+        node=NodeId("u" + "m" * 22), cookie=NodeId("k" + "m" * 22), matched_ms=now_ms,
+        expires_ms=now_ms + LONGEST_MATCH_DAYS * DAY_MS,
+    )  # fmt: skip
+    watched.run(keep_match(Keys("demo"), match, now_ms))
 
 
 def write_crowd(watched: Watched) -> None:
@@ -427,6 +440,7 @@ def lifetime_of(pattern: str) -> int:
     lifetimes = {
         "{owner}:number:{number}": BOOK_SECONDS,
         "{owner}:lines:{advertiser}": LINE_SECONDS,
+        "{owner}:u:{node}": LONGEST_MATCH_DAYS * DAY_S,
     }
     return lifetimes.get(pattern, SPLIT_SECONDS)
 

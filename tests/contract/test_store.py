@@ -44,6 +44,8 @@ COMMANDS: list[tuple[Command, Any]] = [
     (("SET", "s", "1"), b"OK"),
     (("GET", "s"), b"1"),
     (("SET", "s", 2), b"OK"),
+    (("SET", "expires", "x", "PXAT", 4_000_000_000_000), b"OK"),
+    (("GET", "expires"), b"x"),
     (("INCR", "s"), 3),
     (("GET", "s"), b"3"),
     (("INCR", "fresh"), 1),

@@ -131,9 +131,13 @@ def _get(store: MemoryStore, arguments: list[bytes]) -> bytes | None:
 
 
 def _set(store: MemoryStore, arguments: list[bytes]) -> bytes:
-    key, value = arguments
+    key, value, *until = arguments  # of its options those with which a key expires
+    if until and (len(until) != 2 or until[0].upper() != b"PXAT"):
+        raise RedisReplyError("ERR syntax error")
     store.data[key] = value
     store.expiring.pop(key, None)
+    if until:
+        store.expiring[key] = int(until[1])
     return b"OK"
 
 

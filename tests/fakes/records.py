@@ -38,6 +38,7 @@ from models.events import (
 )
 from models.facets import Facet, fold_event
 from models.identifiers import NodeId
+from models.outcomes import AuctionLoss, Click, Impression, UncountedBilling
 from models.person_events import ACTIONS, CONTACT_CHANNELS, PURPOSES
 from models.shop_events import STAGES
 from models.units import DAY_MS, AdvertiserId, CampaignId, CreativeId, ExchangeId
@@ -219,7 +220,10 @@ def _at_its_time(billing: Billing) -> Billing:
 
 
 billings: Final = st.builds(Billing, **notice, notice_time_ms=times).map(_at_its_time)
-outcomes: Final = st.one_of(billings, st.builds(Win, **notice, notice_time_ms=times))
+_uncounted: Final = (Win, UncountedBilling, Impression, AuctionLoss, Click)
+outcomes: Final = st.one_of(
+    billings, *(st.builds(kind, **notice, notice_time_ms=times) for kind in _uncounted)
+)
 
 
 def folded(records: Sequence[Event]) -> Facet:

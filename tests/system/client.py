@@ -13,7 +13,8 @@ from kinbid.publish import publish_offers
 from kinbid.stack import Stack
 from models.catalog_records import Flight, Offer
 from models.events import Event, FlightSearch, SignIn, encode
-from models.identifiers import Namespace, NodeId, Pepper
+from models.identifiers import Namespace, NodeId, Pepper, scoped
+from models.matches import Match, encode_match
 from models.topics import Topics
 from models.units import DAY_MS, AdvertiserId
 from runtime import clock, kafka
@@ -67,6 +68,18 @@ class Client:
                 await producer.stop()
 
         asyncio.run(send())
+
+    def match(self, exchange: str, user_id: str, cookie: str, at_ms: int | None = None) -> NodeId:
+        """Tells of a cookie sync, as a bidder does; returns the user id's node."""
+        node = self.node(Namespace.EXCHANGE_USER, scoped(exchange, user_id))
+        at_ms = at_ms or self.now_ms()
+        told = Match(
+            node=node, cookie=self.node(Namespace.COOKIE, cookie), matched_ms=at_ms,
+            expires_ms=at_ms + 14 * DAY_MS,
+        )  # fmt: skip
+        topic = Topics.MATCHES.name(self.settings.owner)
+        self.produce_raw(topic, [(node.encode(), encode_match(told))])
+        return node
 
     def offer(self, *offers: Offer) -> None:
         asyncio.run(publish_offers(self.settings, offers))

@@ -14,6 +14,7 @@ from aiokafka import TopicPartition
 
 from kinbid.export import export_persons
 from kinbid.inspect import person_report
+from kinbid.progress import until_committed
 from models.events import (
     Billing,
     Call,
@@ -332,3 +333,36 @@ def test_the_books_of_call_numbers_forget_the_erased(client: Client, tmp_path: P
     assert json.loads((tmp_path / "done.json").read_bytes())["number_entries"] == 3
     with redis.Redis.from_url(client.settings.redis_url) as store:
         assert store.hgetall(Keys(client.settings.owner).number(number)) == {}
+
+
+async def matches_left(client: Client) -> int:
+    """How many of the matches that stand in Kafka now streams does not read in time."""
+    topic = Topics.MATCHES
+    parts = [TopicPartition(topic.name(client.settings.owner), n) for n in range(topic.partitions)]
+    async with kafka.consuming(client.settings) as consumer:
+        consumer.assign(parts)
+        ends = await kafka.true_ends(consumer, parts)
+    return await until_committed(client.settings, {p: end for p, end in ends.items() if end}, 10.0)
+
+
+def test_cookie_matches_forget_the_erased(client: Client, tmp_path: Path) -> None:
+    """R13: neither Redis nor a match that is told again leads to them."""
+    keys = Keys(client.settings.owner)
+    kept = client.match("north", "kept", "browser of kept")
+    before_ms = client.now_ms()
+    gone = client.match("north", "gone", "browser of gone", before_ms)
+    page = PageView(
+        event_id="p", ids=(client.node(Namespace.COOKIE, "browser of gone"),),
+        event_time_ms=client.now_ms(), advertiser=AIRLINE, page="/",
+    )  # fmt: skip
+    client.produce(page)
+    with redis.Redis.from_url(client.settings.redis_url) as store:
+        client.until(lambda: store.exists(keys.match(kept), keys.match(gone)), lambda n: n == 2)
+        told = kinbid("erase", "cookie:browser of gone", "--yes", "--json", tmp_path / "done.json")
+        assert "cookie matches removed: 1" in told.stdout
+        assert json.loads((tmp_path / "done.json").read_bytes())["matches"] == 1
+        assert not store.exists(keys.match(gone))
+        client.match("north", "gone", "browser of gone", before_ms)
+        assert asyncio.run(matches_left(client)) == 0
+        assert not store.exists(keys.match(gone))
+        assert store.exists(keys.match(kept))

@@ -18,6 +18,7 @@ from kinbid.stack import StackError
 from models.errors import KinbidError
 from models.events import Call, CrmCard, CrmMerge, CrmSplit, LoyaltyStatus, NumberLease, encode
 from models.identifiers import Namespace, NodeId
+from models.keys import Keys
 from models.topics import Topics
 from models.units import DAY_MS
 from runtime import kafka
@@ -131,6 +132,11 @@ def test_row_62_a_rebuilt_redis_gives_an_equal_export(client: Client, tmp_path: 
     kinbid("export", "--out", second)
     assert second.read_bytes() == body, "a refused rebuild changed something"
 
+    user, keys = client.match("north", "theirs", "a browser"), Keys(client.settings.owner)
+    with redis.Redis.from_url(client.settings.redis_url) as store:
+        client.until(lambda: store.exists(keys.match(user)), bool)
+        cookie, until_ms = store.get(keys.match(user)), store.pexpiretime(keys.match(user))
+
     client.stack.stop_part("streams")
     asked = kinbid("rebuild", code=2)
     assert "--yes" in asked.stderr
@@ -139,6 +145,8 @@ def test_row_62_a_rebuilt_redis_gives_an_equal_export(client: Client, tmp_path: 
         store.set(OTHER_OWNER, b"1")
         done = kinbid("rebuild", "--yes")
         assert store.get(OTHER_OWNER) == b"1"
+        assert store.get(keys.match(user)) == cookie, "a match is read again, too"
+        assert store.pexpiretime(keys.match(user)) == until_ms
     assert "records folded" in done.stdout
     assert kinbid("export", "--out", third).stdout == before
     assert third.read_bytes() == body

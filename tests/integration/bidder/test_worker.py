@@ -324,7 +324,7 @@ def test_n2_n9_a_billing_notice_is_in_kafka_before_it_is_acknowledged(
     assert billed.campaign == "air-seats"
     assert abs(billed.clearing_cpm_micros - bid["price"] * MICROS / 2) <= 1
     assert bidder.metric("bidder_notices_total", "billing_accepted") == 1
-    assert bidder.ask("GET", target.replace("t=", "t=A"))[0] == 400
+    assert bidder.ask("GET", target.replace("t=", "t=A"))[0] == 204, "and forged"
     assert [one for one in outcomes(engines) if one.nonce == bid["id"]] == found
 
 

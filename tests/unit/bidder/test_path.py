@@ -13,7 +13,8 @@ from bidder.metrics import Counters
 from bidder.path import Answer, BidPath
 from models.caps import decode_reservations
 from models.catalog import Catalog
-from models.identifiers import Namespace, eid
+from models.catalog_records import Exchange
+from models.identifiers import Namespace, eid, scoped
 from models.notices import NoticeSigner, NoticeToken
 from models.profile import Person
 from runtime.redis_link import RedisDownError, RedisReplyError
@@ -58,9 +59,11 @@ class Case:
         counters: Counters,
         who: Person | None = None,
         what: Catalog | None = None,
+        exchange: Exchange = NORTH,
         settings: Settings = SETTINGS,
     ) -> None:
         self.counters = counters
+        self.exchange = exchange
         self.redis = MemoryRedis()
         self.who = person() if who is None else who
         self.redis.put(self.who)
@@ -68,7 +71,7 @@ class Case:
 
     def answer(self, *slots: dict[str, object], **fields: object) -> Answer:
         request = bid_request(*slots, **({"user": ME} | fields))
-        return self.redis.run(self.path.answer(request, NORTH, NOW_MS))
+        return self.redis.run(self.path.answer(request, self.exchange, NOW_MS))
 
     def count(self, name: str, value: str = "") -> int:
         return self.counters.value(f"bidder_{name}", value)
@@ -103,6 +106,7 @@ def test_a_known_persons_search_becomes_a_bid_whose_notices_name_them(counters: 
     assert (token.node, token.nonce, token.campaign) == (NODE, bid["id"], SEATS)
     assert (token.creative, token.exchange, token.is_test) == ("seats-prospect", "north", False)
     assert token.bid_cpm_micros == round(bid["price"] * 1e6)
+    assert (token.auction, token.imp, token.source) == ("auction-1", "slot-1", "burl")
     assert token.expires_ms == NOW_MS + SETTINGS.notice_window_seconds * 1000
     assert (case.count("persons_known"), case.count("bids")) == (1, 1)
 
@@ -188,6 +192,51 @@ def test_r3_r4_without_an_entry_in_the_vendor_list_consent_opens_nothing(
     case = Case(counters, settings=settings)
     assert campaigns(case.answer(**consenting())) == [BRAND]
     assert case.redis.commands == []
+
+
+@pytest.mark.parametrize(
+    ("agreed", "exp", "seconds"),
+    [
+        (None, None, SETTINGS.notice_window_seconds),
+        (None, 10, SETTINGS.notice_window_seconds),
+        (None, 90_000, 90_000),
+        (120, None, 120),
+        (120, 600, 600),
+        (None, 10**12, 30 * 86_400),
+    ],
+)
+def test_a_notice_may_come_as_late_as_the_exchange_and_the_slot_say(
+    counters: Counters, agreed: int | None, exp: int | None, seconds: int
+) -> None:
+    """N7, A15: server-side insertion and DOOH bill long after the bid."""
+    exchange = msgspec.structs.replace(NORTH, notice_window_seconds=agreed, bills_on="pixel")
+    case = Case(counters, what=catalog(exchange), exchange=exchange)
+    (bid,) = bids_of(case.answer(imp(exp=exp)))
+    token = token_of(bid)
+    assert (token.window_seconds, token.source) == (seconds, "pixel")
+
+
+USER_ID = "their-id"
+
+
+def test_an_exchanges_user_id_leads_to_our_cookie_where_a_sync_has_told_so(
+    counters: Counters,
+) -> None:
+    """U2, R13: its own node where nobody has, and never another exchange's."""
+    case = Case(counters)
+    user = node(Namespace.EXCHANGE_USER, scoped("north", USER_ID))
+    fields = {"user": {"id": USER_ID}}
+    assert campaigns(case.answer(**fields)) == [BRAND]
+    case.redis.parents[KEYS.match(user)] = NODE.encode()
+    (bid,) = bids_of(case.answer(**fields))
+    assert (bid["cid"], token_of(bid).node) == (SEATS, NODE)
+    assert case.count("persons_matched") == 1
+
+
+def test_a_request_with_our_own_cookie_asks_for_no_match(counters: Counters) -> None:
+    case = Case(counters)
+    case.answer(user={"buyeruid": COOKIE, "id": USER_ID})
+    assert [str(command[1]) for command in case.redis.named("GET")] == []
 
 
 def test_without_identifiers_nothing_is_asked_of_redis(counters: Counters) -> None:

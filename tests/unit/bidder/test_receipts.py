@@ -324,7 +324,7 @@ def test_an_auction_id_of_any_length_makes_a_small_receipt(counters: Counters) -
 
 
 MARKED = "mark3d"
-MARKED_REQUEST = {
+MARKED_REQUEST: dict[str, Any] = {
     "user": {
         "id": f"{MARKED}-user", "buyeruid": f"{MARKED}-cookie", "consent": f"{MARKED}-consent",
         "eids": [{"source": "id.example", "uids": [{"id": f"{MARKED}-eid", "atype": 3}]}],

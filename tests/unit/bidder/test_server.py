@@ -11,13 +11,14 @@ from bidder.connections import Connections, HttpLimits
 from bidder.http1 import HttpConnection, response
 from bidder.http_answers import method_refused
 from bidder.metrics import Counters
-from bidder.notices import Notices
+from bidder.notices.replies import NO_CONTENT, PIXEL
 from bidder.path import BidPath
-from bidder.server import Server
 from models.caps import decode_reservations
 from models.catalog import Catalog
-from models.notices import NoticeSigner
+from models.notices import NOTICE_KINDS, NoticeKind, NoticeSigner
+from models.outcomes import decode_outcome
 from runtime.redis_link import RedisLink
+from tests.unit.bidder.notices.support import FakeProducer, query, server, token
 from tests.unit.bidder.support import (
     BRAND,
     COOKIE,
@@ -32,7 +33,6 @@ from tests.unit.bidder.support import (
     person,
 )
 from tests.unit.bidder.test_http1 import FakeTransport, post
-from tests.unit.bidder.test_notices import FakeProducer, query, token
 
 BID = b"/openrtb2/north/bid"
 ME = {"buyeruid": COOKIE}
@@ -109,8 +109,7 @@ class Case:
         self.link.is_up = True
         self.producer = FakeProducer()
         self.path = BidPath(SETTINGS, what or catalog(), counters)
-        notices = Notices(SETTINGS, self.producer, counters)
-        self.server = Server(self.path, notices, self.link, KEYS, counters)
+        self.server = server(self.path, self.link, counters, self.producer)
         self.client = FakeTransport()
         self.connection = HttpConnection(self.server.handle, Connections(HttpLimits(), counters))
         self.connection.connection_made(self.client)
@@ -185,11 +184,13 @@ def test_h1_h2_h3_h4_every_route_has_its_status(make: Make) -> None:
         assert await case.ask(bid_post(b"/openrtb2/nowhere/bid")) == response(404)
         assert await case.ask(bid_post(b"/openrtb2/north/bid/x")) == response(404)
         assert await case.ask(bid_post(b"/")) == response(404)
-        assert await case.ask(get % b"/notice/loss?t=x") == response(404)
+        assert await case.ask(get % b"/notice/lost?t=x") == response(404)
         assert await case.ask(b"DELETE /notice/win HTTP/1.1\r\n\r\n") == method_refused(
             b"GET, POST"
         )
-        assert case.count("unknown_paths") == 7
+        assert await case.ask(post(b"/sync/north", b"")) == method_refused(b"GET")
+        assert case.count("unknown_paths") == 8
+        assert await case.ask(get % b"/sync/nowhere") == response(404)
         assert await case.ask(post(BID, b"")) == response(400)
         assert await case.ask(post(BID, b'{"id":"1","imp":[]}')) == response(400)
         assert (case.count("bid_requests"), case.count("malformed_requests")) == (2, 2)
@@ -208,16 +209,54 @@ def test_h7_h12_content_type_and_version_are_not_asked_for(make: Make) -> None:
 
 
 @pytest.mark.parametrize("method", [b"GET", b"POST"])
-@pytest.mark.parametrize("kind", ["win", "billing"])
-def test_n6_n11_notices_are_taken_by_either_method_and_never_break(
-    make: Make, method: bytes, kind: str
+@pytest.mark.parametrize("kind", NOTICE_KINDS)
+def test_notices_are_taken_by_either_method_and_never_break(
+    make: Make, method: bytes, kind: NoticeKind
 ) -> None:
+    """N6, N11: an unexpanded macro, no token, a token of somebody else: 2xx all the same."""
+    wanted = {"impression": PIXEL, "click": response(400)}.get(kind, NO_CONTENT)
+
     async def scenario() -> None:
         case = make()
-        for text, status in ((query("1.0"), 204), (query("${AUCTION_PRICE}"), 204), ("", 400)):
+        for text in (query("1.0"), query("${AUCTION_PRICE}"), "", "t=%ff&p=%00", "=&&=?"):
             head = b"%b /notice/%b?%b HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
             received = await case.ask(head % (method, kind.encode(), text.encode()))
-            assert received == response(status)
+            assert received == wanted
+
+    asyncio.run(scenario())
+
+
+def test_a_notices_viewer_is_read_from_its_head_and_a_bid_requests_head_is_not(
+    make: Make,
+) -> None:
+    """N15: the peer's address is that of a server."""
+    signer = NoticeSigner(SETTINGS.notice_secret)
+
+    async def scenario() -> None:
+        case = make()
+        head = (
+            b"GET /notice/billing?%b HTTP/1.1\r\nX-Device-IP: 203.0.113.7\r\n"
+            b"x-device-user-agent: tv/1\r\nUser-Agent: server/1\r\nX-Other: y\r\n\r\n"
+        )
+        signed = token(bid_time_ms=10**12, window_seconds=10**9)
+        await case.ask(head % query("1.0", signed).encode())
+        outcome = decode_outcome(case.producer.sent[0][1])
+        assert outcome.viewer == signer.viewer("203.0.113.7", "tv/1")
+
+    asyncio.run(scenario())
+
+
+def test_a_cookie_sync_reads_the_browsers_cookie(make: Make) -> None:
+    """R13: over HTTP, and nothing of it where the browser says no."""
+
+    async def scenario() -> None:
+        case = make()
+        head = b"GET /sync/north?uid=abc HTTP/1.1\r\nCookie: kinbid=a-browser-of-ours\r\n%b\r\n"
+        answer = await case.ask(head % b"")
+        assert b"Set-Cookie: kinbid=a-browser-of-ours;" in answer
+        assert [topic for topic, *_ in case.producer.sent] == ["demo.matches.v1"]
+        assert await case.ask(head % b"Sec-GPC: 1\r\n") == PIXEL
+        assert case.count("syncs", "matched") == case.count("syncs", "refused") == 1
 
     asyncio.run(scenario())
 
@@ -232,7 +271,7 @@ def test_a_notice_that_fails_for_an_unknown_reason_is_503(
             raise ZeroDivisionError
 
         monkeypatch.setattr(case.producer, "send_and_wait", broken)
-        signed = NoticeSigner(SETTINGS.notice_secret).sign(token(expires_ms=10**15))
+        signed = NoticeSigner(SETTINGS.notice_secret).sign(token(bid_time_ms=10**15))
         target = f"/notice/win?t={signed}&p=1".encode()
         assert await case.ask(b"GET %b HTTP/1.1\r\n\r\n" % target) == response(503)
 

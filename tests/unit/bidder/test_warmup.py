@@ -6,15 +6,13 @@ import pytest
 
 from bidder.http1 import HttpCall
 from bidder.metrics import Counters
-from bidder.notices import Notices
 from bidder.path import BidPath
-from bidder.server import Server
 from bidder.warmup import RehearsalRedis, rehearse
 from models.catalog import Catalog
 from runtime import clock
-from tests.unit.bidder.support import KEYS, SETTINGS, catalog
+from tests.unit.bidder.notices.support import server
+from tests.unit.bidder.support import SETTINGS, catalog
 from tests.unit.bidder.test_http1 import new_connections
-from tests.unit.bidder.test_notices import FakeProducer
 
 
 def test_the_whole_path_is_gone_through_and_no_request_fails(counters: Counters) -> None:
@@ -22,9 +20,8 @@ def test_the_whole_path_is_gone_through_and_no_request_fails(counters: Counters)
         what = catalog()
         path = BidPath(SETTINGS, what, counters)
         redis = RehearsalRedis(what, clock.now_ms())
-        notices = Notices(SETTINGS, FakeProducer(), counters)
-        server = Server(path, notices, redis, KEYS, counters)
-        return rehearse(server.handle, redis, what, new_connections())
+        made = server(path, redis, counters)
+        return rehearse(made.handle, redis, what, new_connections())
 
     count = asyncio.run(scenario())
     assert count == counters.value("bidder_bid_requests") > 100

@@ -47,7 +47,9 @@ def billing(nonce: str, campaign: str = "a", cost_micros: int = 5) -> Billing:
 
 
 def win(nonce: str) -> Win:
-    return Win(**msgspec.structs.asdict(billing(nonce)))
+    fields = msgspec.structs.asdict(billing(nonce))
+    del fields["source"]
+    return Win(**fields)
 
 
 def campaign(name: str = "a", **changes: object) -> Campaign:

@@ -103,6 +103,7 @@ reservations = st.builds(
 def test_reservations_survive_their_encoding_until_they_expire(
     entries: list[Reservation], now_ms: int
 ) -> None:
+    """N14: where no notice ever comes, the place is free again."""
     still_open = [entry for entry in entries if entry.expires_ms > now_ms]
     packed = encode_reservations(entries)
     assert decode_reservations(packed, now_ms) == still_open

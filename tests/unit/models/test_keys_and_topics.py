@@ -9,7 +9,9 @@ from models.topics import ALL_TOPICS, Topics
 
 KEYS = Keys("owner")
 NODE = NodeId("k" + "n" * 22)
-MADE = {"n": KEYS.parent, "p": KEYS.person, "b": KEYS.bid_view, "w": KEYS.evidence}
+MADE = {
+    "n": KEYS.parent, "p": KEYS.person, "b": KEYS.bid_view, "w": KEYS.evidence, "u": KEYS.match,
+}  # fmt: skip
 FROZEN = {"q": KEYS.frozen_person, "z": KEYS.frozen_bid_view}
 
 

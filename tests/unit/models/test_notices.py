@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from models.errors import InvalidFieldError
 from models.identifiers import NodeId
-from models.notices import NO_NODE, TAG_BYTES, NoticeSigner, NoticeToken, TokenError
+from models.notices import (
+    NO_NODE,
+    TAG_BYTES,
+    NoticeSigner,
+    NoticeToken,
+    TokenError,
+    short_id,
+)
 
 SIGNER, OTHER = NoticeSigner("first secret"), NoticeSigner("other secret")
 tokens = st.builds(
@@ -16,9 +23,11 @@ tokens = st.builds(
     node=st.sampled_from([NO_NODE, NodeId("k" + "n" * 22)]),
     nonce=st.text(max_size=20), campaign=st.text(max_size=20), creative=st.text(max_size=20),
     exchange=st.text(max_size=20), bid_cpm_micros=st.integers(0, 2**62),
-    expires_ms=st.integers(0, 2**62), is_test=st.booleans(),
+    bid_time_ms=st.integers(0, 2**62), window_seconds=st.integers(0, 2**31),
+    auction=st.text(max_size=48), imp=st.text(max_size=8), is_test=st.booleans(),
+    biller=st.sampled_from(["b", "p", "n"]), currency=st.sampled_from(["", "EUR"]),
 )  # fmt: skip
-TOKEN = NoticeToken(NO_NODE, "nonce", "campaign", "creative", "exchange", 1_000_000, 2)
+TOKEN = NoticeToken(NO_NODE, "nonce", "campaign", "creative", "exchange", 1_000_000, 2, 3)
 
 
 @given(tokens)
@@ -69,9 +78,54 @@ def test_a_signature_over_something_else_is_refused(body: bytes) -> None:
     assert len(SIGNER._tag(body)) == TAG_BYTES
 
 
-def test_a_token_needs_no_more_than_a_short_url() -> None:
-    ids = {"campaign": "c" * 20, "creative": "r" * 20, "exchange": "e" * 10, "nonce": "n" * 12}
-    assert len(SIGNER.sign(msgspec.structs.replace(TOKEN, node=NodeId("k" * 23), **ids))) < 180
+def test_a_token_with_everything_is_a_short_part_of_a_url() -> None:
+    """H16: it stands in each bid three times or more."""
+    ids = {
+        "campaign": "c" * 12, "creative": "r" * 20, "exchange": "e" * 8, "nonce": "n" * 12,
+        "auction": "0b1e4b32-7c3a-4a7f-93b5-52e1a3c7a001", "imp": "1",
+        "bid_time_ms": 1_796_000_000_000, "window_seconds": 3_600,
+    }  # fmt: skip
+    made = SIGNER.sign(msgspec.structs.replace(TOKEN, node=NodeId("k" * 23), **ids))
+    assert len(made) <= 212
+
+
+def test_a_token_says_until_when_its_notice_may_move_money() -> None:
+    """N7."""
+    assert TOKEN.expires_ms == 3_002
+
+
+@given(st.text(max_size=120))
+def test_an_id_of_any_length_has_a_place_in_a_token(text: str) -> None:
+    """P7, N4: as it is where it is short, and else always the same digest."""
+    made = short_id(text)
+    assert len(made) <= 48
+    assert (made == text) == (len(text) <= 48)
+    assert short_id(text) == made
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_a_signature_is_of_one_address_under_one_secret(one: str, other: str) -> None:
+    """N12: no open redirect."""
+    signature = SIGNER.sign_target(one)
+    assert re.fullmatch(r"[A-Za-z0-9_-]{16}", signature)
+    assert SIGNER.is_target(one, signature)
+    assert SIGNER.is_target(other, signature) == (one == other)
+    assert not OTHER.is_target(one, signature)
+
+
+def test_tags_of_one_purpose_never_pass_for_another() -> None:
+    body = b"https://air.example/"
+    tag = base64.urlsafe_b64encode(SIGNER._tag(body)).decode()
+    assert not SIGNER.is_target(body.decode(), tag)
+    assert SIGNER.viewer("https://air.example/", "") != SIGNER.sign_target("https://air.example/\0")
+    assert not SIGNER.is_target("https://air.example/", "\u20ac\ud800")
+
+
+def test_a_viewer_is_the_same_under_one_secret_only() -> None:
+    """N15: nobody without the secret finds an address by trying all of them."""
+    assert SIGNER.viewer("203.0.113.7", "b") == SIGNER.viewer("203.0.113.7", "b")
+    others = (SIGNER.viewer("203.0.113.8", "b"), SIGNER.viewer("203.0.113.7", "c"))
+    assert len({SIGNER.viewer("203.0.113.7", "b"), OTHER.viewer("203.0.113.7", "b"), *others}) == 4
 
 
 def test_a_short_secret_is_refused_and_not_told() -> None:

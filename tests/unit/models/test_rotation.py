@@ -22,6 +22,7 @@ from models.link_records import (
     told_key,
     told_record,
 )
+from models.matches import Match, encode_match, read_match
 from models.rotation import ROTATED, _node_fields, rotate_event
 from models.topics import ALL_TOPICS, Topics
 from models.units import DAY_MS, AdvertiserId
@@ -59,6 +60,15 @@ def test_an_outcome_counts_under_the_node_that_its_own_becomes(outcome: Outcome)
     assert decode_outcome(value or b"") == msgspec.structs.replace(
         outcome, node=again(outcome.node)
     )
+
+
+def test_a_match_leads_from_and_to_the_nodes_that_its_own_become() -> None:
+    user, cookie = NodeId("u" + "a" * 22), NodeId("k" + "b" * 22)
+    match = Match(node=user, cookie=cookie, matched_ms=NOW_MS, expires_ms=NOW_MS + DAY_MS)
+    key, value = ROTATED[Topics.MATCHES](user.encode(), encode_match(match), NOW_MS, again)
+    turned = read_match(key, value, NOW_MS)
+    assert (turned.node, turned.cookie) == (again(user), again(cookie))
+    assert turned.expires_ms == match.expires_ms
 
 
 def test_the_other_phones_of_a_call_are_turned_too() -> None:

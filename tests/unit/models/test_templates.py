@@ -37,6 +37,13 @@ def test_a_brace_that_begins_or_ends_nothing_is_refused(text: str) -> None:
         parse_template(text, "html")
 
 
+@pytest.mark.parametrize("macro", ["${AUCTION_PRICE}", "${AUCTION_PRICE:X_1}", "${CLICK_URL2}"])
+def test_an_exchanges_macro_stays_as_it_is(macro: str) -> None:
+    """C3: however it is written, and beside slots and braces."""
+    assert filled(f"a{macro}b{{route}}", route="$") == f"a{macro}b$"
+    assert filled("$${{AUCTION_PRICE}} $ $5") == "$${AUCTION_PRICE} $ $5"
+
+
 def test_an_unknown_slot_is_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="slot in html 'rout'; did you mean 'route'"):
         parse_template("{rout}", "html")

@@ -17,6 +17,7 @@ from models.forest import settle
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.link_records import VerdictRecord, encode_link_record, pair_key
+from models.matches import Match, encode_match
 from models.profile import person_of
 from models.purchases import totals
 from models.topics import Topics
@@ -34,6 +35,7 @@ SETTINGS = Settings(owner="o")
 KEYS = Keys("o")
 EVENTS = TopicPartition(Topics.EVENTS.name("o"), 0)
 VERDICTS = TopicPartition(Topics.VERDICTS.name("o"), 0)
+MATCHES = TopicPartition(Topics.MATCHES.name("o"), 0)
 SHOP = AdvertiserId("shop")
 DEVICE, ANNA, BORIS = NodeId("k" + "d" * 22), NodeId("c" + "a" * 22), NodeId("c" + "b" * 22)
 
@@ -117,7 +119,7 @@ class Broker:
         pass
 
     def assignment(self) -> set[TopicPartition]:
-        return {EVENTS, VERDICTS}
+        return {EVENTS, VERDICTS, MATCHES}
 
     def highwater(self, partition: TopicPartition) -> int:
         return self.end
@@ -313,3 +315,46 @@ def test_a_partition_that_another_worker_has_now_lags_behind_no_more_here(worker
         return worker.metrics.registry.get_sample_value(name, labels)
 
     asyncio.run(give_up())
+
+
+USER, OTHER_USER = NodeId("u" + "a" * 22), NodeId("u" + "b" * 22)
+
+
+def matches(*told: tuple[NodeId, NodeId, int]) -> dict[TopicPartition, list[Record]]:
+    """Matches of user ids with cookies, so many days ago; and one record that is none."""
+    now_ms = clock.now_ms()
+    records = []
+    for offset, (user, cookie, days_ago) in enumerate(told):
+        at_ms = now_ms - days_ago * DAY_MS
+        match = Match(node=user, cookie=cookie, matched_ms=at_ms, expires_ms=at_ms + 14 * DAY_MS)
+        records.append(Record(user.encode(), encode_match(match), offset, at_ms))
+    return {MATCHES: [*records, Record(b"key", b"{", len(told), now_ms)]}
+
+
+def test_a_match_leads_to_its_newest_cookie_until_it_expires_and_links_nobody(
+    worker: Worker,
+) -> None:
+    """R13: what has expired is not written, and no person comes of a match."""
+    cookies = [NodeId("k" + letter * 22) for letter in "xyz"]
+    told = matches((USER, cookies[0], 3), (OTHER_USER, cookies[1], 20), (USER, cookies[2], 1))
+    broker = worker.work(told)
+    store = worker.redis.store
+    key = KEYS.match(USER).encode()
+    assert store.data[key] == cookies[2].encode()
+    assert 12 * DAY_MS < store.expiring[key] - clock.now_ms() <= 13 * DAY_MS
+    assert KEYS.match(OTHER_USER).encode() not in store.data
+    assert worker.person(USER) == {USER}
+    assert worker.count("dead_letters", topic="matches") == 1
+    assert worker.count("events", topic="matches") == 4
+    assert broker.offsets[MATCHES] == 4
+
+
+def test_matches_read_again_come_to_the_same(worker: Worker) -> None:
+    """Kafka is the record: after a rebuild the same stands in Redis."""
+    cookies = [NodeId("k" + letter * 22) for letter in "xy"]
+    told = matches((USER, cookies[0], 3), (USER, cookies[1], 1))
+    worker.work(told)
+    before = dict(worker.redis.store.data)
+    worker.work(told)
+    assert worker.redis.store.data[KEYS.match(USER).encode()] == cookies[1].encode()
+    assert before.keys() == worker.redis.store.data.keys()

@@ -1,0 +1,96 @@
+"""The notice URLs of bids at one exchange, as bytes between which each bid's token stands.
+
+Macros are written as they are, each as a whole query value, since exchanges put text into their
+place without encoding it (OpenRTB 2.6 section 4.4). Only macros are used whose source every bid of
+ours sets.
+"""
+
+import re
+from html import escape
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+
+from models.catalog_records import Exchange
+from models.notices import NoticeKind, NoticeSigner
+
+__all__ = ["Around", "NoticeUrls", "click_macros"]
+
+_json: Final = msgspec.json.Encoder().encode
+_MACRO: Final = re.compile(r"\$\{([A-Z][A-Z0-9_]*(?::[A-Za-z0-9_-]+)?)\}")
+PIXEL_STYLE: Final = "position:absolute;width:1px;height:1px;border:0;opacity:0"
+
+
+class Around(msgspec.Struct, frozen=True):
+    """What stands before and after the token, as the inside of a JSON string."""
+
+    before: bytes
+    after: bytes
+
+    def url(self, token: bytes) -> bytes:
+        """The whole address."""
+        return self.before + token + self.after
+
+
+def click_macros(target: str) -> list[str]:
+    """The names of the exchange's macros in a landing page's address, each once."""
+    return list(dict.fromkeys(_MACRO.findall(target)))
+
+
+class NoticeUrls:
+    """How an exchange is told to call us.
+
+    Args:
+        exchange: whose macros and which notices.
+        public_url: where exchanges reach us.
+        signer: signs where clicks go.
+    """
+
+    def __init__(self, exchange: Exchange, public_url: str, signer: NoticeSigner) -> None:
+        self.exchange = exchange
+        self._base = f"{public_url.rstrip('/')}/notice/"
+        self._signer = signer
+        suffix = exchange.price_macro_suffix
+        price = f"&p=${{AUCTION_PRICE{':' if suffix else ''}{suffix}}}"
+        priced = f"{price}&c=${{AUCTION_CURRENCY}}"
+        # By definition a price is in the bid's currency: only what bills is checked for it.
+        won = priced if exchange.bills_on == "nurl" else price
+        self.win = self._around("win", f"{won}&m=${{AUCTION_MIN_TO_WIN}}")
+        self.billing = self._around("billing", priced)
+        self.loss: Around | None = None
+        if exchange.loss_notices:
+            self.loss = self._around("loss", "&l=${AUCTION_LOSS}&m=${AUCTION_MIN_TO_WIN}")
+        self.has_pixel = exchange.impression_pixel or exchange.bills_on == "pixel"
+        bills = exchange.bills_on == "pixel"
+        self.impression = self._around("impression", priced if bills else "")
+        self.pixel = _image(self._address("impression"), priced if bills else "")
+
+    def _address(self, kind: NoticeKind) -> str:
+        return f"{self._base}{kind}?t="
+
+    def _around(self, kind: NoticeKind, after: str) -> Around:
+        return Around(_inside(self._address(kind)), _inside(after))
+
+    def click(self, target: str) -> Around | None:
+        """The address behind a click in HTML; None where clicks go to their target at once.
+
+        Args:
+            target: the landing page. Macros in it come as values of the query, since what is
+                percent-encoded no exchange finds: :mod:`bidder.notices.clicks` puts them in.
+        """
+        if not self.exchange.click_redirect:
+            return None
+        values = "".join(f"&m_{name}=${{{name}}}" for name in click_macros(target))
+        after = f"&s={self._signer.sign_target(target)}&u={quote(target, safe='')}{values}"
+        return Around(_inside(escape(self._address("click"))), _inside(escape(after)))
+
+
+def _image(before: str, after: str) -> Around:
+    head = f'<img src="{escape(before)}'
+    tail = f'{escape(after)}" width="1" height="1" alt="" style="{PIXEL_STYLE}">'
+    return Around(_inside(head), _inside(tail))
+
+
+def _inside(text: str) -> bytes:
+    return _json(text)[1:-1]

@@ -1,0 +1,117 @@
+"""Notice URLs: macros as exchanges want them, our values around them encoded."""
+
+import json
+import re
+from html import unescape
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+import pytest
+
+from bidder.notice_urls import Around, NoticeUrls, click_macros
+from models.notices import NoticeSigner
+from tests.unit.bidder.support import NORTH, SETTINGS
+
+SIGNER = NoticeSigner(SETTINGS.notice_secret)
+TOKEN = b"TOKEN"
+SET_BY_EVERY_BID = {
+    "AUCTION_PRICE", "AUCTION_CURRENCY", "AUCTION_LOSS", "AUCTION_MIN_TO_WIN",
+}  # fmt: skip
+"""Their sources are the auction itself, not a field of the bid."""
+
+
+def urls(**changes: object) -> NoticeUrls:
+    exchange = msgspec.structs.replace(NORTH, **changes)
+    return NoticeUrls(exchange, "https://bid.example/", SIGNER)
+
+
+def text(around: Around | None) -> str:
+    assert around is not None
+    read: str = json.loads(b'"' + around.url(TOKEN) + b'"')
+    return read
+
+
+def test_every_kind_has_its_path_the_token_and_its_macros() -> None:
+    """C1: each macro is a whole query value, written as it is."""
+    made = urls()
+    assert text(made.win) == (
+        "https://bid.example/notice/win?t=TOKEN&p=${AUCTION_PRICE}&m=${AUCTION_MIN_TO_WIN}"
+    )
+    assert "&c=${AUCTION_CURRENCY}" in text(urls(bills_on="nurl").win)
+    assert text(made.billing) == (
+        "https://bid.example/notice/billing?t=TOKEN&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}"
+    )
+    assert text(made.loss) == (
+        "https://bid.example/notice/loss?t=TOKEN&l=${AUCTION_LOSS}&m=${AUCTION_MIN_TO_WIN}"
+    )
+
+
+def test_only_macros_whose_source_every_bid_sets_are_used() -> None:
+    """C2: neither bidid, adid nor a seat that may be missing."""
+    made = urls(bills_on="pixel", click_redirect=True)
+    everything = "".join(
+        text(one) for one in (made.win, made.billing, made.loss, made.pixel, made.impression)
+    )
+    assert set(re.findall(r"\$\{(\w+)\}", everything)) == SET_BY_EVERY_BID
+
+
+def test_an_exchange_that_encrypts_gets_its_own_price_macro() -> None:
+    """C4: ``${AUCTION_PRICE:X}``."""
+    made = urls(price_format="encrypted", price_macro_suffix="X")
+    for one in (made.win, made.billing):
+        assert "&p=${AUCTION_PRICE:X}&" in text(one) + "&"
+
+
+def test_there_is_a_price_in_the_pixel_only_where_it_bills() -> None:
+    """N3: and no pixel at all where nobody asks for one."""
+    assert not urls().has_pixel
+    compared = urls(impression_pixel=True)
+    assert compared.has_pixel
+    assert "p=" not in urlsplit(text(compared.impression)).query
+    billing = urls(bills_on="pixel")
+    assert billing.has_pixel
+    assert "&p=${AUCTION_PRICE}" in text(billing.impression)
+    found = re.fullmatch(r'<img src="([^"]+)" width="1" height="1" alt="" style="[^"]+">',
+                         text(billing.pixel))  # fmt: skip
+    assert found is not None
+    assert unescape(found[1]) == text(billing.impression)
+
+
+def test_an_exchange_without_loss_notices_gets_no_lurl() -> None:
+    assert urls(loss_notices=False).loss is None
+
+
+def test_a_click_goes_through_us_only_where_the_exchange_says_so() -> None:
+    assert urls().click("https://air.example/") is None
+
+
+@pytest.mark.parametrize("target", ["https://air.example/?a=b&c=%20d", "https://a.example/'\"<>"])
+def test_a_click_address_holds_the_whole_landing_page_and_our_signature(target: str) -> None:
+    """C1: our values around macros are percent-encoded."""
+    made = text(urls(click_redirect=True).click(target))
+    assert not set("<>\"'") & set(made)
+    query = parse_qs(urlsplit(unescape(made)).query)
+    assert query["u"] == [target]
+    assert SIGNER.is_target(target, query["s"][0])
+
+
+def test_macros_of_a_landing_page_come_as_values_that_exchanges_can_expand() -> None:
+    """C1, C3: percent-encoded they would not be found, so they stand beside it."""
+    target = "https://air.example/?a=${AUCTION_ID}&p=${AUCTION_PRICE:X}&b=${AUCTION_ID}"
+    assert click_macros(target) == ["AUCTION_ID", "AUCTION_PRICE:X"]
+    made = unescape(text(urls(click_redirect=True).click(target)))
+    assert made.endswith("&m_AUCTION_ID=${AUCTION_ID}&m_AUCTION_PRICE:X=${AUCTION_PRICE:X}")
+    assert made.count("${") == 2
+
+
+def test_every_address_is_https_where_we_are() -> None:
+    """B5: notice, pixel and click addresses are as secure as the public one."""
+    made = urls(bills_on="pixel", click_redirect=True)
+    for one in (
+        made.win,
+        made.billing,
+        made.loss,
+        made.impression,
+        made.click("https://a.example"),
+    ):
+        assert text(one).startswith("https://")
