@@ -174,7 +174,7 @@ class _Worker:
         settings, outbox = self._settings, Outbox(self._settings, self._counters, path.worker)
         path.receipts = Receipts(
             outbox, self._counters, self._watches,
-            code=code_version(), public_url=settings.public_url,
+            code=code_version(), public_url=settings.public_url, as_of=self._catalog.as_of,
             sample_percent=settings.receipt_sample_percent,
             full_percent=settings.receipt_full_percent,
         )  # fmt: skip

@@ -83,7 +83,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         use: what privacy allowed; None where a fault came first.
         person: whom it was for; None where a fault came first.
         bids: as :class:`bidder.bids.Bid`, records by their ids, each with its nonce.
-        others: campaigns that were tried and lost, some of them in a summary.
+        others: campaigns that were tried and lost; only in a full receipt.
         body: what was answered; only in a full receipt.
         full: what the decision was made of (:mod:`bidder.receipts.inputs`); empty in a summary.
     """

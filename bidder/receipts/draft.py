@@ -5,7 +5,7 @@ sent, in the same turn of the loop, before the catalogue can change.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, Protocol, cast
+from typing import Any, ParamSpec, Protocol
 
 from bidder.allowed_use import AllowedUse
 from bidder.bids import Decision
@@ -13,7 +13,6 @@ from bidder.lookup import Found
 from bidder.openrtb import BidRequest
 from bidder.receipts.inputs import POSITIONAL
 from bidder.receipts.watched_catalog import SMALL_CATALOG, watched
-from models.catalog import Catalog
 from models.catalog_records import Campaign, Exchange
 from models.notices import NoticeToken
 
@@ -37,11 +36,12 @@ class Draft:
         request, exchange, now_ms: as they are answered.
         is_sampled: a summary is kept in any case.
         is_full: the full receipt is.
+        may_be_full: it may turn out to be, so what it needs is noted.
     """
 
     __slots__ = (
         "_taker", "arguments", "body", "catalog", "decision", "exchange", "found", "id", "is_full",
-        "is_sampled", "now_ms", "request", "seen", "tokens", "use",
+        "is_sampled", "may_be_full", "now_ms", "request", "seen", "tokens", "use",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +53,7 @@ class Draft:
         *,
         is_sampled: bool,
         is_full: bool,
+        may_be_full: bool,
     ) -> None:
         self._taker = taker
         self.request = request
@@ -60,9 +61,10 @@ class Draft:
         self.now_ms = now_ms
         self.is_sampled = is_sampled
         self.is_full = is_full
+        self.may_be_full = may_be_full
         self.arguments: dict[str, Any] = {}
         self.seen: dict[str, Campaign] = {}
-        self.catalog: Catalog | None = None
+        self.catalog: Any = None  # a Catalog, where a full receipt may be made
         self.decision = Decision(())
         self.id = ""
         self.body: bytes | None = None
@@ -74,24 +76,26 @@ class Draft:
         """The same function; of its last call the arguments are noted, whichever it has."""
 
         def noted(*args: P.args, **kwargs: P.kwargs) -> Decision:
-            arguments = dict(zip(POSITIONAL, args, strict=False)) | kwargs
-            catalog = arguments["catalog"]
-            if not isinstance(catalog, Catalog):
-                raise TypeError("the function has no argument 'catalog'")
-            seen: dict[str, Campaign] = {}
-            look = arguments | {"catalog": watched(catalog, seen)}
-            decision = cast("Callable[..., Decision]", decide)(**look)
-            # The bids that follow change what is left of budgets.
-            allowances = cast("dict[str, object]", arguments.get("allowances") or {})
-            names = catalog.campaigns if len(catalog.campaigns) <= SMALL_CATALOG else seen
-            arguments["allowances"] = {
-                name: allowances[name] for name in names if name in allowances
-            }
-            self.arguments, self.catalog, self.seen = arguments, catalog, seen
-            self.decision = decision
-            return decision
+            if self.may_be_full:
+                self.decision = self._watch(
+                    decide, dict(zip(POSITIONAL, args, strict=False)) | kwargs
+                )
+            else:
+                self.decision = decide(*args, **kwargs)
+            return self.decision
 
         return noted
+
+    def _watch(self, decide: Callable[..., Decision], arguments: dict[str, Any]) -> Decision:
+        catalog = arguments["catalog"]
+        seen: dict[str, Campaign] = {}
+        decision = decide(**arguments | {"catalog": watched(catalog, seen)})
+        # The bids that follow change what is left of budgets.
+        allowances = arguments.get("allowances", {})
+        names = catalog.campaigns if len(catalog.campaigns) <= SMALL_CATALOG else seen
+        arguments["allowances"] = {name: allowances[name] for name in names if name in allowances}
+        self.arguments, self.catalog, self.seen = arguments, catalog, seen
+        return decision
 
     def answered(
         self,

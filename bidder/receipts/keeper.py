@@ -52,6 +52,7 @@ class Receipts:
         watches: what somebody asks for.
         code: version of the program.
         public_url: where notices come to.
+        as_of: how far each topic of the catalogue is read; kept current by its feed.
         sample_percent, full_percent: of auctions, of which a receipt is kept, and a full one.
     """
 
@@ -63,6 +64,7 @@ class Receipts:
         *,
         code: str,
         public_url: str,
+        as_of: Mapping[str, int],
         sample_percent: float,
         full_percent: float,
     ) -> None:
@@ -71,6 +73,7 @@ class Receipts:
         self._watches = watches
         self._code = code
         self._public_url = public_url
+        self._as_of = as_of
         self._full_below = threshold(full_percent)
         self._sample_below = max(threshold(sample_percent), self._full_below)
         self._looked_below = self._sample_below
@@ -88,10 +91,12 @@ class Receipts:
         place = crc32(request.id.encode())
         if place >= self._looked_below:
             return None
+        watched = self._watched
+        is_full = place < self._full_below or exchange.id in watched.exchanges
         return Draft(
             self, request, exchange, now_ms,
-            is_sampled=place < self._sample_below,
-            is_full=place < self._full_below or exchange.id in self._watched.exchanges,
+            is_sampled=place < self._sample_below, is_full=is_full,
+            may_be_full=is_full or bool(watched.campaigns or watched.nodes),
         )  # fmt: skip
 
     def keep(self, draft: Draft, *, is_sent: bool, elapsed_ns: int) -> None:
@@ -114,7 +119,7 @@ class Receipts:
             is_full = False
         if not is_full and not draft.is_sampled:
             return
-        receipt = summary_of(draft, self._code, is_sent=is_sent, elapsed_ns=elapsed_ns)
+        receipt = summary_of(draft, self._code, self._as_of, is_sent=is_sent, elapsed_ns=elapsed_ns)
         if is_full:
             self._full_left -= 1
             asked = dict.fromkeys(self._watched.campaigns)

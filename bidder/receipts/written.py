@@ -16,8 +16,6 @@ from models.receipts import Receipt, ReceiptPerson, ReceiptUse, auction_key
 
 __all__ = ["bid_note", "full_of", "summary_of"]
 
-MOST_OTHERS: Final = 5
-"""Of the campaigns that lost, as many stand in a summary."""
 _FIELDS: Final = Bid.__struct_fields__
 
 
@@ -33,8 +31,18 @@ def bid_note(bid: Bid, nonce: str) -> dict[str, Any]:
     return note
 
 
-def summary_of(draft: Draft, code: str, *, is_sent: bool, elapsed_ns: int) -> Receipt:
-    """The receipt of an answered request, without what the decision was made of."""
+def summary_of(
+    draft: Draft, code: str, as_of: Mapping[str, int], *, is_sent: bool, elapsed_ns: int
+) -> Receipt:
+    """The receipt of an answered request, without what the decision was made of.
+
+    Args:
+        draft: what was noted.
+        code: version of the program.
+        as_of: how far each topic of the catalogue is read.
+        is_sent: the answer left in time.
+        elapsed_ns: from the request's last byte to the answer.
+    """
     decision, use = draft.decision, draft.use
     nonces = [token.nonce for token in draft.tokens]
     outcome = "bid" if decision.bids else "no_bid"
@@ -45,7 +53,7 @@ def summary_of(draft: Draft, code: str, *, is_sent: bool, elapsed_ns: int) -> Re
         exchange=draft.exchange.id,
         auction=auction_key(draft.request.id),
         code=code,
-        catalog={} if draft.catalog is None else draft.catalog.as_of,
+        catalog=dict(as_of),
         outcome=cast("Any", outcome) if is_sent else "late",
         reason=None if decision.reason is None else decision.reason.value,
         was_cut=decision.was_cut,
@@ -55,7 +63,6 @@ def summary_of(draft: Draft, code: str, *, is_sent: bool, elapsed_ns: int) -> Re
         ),
         person=None if draft.found is None else _person(draft.found, may_keep=_keeps_nodes(draft)),
         bids=tuple(map(bid_note, decision.bids, nonces)),
-        others=_losers(draft)[:MOST_OTHERS],
     )  # fmt: skip
 
 

@@ -64,6 +64,7 @@ class Case:
         self.watches = Watches()
         self.receipts = Receipts(
             self.outbox, counters, self.watches, code=CODE, public_url=settings.public_url,
+            as_of=self.catalog.as_of,
             sample_percent=sample_percent, full_percent=full_percent,
         )  # fmt: skip
         self.path.receipts = self.receipts

@@ -163,7 +163,7 @@ def test_runners_up_are_told_with_the_reason_for_which_each_lost(counters: Count
 
 def test_a_summary_says_what_and_why_in_less_than_a_kilobyte(counters: Counters) -> None:
     case = Case(counters, full_percent=0)
-    case.catalog.as_of = {"catalog.v1": 40, "offers.v1": 1_000_000}
+    case.catalog.as_of |= {"catalog.v1": 40, "offers.v1": 1_000_000}
     case.bid()
     (value,) = case.outbox.values
     assert len(value) < 1_000
