@@ -26,7 +26,7 @@ fuzz: $(STAMP)  ## fuzz what strangers send, HTTP and OpenRTB, FUZZ_SECONDS each
 	$(BIN)/python -m tests.fuzz http --seconds $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz openrtb --seconds $(FUZZ_SECONDS)
 
-engines: $(STAMP)  ## fetch Apache Kafka and install Redis, Prometheus and docker-compose where that is possible
+engines: $(STAMP)  ## fetch Apache Kafka and install Redis, Prometheus, docker-compose and Chromium where that is possible
 	$(BIN)/python -m kinbid.engines.fetch
 
 lock: $(STAMP)  ## write requirements.lock anew from pyproject.toml

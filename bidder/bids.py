@@ -5,6 +5,7 @@ import enum
 import msgspec
 
 from bidder.errors import NoBidReason
+from bidder.formats import Fitted
 from models.catalog_records import Campaign, Creative, Offer, Segment
 from models.presence import DEFAULT_PRESENCE
 from models.value.price import Factors
@@ -17,12 +18,15 @@ class Loss(enum.Enum):
 
     PAUSED = "paused"
     BLOCKED = "advertiser or category is blocked"
+    NO_DEAL = "the slot is for deals that it has no part in, or it bids on deals only"
     NO_PERSON = "needs a person, and there is none that may be used"
     NO_SEGMENT = "the person is in none of its segments"
     CAP_REACHED = "the person's frequency cap is used up"
     NO_INTENT = "the person looked at nothing that it sells, or bought all of it"
     NOTHING_TO_SELL = "what the person looked at is sold out, out of stock or gone"
     NO_CREATIVE = "no creative of the segment's set fits the slot"
+    NOT_TRANSPARENT = "the request wants to know who pays, and the advertiser does not say"
+    RIVAL = "a rival, or the same advertiser, is in the break already"
     BELOW_FLOOR = "worth less than the slot's floor, or than a cent for a thousand"
     CALL_PAUSE = "ads pause because of the person's phone call"
     BUDGET_SPENT = "the rest of its daily budget does not pay for the bid"
@@ -59,38 +63,57 @@ class Bid(msgspec.Struct, frozen=True):
 
     Attributes:
         imp_id: the slot's.
-        campaign, creative, segment, offer: what is shown and why; segment and offer are None
-            for a contextual ad.
-        width, height: the size chosen, CSS pixels.
+        campaign, segment, offer: what is shown and why; segment and offer are None for a
+            contextual ad.
+        fitted: the creative, as it is shown in this slot.
         value_cpm_micros: what a thousand are worth to the marketer.
-        bid_cpm_micros: what is bid, after shading and floor.
+        bid_cpm_micros: what is bid, after shading and floor, micros of our own currency.
+        price_micros: the same in the currency that the response is written in.
+        floor_cpm_micros: the least that it could be, in our own.
+        deal_id: of the deal that it is for; None in the open auction.
+        multiplier: impressions that one showing is.
+        wait_seconds: how long its impression may take, and its place under the cap is kept.
         factors: of the value; None for a contextual ad.
         used_count: impressions of the cap that are used already.
     """
 
     imp_id: str
     campaign: Campaign
-    creative: Creative
-    width: int
-    height: int
+    fitted: Fitted
     value_cpm_micros: int
     bid_cpm_micros: int
+    price_micros: int
+    floor_cpm_micros: int = 0
+    deal_id: str | None = None
+    wait_seconds: int = 0
+    multiplier: float = 1.0
     segment: Segment | None = None
     offer: Offer | None = None
     factors: Factors | None = None
     used_count: int = 0
 
+    @property
+    def creative(self) -> Creative:
+        """What is shown."""
+        return self.fitted.creative
+
+    @property
+    def cost_micros(self) -> int:
+        """What one showing costs at most, micros of our own currency (2.6 section 3.2.31)."""
+        return int(self.bid_cpm_micros * self.multiplier) // 1000
+
 
 class Fate(msgspec.Struct, frozen=True):
-    """What became of one campaign in one slot."""
+    """What became of one campaign in one slot, in the open auction or on a deal."""
 
     imp_id: str
     campaign: str
     lost: Lost
+    deal_id: str | None = None
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """Bids, at most one per slot, or the reason why there are none.
+    """Bids, at most one for each opening of a slot, or the reason why there are none.
 
     Attributes:
         bids: of one request, in the order of its slots.

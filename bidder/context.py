@@ -7,9 +7,13 @@ from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import Final
 
+from bidder.agents import system_of
+from bidder.inventory import name_of, place_of
 from bidder.openrtb import BidRequest, Device
+from bidder.openrtb_context import App
 from models.campaign_index import Query
 from models.catalog_records import DeviceType, Exchange, Targeting
+from models.countries import alpha3_of
 from models.units import HOUR_MS
 
 __all__ = ["is_site_allowed", "request_query", "sites_of"]
@@ -39,19 +43,21 @@ def request_query(
     if "device" in restricted:
         query["device"] = KINDS.get(device.devicetype, OTHER_KIND)
     if "system" in restricted:
-        query["system"] = (device.os.lower(),) if device.os else ()
+        system = system_of(device)
+        query["system"] = (system,) if system else ()
     if "hour" in restricted or "weekday" in restricted:
         query["hour"], query["weekday"] = _local_time(device, now_ms)
     return query
 
 
 def _places(device: Device) -> Iterator[str]:
+    """Country and region of the device itself; a region is ``NY``, or ``US-NY`` as some write."""
     geo = device.geo
     if geo is not None and geo.country:
-        country = geo.country.upper()
+        country = alpha3_of(geo.country)
         yield country
         if geo.region:
-            yield f"{country}-{geo.region.upper()}"
+            yield f"{country}-{geo.region.upper().rpartition('-')[2]}"
 
 
 def _local_time(device: Device, now_ms: int) -> tuple[tuple[str], tuple[str]]:
@@ -69,10 +75,13 @@ def _hour_and_weekday(hours_since_1970: int) -> tuple[tuple[str], tuple[str]]:
 
 def sites_of(request: BidRequest) -> tuple[str, ...]:
     """A site's domain and those above it, or an app's bundle: how campaigns list inventory."""
-    if request.app is not None:
-        return (request.app.bundle.lower(),) if request.app.bundle else ()
-    domain = (request.site.domain or "").lower() if request.site is not None else ""
-    labels = domain.split(".") if domain else []
+    place = place_of(request)
+    if place is None:
+        return ()
+    name = name_of(place).lower()
+    if isinstance(place, App) and place.bundle:
+        return (name,)
+    labels = name.split(".") if name else []
     return tuple(".".join(labels[first:]) for first in range(len(labels)))
 
 

@@ -1,135 +1,159 @@
-"""Creatives as bytes: parsed and JSON-encoded once, filled per bid with escaped values."""
+"""Creatives as bytes: what of a bid follows from the ad and the offer, written once and kept."""
 
-import operator
-from html import escape
+from collections.abc import Callable
 from typing import Final
-from urllib.parse import quote
 
 import msgspec
 
 from bidder.bids import Bid
-from bidder.notice_urls import NoticeUrls
+from bidder.formats import Filled, Fitted, filled, slot_values, url_of
+from bidder.formats.markup import Hole, Piece
 from models.catalog import Catalog
-from models.catalog_records import Advertiser, Creative, Flight, Offer
+from models.catalog_records import Advertiser, Campaign, Creative, Offer
 from models.templates import Part, parse_template
-from models.units import format_money
 
-__all__ = ["Creatives"]
+__all__ = ["PLAIN", "AdUrls", "Creatives", "Written"]
 
 _json: Final = msgspec.json.Encoder().encode
-KEPT_FILLED: Final = 8_192
+BANNER_MTYPE: Final = 1
+KEPT_WRITTEN: Final = 8_192
 """About 1 kB each."""
 
-
-class _Compiled(msgspec.Struct, frozen=True):
-    creative: Creative
-    markup: tuple[tuple[bytes, str | None], ...]
-    click: tuple[Part, ...]
-
-
-Pieces = tuple[bytes, ...]
-"""Markup as the inside of a JSON string; between two pieces stands the bid's token."""
+CLICKS: Final = (Hole.CLICK, Hole.CLICK_HTML)
+PIXEL: Final[tuple[Piece, ...]] = (
+    '<img src="',
+    Hole.IMPRESSION_HTML,
+    '" width="1" height="1" alt="" style="position:absolute;left:0;top:0;opacity:0">',
+)
+"""At the end of a banner where an exchange bills on our pixel; video and native have their own."""
 
 
-class _Filled(msgspec.Struct, frozen=True):
-    records: tuple[Creative, Offer | None, Advertiser, NoticeUrls]
-    pieces: Pieces
+class AdUrls(msgspec.Struct, frozen=True):
+    """What of our addresses an exchange's ads have; made once for each state of the exchange.
+
+    Attributes:
+        exchange: its id.
+        target: what stands behind the click prefix for a landing page; None where clicks go to the
+            landing page at once.
+        has_pixel: banners bring our pixel.
+    """
+
+    exchange: str
+    target: Callable[[str], str] | None = None
+    has_pixel: bool = False
+
+
+PLAIN: Final = AdUrls("")
+"""Neither a redirect nor a pixel in banners."""
+
+
+class Written(msgspec.Struct, frozen=True):
+    """The part of a bid that is the same for everybody who is shown this offer.
+
+    Attributes:
+        fields: of the bid object, without braces.
+        markup: with holes for the addresses of the bid.
+    """
+
+    fields: bytes
+    markup: Filled
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    fitted: Fitted
+    offer: Offer | None
+    advertiser: Advertiser
+    campaign: Campaign
+    urls: AdUrls
+    written: Written
 
 
 class Creatives:
-    """Fills creatives; compiles each once, and again only when it changes."""
+    """Writes creatives; each again only when it, its advertiser or its offer changes.
+
+    Args:
+        catalog: for the advertisers.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._compiled: dict[str, _Compiled] = {}
-        self._filled: dict[tuple[str, str, int, int, str], _Filled] = {}
+        self._landings: dict[str, tuple[Creative, tuple[Part, ...]]] = {}
+        self._kept: dict[tuple[int, str, str], _Kept] = {}
 
-    def fill(self, bid: Bid, urls: NoticeUrls) -> Pieces:
-        """The bid's markup, with our pixel and click redirect where the exchange has them.
+    def write(self, bid: Bid, urls: AdUrls = PLAIN) -> Written:
+        """A bid's markup and the fields that describe it.
 
-        It says nothing of the person that the offer does not say, so it is made once for each
+        They say nothing of the person that the offer does not say, so they are made once for each
         state of the offer: the same records give the same bytes (a quarter of a bid's time).
+
+        Args:
+            bid: what is shown.
+            urls: what of our addresses the exchange's ads have.
         """
+        fitted, offer = bid.fitted, bid.offer
         advertiser = self._catalog.advertisers[bid.campaign.advertiser]
-        offer = bid.offer.id if bid.offer else ""
-        key = (bid.creative.id, offer, bid.width, bid.height, urls.exchange.id)
-        known = self._filled.get(key)
-        records = (bid.creative, bid.offer, advertiser, urls)
-        if known is not None and all(map(operator.is_, known.records, records)):
-            return known.pieces
-        if len(self._filled) >= KEPT_FILLED:
-            self._filled.clear()
-        pieces = self._fill(bid, advertiser, urls)
-        self._filled[key] = _Filled(records, pieces)
-        return pieces
+        key = (id(fitted), offer.id if offer else "", urls.exchange)
+        known = self._kept.get(key)
+        if (
+            known is not None
+            and known.fitted is fitted
+            and known.offer is offer
+            and known.advertiser is advertiser
+            and known.campaign is bid.campaign
+            and known.urls is urls
+        ):
+            return known.written
+        if len(self._kept) >= KEPT_WRITTEN:
+            self._kept.clear()
+        markup = self._markup(fitted, offer, advertiser, urls.target)
+        if urls.has_pixel and fitted.mtype == BANNER_MTYPE:
+            markup = [*markup, *PIXEL]
+        written = Written(_fields(bid, advertiser), filled(markup))
+        self._kept[key] = _Kept(fitted, offer, advertiser, bid.campaign, urls, written)
+        return written
 
-    def _fill(self, bid: Bid, advertiser: Advertiser, urls: NoticeUrls) -> Pieces:
-        compiled = self._of(bid.creative)
-        slots = _slots(bid, advertiser.name)
-        target = "".join(
-            text + (quote(slots.get(slot, ""), safe="") if slot else "")
-            for text, slot in compiled.click
-        )
-        slots["click_url"] = target
-        click = urls.click(target)
-        pieces: list[bytes] = [b""]
-        for literal, slot in compiled.markup:
-            pieces[-1] += literal
-            if slot == "click_url" and click is not None:
-                pieces[-1] += click.before
-                pieces.append(click.after)
-            elif slot is not None:
-                pieces[-1] += _inside(_escaped(slot, slots.get(slot, "")))
-        if urls.has_pixel:
-            pieces[-1] += urls.pixel.before
-            pieces.append(urls.pixel.after)
-        return tuple(pieces)
+    def _markup(
+        self,
+        fitted: Fitted,
+        offer: Offer | None,
+        advertiser: Advertiser,
+        target: Callable[[str], str] | None,
+    ) -> list[Piece]:
+        values = slot_values(offer, advertiser, fitted.width, fitted.height)
+        landing = url_of(self._landing_of(fitted.creative), values)
+        if target is not None:
+            return list(fitted.template.pieces(values, landing, target))
+        return [one for one in fitted.template.pieces(values, landing, str) if one not in CLICKS]
 
-    def _of(self, creative: Creative) -> _Compiled:
-        known = self._compiled.get(creative.id)
-        if known is not None and known.creative is creative:
-            return known
-        markup = parse_template(creative.html, "html")
-        compiled = _Compiled(
-            creative,
-            tuple((_inside(literal), slot) for literal, slot in markup),
-            parse_template(creative.click_url, "click_url"),
-        )
-        self._compiled[creative.id] = compiled
-        return compiled
+    def _landing_of(self, creative: Creative) -> tuple[Part, ...]:
+        known = self._landings.get(creative.id)
+        if known is not None and known[0] is creative:
+            return known[1]
+        parsed = parse_template(creative.click_url, "click_url")
+        self._landings[creative.id] = creative, parsed
+        return parsed
 
 
-def _escaped(slot: str, value: str) -> str:
-    """A value as HTML; in a value of somebody's data no exchange finds a macro to expand.
-
-    The click address is ours: its values are percent-encoded, its macros are meant.
-    """
-    shown = escape(value)
-    return shown if slot == "click_url" else shown.replace("{", "&#123;")
-
-
-def _inside(text: str) -> bytes:
-    return _json(text)[1:-1]
-
-
-def _slots(bid: Bid, advertiser: str) -> dict[str, str]:
-    common = {"advertiser": advertiser, "width": str(bid.width), "height": str(bid.height)}
-    offer = bid.offer
-    if offer is None:
-        return common
-    if isinstance(offer, Flight):
-        return common | {
-            "trip": f"{offer.origin}-{offer.destination}/{offer.depart_date}",
-            "route": f"{offer.origin}-{offer.destination}",
-            "origin": offer.origin,
-            "destination": offer.destination,
-            "depart_date": offer.depart_date,
-            "fare": format_money(offer.fare_micros),
-            "seats_left": str(offer.seats_left),
-        }
-    return common | {
-        "item": offer.id,
-        "title": offer.title,
-        "group": offer.group,
-        "price": format_money(offer.price_micros),
+def _fields(bid: Bid, advertiser: Advertiser) -> bytes:
+    """What describes an ad (2.6 section 4.2.3); fields that say nothing are left out."""
+    fitted, creative = bid.fitted, bid.fitted.creative
+    fields: dict[str, object] = {
+        "adomain": [advertiser.domain],
+        "crid": fitted.crid,
+        "cat": creative.categories or advertiser.iab_categories,
+        "attr": fitted.attr,
+        "w": fitted.width,
+        "h": fitted.height,
+        "mtype": fitted.mtype,
+        "dur": fitted.duration_seconds,
+        "protocol": fitted.protocol,
+        "apis": creative.api,
+        "api": creative.api[0] if creative.api else 0,
+        "language": creative.language,
+        "iurl": creative.iurl,
+        "bundle": bid.campaign.app_bundle,
     }
+    if fitted.ratio is not None:
+        fields["wratio"], fields["hratio"] = fitted.ratio
+    said = {name: value for name, value in fields.items() if value or name in {"cat", "attr"}}
+    return _json(said)[1:-1]

@@ -7,13 +7,15 @@ The live bidder, ``kinbid explain`` and the tests call the same function.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from bidder.auction import imp_refused, request_refused
+from bidder.auction import Terms, slot_refused, terms_of
 from bidder.bids import Bid, Decision, Fate, Policy
-from bidder.contest import contextual_bid, personal_bid
+from bidder.contest import contextual_bid, personal_bid, rivalry_of
 from bidder.desk import Desk
 from bidder.errors import NoBidReason
 from bidder.fates import fates_of
-from bidder.openrtb import BidRequest
+from bidder.formats import Break, bids_wanted, break_of
+from bidder.openings import Opening, openings
+from bidder.openrtb import BidRequest, Imp
 from bidder.plans import Plan, plans_of
 from bidder.slot import Slot, slot_of
 from models.budgets import UNPACED, Allowance
@@ -40,8 +42,9 @@ def decide(
     excluded: frozenset[str] = frozenset(),
     allowances: Mapping[str, Allowance] = UNPACED,
     fates: list[Fate] | None = None,
+    terms: Terms | None = None,
 ) -> Decision:
-    """Chooses at most one bid for each slot of a request.
+    """Chooses at most one bid for each opening of each slot of a request.
 
     Args:
         request: the bid request.
@@ -53,43 +56,79 @@ def decide(
         pending: reservations of this worker that ``person`` does not show yet.
         excluded: campaigns whose cap has just turned out to be used up.
         allowances: what campaigns with a budget may still spend.
-        fates: if given, every campaign that lost a slot is appended, with its reason.
+        fates: if given, every campaign that lost an opening is appended, with its reason.
+        terms: of the request, where they are known already.
 
     Returns:
         The bids; without any, the reason.
     """
-    refused = request_refused(request, policy)
-    if refused is not None:
-        return Decision((), refused)
+    found = terms or terms_of(request, exchange, policy, catalog, now_ms)
+    if isinstance(found, NoBidReason):
+        return Decision((), found)
     reserved = (*person.reservations, *pending)
-    desk = Desk(request, person, exchange, catalog, policy, now_ms, reserved, excluded, allowances)
-    picked: list[Bid] = []
-    reason, was_cut = NoBidReason.NO_BANNER, False
-    plans: Sequence[Plan] | Iterator[Plan] | None = None
+    desk = Desk(
+        request, found, person, exchange, catalog, policy, now_ms, reserved, excluded, allowances
+    )  # fmt: skip
+    search = _Search(desk, fates)
     for imp in request.imp:
-        unfit = imp_refused(imp, policy)
-        if unfit is not None:
-            reason = unfit
-            continue
-        if plans is None:
-            plans = plans_of(desk)
-            if len(request.imp) > 1:  # each slot begins from the best one
-                plans = tuple(plans)
-        slot = slot_of(desk, imp, picked)
-        contest = _Contest(slot)
-        contest.run(plans)
-        was_cut |= contest.left < 0
-        if fates is not None:
-            fates += fates_of(slot, contest.best)
+        search.add_bids_on(imp)
+    picked = search.picked
+    return Decision(tuple(picked), None if picked else search.reason, search.was_cut)
+
+
+class _Search:
+    """The bids on all slots of one request."""
+
+    __slots__ = ("_breaks", "_desk", "_fates", "_plans", "picked", "reason", "was_cut")
+
+    def __init__(self, desk: Desk, fates: list[Fate] | None) -> None:
+        self._desk = desk
+        self._fates = fates
+        self._breaks: Break | None = None
+        self._plans: Sequence[Plan] | Iterator[Plan] | None = None
+        self.picked: list[Bid] = []
+        self.reason = NoBidReason.NO_FORMAT
+        self.was_cut = False
+
+    def add_bids_on(self, imp: Imp) -> None:
+        """Bids on each opening of a slot, as many as the exchange takes."""
+        desk = self._desk
+        ways = slot_refused(imp, desk.policy) or openings(imp, desk.terms, desk.catalog.deals)
+        if isinstance(ways, NoBidReason):
+            self.reason = ways
+            return
+        if self._plans is None:
+            self._plans = plans_of(desk)
+        wanted = bids_wanted(imp)
+        if self._breaks is None and break_of(imp):
+            self._breaks = Break()
+        if len(desk.request.imp) > 1 or len(ways) > 1 or wanted > 1:
+            self._plans = tuple(self._plans)  # each begins from the best one
+        left = desk.exchange.max_bids_per_slot or len(ways) * wanted
+        for opening in ways:
+            for _ in range(wanted):
+                if not left or not self._add_bid_in(opening, imp):
+                    break
+                left -= 1
+
+    def _add_bid_in(self, opening: Opening, imp: Imp) -> bool:
+        """Bids once on an opening, if anybody wants it."""
+        contest = _Contest(slot_of(self._desk, imp, opening, self.picked, self._breaks))
+        contest.run(self._plans or ())
+        self.was_cut |= contest.left < 0
+        if self._fates is not None:
+            self._fates += fates_of(contest.slot, contest.best)
         if contest.best is None:
-            reason = NoBidReason.NO_CAMPAIGN
-        else:
-            picked.append(contest.best)
-    return Decision(tuple(picked), None if picked else reason, was_cut)
+            self.reason = NoBidReason.NO_CAMPAIGN
+            return False
+        self.picked.append(contest.best)
+        if self._breaks is not None:
+            self._breaks.add(imp, *rivalry_of(contest.best, self._desk.catalog))
+        return True
 
 
 class _Contest:
-    """The search for the best bid on one slot."""
+    """The search for the best bid on one opening of a slot."""
 
     __slots__ = ("best", "left", "slot")
 
@@ -101,7 +140,7 @@ class _Contest:
     def run(self, plans: Iterable[Plan]) -> None:
         """Tries plans from the best downwards, then campaigns that know no person."""
         for plan in plans:
-            if plan.most_cpm_micros < self.slot.floor_cpm_micros or not self._can_win(
+            if plan.most_cpm_micros < self.slot.least_value_cpm_micros or not self._can_win(
                 int(plan.most_cpm_micros)
             ):
                 break

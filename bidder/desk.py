@@ -8,10 +8,13 @@ from collections.abc import Mapping
 
 import msgspec
 
-from bidder.auction import is_blocked
+from bidder.auction import Terms
 from bidder.bids import Loss, Lost, Policy
 from bidder.context import request_query, sites_of
+from bidder.dsa import dsa_refused
+from bidder.inventory import place_of
 from bidder.openrtb import BidRequest
+from bidder.openrtb_context import App
 from models.budgets import Allowance
 from models.call_tags import ads_paused_until_ms
 from models.campaign_index import Query
@@ -43,6 +46,7 @@ class Desk(msgspec.Struct):
     """A request on its way to a decision."""
 
     request: BidRequest
+    terms: Terms
     person: Person
     exchange: Exchange
     catalog: Catalog
@@ -73,7 +77,7 @@ class Desk(msgspec.Struct):
     @property
     def channel(self) -> Channel:
         """The kind of inventory; what says nothing is taken for a site."""
-        return "app" if self.request.app is not None else "site"
+        return "app" if isinstance(place_of(self.request), App) else "site"
 
     def standing_with(self, advertiser: str) -> Standing:
         """How the request and its person stand with an advertiser."""
@@ -92,8 +96,11 @@ class Desk(msgspec.Struct):
 
     def _lost_with(self, name: str) -> Lost | None:
         advertiser = self.catalog.advertisers.get(name)
-        if advertiser is None or is_blocked(self.request, advertiser):
+        terms = self.terms
+        if advertiser is None or (terms.limits and not terms.limits.admits(advertiser)):
             return Lost(Loss.BLOCKED)
+        if terms.dsa is not None and dsa_refused(terms.dsa, advertiser):
+            return Lost(Loss.NOT_TRANSPARENT)
         # Of whoever waits for a call: an ad for nobody in particular would still reach this person.
         paused_until_ms = self._paused_until_ms(name)
         if paused_until_ms is not None:

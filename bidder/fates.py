@@ -14,7 +14,7 @@ from models.units import MICROS
 
 __all__ = ["fates_of", "judge"]
 
-OWN_REASONS = frozenset({"audience", "goal", "offer", "format"})
+OWN_REASONS = frozenset({"audience", "goal", "offer", "format", "deal"})
 """Dimensions whose mismatch has a reason of its own."""
 
 
@@ -22,7 +22,7 @@ def fates_of(slot: Slot, best: Bid | None) -> list[Fate]:
     """What became of every campaign but the winner."""
     winner = None if best is None else best.campaign.id
     return [
-        Fate(slot.imp.id, name, _lost(judge(slot, campaign)))
+        Fate(slot.imp.id, name, _lost(judge(slot, campaign)), slot.opening.deal_id)
         for name, campaign in slot.desk.catalog.campaigns.items()
         if name != winner
     ]
@@ -44,7 +44,7 @@ def judge(slot: Slot, campaign: Campaign) -> Bid | Lost:
         return standing.lost
     elsewhere = _mismatch(slot, campaign)
     if elsewhere is not None:
-        return Lost(Loss.TARGETING, elsewhere)
+        return elsewhere
     if campaign.goal == "contextual":
         return contextual_bid(slot, campaign)
     if desk.person.root is None:
@@ -58,11 +58,13 @@ def judge(slot: Slot, campaign: Campaign) -> Bid | Lost:
     return personal_bid(slot, campaign, plan)
 
 
-def _mismatch(slot: Slot, campaign: Campaign) -> str | None:
-    """The dimension in which the slot is not one of the campaign's."""
+def _mismatch(slot: Slot, campaign: Campaign) -> Lost | None:
+    """In which dimension the opening is not one of the campaign's."""
+    if not slot.opening.admits(campaign):
+        return Lost(Loss.NO_DEAL)
     facts = facts_of(campaign, slot.desk.catalog.creatives.get(campaign.id, ()))
     for dimension, values in slot.query.items():
         wanted = facts[dimension]
         if dimension not in OWN_REASONS and wanted and not set(wanted) & set(values):
-            return dimension
+            return Lost(Loss.TARGETING, dimension)
     return None

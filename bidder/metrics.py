@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from bidder.allowed_use import Refusal
 from bidder.errors import NoBidReason
 from bidder.exchange_rows import ROWS_BYTES, ExchangeRows
+from bidder.openrtb import DEVIATIONS
 from models.notices import NOTICE_KINDS
 
 __all__ = ["Counters", "WorkerCollector", "histogram", "open_memory", "slot"]
@@ -62,6 +63,10 @@ _SERIES: Final = (
     _Series("bidder_inflated_requests", "Requests that came in gzip."),
     _Series("bidder_gzip_answers", "Answers sent in gzip."),
     _Series("bidder_unknown_paths", "Requests answered with 404 or 405."),
+    *_by(
+        "bidder_request_deviations", "Fields of requests that are not of their type.", "field",
+        DEVIATIONS,
+    ),
     *_by(
         "bidder_notices", "Notices by kind and result.", "result",
         [f"{kind}_{result}" for kind in NOTICE_KINDS for result in NOTICE_RESULTS],

@@ -6,12 +6,13 @@ ours sets.
 """
 
 import re
-from html import escape
 from typing import Final
 from urllib.parse import quote
 
 import msgspec
 
+from bidder.creatives import AdUrls
+from bidder.formats import Links
 from models.catalog_records import Exchange
 from models.notices import NoticeKind, NoticeSigner
 
@@ -19,7 +20,6 @@ __all__ = ["Around", "NoticeUrls", "click_macros"]
 
 _json: Final = msgspec.json.Encoder().encode
 _MACRO: Final = re.compile(r"\$\{([A-Z][A-Z0-9_]*(?::[A-Za-z0-9_-]+)?)\}")
-PIXEL_STYLE: Final = "position:absolute;width:1px;height:1px;border:0;opacity:0"
 
 
 class Around(msgspec.Struct, frozen=True):
@@ -61,10 +61,25 @@ class NoticeUrls:
         self.loss: Around | None = None
         if exchange.loss_notices:
             self.loss = self._around("loss", "&l=${AUCTION_LOSS}&m=${AUCTION_MIN_TO_WIN}")
-        self.has_pixel = exchange.impression_pixel or exchange.bills_on == "pixel"
         bills = exchange.bills_on == "pixel"
-        self.impression = self._around("impression", priced if bills else "")
-        self.pixel = _image(self._address("impression"), priced if bills else "")
+        self._priced_pixel = priced if bills else ""
+        self.ads = AdUrls(
+            exchange.id,
+            self._behind_click if exchange.click_redirect else None,
+            has_pixel=exchange.impression_pixel or bills,
+        )
+        """What of this stands in ads."""
+
+    def links(self, token: str, nonce: str) -> Links:
+        """What an ad calls by itself, and where its clicks go first.
+
+        Args:
+            token: signed.
+            nonce: names the bid.
+        """
+        impression = f"{self._address('impression')}{token}{self._priced_pixel}"
+        click = f"{self._address('click')}{token}" if self.ads.target is not None else ""
+        return Links(impression, click, nonce)
 
     def _address(self, kind: NoticeKind) -> str:
         return f"{self._base}{kind}?t="
@@ -72,24 +87,14 @@ class NoticeUrls:
     def _around(self, kind: NoticeKind, after: str) -> Around:
         return Around(_inside(self._address(kind)), _inside(after))
 
-    def click(self, target: str) -> Around | None:
-        """The address behind a click in HTML; None where clicks go to their target at once.
+    def _behind_click(self, target: str) -> str:
+        """What stands behind the token where a click goes through us, to be told the landing page.
 
-        Args:
-            target: the landing page. Macros in it come as values of the query, since what is
-                percent-encoded no exchange finds: :mod:`bidder.notices.clicks` puts them in.
+        Macros in it come as values of the query, since what is percent-encoded no exchange finds:
+        :mod:`bidder.notices.clicks` puts them in.
         """
-        if not self.exchange.click_redirect:
-            return None
         values = "".join(f"&m_{name}=${{{name}}}" for name in click_macros(target))
-        after = f"&s={self._signer.sign_target(target)}&u={quote(target, safe='')}{values}"
-        return Around(_inside(escape(self._address("click"))), _inside(escape(after)))
-
-
-def _image(before: str, after: str) -> Around:
-    head = f'<img src="{escape(before)}'
-    tail = f'{escape(after)}" width="1" height="1" alt="" style="{PIXEL_STYLE}">'
-    return Around(_inside(head), _inside(tail))
+        return f"&s={self._signer.sign_target(target)}&u={quote(target, safe='')}{values}"
 
 
 def _inside(text: str) -> bytes:

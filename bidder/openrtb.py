@@ -3,46 +3,38 @@
 Absent and null mean unknown (2.6 section 2.3); unknown fields are ignored (2.6 section 2.6).
 A body that deviates in types only is read a second time by :mod:`bidder.tolerance`. Privacy
 signals are read whatever their type is, since one that cannot be read must not pass for absent.
+The request's lists of who may not bid stay bytes until :mod:`bidder.limits` knows them again.
 """
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from bidder.errors import MalformedRequestError
-from bidder.tolerance import tolerant_decoder
+from bidder.openrtb_context import App, Dooh, Dsa, Geo, Pmp, Qty, RequestExt, Site, Source, Sua
+from bidder.openrtb_formats import Audio, Banner, Native, Video
+from bidder.tolerance import LIMIT, OnDeviation, TolerantReader, UnreadableError
 
-__all__ = ["Banner", "BidRequest", "Device", "Imp", "Regs", "User", "decode_request"]
+__all__ = [
+    "ABSENT",
+    "DEVIATIONS",
+    "BidRequest",
+    "Device",
+    "Imp",
+    "Regs",
+    "User",
+    "decode_request",
+    "deviation",
+]
 
-
-class Format(msgspec.Struct, frozen=True, gc=False):
-    """2.6 section 3.2.10."""
-
-    w: int | None = None
-    h: int | None = None
-
-
-class Banner(msgspec.Struct, frozen=True):
-    """2.6 section 3.2.6."""
-
-    format: list[Format] | None = None
-    w: int | None = None
-    h: int | None = None
-    battr: list[int] | None = None
-    btype: list[int] | None = None
-
-    def sizes(self) -> set[tuple[int, int]]:
-        """What may be shown: the format list, else the one size."""
-        offered = {(one.w, one.h) for one in self.format or () if one.w and one.h}
-        if not offered and self.w and self.h:
-            offered = {(self.w, self.h)}
-        return offered
+ABSENT: Final = msgspec.Raw(b"null")
 
 
-class Pmp(msgspec.Struct, frozen=True, gc=False):
-    """2.6 section 3.2.11."""
+class ImpExt(msgspec.Struct, frozen=True, gc=False):
+    """What exchanges agreed on beside the specification, and where 2.5 kept ``rwdd``."""
 
-    private_auction: int | None = None
+    gpid: str | None = None
+    rwdd: int | None = None
 
 
 class Imp(msgspec.Struct, frozen=True):
@@ -50,30 +42,53 @@ class Imp(msgspec.Struct, frozen=True):
 
     id: str
     banner: Banner | None = None
-    pmp: Pmp | None = None
-    bidfloor: float | None = None
-    bidfloorcur: str | None = None
+    video: Video | None = None
+    audio: Audio | None = None
+    native: Native | None = None
+    bidfloor: Annotated[float | None, LIMIT] = None
+    bidfloorcur: Annotated[str | None, LIMIT] = None
     secure: int | None = None
+    tagid: str | None = None
+    displaymanager: str | None = None
+    instl: int | None = None
+    pmp: Annotated[Pmp | None, LIMIT] = None
     exp: int | None = None
+    rwdd: int | None = None
+    qty: Annotated[Qty | None, LIMIT] = None
+    ext: ImpExt | None = None
 
+    @property
+    def is_rewarded(self) -> bool:
+        """Whether people get something for looking (2.6; before, in ``ext``)."""
+        return bool(self.rwdd or (self.ext is not None and self.ext.rwdd))
 
-class Geo(msgspec.Struct, frozen=True, gc=False):
-    """2.6 section 3.2.19."""
+    @property
+    def gpid(self) -> str | None:
+        """The publisher's own name of the slot, whoever sells it."""
+        return self.ext.gpid if self.ext is not None else None
 
-    country: str | None = None
-    region: str | None = None
-    utcoffset: int | None = None
+    @property
+    def multiplier(self) -> float:
+        """Impressions that one showing is; 1 but for screens in public places.
+
+        A bid's price is for a thousand impressions, so one showing costs
+        ``price * multiplier / 1000`` (2.6 section 3.2.31).
+        """
+        qty = self.qty
+        return qty.multiplier if qty is not None and qty.multiplier else 1.0
 
 
 class Device(msgspec.Struct, frozen=True):
     """2.6 section 3.2.18."""
 
-    ifa: str | None = None
+    ua: str | None = None
+    sua: Sua | None = None
     devicetype: int | None = None
     os: str | None = None
+    geo: Geo | None = None
+    ifa: str | None = None
     lmt: Any = None
     dnt: Any = None
-    geo: Geo | None = None
 
 
 class Uid(msgspec.Struct, frozen=True, gc=False):
@@ -117,6 +132,7 @@ class RegsExt(msgspec.Struct, frozen=True):
     gpp: Any = None
     gpp_sid: Any = None
     gpc: Any = None
+    dsa: Dsa | None = None
 
 
 class Regs(msgspec.Struct, frozen=True):
@@ -130,55 +146,75 @@ class Regs(msgspec.Struct, frozen=True):
     ext: RegsExt | None = None
 
 
-class Site(msgspec.Struct, frozen=True, gc=False):
-    """2.6 section 3.2.13."""
-
-    domain: str | None = None
-
-
-class App(msgspec.Struct, frozen=True, gc=False):
-    """2.6 section 3.2.14."""
-
-    bundle: str | None = None
-
-
 class BidRequest(msgspec.Struct, frozen=True):
-    """2.6 section 3.2.1."""
+    """2.6 section 3.2.1.
+
+    Of ``site``, ``app`` and ``dooh`` there is one at most, and there may be none.
+    """
 
     id: str
     imp: list[Imp]
-    device: Device | None = None
-    user: User | None = None
     site: Site | None = None
     app: App | None = None
+    device: Device | None = None
+    user: User | None = None
     regs: Regs | None = None
+    source: Source | None = None
     at: int | None = None
     tmax: int | None = None
-    test: int | None = None
-    cur: list[str] | None = None
-    wseat: list[str] | None = None
-    bseat: list[str] | None = None
-    acat: list[str] | None = None
-    bcat: list[str] | None = None
-    badv: list[str] | None = None
+    cur: Annotated[list[str] | None, LIMIT] = None
+    bcat: msgspec.Raw = ABSENT
+    badv: msgspec.Raw = ABSENT
+    bapp: msgspec.Raw = ABSENT
+    acat: msgspec.Raw = ABSENT
+    cattax: Annotated[int | None, LIMIT] = None
+    wseat: msgspec.Raw = ABSENT
+    bseat: msgspec.Raw = ABSENT
+    wlang: msgspec.Raw = ABSENT
+    wlangb: msgspec.Raw = ABSENT
+    test: Annotated[int | None, LIMIT] = None
+    dooh: Dooh | None = None
+    ext: RequestExt | None = None
 
 
 _strict: Final = msgspec.json.Decoder(BidRequest).decode
-_tolerant: Final = tolerant_decoder(BidRequest)
+_tolerant: Final = TolerantReader(BidRequest)
+
+_IN_IMP: Final = "imp_"
+DEVIATIONS: Final = (
+    *BidRequest.__struct_fields__,
+    *(_IN_IMP + name for name in Imp.__struct_fields__),
+)
+"""What :func:`deviation` may return."""
 
 
-def decode_request(body: bytes) -> BidRequest:
+def deviation(path: str) -> str:
+    """A deviating field as a metric's label: the field of the request, or of its slots."""
+    first, _, rest = path.partition(".")
+    return _IN_IMP + rest.partition(".")[0] if first == "imp" and rest else first
+
+
+def _nobody(_: str) -> None:
+    """Hears of deviations and says nothing."""
+
+
+def decode_request(body: bytes, on_deviation: OnDeviation = _nobody) -> BidRequest:
     """Reads a bid request.
 
+    Args:
+        body: its JSON.
+        on_deviation: told the path of each field that is not of its type.
+
     Raises:
-        MalformedRequestError: not JSON, or no usable ``id`` or ``imp``; the text names the field.
+        MalformedRequestError: not JSON, or no usable ``id`` or ``imp``, or a limit of the whole
+            request that cannot be read; the text names the field.
     """
     try:
         if not body.isascii():
             body.decode()  # the decoder does not look into strings that it skips
         request = _strict(body)
     except msgspec.ValidationError:
-        request = _decode_tolerant(body)
+        request = _decode_tolerant(body, on_deviation)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedRequestError(f"not JSON: {error}") from error
     if not request.id:
@@ -188,8 +224,8 @@ def decode_request(body: bytes) -> BidRequest:
     return request
 
 
-def _decode_tolerant(body: bytes) -> BidRequest:
+def _decode_tolerant(body: bytes, on_deviation: OnDeviation) -> BidRequest:
     try:
-        return _tolerant(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return _tolerant(body, on_deviation)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, UnreadableError) as error:
         raise MalformedRequestError(str(error)) from error

@@ -5,6 +5,7 @@ may bid (open for context, closed for everything personal); a cap that cannot be
 that is used up (closed).
 """
 
+import logging
 import secrets
 from collections.abc import Iterable
 from typing import Final
@@ -13,6 +14,7 @@ import msgspec
 
 from bidder import metrics
 from bidder.allowed_use import AllowedUse, Refusal
+from bidder.auction import Terms, terms_of
 from bidder.bids import Bid, Decision, Policy
 from bidder.decide import decide
 from bidder.errors import NoBidReason
@@ -25,11 +27,12 @@ from bidder.lookup import (
     through_match,
 )
 from bidder.metrics import Counters
-from bidder.openrtb import BidRequest
+from bidder.openrtb import DEVIATIONS as DEVIATING_FIELDS
+from bidder.openrtb import BidRequest, deviation
 from bidder.privacy import Privacy
 from bidder.receipts import Draft, Receipts
 from bidder.reservations import OwnReservations
-from bidder.respond import Responder
+from bidder.respond import Responder, no_bid_body
 from models.budgets import Allowances
 from models.caps import Reservation
 from models.catalog import Catalog
@@ -48,11 +51,11 @@ from runtime.settings import Settings
 
 __all__ = ["Answer", "BidPath", "Reserved", "presence_rule"]
 
+logger = logging.getLogger(__name__)
+
 MOST_ROUNDS: Final = 3
 """Exact reservations that may be refused before a request is left without a personal bid."""
 
-LONGEST_EXP_SECONDS: Final = 3_600
-"""A slot that claims to be billable for longer holds its place under a cap no longer than this."""
 
 LONGEST_BILLABLE_SECONDS: Final = 30 * 86_400
 """However late a slot says that it may be billed: then its price is a matter for people."""
@@ -71,6 +74,7 @@ CAP_REFUSALS = metrics.slot("bidder_cap_refusals")
 BIDS = metrics.slot("bidder_bids")
 SHED_NOBODYS = metrics.slot("bidder_shed", "nobody")
 REDIS_FAILURES = metrics.slot("bidder_dependency_failures", "redis")
+DEVIATIONS = {field: metrics.slot("bidder_request_deviations", field) for field in DEVIATING_FIELDS}
 REFUSALS = {one: metrics.slot("bidder_privacy_refusals", one.value) for one in Refusal}
 NO_BIDS = {reason: metrics.slot("bidder_no_bids", reason.value) for reason in NoBidReason}
 
@@ -108,6 +112,7 @@ class _Case(msgspec.Struct, frozen=True):
 
     request: BidRequest
     exchange: Exchange
+    terms: Terms
     now_ms: int
     use: AllowedUse
     found: Found
@@ -157,8 +162,6 @@ class BidPath:
             catalog,
             NoticeSigner(settings.notice_secret),
             public_url=settings.public_url,
-            seat=settings.seat,
-            currency=settings.currency,
         )
         self._presence = presence_rule(settings)
         self._exact_margin = settings.cap_exact_margin
@@ -186,18 +189,22 @@ class BidPath:
         """
         receipts = self.receipts
         receipt = None if receipts is None else receipts.begin(request, exchange, now_ms)
+        terms = terms_of(request, exchange, self._policy, self.catalog, now_ms)
+        if isinstance(terms, NoBidReason):
+            answer = self._no_bid(request, exchange, terms)
+            return answer if receipt is None else self._refused(receipt, answer)
+        if terms.limits is not None:
+            for path in terms.limits.deviations:
+                self.count_deviation(path)
         use = self.privacy.use_of(request)
         for reason in use.refusals:
             self._counters.add(REFUSALS[reason])
         found = yield from self._find(request, exchange, now_ms, use)
-        case = _Case(request, exchange, now_ms, use, found, receipt)
+        case = _Case(request, exchange, terms, now_ms, use, found, receipt)
         if known_only and not found.is_known:
             self._counters.add(SHED_NOBODYS)
-            self._counters.add(NO_BIDS[NoBidReason.OVERLOAD])
-            if receipt is not None:
-                receipt.decision = Decision((), NoBidReason.OVERLOAD)
-            self._note(case, [], None)
-            return Answer(None, receipt=receipt)
+            answer = self._no_bid(request, exchange, NoBidReason.OVERLOAD)
+            return answer if receipt is None else self._shed(case, receipt, answer)
         excluded: frozenset[str] = frozenset()
         for _ in range(MOST_ROUNDS):
             decision = self._decide(case, excluded)
@@ -249,23 +256,20 @@ class BidPath:
         decision = choose(
             case.request, person, case.exchange, self.catalog, policy=self._policy,
             now_ms=case.now_ms, pending=pending, excluded=excluded,
-            allowances=self.allowances.of,
+            allowances=self.allowances.of, terms=case.terms,
         )  # fmt: skip
         self._counters.add(SEARCHES_CUT, decision.was_cut)
         return decision
 
     def _draft(self, case: _Case, decision: Decision) -> list[_Draft]:
         """Names each bid and reserves it in memory, so that this worker's next request sees it."""
-        person, exchange = case.found.person, case.exchange
-        billable_seconds = {imp.id: imp.exp or 0 for imp in case.request.imp}
+        person = case.found.person
         drafts: list[_Draft] = []
         for bid in decision.bids:
             nonce = self._nonces.next(case.now_ms)
             held = None
             if bid.segment is not None and person.root is not None and not case.request.test:
-                # As long as a billing notice may take: what the slot says, or this exchange.
-                seconds = max(exchange.reservation_seconds, billable_seconds[bid.imp_id])
-                expires_ms = case.now_ms + min(seconds, LONGEST_EXP_SECONDS) * 1000
+                expires_ms = case.now_ms + bid.wait_seconds * 1000
                 reservation = Reservation(bid.campaign.id, nonce, expires_ms, case.now_ms)
                 self.own.add(person.root, reservation)
                 held = Reserved(person.root, reservation)
@@ -310,22 +314,50 @@ class BidPath:
         person = case.found.person
         expired_at = person.root if case.found.has_expired else None
         if decision.reason is not None:
-            self._counters.add(NO_BIDS[decision.reason])
-            self._note(case, [], None)
-            return Answer(None, expired_at=expired_at, receipt=case.receipt)
+            answer = self._no_bid(case.request, case.exchange, decision.reason, expired_at)
+            return self._noted(case, answer, [])
         self._counters.add(BIDS, len(drafts))
         self._hold_money(case, drafts)
         bids = [(draft.bid, self._token(case, draft)) for draft in drafts]
         held = tuple(draft.held for draft in drafts if draft.held is not None)
-        body = self._responder.body(case.request.id, bids)
-        self._note(case, [token for _, token in bids], body)
-        return Answer(body, held, expired_at, case.receipt)
+        body = self._responder.body(case.request.id, bids, case.terms, case.exchange)
+        return self._noted(case, Answer(body, held, expired_at), [token for _, token in bids])
 
-    def _note(self, case: _Case, tokens: list[NoticeToken], body: bytes | None) -> None:
-        """Tells the receipt, where there is one, how the request is answered."""
-        if case.receipt is not None:
-            name = tokens[0].nonce if tokens else self._nonces.next(case.now_ms)
-            case.receipt.answered(name, case.use, case.found, tokens, body)
+    def _no_bid(
+        self,
+        request: BidRequest,
+        exchange: Exchange,
+        reason: NoBidReason,
+        expired_at: NodeId | None = None,
+    ) -> Answer:
+        self._counters.add(NO_BIDS[reason])
+        body = no_bid_body(request.id, reason) if exchange.no_bid_body else None
+        return Answer(body, expired_at=expired_at)
+
+    # -- receipts --------------------------------------------------------------------------
+
+    def _noted(self, case: _Case, answer: Answer, tokens: list[NoticeToken]) -> Answer:
+        """The answer, with its receipt where there is one."""
+        receipt = case.receipt
+        if receipt is None:
+            return answer
+        name = tokens[0].nonce if tokens else self._nonces.next(case.now_ms)
+        receipt.answered(name, tokens, answer.body, case.use, case.found)
+        return msgspec.structs.replace(answer, receipt=receipt)
+
+    def _refused(self, receipt: Draft, answer: Answer) -> Answer:
+        """A no-bid whatever the person: nobody was looked for."""
+        receipt.watching(decide)(
+            receipt.request, Person(), receipt.exchange, self.catalog,
+            policy=self._policy, now_ms=receipt.now_ms,
+        )  # fmt: skip
+        receipt.answered(self._nonces.next(receipt.now_ms), (), answer.body)
+        return msgspec.structs.replace(answer, receipt=receipt)
+
+    def _shed(self, case: _Case, receipt: Draft, answer: Answer) -> Answer:
+        """A no-bid for want of time: nothing was decided."""
+        receipt.decision = Decision((), NoBidReason.OVERLOAD)
+        return self._noted(case, answer, [])
 
     def note_fault(
         self, request: BidRequest, exchange: Exchange, now_ms: int, error: Exception
@@ -334,18 +366,26 @@ class BidPath:
         if self.receipts is not None:
             self.receipts.keep_fault(self._nonces.next(now_ms), request, exchange, now_ms, error)
 
+    # -- counts ----------------------------------------------------------------------------
+
+    def count_deviation(self, path: str) -> None:
+        """Counts a field that is not of its type; a request is read all the same."""
+        self._counters.add(DEVIATIONS[deviation(path)])
+        logger.debug("request_deviates", extra={"field": path})
+
     def _hold_money(self, case: _Case, drafts: list[_Draft]) -> None:
         """Sets aside what the bids may cost, as long as nothing is heard of them."""
         if case.request.test:
             return
         expires_ms = case.now_ms + case.exchange.reservation_seconds * 1000
         for draft in drafts:
-            cost_micros = draft.bid.bid_cpm_micros // 1000
+            cost_micros = draft.bid.cost_micros
             self.allowances.hold(draft.bid.campaign.id, cost_micros, expires_ms)
 
     def _token(self, case: _Case, draft: _Draft) -> NoticeToken:
         bid = draft.bid
         is_personal = bid.segment is not None and case.use.personal and case.use.ids
+        is_own = case.terms.currency == self._policy.currency
         return NoticeToken(
             node=(case.found.person.node or NO_NODE) if is_personal else NO_NODE,
             nonce=draft.nonce,
@@ -359,6 +399,8 @@ class BidPath:
             imp=short_id(bid.imp_id),
             biller=BILLER_OF[case.exchange.bills_on],
             is_test=bool(case.request.test),
+            currency="" if is_own else case.terms.currency,
+            price_micros=0 if is_own else bid.price_micros,
         )
 
     def _notice_window_seconds(self, case: _Case, imp_id: str) -> int:

@@ -9,7 +9,8 @@ from typing import Any, Final, TypeGuard
 
 from bidder.allowed_use import FREE, AllowedUse, Refusal, refused, strictest
 from bidder.consent import judge_gpp, judge_tc_string, judge_us_privacy
-from bidder.openrtb import BidRequest, Geo, Regs, RegsExt, User
+from bidder.openrtb import BidRequest, Regs, RegsExt, User
+from bidder.openrtb_context import Geo
 from models.consent_strings import LONGEST_CHARS, Section, TcfVendor
 
 __all__ = ["Privacy"]

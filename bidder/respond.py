@@ -5,14 +5,18 @@ from typing import Final
 
 import msgspec
 
+from bidder.auction import Terms
 from bidder.bids import Bid
 from bidder.creatives import Creatives
+from bidder.dsa import dsa_written
+from bidder.errors import NoBidReason
 from bidder.notice_urls import NoticeUrls
 from models.catalog import Catalog
+from models.catalog_records import Advertiser, Exchange
 from models.notices import NoticeSigner, NoticeToken
-from models.units import MICROS, ExchangeId
+from models.units import MICROS
 
-__all__ = ["Responder"]
+__all__ = ["Responder", "no_bid_body"]
 
 _json: Final = msgspec.json.Encoder().encode
 
@@ -24,53 +28,88 @@ class Responder:
         catalog: for the advertisers' domains.
         signer: signs the notices' tokens.
         public_url: where exchanges reach us, without a closing slash.
-        seat, currency: of every response.
     """
 
-    def __init__(
-        self, catalog: Catalog, signer: NoticeSigner, *, public_url: str, seat: str, currency: str
-    ) -> None:
+    def __init__(self, catalog: Catalog, signer: NoticeSigner, *, public_url: str) -> None:
         self._catalog = catalog
         self._creatives = Creatives(catalog)
         self._signer = signer
         self._public_url = public_url
         self._urls: dict[str, NoticeUrls] = {}
-        self._head = b'],"seat":%b}],"cur":%b}' % (_json(seat), _json(currency))
 
-    def body(self, request_id: str, bids: Sequence[tuple[Bid, NoticeToken]]) -> bytes:
-        """The response to a request, with one or more bids and what their notices will say."""
-        written = b",".join(self._bid(bid, token) for bid, token in bids)
-        return b'{"id":%b,"seatbid":[{"bid":[%b%b' % (_json(request_id), written, self._head)
+    def body(
+        self,
+        request_id: str,
+        bids: Sequence[tuple[Bid, NoticeToken]],
+        terms: Terms,
+        exchange: Exchange,
+    ) -> bytes:
+        """The response to a request.
 
-    def _bid(self, bid: Bid, token: NoticeToken) -> bytes:
-        signed = self._signer.sign(token).encode()
-        urls = self._urls_of(token.exchange)
+        All bids are of one seat and in one currency, which is always named. Each may win without
+        the others, so ``group`` stays away (2.6 section 4.2.2).
+
+        Args:
+            request_id: the request's.
+            bids: one or more, with what their notices will say.
+            terms: of the request.
+            exchange: who reads it.
+        """
+        written = b",".join(self._bid(bid, token, terms, exchange) for bid, token in bids)
+        return b'{"id":%b,"seatbid":[{"bid":[%b],"seat":%b}],"cur":%b}' % (
+            _json(request_id),
+            written,
+            _json(terms.seat),
+            _json(terms.currency),
+        )
+
+    def _bid(self, bid: Bid, token: NoticeToken, terms: Terms, exchange: Exchange) -> bytes:
+        text = self._signer.sign(token)
+        signed = text.encode()
+        urls = self._urls_of(exchange)
         advertiser = self._catalog.advertisers[bid.campaign.advertiser]
-        loss = b"" if urls.loss is None else b',"lurl":"%b"' % urls.loss.url(signed)
+        written = self._creatives.write(bid, urls.ads)
+        markup = written.markup
+        adm = markup.with_links(urls.links(text, token.nonce)) if markup.holes else markup.parts[0]
         return (
             b'{"id":"%b","impid":%b,"price":%b,"adm":"%b","nurl":"%b","burl":"%b"%b,'
-            b'"adomain":[%b],"cid":%b,"crid":%b,"cat":%b,"w":%d,"h":%d,"mtype":1}'
+            b'"cid":%b,%b,"exp":%d%b}'
         ) % (
             token.nonce.encode(),
             _json(bid.imp_id),
-            f"{bid.bid_cpm_micros / MICROS:.6f}".encode(),
-            signed.join(self._creatives.fill(bid, urls)),
+            f"{bid.price_micros / MICROS:.6f}".encode(),
+            adm,
             urls.win.url(signed),
             urls.billing.url(signed),
-            loss,
-            _json(advertiser.domain),
-            _json(bid.campaign.id),
-            _json(bid.creative.id),
-            _json(advertiser.iab_categories),
-            bid.width,
-            bid.height,
+            b"" if urls.loss is None else b',"lurl":"%b"' % urls.loss.url(signed),
+            _json(exchange.cid_of(bid.campaign.id)),
+            written.fields,
+            bid.wait_seconds,
+            _extras(bid, advertiser, terms),
         )
 
-    def _urls_of(self, exchange_id: str) -> NoticeUrls:
+    def _urls_of(self, exchange: Exchange) -> NoticeUrls:
         """Made once for each state of an exchange's record."""
-        exchange = self._catalog.exchanges[ExchangeId(exchange_id)]
-        known = self._urls.get(exchange_id)
+        known = self._urls.get(exchange.id)
         if known is None or known.exchange is not exchange:
             known = NoticeUrls(exchange, self._public_url, self._signer)
-            self._urls[exchange_id] = known
+            self._urls[exchange.id] = known
         return known
+
+
+def _extras(bid: Bid, advertiser: Advertiser, terms: Terms) -> bytes:
+    """What only some bids say, each with a comma before it."""
+    extras = b""
+    if bid.deal_id is not None:
+        extras += b',"dealid":%b' % _json(bid.deal_id)
+    if terms.dsa is not None:
+        is_personal = bid.segment is not None
+        dsa = dsa_written(terms.dsa, advertiser, bid.creative, is_personal=is_personal)
+        if dsa is not None:
+            extras += b',"ext":{"dsa":%b}' % dsa
+    return extras
+
+
+def no_bid_body(request_id: str, reason: NoBidReason) -> bytes:
+    """A no-bid that says why, for exchanges that want to hear it (2.6 section 4.2.1)."""
+    return b'{"id":%b,"nbr":%d}' % (_json(request_id), reason.nbr)

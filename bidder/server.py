@@ -190,7 +190,7 @@ class Server:
                 return None
             body = uncoded
         try:
-            return decode_request(body)
+            return decode_request(body, self._path.count_deviation)
         except MalformedRequestError as error:
             self._counters.add(MALFORMED)
             if logger.isEnabledFor(logging.DEBUG):

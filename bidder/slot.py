@@ -1,39 +1,51 @@
-"""One slot of a request, as campaigns compete for it."""
+"""One opening of a slot, as campaigns compete for it."""
 
 import msgspec
 
-from bidder.auction import lowest_bid_cpm_micros
 from bidder.bids import Bid
 from bidder.desk import Desk
+from bidder.formats import AUDIO, BANNER, NATIVE, VIDEO, Asked, Break, asked_of
+from bidder.openings import Opening
 from bidder.openrtb import Imp
-from models.campaign_facts import ANYTHING, size_value
+from models.campaign_facts import ANY_BANNER, ANYTHING, OPEN_AUCTION, size_value
 from models.campaign_index import CONTEXTUAL, Candidates, Query
 
 __all__ = ["Slot", "slot_of"]
 
-SECOND_PRICE = 2
+NAMED_FORMATS = ((VIDEO, "video"), (AUDIO, "audio"), (NATIVE, "native"))
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """A slot.
+    """An opening of a slot.
 
     Attributes:
         desk: the request.
         imp: the slot itself.
-        picked: bids on slots before it, which count under caps already.
-        sizes: in which a banner may be shown.
-        floor_cpm_micros: the least that a bid may be.
-        is_second_price: whether the winner pays the second price, so that a bid is the value.
+        opening: the open auction for it, or one deal.
+        picked: bids before this one, which count under caps already.
+        asked: what it takes.
         query: what campaigns' targeting is asked, without audience and offer.
+        breaks: who is in the request's breaks already; None where it has none.
     """
 
     desk: Desk
     imp: Imp
+    opening: Opening
     picked: list[Bid]
-    sizes: frozenset[tuple[int, int]]
-    floor_cpm_micros: int
-    is_second_price: bool
+    asked: Asked
     query: Query
+    breaks: Break | None
+
+    @property
+    def least_value_cpm_micros(self) -> int:
+        """What an impression is worth at least to whoever bids; 0 where that depends on the ad."""
+        opening, imp = self.opening, self.imp
+        if opening.is_guaranteed or opening.timed is not None:
+            return 0
+        for stream in (imp.video, imp.audio):
+            if stream is not None and (stream.durfloors or stream.mincpmpersec):
+                return 0  # a short ad's floor may be lower than the slot's
+        return opening.floor.cpm_micros
 
     def candidates(self, audience: str, goal: str, offers: tuple[str, ...]) -> Candidates:
         """Campaigns that may be shown here to an audience, with one of the offers."""
@@ -45,16 +57,24 @@ class Slot(msgspec.Struct, frozen=True):
         return self.candidates(CONTEXTUAL, CONTEXTUAL, (ANYTHING,))
 
 
-def slot_of(desk: Desk, imp: Imp, picked: list[Bid]) -> Slot:
-    """A slot of the request."""
-    sizes = frozenset(imp.banner.sizes() if imp.banner else ())
-    formats = tuple(sorted(size_value(*size) for size in sizes))
-    return Slot(
-        desk,
-        imp,
-        picked,
-        sizes,
-        lowest_bid_cpm_micros(imp),
-        (desk.request.at or SECOND_PRICE) == SECOND_PRICE,
-        {"format": formats, **desk.query},
-    )
+def slot_of(
+    desk: Desk, imp: Imp, opening: Opening, picked: list[Bid], breaks: Break | None = None
+) -> Slot:
+    """An opening of a slot of the request."""
+    asked = asked_of(imp)
+    deal = opening.deal_id if opening.deal_id is not None else OPEN_AUCTION
+    query = {"format": _format_values(asked), "deal": (deal,), **desk.query}
+    return Slot(desk, imp, opening, picked, asked, query, breaks)
+
+
+def _format_values(asked: Asked) -> tuple[str, ...]:
+    """The values of the dimension ``format``: sizes of banners, and the names of formats.
+
+    A banner slot without a size (proportions, or limits only) asks every banner.
+    """
+    values = [size_value(*size) for size in asked.sizes]
+    if asked.formats != BANNER:
+        values += [name for bit, name in NAMED_FORMATS if asked.formats & bit]
+    if asked.is_flexible:
+        values.append(ANY_BANNER)
+    return tuple(sorted(values))

@@ -1,73 +1,198 @@
-"""Bodies that deviate from the specification in types only, as some do every day.
+"""Bodies that deviate from the specification in types, as some do every day.
 
 A value of another type is taken as what it plainly means (``"1"``, ``1.0`` and true are 1, an id
-17 is "17", one string is a list of one); what means nothing is dropped, as if it were absent.
+17 is "17", one string is a list of one); what means nothing is dropped, as if it were absent. Two
+exceptions: an object without a field that it must have is dropped whole, and so is one whose limit
+(:data:`LIMIT`) cannot be read, since a block or a floor that is not understood must not pass for
+none. The readers are compiled from the types once; each deviation is told by the field's path.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from math import isfinite
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import inspect
 
-__all__ = ["tolerant_decoder"]
+__all__ = ["LIMIT", "OnDeviation", "TolerantReader", "UnreadableError"]
 
 T = TypeVar("T")
 
+OnDeviation: TypeAlias = Callable[[str], None]
+"""Told the path of a field, such as ``imp.banner.w``, whose value had another type."""
 
-def tolerant_decoder(wanted: type[T]) -> Callable[[bytes], T]:
-    """A decoder of JSON into ``wanted`` that drops what it cannot read.
+_Read: TypeAlias = Callable[[Any, OnDeviation], Any]
+"""The value as it is wanted, or None."""
 
-    The decoder raises a MsgspecError where the body is no JSON, or has not what is required.
+_IS_LIMIT: Final = "is_limit"
+LIMIT: Final = msgspec.Meta(extra={_IS_LIMIT: True})
+"""Marks a field that narrows what may be bid: unreadable, it takes its object along."""
+
+
+_NOTHING: Final[tuple[object, ...]] = (None, "", [], {})
+
+
+class UnreadableError(Exception):
+    """The body lacks a required field, or has a limit that cannot be read."""
+
+
+class TolerantReader(Generic[T]):
+    """Reads JSON into a Struct type.
+
+    Args:
+        wanted: the type.
     """
-    shape = inspect.type_info(wanted)
 
-    def decode(body: bytes) -> T:
-        return msgspec.convert(_mended(shape, msgspec.json.decode(body)), wanted)
+    def __init__(self, wanted: type[T]) -> None:
+        shape = inspect.type_info(wanted)
+        self._read = _reader(shape, "", is_limit=False)
+        self._required = ", ".join(f.name for f in _fields(shape) if f.required)
 
-    return decode
+    def __call__(self, body: bytes, on_deviation: OnDeviation) -> T:
+        """Reads one body.
+
+        Raises:
+            msgspec.MsgspecError: no JSON.
+            UnreadableError: what it must have is not there.
+        """
+        found: T | None = self._read(msgspec.json.decode(body), on_deviation)
+        if found is None:
+            wanted = f"no object with {self._required}, or a limit in it cannot be read"
+            raise UnreadableError(wanted)
+        return found
 
 
-def _mended(shape: inspect.Type, value: object) -> object:
-    """The value as ``shape`` wants it, or None."""
+def _fields(shape: inspect.Type) -> tuple[inspect.Field, ...]:
+    return shape.fields if isinstance(shape, inspect.StructType) else ()
+
+
+def _reader(shape: inspect.Type, path: str, *, is_limit: bool) -> _Read:
     match shape:
+        case inspect.Metadata():
+            return _reader(shape.type, path, is_limit=is_limit)
         case inspect.UnionType():  # of a type and None, in all that we read
             (only,) = (one for one in shape.types if not isinstance(one, inspect.NoneType))
-            return _mended(only, value)
+            return _reader(only, path, is_limit=is_limit)
         case inspect.StructType():
-            return _mended_struct(shape, value)
+            return _struct(shape, path)
         case inspect.ListType():
-            entries = value if isinstance(value, list) else [value]
-            mended = [_mended(shape.item_type, entry) for entry in entries]
-            return [entry for entry in mended if entry is not None]
+            return _list(_reader(shape.item_type, path, is_limit=False), path, is_limit=is_limit)
         case inspect.AnyType():
-            return value
-        case inspect.StrType():
-            return _text(value)
-        case inspect.IntType():
-            return _number(int, value)
+            return lambda value, _: value
+        case inspect.RawType():
+            return lambda value, _: msgspec.Raw(msgspec.json.encode(value))
         case _:
-            return _number(float, value)
+            return _SCALARS[type(shape)](path)
 
 
-def _mended_struct(shape: inspect.StructType, value: object) -> dict[str, Any] | None:
-    """None too where a required field is missing, so a broken entry leaves its list."""
-    if not isinstance(value, dict):
-        return None
-    fields = shape.fields
-    mended = {f.name: _mended(f.type, value[f.name]) for f in fields if f.name in value}
-    if any(f.required and mended.get(f.name) is None for f in fields):
-        return None
-    return mended
+def _struct(shape: inspect.StructType, path: str) -> _Read:
+    make: Callable[..., object] = shape.cls
+    fields = [
+        (f.name, f.encode_name, _reader(f.type, inner, is_limit=_is_limit(f)), _is_limit(f))
+        for f, inner in ((f, f"{path}.{f.encode_name}".lstrip(".")) for f in shape.fields)
+    ]
+    required = frozenset(f.name for f in shape.fields if f.required)
+
+    def read(value: object, tell: OnDeviation) -> object | None:
+        if not isinstance(value, dict):
+            if path:
+                tell(path)
+            return None
+        found: dict[str, object] = {}
+        for name, wire_name, read_field, is_limit in fields:
+            given = value.get(wire_name)
+            if given is None:
+                continue
+            one = read_field(given, tell)
+            if one is not None:
+                found[name] = one
+            elif is_limit and not _means_nothing(given):
+                return None
+        if not required <= found.keys():
+            if path:  # of the whole body it is no deviation: such a body is refused
+                tell(path)
+            return None
+        return make(**found)
+
+    return read
 
 
-def _text(value: object) -> str | None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    return value if isinstance(value, str) else None
+def _is_limit(field: inspect.Field) -> bool:
+    shape = field.type
+    return isinstance(shape, inspect.Metadata) and bool((shape.extra or {}).get(_IS_LIMIT))
 
 
-def _number(kind: type[int] | type[float], value: object) -> object:
+def _means_nothing(value: object) -> bool:
+    """Whether a value says no more than an absent one: some exchanges write "" for unknown."""
+    if isinstance(value, list):  # not further down: a body may nest as deep as it likes
+        return all(entry in _NOTHING for entry in value)
+    return value in _NOTHING
+
+
+def _list(read_entry: _Read, path: str, *, is_limit: bool) -> _Read:
+    """One value is a list of one; what cannot be read leaves the list, or, of a limit, ends it."""
+
+    def read(value: object, tell: OnDeviation) -> list[object] | None:
+        if not isinstance(value, list):
+            if _means_nothing(value):
+                return None
+            tell(path)
+            value = [value]
+        found: list[object] = []
+        for entry in value:
+            one = None if entry is None else read_entry(entry, tell)
+            if one is not None:
+                found.append(one)
+            elif entry is None:
+                tell(path)
+            elif is_limit and not _means_nothing(entry):
+                return None
+        return found
+
+    return read
+
+
+def _text(path: str) -> _Read:
+    def read(value: object, tell: OnDeviation) -> str | None:
+        if isinstance(value, str):
+            return value
+        tell(path)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return str(value) if is_number else None
+
+    return read
+
+
+def _whole(path: str) -> _Read:
+    def read(value: object, tell: OnDeviation) -> int | None:
+        if type(value) is int:
+            return value
+        tell(path)
+        return _converted(value, int)
+
+    return read
+
+
+def _amount(path: str) -> _Read:
+    def read(value: object, tell: OnDeviation) -> float | None:
+        if type(value) is float or type(value) is int:
+            return _converted(value, float)
+        tell(path)
+        amount = _converted(value, float)
+        return amount if amount is not None and isfinite(amount) else None
+
+    return read
+
+
+_SCALARS: Final[dict[type[inspect.Type], Callable[[str], _Read]]] = {
+    inspect.StrType: _text,
+    inspect.IntType: _whole,
+    inspect.FloatType: _amount,
+}
+"""A type that stands neither here nor above is a KeyError at import."""
+
+
+def _converted(value: object, kind: type[T]) -> T | None:
     plain = int(value) if isinstance(value, bool) else value
     try:
         return msgspec.convert(plain, kind, strict=False)

@@ -34,9 +34,12 @@ from runtime.link import RedisDownError
 from runtime.redis_url import link_to
 from runtime.settings import Settings, SettingsError, load, masked
 
-__all__ = ["bench_app"]
+__all__ = ["NO_ENGINES", "Quick", "Seed", "bench_app", "run_on_site"]
 
 OWNER: Final = "bench"
+SECRET: Final = "only-for-benchmarks"  # noqa: S105 - what it protects ends with the run
+PUBLIC_URL: Final = "https://bid.bench.example"
+"""https, as exchanges want it; nobody connects there."""
 SIZES: Final = (10_000, 100_000, 1_000_000)
 QUICK_SIZES: Final = (1_000, 10_000)
 
@@ -52,6 +55,9 @@ Only = Annotated[list[str] | None, typer.Option("--only", help=f"Parts: {', '.jo
 
 _Engines = tuple[str | None, str | None, bool]
 """``--kafka``, ``--redis`` and ``--cluster``."""
+
+NO_ENGINES: Final[_Engines] = (None, None, False)
+"""None is named, so all are started."""
 
 
 class _WorkerProcess:
@@ -71,6 +77,19 @@ class _WorkerProcess:
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
         self._child.wait(STOP_SECONDS)
+
+
+class _BidderProcess:
+    """A ``kinbid bidder`` process, as the benchmarks see it."""
+
+    def __init__(self, child: ChildProcess, ready: dict[str, Any]) -> None:
+        self._child = child
+        self.url: str = ready["bidder"]
+        self.pids: tuple[int, ...] = tuple(ready["pids"])
+        self.metrics_urls: tuple[str, ...] = tuple(ready["metrics"])
+
+    def stop(self) -> None:
+        self._child.stop(STOP_SECONDS)
 
 
 @contextlib.contextmanager
@@ -105,7 +124,9 @@ def bench_site(
             engines["redis"] = server.description
         settings = msgspec.structs.replace(
             base, owner=OWNER, kafka_bootstrap=kafka, kafka_idempotence=idempotence,
-            redis_url=redis, streams_admin_port=0,
+            redis_url=redis, streams_admin_port=0, bidder_admin_port=0, bidder_port=0,
+            bidder_workers=1, public_url=PUBLIC_URL, notice_secret=base.notice_secret or SECRET,
+            identity_pepper=base.identity_pepper or SECRET,
         )  # fmt: skip
 
         def start_worker(chosen: Settings) -> _WorkerProcess:
@@ -113,9 +134,15 @@ def bench_site(
             cleanup.callback(child.stop, STOP_SECONDS)
             return _WorkerProcess(child, ready["metrics"])
 
+        def start_bidder(chosen: Settings) -> _BidderProcess:
+            child, ready = start_part("bidder", chosen, folder, log_path=folder / "bidder.log")
+            cleanup.callback(child.stop, STOP_SECONDS)
+            return _BidderProcess(child, ready)
+
         yield Site(
             settings=settings, engines=engines, redis_pids=redis_pids, broker_pids=broker_pids,
-            start_worker=start_worker, records_behind=records_behind, say=_say,
+            start_worker=start_worker, start_bidder=start_bidder,
+            records_behind=records_behind, say=_say,
         )  # fmt: skip
 
 
@@ -143,7 +170,7 @@ def _named_engines(kafka: str | None, redis: str | None) -> Iterator[None]:
         raise BenchError(told) from error
 
 
-def _run(
+def run_on_site(
     engines: _Engines, json: Path | None, work: Any  # noqa: ANN401 - a callback
 ) -> dict[str, Any]:  # fmt: skip
     """Runs a benchmark on a site and writes its report."""
@@ -188,7 +215,7 @@ def bench_streams(  # noqa: PLR0917 - a command's parameters are its flags, give
             raise UnknownNameError("part", part, PARTS)
     plan = QUICK if quick else FULL
     engines = kafka, redis, cluster
-    report = _run(engines, json, lambda site: run_streams(site, plan, seed, parts))
+    report = run_on_site(engines, json, lambda site: run_streams(site, plan, seed, parts))
     show_streams(report, show.console)
 
 
@@ -203,7 +230,7 @@ def bench_identity(  # noqa: PLR0917 - as above
 ) -> None:
     """Each step of the identity protocol: commands, rounds, CPU of Redis and of its client."""
     sizes, rounds = (QUICK_SIZES, 10) if quick else (SIZES, 50)
-    report = _run(
+    report = run_on_site(
         (kafka, redis, cluster), json,
         lambda site: run_identity(site, sizes, rounds, repeats=5, seed=seed),
     )  # fmt: skip

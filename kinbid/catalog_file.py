@@ -20,6 +20,7 @@ from models.catalog_records import (
     Creative,
     Department,
     Exchange,
+    Rates,
     Segment,
     record_key,
 )
@@ -37,9 +38,17 @@ KINDS: Final[dict[str, type[CatalogRecord]]] = {
     "creative": Creative,
     "call_tag": CallTag,
     "department": Department,
+    "rates": Rates,
 }
 MONEY: Final = frozenset(
-    {"target_cpa", "mean_value", "contextual_cpm", "median_price_cpm", "daily_budget"}
+    {
+        "target_cpa",
+        "mean_value",
+        "contextual_cpm",
+        "guaranteed_cpm",
+        "median_price_cpm",
+        "daily_budget",
+    }
 )
 
 
@@ -83,7 +92,7 @@ def _in_micros(condition: object) -> object:
 
 
 def _record(path: Path, kind: str, place: int, entry: dict[str, Any]) -> CatalogRecord:
-    where = f"{path}: [[{kind}]] {place} ({entry.get('id', 'without id')})"
+    where = f"{path}: [[{kind}]] {place} ({entry.get('id', entry.get('base', 'without id'))})"
     fields = {name: value for name, value in entry.items() if name not in MONEY}
     known = set(KINDS[kind].__struct_fields__)
     try:
@@ -128,8 +137,8 @@ def check_references(records: Mapping[str, Any]) -> None:
             case Creative():
                 _need(records, record_key(record), "campaign", record.campaign)
                 goal = records[f"campaign/{record.campaign}"].goal
-                parse_template(record.html, f"{record_key(record)}: html", SLOTS[goal])
-                parse_template(record.click_url, f"{record_key(record)}: click_url", SLOTS[goal])
+                for field, text in record.templates():
+                    parse_template(text, f"{record_key(record)}: {field}", SLOTS[goal])
             case _:
                 pass
 

@@ -43,7 +43,7 @@ def receipt_report(receipt: Receipt, secret: str, others: Sequence[str] = ()) ->
     found, trouble = _again(receipt, secret)
     return {
         "receipt": receipt.id,
-        "kind": "full" if receipt.full else "summary",
+        "kind": "full" if receipt.is_full else "summary",
         "why": receipt.why,
         "others": list(others),
         "time": time_text(receipt.time_ms),
@@ -82,7 +82,7 @@ def receipt_report(receipt: Receipt, secret: str, others: Sequence[str] = ()) ->
 
 
 def _again(receipt: Receipt, secret: str) -> tuple[Recomputed | None, str | None]:
-    if not receipt.full:
+    if not receipt.is_full:
         return None, "a summary: what the decision was made of was not kept"
     try:
         return recompute(receipt, secret), None

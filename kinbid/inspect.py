@@ -13,7 +13,7 @@ from bidder.catalog_feed import load_catalog, load_market
 from bidder.decide import decide
 from bidder.identify import nodes_of
 from bidder.lookup import Found, fetch_person, is_exchange_user, through_match
-from bidder.openrtb import BidRequest, decode_request
+from bidder.openrtb import decode_request
 from bidder.path import presence_rule
 from bidder.privacy import Privacy
 from kinbid.nodes import node_named
@@ -210,10 +210,11 @@ async def explain_request(settings: Settings, body: bytes, exchange_id: str) -> 
         "consent_withdrawn": found.withdrawn,
         "presence_ratio": found.person.presence_ratio,
         "reason": decision.reason.value if decision.reason else None,
-        "bids": [_bid(bid, request) for bid in decision.bids],
+        "bids": [_bid(bid) for bid in decision.bids],
         "lost": [
             {
                 "imp": fate.imp_id,
+                "deal": fate.deal_id,
                 "campaign": fate.campaign,
                 "reason": fate.lost.reason.value,
                 "detail": fate.lost.detail,
@@ -246,21 +247,22 @@ async def _find(settings: Settings, nodes: list[NodeId]) -> Found:
         await link.close()
 
 
-def _bid(bid: Bid, request: BidRequest) -> dict[str, Any]:
-    floor = next((imp.bidfloor for imp in request.imp if imp.id == bid.imp_id), None)
+def _bid(bid: Bid) -> dict[str, Any]:
     factors = msgspec.structs.asdict(bid.factors) if bid.factors else {}
     if bid.factors:
         factors["target_cpa_micros"] = format_money(bid.factors.target_cpa_micros)
     return {
         "imp": bid.imp_id,
+        "deal": bid.deal_id,
         "campaign": bid.campaign.id,
         "creative": bid.creative.id,
         "segment": bid.segment.id if bid.segment else None,
         "offer": bid.offer.id if bid.offer else None,
-        "size": f"{bid.width}x{bid.height}",
+        "format": bid.creative.format,
+        "size": f"{bid.fitted.width}x{bid.fitted.height}",
         "factors": factors,
         "cap_used": bid.used_count,
         "value_cpm": format_money(bid.value_cpm_micros),
-        "floor_cpm": floor or 0,
+        "floor_cpm": format_money(bid.floor_cpm_micros),
         "bid_cpm": format_money(bid.bid_cpm_micros),
     }

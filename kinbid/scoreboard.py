@@ -136,6 +136,7 @@ def _summary(r: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
                 ("bid requests", f"{r['bid_requests']:,}"),
                 ("bid requests a second", f"{r['bid_requests_per_s']:,.0f}"),
                 ("bids, of them personal", f"{r['bids']:,}, {r['personal_bids']:,}"),
+                ("bids by format", _formats(r["bids_by_format"])),
                 ("wins, impressions", f"{r['wins']:,}, {r['impressions']:,}"),
                 ("conversions", f"{r['conversions']:,}"),
                 ("spend", f"{r['spend']:,.2f}"),
@@ -152,6 +153,10 @@ def _summary(r: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
             ],
         ),
     ]
+
+
+def _formats(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
 
 
 def _cpu(r: dict[str, Any]) -> str:

@@ -113,7 +113,8 @@ def show_explanation(report: dict[str, Any]) -> None:
     console.print(f"privacy: {_allowed(report)}")
     console.print(f"person: {_who(report)}")
     for bid in report["bids"]:
-        rows = table(f"\nbid on slot {bid['imp']}: {bid['campaign']}", "factor", "value")
+        where = f"slot {bid['imp']}" + (f", deal {bid['deal']}" if bid["deal"] else "")
+        rows = table(f"\nbid on {where}: {bid['campaign']}", "factor", "value")
         for name in ("segment", "offer", "creative", "size", "cap_used"):
             rows.add_row(name, str(bid[name]))
         for name, value in bid["factors"].items():
@@ -124,7 +125,7 @@ def show_explanation(report: dict[str, Any]) -> None:
         console.print(rows)
     if report["reason"]:
         console.print(f"\nno bid: {report['reason']}")
-    rows = table("\nlost", "slot", "campaign", "why", "detail")
+    rows = table("\nlost", "slot", "deal", "campaign", "why", "detail")
     for one in report["lost"]:
-        rows.add_row(one["imp"], one["campaign"], one["reason"], one["detail"])
+        rows.add_row(one["imp"], one["deal"] or "", one["campaign"], one["reason"], one["detail"])
     console.print(rows)

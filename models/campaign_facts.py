@@ -5,10 +5,24 @@ from collections.abc import Iterable
 from models.campaign_index import CONTEXTUAL, Facts
 from models.catalog_records import Campaign, Creative, Offer, Product
 
-__all__ = ["ANYTHING", "NO_FORMAT", "facts_of", "offer_names", "size_value"]
+__all__ = [
+    "ANYTHING",
+    "ANY_BANNER",
+    "NO_FORMAT",
+    "OPEN_AUCTION",
+    "facts_of",
+    "offer_names",
+    "size_value",
+]
 
 ANYTHING = "*"
 """The offer of a campaign that may show whatever there is."""
+
+OPEN_AUCTION = "*"
+"""The deal of a campaign that needs none; no exchange's deal is asked for by that name."""
+
+ANY_BANNER = "banner"
+"""The format that a slot asks for which takes banners, but names no size."""
 
 NO_FORMAT = "none"
 """The format of a campaign without creatives, which no slot offers."""
@@ -17,12 +31,13 @@ NO_FORMAT = "none"
 def facts_of(campaign: Campaign, creatives: Iterable[Creative]) -> Facts:
     """The campaign's values by dimension; an empty list lets everything through."""
     targeting = campaign.targeting
-    sizes = {size_value(*size) for creative in creatives for size in creative.sizes}
+    formats = {value for creative in creatives for value in _format_values(creative)}
     return {
         "audience": campaign.segments or (CONTEXTUAL,),
         "goal": (campaign.goal,),
         "offer": campaign.offers or (ANYTHING,),
-        "format": tuple(sizes) or (NO_FORMAT,),
+        "format": tuple(formats) or (NO_FORMAT,),
+        "deal": (*campaign.deals, *((OPEN_AUCTION,) if campaign.open_auction else ())),
         "exchange": targeting.exchanges,
         "place": targeting.places,
         "device": targeting.devices,
@@ -30,6 +45,12 @@ def facts_of(campaign: Campaign, creatives: Iterable[Creative]) -> Facts:
         "hour": tuple(map(str, targeting.hours)),
         "weekday": tuple(map(str, targeting.weekdays)),
     }
+
+
+def _format_values(creative: Creative) -> Iterable[str]:
+    if creative.format != ANY_BANNER:
+        return (creative.format,)
+    return ANY_BANNER, *(size_value(*size) for size in creative.sizes)
 
 
 def size_value(width: int, height: int) -> str:

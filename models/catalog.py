@@ -4,7 +4,7 @@ One thread owns it and applies one record at a time, so whoever reads between tw
 them whole. Prices, seats and target CPAs change in place; nothing is rebuilt.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import chain
 
 from models.campaign_facts import facts_of
@@ -21,9 +21,11 @@ from models.catalog_records import (
     LineState,
     Offer,
     Product,
+    Rates,
     Segment,
     record_key,
 )
+from models.currency import RateTable
 from models.segment_index import SegmentIndex
 from models.units import CampaignId
 
@@ -46,6 +48,10 @@ class Catalog:
         self.call_tags: dict[str, CallTag] = {}
         self.departments: dict[str, Department] = {}
         self.lines: dict[str, LineState] = {}
+        self.rates: dict[str, RateTable] = {}
+        """By the currency that they are in."""
+        self.deals: Counter[str] = Counter()
+        """How many campaigns may bid on each deal; paused ones are among them."""
         self.as_of: dict[str, int] = {}
         """Of each topic that it comes from the offset of the next record, by the topic's suffix."""
         self.index = CampaignIndex()
@@ -56,6 +62,10 @@ class Catalog:
 
     def __len__(self) -> int:
         return len(self._records)
+
+    def record(self, key: str) -> Record | None:
+        """The record of ``kind/id``."""
+        return self._records.get(key)
 
     def records(self) -> dict[str, Record]:
         """Every record by its key, for listings and comparisons."""
@@ -122,6 +132,7 @@ class Catalog:
                 self._segment_indexes.pop(record.advertiser, None)
             case Campaign():
                 self.campaigns[record.id] = record
+                self.deals.update(record.deals)
                 self._place(record.id)
             case Creative():
                 self._set_creatives(record, add=True)
@@ -130,6 +141,8 @@ class Catalog:
                 self._trips[_trip_of(record)][record.id] = None
             case Product():
                 self.products[record.advertiser, record.id] = record
+            case Rates():
+                self.rates[record.base] = RateTable(record)
             case _:
                 self._put_in_for_calls(record)
 
@@ -144,6 +157,7 @@ class Catalog:
                 self._segment_indexes.pop(record.advertiser, None)
             case Campaign():
                 del self.campaigns[record.id]
+                self.deals = self.deals - Counter(record.deals)
                 self._place(record.id)
             case Creative():
                 self._set_creatives(record, add=False)
@@ -152,6 +166,8 @@ class Catalog:
                 del self._trips[_trip_of(record)][record.id]
             case Product():
                 del self.products[record.advertiser, record.id]
+            case Rates():
+                del self.rates[record.base]
             case _:
                 self._take_out_for_calls(record)
 

@@ -73,6 +73,7 @@ class NoticeToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
         biller: the letter of which notice moves money.
         is_test: the request said ``test: 1``; never billed.
         currency: of the bid; empty is the owner's.
+        price_micros: the bid as it was written in another currency; 0: it was the owner's.
     """
 
     node: NodeId
@@ -88,6 +89,7 @@ class NoticeToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
     biller: Biller = "b"
     is_test: bool = False
     currency: str = ""
+    price_micros: int = 0
 
     @property
     def source(self) -> NoticeSource:
@@ -98,6 +100,16 @@ class NoticeToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def expires_ms(self) -> int:
         """From then on a notice is late: stored, not counted; Unix ms."""
         return self.bid_time_ms + self.window_seconds * 1000
+
+    def in_own_money(self, notified_micros: int) -> int:
+        """A notified price in the owner's currency: at the rate at which the bid was made.
+
+        So spend needs no rate of its own, and what was bid is just what can be spent.
+        """
+        if not self.price_micros:
+            return notified_micros
+        half = self.price_micros // 2
+        return (notified_micros * self.bid_cpm_micros + half) // self.price_micros
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode

@@ -27,6 +27,7 @@ ReceiptOutcome = Literal["bid", "no_bid", "late", "fault"]
 Why = Literal["sample", "watch", "fault"]
 
 LONGEST_AUCTION: Final = 128
+NOTHING: Final = msgspec.Raw()
 
 
 def auction_key(request_id: str) -> str:
@@ -80,12 +81,14 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         reason: for which there is no bid; the kind of error and its place for a fault.
         was_cut: a slot took the best of what it had tried.
         elapsed_us: from the request's last byte to the answer.
-        use: what privacy allowed; None where a fault came first.
-        person: whom it was for; None where a fault came first.
+        use: what privacy allowed; None where that was not asked.
+        person: whom it was for; None where nobody was looked for.
         bids: as :class:`bidder.bids.Bid`, records by their ids, each with its nonce.
         others: campaigns that were tried and lost; only in a full receipt.
         body: what was answered; only in a full receipt.
-        full: what the decision was made of (:mod:`bidder.receipts.inputs`); empty in a summary.
+        full: what the decision was made of (:mod:`bidder.receipts.inputs`), still packed, since
+            only the version of the program that wrote it may be able to read it; empty in a
+            summary.
     """
 
     id: str
@@ -104,7 +107,12 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     bids: tuple[dict[str, Any], ...] = ()
     others: tuple[str, ...] = ()
     body: str | None = None
-    full: bytes = b""
+    full: msgspec.Raw = NOTHING
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the decision can be made again from it."""
+        return bytes(self.full) != b""
 
     @property
     def names(self) -> set[str]:

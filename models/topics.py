@@ -79,7 +79,8 @@ class Topics:
     )  # fmt: skip
     CATALOG: Final = Topic(
         suffix="catalog.v1", key="record key",
-        value="Advertiser, Exchange, Segment, Campaign, Creative, CallTag or Department, JSON",
+        value="Advertiser, Exchange, Segment, Campaign, Creative, CallTag, Department or Rates, "
+        "JSON",
         partitions=1, cleanup="compact", retention_ms=None,
     )  # fmt: skip
     SPEND: Final = Topic(

@@ -23,7 +23,7 @@ from models.profile import publish
 from runtime.link import Link
 from streams.stages.persons import KnownLinks, digest_events
 
-__all__ = ["TEMPLATE_EVENTS", "seed_persons", "seed_strangers"]
+__all__ = ["TEMPLATE_EVENTS", "seed_copies", "seed_persons", "seed_strangers"]
 
 TEMPLATE_EVENTS: Final = 50
 CHUNK: Final = 500
@@ -38,14 +38,36 @@ class _Template(NamedTuple):
     commands: list[list[bytes | tuple[int, bytes]]]
 
 
+async def seed_copies(
+    link: Link,
+    keys: Keys,
+    nodes: tuple[NodeId, ...],
+    history: Iterable[Event],
+    copies: Iterable[Sequence[NodeId]],
+    *,
+    patterns: Iterable[str] = KEY_PATTERNS,
+) -> None:
+    """Folds a history, and gives what it left in Redis to further persons.
+
+    Args:
+        link: to Redis.
+        keys: the owner's key names.
+        nodes: the identifiers in the history; the person stays.
+        history: as their producers told it.
+        copies: the identifiers of further persons, in the same order.
+        patterns: of the keys that are copied, of ``KEY_PATTERNS``.
+    """
+    await _make(link, keys, history)
+    await _spread(link, await _copy_of(link, keys, nodes, patterns), copies)
+
+
 async def seed_persons(
     link: Link, keys: Keys, people: People, indexes: Iterable[int], events: int = TEMPLATE_EVENTS
 ) -> None:
     """Persons of three identifiers with a history of so many events each; index -1 is taken."""
     trio = people.trio(-1)
-    await _make(link, keys, people.history(trio, random.Random(0), events))
-    template = await _copy_of(link, keys, trio)
-    await _spread(link, template, (people.trio(index) for index in indexes))
+    history = people.history(trio, random.Random(0), events)
+    await seed_copies(link, keys, trio, history, (people.trio(index) for index in indexes))
 
 
 async def seed_strangers(
@@ -53,9 +75,8 @@ async def seed_strangers(
 ) -> None:  # fmt: skip
     """Cookies of one event each, which no link leads to; index -1 is taken."""
     node = people.stranger(-1)
-    await _make(link, keys, [people.first_visit(node, random.Random(0))])
-    template = await _copy_of(link, keys, (node,))
-    await _spread(link, template, ((people.stranger(index),) for index in indexes))
+    history = [people.first_visit(node, random.Random(0))]
+    await seed_copies(link, keys, (node,), history, ((people.stranger(i),) for i in indexes))
 
 
 async def _make(link: Link, keys: Keys, history: Iterable[Event]) -> None:
@@ -71,9 +92,11 @@ async def _make(link: Link, keys: Keys, history: Iterable[Event]) -> None:
         await link.run(publish(keys, touched.root))
 
 
-async def _copy_of(link: Link, keys: Keys, nodes: tuple[NodeId, ...]) -> _Template:
+async def _copy_of(
+    link: Link, keys: Keys, nodes: tuple[NodeId, ...], patterns: Iterable[str]
+) -> _Template:
     """The commands that write what stands under the nodes; copies that will expire are left out."""
-    patterns = [pattern for pattern in KEY_PATTERNS if "{node}" in pattern]
+    patterns = [pattern for pattern in patterns if "{node}" in pattern]
     names = [
         pattern.replace("{owner}", keys.owner).replace("{node}", f"{{{node}}}")
         for node in nodes

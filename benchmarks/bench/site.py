@@ -1,32 +1,26 @@
 """Where a benchmark runs: engines that are up, and how to start a worker on them."""
 
 import asyncio
-import importlib.metadata
-import os
-import platform
-import subprocess
-import sys
 import urllib.request
-from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.bench.cpu import cpu_micros
+from benchmarks.bench.provenance import provenance
 from models.commands import Command, Steps
 from models.errors import KinbidError
 from runtime.link import Link
 from runtime.settings import Settings
 
 __all__ = [
-    "BenchError", "Site", "Worker", "about", "ask", "info", "metric", "owned", "redis_cpu_micros",
-    "scrape",
+    "BenchError", "Bidder", "Site", "Worker", "about", "ask", "info", "metric", "owned",
+    "redis_cpu_micros", "scrape",
 ]  # fmt: skip
 
 SCRAPE_SECONDS: Final = 10.0
-LIBRARIES: Final = ("aiokafka", "faust-streaming", "hiredis", "msgspec", "uvloop")
 
 
 class BenchError(KinbidError):
@@ -51,6 +45,25 @@ class Worker(Protocol):
         """Ends it at once, with -9."""
 
 
+class Bidder(Protocol):
+    """A ``kinbid bidder`` process and its workers."""
+
+    @property
+    def url(self) -> str:
+        """Where exchanges connect, without a path."""
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Process ids of the workers."""
+
+    @property
+    def metrics_urls(self) -> tuple[str, ...]:
+        """Where each worker's ``/metrics`` is."""
+
+    def stop(self) -> None:
+        """Ends it, drained."""
+
+
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """Engines, and who starts workers.
 
@@ -60,6 +73,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         redis_pids: processes of a Redis of ours; empty for one that runs elsewhere.
         broker_pids: processes of a broker of ours; empty for one that runs elsewhere.
         start_worker: starts ``kinbid streams`` with the settings given.
+        start_bidder: starts ``kinbid bidder`` with the settings given; on the main thread.
         records_behind: how many of the records that stand in Kafka now are not folded within
             the seconds given.
         say: tells people how far it is.
@@ -70,6 +84,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     redis_pids: tuple[int, ...]
     broker_pids: tuple[int, ...]
     start_worker: Callable[[Settings], Worker]
+    start_bidder: Callable[[Settings], Bidder]
     records_behind: Callable[[Settings, float], Awaitable[int]]
     say: Callable[[str], None]
 
@@ -135,34 +150,4 @@ def metric(samples: Samples, name: str, **labels: str) -> float:
 
 def about(site: Site, seed: int, chosen: dict[str, Any]) -> dict[str, Any]:
     """What a reader needs to repeat a run: commit, machine, versions, seed and settings."""
-    return {
-        "commit": _git("rev-parse", "HEAD"),
-        "changed_files": len(_git("status", "--porcelain").splitlines()),
-        "machine": {
-            "system": platform.platform(),
-            "cpu": _cpu_model(),
-            "cpus": len(os.sched_getaffinity(0)),
-            "load_average": list(os.getloadavg()),
-        },
-        "versions": {
-            "python": sys.version.split()[0],
-            **{name: importlib.metadata.version(name) for name in LIBRARIES},
-            **site.engines,
-        },
-        "seed": seed,
-        "settings": chosen,
-    }
-
-
-def _git(*words: str) -> str:
-    command: Sequence[str] = ("git", "-C", str(Path(__file__).parent), *words)
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"  # installed without its history
-    return done.stdout.strip()
-
-
-def _cpu_model() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "")
+    return provenance(seed, chosen, site.engines)

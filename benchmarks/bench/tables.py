@@ -7,7 +7,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["show_identity", "show_streams"]
+__all__ = ["show_identity", "show_origin", "show_streams", "spread", "table_of"]
 
 GIGABYTE: Final = 1e9
 
@@ -18,13 +18,13 @@ def show_streams(report: dict[str, Any], console: Console) -> None:
     for part, show in _SHOWN.items():
         if part in plain:
             show(plain[part], console)
-    _show_origin(plain, console)
+    show_origin(plain, console)
 
 
 def show_identity(report: dict[str, Any], console: Console) -> None:
     """Prints the operations, a block for each number of persons."""
     plain = msgspec.to_builtins(report)
-    table = _table(
+    table = table_of(
         "identity, for one operation", "persons", "operation", "commands", "rounds",
         "Redis us (spread)", "client us (spread)",
     )  # fmt: skip
@@ -32,25 +32,28 @@ def show_identity(report: dict[str, Any], console: Console) -> None:
         for name, cost in operations.items():
             table.add_row(
                 f"{int(persons):,}", name, f"{cost['commands']:.1f}", f"{cost['rounds']:.1f}",
-                _spread(cost["redis_us"], cost["redis_us_spread"]),
-                _spread(cost["client_us"], cost["client_us_spread"]),
+                spread(cost["redis_us"], cost["redis_us_spread"]),
+                spread(cost["client_us"], cost["client_us_spread"]),
             )  # fmt: skip
     console.print(table)
-    _show_origin(plain, console)
+    show_origin(plain, console)
 
 
-def _table(title: str, *columns: str) -> Table:
+def table_of(title: str, *columns: str) -> Table:
+    """An empty table."""
     made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for column in columns:
         made.add_column(column, overflow="fold")
     return made
 
 
-def _spread(value: float, ends: list[float]) -> str:
+def spread(value: float, ends: list[float]) -> str:
+    """A figure, and between which ends its repeats were."""
     return f"{value:.1f} ({ends[0]:.1f} to {ends[1]:.1f})"
 
 
-def _show_origin(plain: dict[str, Any], console: Console) -> None:
+def show_origin(plain: dict[str, Any], console: Console) -> None:
+    """What was measured, and with what."""
     engines = ", ".join(f"{name} {value}" for name, value in plain["versions"].items())
     console.print(f"commit {plain['commit'][:12]}, seed {plain['seed']}, {engines}")
 
@@ -62,14 +65,14 @@ def _costs_of(case: dict[str, Any]) -> tuple[str, str, str]:
     median = case["median"]
     broker = median["broker_us"]
     return (
-        _spread(median["worker_us"], case["worker_us_spread"]),
-        _spread(median["redis_us"], case["redis_us_spread"]),
+        spread(median["worker_us"], case["worker_us_spread"]),
+        spread(median["redis_us"], case["redis_us_spread"]),
         "elsewhere" if broker is None else f"{broker:.1f}",
     )
 
 
 def _show_growth(part: dict[str, Any], console: Console) -> None:
-    table = _table("CPU per event, by persons", "persons", "events known of each", *_COSTS)
+    table = table_of("CPU per event, by persons", "persons", "events known of each", *_COSTS)
     for case in part["cases"]:
         table.add_row(f"{case['persons']:,}", f"{case['events']:,}", *_costs_of(case))
     console.print(table)
@@ -77,7 +80,7 @@ def _show_growth(part: dict[str, Any], console: Console) -> None:
 
 
 def _show_merges(part: dict[str, Any], console: Console) -> None:
-    table = _table("CPU per event, by share of merges", "merges, %", *_COSTS)
+    table = table_of("CPU per event, by share of merges", "merges, %", *_COSTS)
     for percent, case in part["by_merge_percent"].items():
         table.add_row(percent, *_costs_of(case))
     console.print(table)
@@ -89,7 +92,7 @@ def _show_merges(part: dict[str, Any], console: Console) -> None:
 
 
 def _show_stages(part: dict[str, Any], console: Console) -> None:
-    table = _table("CPU per event by stage, us", "stage", "apart", "in the worker")
+    table = table_of("CPU per event by stage, us", "stage", "apart", "in the worker")
     worker = part["worker"]
     for stage, apart in part["apart_us"].items():
         inside = worker["stages_us"].get(stage)
@@ -102,7 +105,7 @@ def _show_stages(part: dict[str, Any], console: Console) -> None:
 
 def _show_memory(part: dict[str, Any], console: Console) -> None:
     measured = part["measured"]
-    table = _table("Redis memory per person, bytes", "kind of key", "keys", "bytes")
+    table = table_of("Redis memory per person, bytes", "kind of key", "keys", "bytes")
     for kind, size in measured["by_kind"].items():
         table.add_row(kind, f"{measured['keys_by_kind'][kind]:.2f}", f"{size:.0f}")
     for step in measured["growth"]:
@@ -117,7 +120,7 @@ def _show_memory(part: dict[str, Any], console: Console) -> None:
 
 def _show_load(part: dict[str, Any], console: Console) -> None:
     rate = f"{part['offered_per_second']:,.0f} events/s"
-    table = _table(f"event to visible at {rate}", "canary", "sent", "p50 ms", "p99 ms", "most ms")
+    table = table_of(f"event to visible at {rate}", "canary", "sent", "p50 ms", "p99 ms", "most ms")
     for kind, seen in part["event_to_visible"].items():
         times = (f"{seen[name]:.1f}" for name in ("p50_ms", "p99_ms", "max_ms"))
         table.add_row(kind, f"{seen['canaries']:,}", *times)
@@ -127,7 +130,7 @@ def _show_load(part: dict[str, Any], console: Console) -> None:
         f"one identifier with all of {hot['events']:,} events: "
         f"{hot['alone']['worker_us']:.1f} us an event"
     )
-    table = _table("lag over time, records", "case", "most", "last", "every half second")
+    table = table_of("lag over time, records", "case", "most", "last", "every half second")
     for name, points in (
         ("plain", part["plain_lag"]),
         (f"hot identifier, {hot['share']:.0%}", hot["lag"]),
@@ -139,7 +142,7 @@ def _show_load(part: dict[str, Any], console: Console) -> None:
 
 
 def _show_workers(part: dict[str, Any], console: Console) -> None:
-    table = _table("workers on four partitions", "workers", "events/s", "worker us", "shares")
+    table = table_of("workers on four partitions", "workers", "events/s", "worker us", "shares")
     for count, case in part.items():
         shares = " ".join(f"{share:.0f}" for share in case["shares"])
         table.add_row(

@@ -5,7 +5,7 @@ from typing import TypeAlias
 import msgspec
 
 from benchmarks.world.devices import Surface
-from models.catalog_records import Offer
+from models.catalog_records import AdFormat, Offer
 from models.events import Event
 from models.identifiers import NodeId
 from models.units import ExchangeId
@@ -42,7 +42,8 @@ class Opportunity(_Action, frozen=True, kw_only=True, tag="opportunity"):
         exchanges: who runs an auction for the slot.
         rival_cpm_micros: the best other bid in each of these auctions.
         floor_cpm_micros: the least that the slot sells for.
-        sizes: (width, height) pairs that fit.
+        format: what it takes.
+        sizes: (width, height) pairs that fit, of a banner.
         is_billed: whether the winner's ad is rendered, so that it is billed.
         billing_delay_ms: from winning to the billing notice.
     """
@@ -57,6 +58,7 @@ class Opportunity(_Action, frozen=True, kw_only=True, tag="opportunity"):
     sizes: tuple[tuple[int, int], ...]
     is_billed: bool
     billing_delay_ms: int
+    format: AdFormat = "banner"
 
 
 class Canary(_Action, frozen=True, kw_only=True, tag="canary"):

@@ -26,6 +26,7 @@ from benchmarks.world.markup import read_markup
 from benchmarks.world.referee import Ad, Referee
 from benchmarks.world.report import Tally
 from benchmarks.world.story import World
+from models.catalog_records import AdFormat
 
 if TYPE_CHECKING:
     from benchmarks.world.people import OwnerId
@@ -102,17 +103,18 @@ class Auctioneer:
         if response is None:
             return None
         tally.latencies_ns.append(response.received_ns - due_ns)
-        bid = self._read(response, request_id)
+        bid = self._read(response, request_id, slot.format)
         if bid is None:
             return None
         tally.bids += 1
+        tally.bids_by_format[slot.format] += 1
         ad = Ad(
             owner=self._world.people[slot.person].owner,
             node=device.node_on(slot.surface),
             campaign=bid.cid,
             bid_ms=clock.at_ms(sent_ns),
             bid_cpm_micros=bid.bid_cpm_micros,
-            shown=read_markup(bid.adm),
+            shown=read_markup(bid.adm, slot.format),
         )
         self._referee.on_bid(ad)
         if response.received_ns - sent_ns > TMAX_MS * NS_PER_MS:
@@ -120,14 +122,14 @@ class Auctioneer:
             return None
         return bid, ad
 
-    def _read(self, response: Response, request_id: str) -> Bid | None:
+    def _read(self, response: Response, request_id: str, wanted: AdFormat) -> Bid | None:
         if response.status == 204:
             return None
         if response.status != 200:
             self._tally.failures[f"bid status {response.status}"] += 1
             return None
         try:
-            return read_bid(response.body, request_id)
+            return read_bid(response.body, request_id, wanted)
         except ValueError:
             self._tally.failures["bid undecodable"] += 1
             return None

@@ -9,7 +9,10 @@ from typing import Final
 import msgspec
 
 from benchmarks.world.actions import Canary, Opportunity
+from benchmarks.world.answers import check_answer
 from benchmarks.world.devices import BROWSER, EID_SOURCE, Device
+from benchmarks.world.imps import imp_part
+from models.catalog_records import AdFormat
 from models.units import MICROS, CampaignId, ExchangeId
 
 __all__ = [
@@ -40,6 +43,7 @@ class Bid(msgspec.Struct, frozen=True):
         cid: the campaign.
         price: CPM in ``cur``, a decimal number.
         adm: the markup.
+        mtype: its format.
     """
 
     id: str
@@ -48,6 +52,7 @@ class Bid(msgspec.Struct, frozen=True):
     adm: str = ""
     nurl: str = ""
     burl: str = ""
+    mtype: int = 0
     cid: CampaignId = CampaignId("")
     crid: str = ""
 
@@ -92,7 +97,8 @@ def bid_request(slot: Opportunity, device: Device, place: int) -> tuple[str, byt
     """
     request_id = f"{slot.request_id}-{slot.exchanges[place]}"
     seen: dict[str, object] = {"ua": device.user_agent, "ip": device.ip, "geo": {"country": "USA"}}
-    body: dict[str, object] = _frame(request_id, slot.sizes, slot.floor_cpm_micros)
+    wanted: dict[str, object] = {slot.format: imp_part(slot.format, slot.sizes)}
+    body: dict[str, object] = _frame(request_id, wanted, slot.floor_cpm_micros)
     body["device"] = seen
     if slot.surface == "app":
         body["app"] = {"id": "app-1", "name": "Daily", "bundle": "com.example.daily"}
@@ -109,31 +115,36 @@ def bid_request(slot: Opportunity, device: Device, place: int) -> tuple[str, byt
 def canary_request(canary: Canary, poll: int) -> tuple[str, bytes]:
     """The id and body of a probe's request number ``poll``: any size, no floor."""
     request_id = f"{canary.event.event_id}-{poll}"
-    body = _frame(request_id, ((300, 250), (728, 90), (320, 50), (300, 600)), 0)
+    sizes = ((300, 250), (728, 90), (320, 50), (300, 600))
+    body = _frame(request_id, {"banner": imp_part("banner", sizes)}, 0)
     body["device"] = {"ua": "Mozilla/5.0", "ip": "198.18.0.1", "geo": {"country": "USA"}}
     body["site"] = {"id": "site-1", "domain": "news.example", "page": "https://news.example/today"}
     body["user"] = {"buyeruid": canary.cookie}
     return request_id, _encode(body)
 
 
-def _frame(
-    request_id: str, sizes: tuple[tuple[int, int], ...], floor_cpm_micros: int
-) -> dict[str, object]:
-    imp = {
+def _frame(request_id: str, wanted: dict[str, object], floor_cpm_micros: int) -> dict[str, object]:
+    imp: dict[str, object] = {
         "id": IMP_ID,
-        "banner": {"format": [{"w": width, "h": height} for width, height in sizes]},
         "bidfloor": floor_cpm_micros / MICROS,
         "bidfloorcur": "USD",
         "secure": 0,
     }
+    imp.update(wanted)
     return {"id": request_id, "imp": [imp], "at": 1, "tmax": TMAX_MS, "cur": ["USD"]}
 
 
-def read_bid(body: bytes, request_id: str) -> Bid | None:
+def read_bid(body: bytes, request_id: str, wanted: AdFormat = "banner") -> Bid | None:
     """The best valid bid of a response; None for a no-bid with body.
 
+    Args:
+        body: of the response.
+        request_id: that it has to answer.
+        wanted: the format of the slot.
+
     Raises:
-        ValueError: not a bid response, or one to another request or slot.
+        ValueError: not a bid response, one to another request or slot, or markup of another
+            format or without what the slot requires.
     """
     response = _decode_response(body)
     if response.id != request_id:
@@ -142,6 +153,7 @@ def read_bid(body: bytes, request_id: str) -> Bid | None:
     for bid in bids:
         if bid.impid != IMP_ID or not bid.price > 0:
             raise ValueError(f"bid {bid.id!r}: impid {bid.impid!r}, price {bid.price!r}")
+        check_answer(bid.adm, bid.mtype, wanted)
     return max(bids, key=lambda bid: bid.price, default=None)
 
 

@@ -3,8 +3,12 @@
 import html
 import re
 from typing import Final
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
+
+from benchmarks.world.answers import landing_page
+from models.catalog_records import AdFormat
 
 __all__ = ["Shown", "read_markup"]
 
@@ -31,8 +35,14 @@ class Shown(msgspec.Struct, frozen=True):
         return self.trip if self.trip is not None else self.item
 
 
-def read_markup(adm: str) -> Shown:
-    """Reads ``data-trip``, ``data-item`` and what stands beside them; the first of each counts."""
+def read_markup(adm: str, kind: AdFormat = "banner") -> Shown:
+    """What an ad is for.
+
+    A banner says it in ``data-trip``, ``data-item`` and what stands beside them (the first of
+    each counts), other formats by the landing page that a click opens.
+    """
+    if kind != "banner":
+        return _landed(landing_page(adm, kind))
     found: dict[str, str] = {}
     for name, double, single in _ATTRIBUTE.findall(adm):
         found.setdefault(name, html.unescape(double or single))
@@ -43,3 +53,13 @@ def read_markup(adm: str) -> Shown:
         seats=found.get("seats"),
         price=found.get("price"),
     )
+
+
+def _landed(url: str) -> Shown:
+    """The demo's landing pages: ``/book?trip=`` of the airline, ``/item/`` of the shop."""
+    parts = urlsplit(url)
+    trip = parse_qs(parts.query).get("trip")
+    if trip:
+        return Shown(trip=trip[0])
+    _, is_item, item = parts.path.partition("/item/")
+    return Shown(item=unquote(item)) if is_item else Shown()

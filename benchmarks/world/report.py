@@ -110,6 +110,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     failures: dict[str, int]
     violations: tuple[str, ...]
     driver_cpu_seconds: float
+    bids_by_format: dict[str, int] = {}
     identity: IdentityScore | None = None
 
 
@@ -121,6 +122,7 @@ class Tally:
         self.offers = 0
         self.bid_requests = 0
         self.bids = 0
+        self.bids_by_format: Counter[str] = Counter()
         self.wins = 0
         self.late_sends = 0
         self.late_answers = 0
@@ -205,6 +207,7 @@ class Tally:
             failures=dict(self.failures),
             violations=verdict.violations,
             driver_cpu_seconds=round(cpu_seconds, 3),
+            bids_by_format=dict(sorted(self.bids_by_format.items())),
         )
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from benchmarks.world.actions import Opportunity
 from benchmarks.world.devices import DeviceKind
 from benchmarks.world.people import Person
+from models.catalog_records import AdFormat
 from models.units import MICROS, ExchangeId
 
 __all__ = ["EXCHANGES", "REQUESTS_PER_PAGE", "slots_of_page"]
@@ -29,6 +30,10 @@ of e^3.89 = 49 of its units is scaled to two dollars."""
 
 BILLED_SHARE: Final = 0.95
 """Won auctions whose ad is rendered and billed."""
+
+NATIVE_SHARE: Final = 0.12
+VIDEO_SHARE: Final = 0.06
+"""Slots that take native ads, and players; the others take banners."""
 
 FLOORS_CPM_MICROS: Final = (100_000, 250_000, 500_000)
 
@@ -88,7 +93,14 @@ def _slot(
         sizes=rng.choice(SIZES[device.kind]),
         is_billed=rng.random() < BILLED_SHARE,
         billing_delay_ms=rng.randint(50, 300),
+        format=_format(rng.random()),
     )
+
+
+def _format(share: float) -> AdFormat:
+    if share < NATIVE_SHARE:
+        return "native"
+    return "video" if share < NATIVE_SHARE + VIDEO_SHARE else "banner"
 
 
 def _rival_cpm_micros(rng: random.Random) -> int:

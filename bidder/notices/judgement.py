@@ -71,7 +71,8 @@ class Judgement(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         verdict: only what is accepted becomes an outcome; a test is forgotten, all else set aside.
-        price_cpm_micros: the notified price; 0 where there is none and none is needed.
+        price_cpm_micros: the notified price in the owner's currency; 0 where there is none and none
+            is needed.
         why: what people should know of a notice that was set aside.
     """
 
@@ -95,7 +96,8 @@ def judge(notice: Notice, read_price: ReadPrice, currency: str) -> Judgement:
         return Judgement("audit", why="a macro says AUDIT: somebody reviews the creative")
     needs_price = notice.bills or notice.kind not in WITHOUT_PRICE
     text = values.get("p", "")
-    price = read_price(text) if text else None
+    notified = read_price(text) if text else None
+    price = None if notified is None else token.in_own_money(notified)
     doubt = _doubt(token, price, values.get("c", ""), currency)
     if doubt and needs_price:
         return Judgement("quarantined", why=doubt)

@@ -100,19 +100,19 @@ class Draft:
     def answered(
         self,
         receipt_id: str,
-        use: AllowedUse,
-        found: Found,
         tokens: Sequence[NoticeToken],
         body: bytes | None,
+        use: AllowedUse | None = None,
+        found: Found | None = None,
     ) -> None:
         """Notes how the request is answered.
 
         Args:
             receipt_id: of the receipt: the first bid's nonce, or one of its own.
-            use: what privacy allows.
-            found: whom the decision was for.
             tokens: of the bids, in their order.
             body: of the answer, None for a 204.
+            use: what privacy allows; None where that was not asked.
+            found: whom the decision was for; None where nobody was looked for.
         """
         self.id, self.use, self.found = receipt_id, use, found
         self.tokens, self.body = tuple(tokens), body

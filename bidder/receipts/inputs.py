@@ -1,12 +1,12 @@
 """All that a decision is made of, as bytes, and back.
 
 The arguments are those of ``decide``, whichever it has: they are taken from its signature, so one
-more is kept from the day on which it is added. Msgpack, since JSON has no infinite floors.
+more is kept from the day on which it is added.
 """
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, TypeAlias, get_type_hints
 
 import msgspec
 
@@ -15,10 +15,11 @@ from models.catalog_records import CatalogRecord, LineState, Offer
 from models.errors import EventError
 from models.notices import NoticeToken
 
-__all__ = ["LEFT_OUT", "POSITIONAL", "Full", "Inputs", "decode_full", "encode_full"]
+__all__ = ["LEFT_OUT", "POSITIONAL", "AnyRecord", "Full", "Inputs", "decode_full", "encode_full"]
 
-LEFT_OUT: Final = frozenset({"catalog", "fates"})
-"""Arguments that are no inputs: the catalogue is kept as records, and fates come out."""
+LEFT_OUT: Final = frozenset({"catalog", "fates", "terms"})
+"""Arguments that are no inputs: the catalogue is kept as records, fates come out, and terms follow
+from the others."""
 
 _PARAMETERS: Final = inspect.signature(decide).parameters
 POSITIONAL: Final = tuple(
@@ -40,42 +41,49 @@ Inputs: Final = msgspec.defstruct(
 """The arguments of ``decide`` that are kept, with their types and defaults."""
 
 
+AnyRecord: TypeAlias = CatalogRecord | Offer | LineState
+
+
 class Full(msgspec.Struct, frozen=True, kw_only=True):
     """What a full receipt has besides the summary.
 
     Attributes:
-        inputs: an :data:`Inputs`, still packed: another version of the program may read the rest.
+        inputs: an :data:`Inputs`, still packed.
         records: of the catalogue, those that mattered.
+        deals: of the request, those on which any campaign may bid, with how many may.
         tokens: what the notices of each bid say.
         public_url: where they come to.
     """
 
     inputs: msgspec.Raw
-    records: tuple[CatalogRecord | Offer | LineState, ...]
+    records: tuple[AnyRecord, ...]
     tokens: tuple[NoticeToken, ...] = ()
     public_url: str = ""
+    deals: dict[str, int] = {}
 
 
-_encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(Full).decode
-_decode_inputs: Final = msgspec.msgpack.Decoder(Inputs).decode
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Full).decode
+_decode_inputs: Final = msgspec.json.Decoder(Inputs).decode
 
 
 def encode_full(
     arguments: Mapping[str, object],
-    records: tuple[CatalogRecord | Offer | LineState, ...],
+    records: tuple[AnyRecord, ...],
     tokens: tuple[NoticeToken, ...],
     public_url: str,
-) -> bytes:
+    deals: dict[str, int],
+) -> msgspec.Raw:
     """Packs the inputs of a decision."""
     inputs = {name: value for name, value in arguments.items() if name not in LEFT_OUT}
     full = Full(
-        inputs=msgspec.Raw(_encode(inputs)), records=records, tokens=tokens, public_url=public_url
-    )
-    return _encode(full)
+        inputs=msgspec.Raw(_encode(inputs)), records=records, tokens=tokens,
+        public_url=public_url, deals=deals,
+    )  # fmt: skip
+    return msgspec.Raw(_encode(full))
 
 
-def decode_full(packed: bytes) -> tuple[Full, dict[str, Any]]:
+def decode_full(packed: msgspec.Raw) -> tuple[Full, dict[str, Any]]:
     """Unpacks them: the records, and the arguments of ``decide`` by their names.
 
     Raises:

@@ -1,15 +1,18 @@
 """A decision made again from its receipt: the same function, the same inputs, the same bytes."""
 
+from collections import Counter
 from typing import Any
 
 import msgspec
 
+from bidder.auction import terms_of
 from bidder.bids import Decision, Fate
 from bidder.decide import decide
+from bidder.errors import NoBidReason
 from bidder.openrtb import BidRequest
 from bidder.receipts.inputs import Full, decode_full
 from bidder.receipts.written import bid_note
-from bidder.respond import Responder
+from bidder.respond import Responder, no_bid_body
 from models.catalog import Catalog
 from models.notices import NoticeSigner
 from models.receipts import Receipt
@@ -60,6 +63,7 @@ def recompute(receipt: Receipt, notice_secret: str) -> Recomputed:
     catalog = Catalog()
     for record in full.records:
         catalog.apply(record)
+    catalog.deals = Counter(full.deals)
     fates: list[Fate] = []
     decision = decide(**arguments, catalog=catalog, fates=fates)
     nonces = [token.nonce for token in full.tokens]
@@ -89,18 +93,15 @@ def _plain(note: dict[str, Any]) -> dict[str, Any]:
 def _body(
     full: Full, arguments: dict[str, Any], catalog: Catalog, decision: Decision, secret: str
 ) -> bytes | None:
-    if not decision.bids or len(decision.bids) != len(full.tokens):
+    request, exchange = arguments["request"], arguments["exchange"]
+    if decision.reason is not None:
+        return no_bid_body(request.id, decision.reason) if exchange.no_bid_body else None
+    terms = terms_of(request, exchange, arguments["policy"], catalog, arguments["now_ms"])
+    if len(decision.bids) != len(full.tokens) or isinstance(terms, NoBidReason):
         return None
-    policy = arguments["policy"]
-    responder = Responder(
-        catalog,
-        NoticeSigner(secret),
-        public_url=full.public_url,
-        seat=policy.seat,
-        currency=policy.currency,
-    )
+    responder = Responder(catalog, NoticeSigner(secret), public_url=full.public_url)
     pairs = list(zip(decision.bids, full.tokens, strict=True))
-    return responder.body(arguments["request"].id, pairs)
+    return responder.body(request.id, pairs, terms, exchange)
 
 
 def _differences(

@@ -7,7 +7,10 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from bidder.agents import is_crawler
+from bidder.inventory import name_of
 from bidder.openrtb import BidRequest, Device, Regs, RegsExt
+from bidder.openrtb_context import Site
 from models.identifiers import NodeId
 from models.profile import Person
 
@@ -35,7 +38,12 @@ def without_identifiers(one: S) -> S:
         for name in one.__struct_fields__
         if isinstance(value := getattr(one, name), msgspec.Struct)
     }
-    return msgspec.structs.replace(one, **changes | dict.fromkeys(REMOVED.get(type(one), ())))
+    changes |= dict.fromkeys(REMOVED.get(type(one), ()))
+    if isinstance(one, Device):
+        changes["ua"] = one.ua if is_crawler(one) else None  # of whoever is no person
+    elif isinstance(one, Site) and one.page:
+        changes["page"] = f"//{name_of(one)}/"  # what follows may name a person
+    return msgspec.structs.replace(one, **changes)
 
 
 def without_nodes(person: Person, *, may_keep_own: bool) -> Person:

@@ -4,12 +4,13 @@ import copy
 from collections.abc import Collection, Iterator
 from typing import Any, Final, cast
 
+from bidder.openrtb import BidRequest
 from models.campaign_index import CampaignIndex, Candidates, Query
 from models.catalog import Catalog
 from models.catalog_records import Campaign, CatalogRecord, Exchange, LineState, Offer
 from models.profile import Person
 
-__all__ = ["SMALL_CATALOG", "records_behind", "watched"]
+__all__ = ["SMALL_CATALOG", "deals_of", "records_behind", "watched"]
 
 SMALL_CATALOG: Final = 32
 """Of a catalogue with no more campaigns than this a receipt has all; of another one those that came
@@ -79,9 +80,20 @@ def records_behind(
     records += chosen
     for one in chosen:
         records += catalog.creatives.get(one.id, ())
+    for currency in catalog.rates:
+        rates = catalog.record(f"rates/{currency}")
+        if rates is not None:
+            records.append(rates)
     if person.header.calls:
         records += [*catalog.call_tags.values(), *catalog.departments.values()]
     return tuple(records)
+
+
+def deals_of(request: BidRequest, catalog: Catalog) -> dict[str, int]:
+    """How many campaigns may bid on each deal of a request, those that were not tried included."""
+    told = (imp.pmp.deals or () for imp in request.imp if imp.pmp is not None)
+    named = {deal.id for deals in told for deal in deals}
+    return {name: catalog.deals[name] for name in sorted(named) if name in catalog.deals}
 
 
 def _offers(catalog: Catalog, advertiser: str, person: Person) -> Iterator[Offer]:

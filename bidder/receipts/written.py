@@ -1,7 +1,7 @@
 """Drafts as receipts, and bids as they stand in them."""
 
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import msgspec
 
@@ -10,22 +10,27 @@ from bidder.lookup import Found
 from bidder.receipts.draft import Draft
 from bidder.receipts.inputs import encode_full
 from bidder.receipts.redact import without_identifiers, without_nodes
-from bidder.receipts.watched_catalog import records_behind
+from bidder.receipts.watched_catalog import deals_of, records_behind
 from models.catalog_records.record import Record
 from models.receipts import Receipt, ReceiptPerson, ReceiptUse, auction_key
 
 __all__ = ["bid_note", "full_of", "summary_of"]
 
-_FIELDS: Final = Bid.__struct_fields__
-
 
 def bid_note(bid: Bid, nonce: str) -> dict[str, Any]:
-    """A bid as a receipt has it: records by their ids, what is absent left out."""
-    note: dict[str, Any] = {"nonce": nonce}
-    for name in _FIELDS:
-        value = getattr(bid, name)
+    """A bid as a receipt has it: records by their ids, what is absent or compiled left out."""
+    return {"nonce": nonce} | _note(bid, is_whole=True)
+
+
+def _note(one: msgspec.Struct, *, is_whole: bool = False) -> dict[str, Any]:
+    note: dict[str, Any] = {}
+    for name in one.__struct_fields__:
+        value = getattr(one, name)
         if isinstance(value, Record):
             note[name] = cast("Any", value).id
+        elif isinstance(value, msgspec.Struct):
+            if is_whole:
+                note[name] = _note(value)
         elif value is not None:
             note[name] = value
     return note
@@ -86,11 +91,12 @@ def full_of(
         "person": without_nodes(person, may_keep_own=_keeps_nodes(draft)),
     }
     records = records_behind(catalog, {**draft.seen, **asked}, person, draft.exchange)
+    deals = deals_of(draft.request, catalog)
     return msgspec.structs.replace(
         summary,
         others=_losers(draft),
         body=None if draft.body is None else draft.body.decode(),
-        full=encode_full(kept, records, draft.tokens, public_url),
+        full=encode_full(kept, records, draft.tokens, public_url, deals),
     )
 
 

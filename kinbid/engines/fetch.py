@@ -1,4 +1,4 @@
-"""``make engines``: fetches Apache Kafka, and installs Redis, Prometheus and docker-compose.
+"""``make engines``: fetches Apache Kafka; installs Redis, Prometheus, docker-compose, Chromium.
 
 Everything here is optional: what cannot be had is told in a sentence, and its tests are skipped.
 Only a download or an installation that fails counts as a failure, and only in CI.
@@ -36,6 +36,7 @@ PACKAGES: Mapping[str, str] = {
     "redis-server": "tests on an installed Redis",
     "prometheus": "the checks of Prometheus rules",
     "docker-compose": "the check of the compose file",
+    "chromium": "the tests of creatives in a browser",
 }
 
 
@@ -105,6 +106,7 @@ def missing_packages() -> list[str]:
         "redis-server": find_redis_server() is not None,
         "prometheus": all(shutil.which(program) for program in ("prometheus", "promtool")),
         "docker-compose": shutil.which("docker-compose") is not None,
+        "chromium": any(map(shutil.which, ("chromium", "chromium-browser"))),
     }
     return [package for package in PACKAGES if not is_present[package]]
 
@@ -127,7 +129,7 @@ def install_packages() -> list[str]:
             run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], env=env)
         missing = missing_packages()
     if not missing:
-        return ["Redis, Prometheus and docker-compose are installed."]
+        return ["Redis, Prometheus, docker-compose and Chromium are installed."]
     return [f"{package} is missing: {PACKAGES[package]} will be skipped." for package in missing]
 
 

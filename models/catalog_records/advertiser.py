@@ -3,11 +3,18 @@
 import re
 from typing import Final
 
+import msgspec
+
 from models.catalog_records.record import Record
 from models.errors import InvalidFieldError
 from models.units import AdvertiserId
 
 __all__ = ["Advertiser"]
+
+CONTENT_1_0: Final = "1"
+"""Number of the taxonomy that a request means which names none (OpenRTB 2.6 section 3.2.1)."""
+MAX_DSA_CHARACTERS: Final = 100
+"""Of each name (IAB DSA transparency extension)."""
 
 _DOMAIN: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
@@ -17,7 +24,13 @@ class Advertiser(Record, frozen=True, kw_only=True, tag="advertiser"):
 
     Attributes:
         domain: what ``adomain`` says: bare, without scheme, path or ``www.``.
-        iab_categories: of its ads, IAB Content Taxonomy 1.0.
+        iab_categories: of its ads, IAB Content Taxonomy 1.0. Without any, and without
+            ``categories`` of the taxonomy that a request blocks in, no ads go to such a request.
+        categories: the same in other taxonomies, by their number (AdCOM's Category Taxonomies): in
+            ``"7"``, which is Content 3.0, ``150``. Codes of these do not name their parents: list
+            the parents, too.
+        dsa_behalf, dsa_paid: whose ads they are and who pays for them, as the EU's Digital Services
+            Act wants it shown, at most 100 characters; empty: no ads where it is asked for.
         third_party_data: whether what third parties say about a person may be used for it; False:
             the owner's own data alone.
     """
@@ -26,6 +39,9 @@ class Advertiser(Record, frozen=True, kw_only=True, tag="advertiser"):
     name: str
     domain: str
     iab_categories: tuple[str, ...] = ()
+    categories: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    dsa_behalf: str = ""
+    dsa_paid: str = ""
     third_party_data: bool = True
 
     def check(self) -> None:
@@ -33,3 +49,24 @@ class Advertiser(Record, frozen=True, kw_only=True, tag="advertiser"):
         if not _DOMAIN.fullmatch(self.domain) or self.domain.startswith("www."):
             wanted = "a bare domain in lower case, such as air.example"
             raise InvalidFieldError(f"advertiser {self.id}: domain", self.domain, wanted)
+        for taxonomy in self.categories:
+            if not taxonomy.isdecimal() or taxonomy == CONTENT_1_0:
+                wanted = "by numbers of other taxonomies than 1, which iab_categories is"
+                raise InvalidFieldError(f"advertiser {self.id}: categories", taxonomy, wanted)
+        if bool(self.dsa_behalf) != bool(self.dsa_paid):
+            wanted = "both given, or neither"
+            raise InvalidFieldError(
+                f"advertiser {self.id}: dsa_behalf and dsa_paid", self.dsa_paid, wanted
+            )
+        for name in ("dsa_behalf", "dsa_paid"):
+            if len(getattr(self, name)) > MAX_DSA_CHARACTERS:
+                wanted = f"at most {MAX_DSA_CHARACTERS} characters"
+                raise InvalidFieldError(
+                    f"advertiser {self.id}: {name}", getattr(self, name), wanted
+                )
+
+    def categories_in(self, taxonomy: int) -> tuple[str, ...]:
+        """Its ads' categories in a taxonomy; empty where none are stated."""
+        if taxonomy == int(CONTENT_1_0):
+            return self.iab_categories
+        return self.categories.get(str(taxonomy), ())

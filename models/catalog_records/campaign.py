@@ -21,6 +21,11 @@ class Campaign(Record, frozen=True, kw_only=True, tag="campaign"):
             a contextual campaign.
         targeting: in which slots.
         offers: what it may show: routes, product groups or items; empty: anything.
+        deals: ids of the private deals on which it may bid, as exchanges name them.
+        guaranteed_cpm_micros: what it pays on those that are guaranteed, whatever an impression is
+            worth; 0: only what it is worth.
+        open_auction: it may bid in open auctions; False leaves it to its deals.
+        app_bundle: the store id of the app that it is for: an Android package or an iOS number.
         uncapped_contextual: may be shown where there is no person to count for.
         daily_budget_micros: what a day may cost; None is no limit.
         pacing: ``even`` spreads the budget over the day, ``fast`` spends it as it comes.
@@ -35,6 +40,10 @@ class Campaign(Record, frozen=True, kw_only=True, tag="campaign"):
     targeting: Targeting = Targeting()
     offers: tuple[str, ...] = ()
     contextual_cpm_micros: int = 0
+    deals: tuple[str, ...] = ()
+    guaranteed_cpm_micros: int = 0
+    open_auction: bool = True
+    app_bundle: str = ""
     uncapped_contextual: bool = False
     daily_budget_micros: int | None = None
     pacing: Literal["even", "fast"] = "even"
@@ -58,7 +67,9 @@ class Campaign(Record, frozen=True, kw_only=True, tag="campaign"):
         if contextual != self.uncapped_contextual:
             wanted = "true for a contextual campaign, and false for any other"
             raise InvalidFieldError(where + "uncapped_contextual", self.uncapped_contextual, wanted)
-        if self.contextual_cpm_micros < 0:
-            raise InvalidFieldError(
-                where + "contextual_cpm_micros", self.contextual_cpm_micros, ">= 0"
-            )
+        if not self.open_auction and not self.deals:
+            wanted = "given where open_auction is false, or it can bid nowhere"
+            raise InvalidFieldError(where + "deals", self.deals, wanted)
+        for name in ("contextual_cpm_micros", "guaranteed_cpm_micros"):
+            if getattr(self, name) < 0:
+                raise InvalidFieldError(where + name, getattr(self, name), ">= 0")

@@ -9,6 +9,7 @@ from models.catalog_records.campaign import Campaign
 from models.catalog_records.creative import Creative
 from models.catalog_records.exchange import Exchange
 from models.catalog_records.offers import Flight, Offer, Product
+from models.catalog_records.rates import Rates
 from models.catalog_records.segment import Segment
 from models.catalog_records.telephony import CallTag, Department, LineState
 from models.errors import EventError, KinbidError
@@ -16,7 +17,7 @@ from models.errors import EventError, KinbidError
 __all__ = ["CatalogRecord", "decode_record", "encode_record", "record_key"]
 
 CatalogRecord: TypeAlias = (
-    Advertiser | Exchange | Segment | Campaign | Creative | CallTag | Department
+    Advertiser | Exchange | Segment | Campaign | Creative | CallTag | Department | Rates
 )  # fmt: skip
 """Records of the catalogue topic: written by marketers, few."""
 
@@ -47,4 +48,6 @@ def record_key(record: CatalogRecord | Offer | LineState) -> str:
         return f"{kind}/{record.advertiser}/{record.id}"
     if isinstance(record, LineState):
         return f"{kind}/{record.advertiser}"
+    if isinstance(record, Rates):
+        return f"{kind}/{record.base}"
     return f"{kind}/{record.id}"

@@ -3,6 +3,8 @@
 import re
 from typing import Final, Literal
 
+import msgspec
+
 from models.catalog_records.record import Record, positive
 from models.errors import InvalidFieldError
 from models.outcomes import NoticeSource
@@ -39,6 +41,16 @@ class Exchange(Record, frozen=True, kw_only=True, tag="exchange"):
         click_redirect: whether clicks go through us, so that they are known.
         sync_url: where a browser takes our cookie id to the exchange, https, with ``{cookie}`` in
             its query; empty: the exchange brings its own user id to us only.
+        seat: the buyer's seat there; empty: the owner's ``KINBID_SEAT``.
+        max_bids_per_slot: most bids of ours on one slot, one on each deal and one in the open
+            auction; 0: any number.
+        no_bid_body: it wants to hear why there is no bid: 200 with ``nbr`` instead of 204.
+        cids: what ``cid`` says of a campaign there, by campaign, where the exchange has ids of its
+            own for billing; ``*`` for all others. Without: the campaign's id.
+        complete_chain_only: no bids on slots whose supply chain is not told from the owner on.
+        blocked_sellers: intermediaries that we do not pay, as ``domain`` (``asi``) or
+            ``domain/id`` (``sid`` there).
+        blocked_publishers: sellers' ids (``publisher.id``) whose slots get no bids.
     """
 
     id: ExchangeId
@@ -54,6 +66,13 @@ class Exchange(Record, frozen=True, kw_only=True, tag="exchange"):
     impression_pixel: bool = False
     click_redirect: bool = False
     sync_url: str = ""
+    seat: str = ""
+    max_bids_per_slot: int = 0
+    no_bid_body: bool = False
+    cids: dict[str, str] = msgspec.field(default_factory=dict)
+    complete_chain_only: bool = False
+    blocked_sellers: tuple[str, ...] = ()
+    blocked_publishers: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raises InvalidFieldError where a value cannot be used."""
@@ -67,6 +86,15 @@ class Exchange(Record, frozen=True, kw_only=True, tag="exchange"):
             wanted = f"from 0 to below default_tmax_ms ({self.default_tmax_ms})"
             raise InvalidFieldError(where, self.network_margin_ms, wanted)
         positive("exchange", self.id, "median_price_cpm_micros", self.median_price_cpm_micros)
+        if self.max_bids_per_slot < 0:
+            where = f"exchange {self.id}: max_bids_per_slot"
+            raise InvalidFieldError(where, self.max_bids_per_slot, ">= 0")
+        for seller in self.blocked_sellers:
+            if seller.partition("/")[0] != seller.partition("/")[0].lower():
+                where = f"exchange {self.id}: blocked_sellers"
+                raise InvalidFieldError(
+                    where, seller, "a domain in lower case, /id after it or not"
+                )
         self._check_notices()
 
     def _check_notices(self) -> None:
@@ -83,3 +111,7 @@ class Exchange(Record, frozen=True, kw_only=True, tag="exchange"):
             if not (self.sync_url.startswith("https://") and mark and COOKIE_SLOT in query):
                 wanted = "an https address with {cookie} in its query"
                 raise InvalidFieldError(where + "sync_url", self.sync_url, wanted)
+
+    def cid_of(self, campaign: str) -> str:
+        """What ``cid`` says of a campaign there."""
+        return self.cids.get(campaign) or self.cids.get("*") or campaign

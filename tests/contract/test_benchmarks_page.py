@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks.bench import PARTS, show_identity, show_streams
+from benchmarks.load.tables import show_bid_path, show_latency
 from tests.unit.deploy.compose_file import ROOT
 
 PAGE = (ROOT / "docs" / "benchmarks.md").read_text()
@@ -18,8 +19,11 @@ RESULTS = ROOT / "benchmarks" / "results"
 SHOWN: dict[str, Callable[[dict[str, Any], Console], None]] = {
     "streams": show_streams,
     "identity": show_identity,
+    "bid-path": show_bid_path,
+    "latency": show_latency,
 }
-EACH = pytest.mark.parametrize("name", SHOWN)
+MEASURED = [name for name in SHOWN if (RESULTS / f"{name}.json").exists()]
+EACH = pytest.mark.parametrize("name", MEASURED)
 
 
 def result(name: str) -> dict[str, Any]:
@@ -42,6 +46,17 @@ def printed(name: str) -> list[str]:
     out = io.StringIO()
     SHOWN[name](result(name), Console(file=out, width=110))
     return [line.rstrip() for line in out.getvalue().splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_there_is_a_section_which_shows_figures_where_there_is_a_result(name: str) -> None:
+    assert section(PAGE, name)
+    assert bool(block_of(PAGE, name)) == (name in MEASURED)
+
+
+@EACH
+def test_no_invalid_run_is_published(name: str) -> None:
+    assert result(name).get("objections", []) == []
 
 
 @EACH

@@ -14,11 +14,20 @@ import pytest
 import redis
 
 from bidder.lookup import reserve
+from bidder.openrtb import BidRequest
 from bidder.reservations import OwnReservations
+from kinbid.catalog_file import read_catalog_file
 from kinbid.engines import RedisEngine
 from models.caps import Reservation
 from models.card_words import CardWord
-from models.catalog_records import CatalogRecord, Offer
+from models.catalog_records import (
+    Advertiser,
+    Campaign,
+    CatalogRecord,
+    Exchange,
+    Offer,
+    Rates,
+)
 from models.commands import Steps
 from models.events import (
     Billing,
@@ -588,6 +597,24 @@ def test_the_profiles_page_lists_every_kind_of_touch_and_how_many_are_kept() -> 
     }
     assert listed == {kind.name: (sorted(records[kind.name]), kind.kept) for kind in KINDS.values()}
     assert f"{MAX_FACET_BYTES:,} bytes" in page("profiles")
+
+
+# -- auctions --------------------------------------------------------------------------------------
+
+
+def test_what_the_auctions_page_shows_can_be_published(tmp_path: Path) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", page("auctions"), re.DOTALL)
+    file = tmp_path / "shown.toml"
+    file.write_text("\n".join(blocks))
+    records = {type(record) for record in read_catalog_file(file)}
+    assert records == {Campaign, Rates, Advertiser, Exchange}
+
+
+def test_the_auctions_page_names_every_list_that_is_read() -> None:
+    named = set(re.findall(r"`(\w+)`", page("auctions")))
+    raw = {one.name for one in msgspec.structs.fields(BidRequest) if one.type is msgspec.Raw}
+    assert raw
+    assert raw <= named
 
 
 # -- the other pages -------------------------------------------------------------------------------

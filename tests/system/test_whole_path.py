@@ -113,7 +113,7 @@ def test_a_first_order_changes_price_cap_and_creative_at_the_next_request(client
         lambda: client.bid(cookie=cookie), lambda b: b is not None and "EWR" in b["adm"]
     )
     assert before is not None
-    assert before["crid"] == "air-seats-prospect-1"
+    assert before["crid"].startswith("air-seats-prospect-1.")
     order = Order(
         event_id=fresh("o"), ids=(device,), event_time_ms=client.now_ms(), advertiser=AIRLINE,
         order_id=fresh("o"), revenue_micros=199_000_000, margin_micros=60_000_000,

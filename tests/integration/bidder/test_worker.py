@@ -37,6 +37,7 @@ from models.units import DAY_MS, MICROS, AdvertiserId
 from runtime import clock, kafka
 from runtime.settings import Settings, as_environment
 from tests.contract.stores import RealStore
+from tests.fakes.answers import creative_of
 from tests.fakes.installation import Installation
 
 pytestmark = pytest.mark.integration
@@ -262,7 +263,7 @@ def test_every_kind_of_request_has_its_answer(bidder: Bidder) -> None:
         assert (status, headers["Content-Type"]) == (200, "application/json")
         assert headers["x-openrtb-version"] == "2.6"
         (bid,) = json.loads(body)["seatbid"][0]["bid"]
-        assert (bid["cid"], bid["crid"]) == ("air-brand", "air-brand-1")
+        assert (bid["cid"], creative_of(bid)) == ("air-brand", "air-brand-1")
     assert bidder.metric("bidder_malformed_requests_total") == 8
     assert bidder.metric("bidder_unknown_paths_total") == 8
     assert bidder.metric("bidder_bids_total") == 4
@@ -281,7 +282,7 @@ def test_row_01_three_persons_get_their_own_price_and_creative_for_one_slot_and_
         body = bid_request(user={"buyeruid": cookie})
         explained = asyncio.run(explain_request(engines, body, "north"))
         (bid,), (why,) = bidder.bids(body), explained["bids"]
-        assert bid["crid"] == why["creative"] == creative
+        assert creative_of(bid) == why["creative"] == creative
         assert text in bid["adm"]
         assert float(why["bid_cpm"]) == pytest.approx(bid["price"], rel=0.01)
         assert "air-brand" in {lost["campaign"] for lost in explained["lost"]}

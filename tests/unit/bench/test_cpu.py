@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.bench.cpu import cpu_micros
+from benchmarks.bench.cpu import cpu_micros, cpu_ticks
 
 
 def task(proc: Path, pid: int, thread: int, ns: int) -> Path:
@@ -43,3 +43,25 @@ def test_the_kernel_counts_work_in_another_thread_of_ours() -> None:
     thread.start()
     thread.join()
     assert grown[0] > 1_000
+
+
+def test_own_code_and_kernel_are_told_apart_whatever_a_process_is_called(tmp_path: Path) -> None:
+    for pid, name in ((1, "redis-server"), (2, "a) R 7 (b")):
+        folder = tmp_path / str(pid)
+        folder.mkdir()
+        fields = ["S", *map(str, range(4, 14)), "50", "7", *map(str, range(16, 53))]
+        (folder / "stat").write_text(f"{pid} ({name}) {' '.join(fields)}\n")
+    assert cpu_ticks([1], tmp_path) == (50, 7)
+    assert cpu_ticks([1, 2], tmp_path) == (100, 14)
+    with pytest.raises(FileNotFoundError):
+        cpu_ticks([3], tmp_path)
+
+
+def test_reading_nothing_over_and_over_is_the_kernels_work() -> None:
+    own, kernel = cpu_ticks([os.getpid()])
+    with Path("/dev/zero").open("rb", buffering=0) as zero:
+        while sum(cpu_ticks([os.getpid()])) - own - kernel < 10:
+            for _ in range(5):
+                zero.read(4_000_000)
+    own_after, kernel_after = cpu_ticks([os.getpid()])
+    assert kernel_after - kernel > own_after - own

@@ -7,19 +7,24 @@ import pytest
 
 from benchmarks.bench import site as site_module
 from benchmarks.bench import window
-from benchmarks.bench.site import Samples, Site, Worker
+from benchmarks.bench.site import Bidder, Samples, Site, Worker
 from benchmarks.bench.window import Cost, look, median_cost, watch
 from runtime.redis_link import RedisLink
 from runtime.settings import Settings
 
 SITE = Site(
     settings=Settings(), engines={}, redis_pids=(2,), broker_pids=(3,),
-    start_worker=lambda _: FakeWorker(), records_behind=lambda *_: asyncio.sleep(0, 0),
+    start_worker=lambda _: FakeWorker(), start_bidder=lambda _: no_bidder(),
+    records_behind=lambda *_: asyncio.sleep(0, 0),
     say=lambda _: None,
 )  # fmt: skip
 LINK = RedisLink("redis://nowhere")
 PER_EVENT = {1: 50.0, 2: 10.0, 3: 4.0}
 """Microseconds of CPU per event, by process."""
+
+
+def no_bidder() -> Bidder:
+    raise AssertionError("nobody bids here")
 
 
 class FakeWorker:

@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 import msgspec
 from hypothesis import settings
 
+from bidder.auction import Terms, terms_of
 from bidder.bids import Bid, Decision, Fate, Policy
 from bidder.decide import decide
 from bidder.openrtb import BidRequest, decode_request
@@ -211,6 +212,22 @@ def body(*slots: dict[str, object], **fields: object) -> bytes:
 def bid_request(*slots: dict[str, object], **fields: object) -> BidRequest:
     """A bid request, decoded."""
     return decode_request(body(*slots, **fields))
+
+
+def terms(
+    request: BidRequest | None = None,
+    what: Catalog | None = None,
+    exchange: Exchange = NORTH,
+    policy: Policy = POLICY,
+) -> Terms:
+    """The terms of a request that is not refused; of a plain one, unless told otherwise."""
+    plain = bid_request() if request is None else request
+    found = terms_of(plain, exchange, policy, catalog() if what is None else what, NOW_MS)
+    assert isinstance(found, Terms), found
+    return found
+
+
+TERMS: Final = terms()
 
 
 def decision_of(

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 import bidder.decide
 from bidder.bids import Bid, Fate, Loss
 from bidder.desk import Desk
+from bidder.errors import NoBidReason
 from bidder.fates import judge
+from bidder.openings import openings
 from bidder.openrtb import BidRequest
 from bidder.slot import slot_of
 from models.catalog import Catalog
@@ -39,6 +41,7 @@ from tests.unit.bidder.support import (
     person,
     searched,
     segment,
+    terms,
     the_bid,
     thorough,
 )
@@ -169,8 +172,8 @@ targetings = st.builds(
 )
 offers = st.lists(st.sampled_from(ROUTES), max_size=1).map(tuple)
 requests = st.builds(
-    lambda country, device, site, floor, slots: bid_request(
-        *(imp(id=str(number), bidfloor=floor) for number in range(slots)),
+    lambda country, device, site, floor, slots, pmp: bid_request(
+        *(imp(id=str(number), bidfloor=floor, pmp=pmp) for number in range(slots)),
         at=2,
         device={"geo": {"country": country}, "devicetype": device},
         site={"domain": site},
@@ -180,7 +183,21 @@ requests = st.builds(
     st.sampled_from(["news.example", "other.example"]),
     st.sampled_from([0, 0.5, 3.0]),
     st.integers(1, 3),
+    st.sampled_from(
+        [
+            None,
+            {"deals": [{"id": "deal-1", "bidfloor": 1.0}, {"id": "nobodys"}]},
+            {
+                "private_auction": 1,
+                "deals": [
+                    {"id": "deal-1"},
+                    {"id": "deal-2", "guar": 1, "at": 3, "bidfloor": 5.0, "wadomain": ["example"]},
+                ],
+            },
+        ]
+    ),
 )
+deals = st.lists(st.sampled_from(["deal-1", "deal-2", "of others"]), unique=True).map(tuple)
 
 
 @st.composite
@@ -193,11 +210,13 @@ def markets(draw: st.DrawFn) -> Catalog:
                 target_cpa_micros=draw(st.integers(1, 3)) * MICROS),
     )  # fmt: skip
     for name in CROWD:
-        names = draw(st.permutations([PROSPECT, LOYAL, CUSTOMER]))
+        names, of_deals = draw(st.permutations([PROSPECT, LOYAL, CUSTOMER])), draw(deals)
         what.apply(
             seats(
                 id=name, segments=tuple(names[: draw(st.integers(1, 3))]), offers=draw(offers),
                 targeting=draw(targetings), is_active=draw(st.integers(0, 9)) > 0,
+                deals=of_deals, open_auction=not of_deals or draw(st.booleans()),
+                guaranteed_cpm_micros=draw(st.sampled_from([0, 9 * MICROS])),
             )
         )  # fmt: skip
         what.apply(creative(f"of-{name}", name))
@@ -222,15 +241,18 @@ def test_the_search_finds_the_winner_that_asking_every_campaign_finds(
     request: BidRequest, who: Person, what: Catalog
 ) -> None:
     decision = decision_of(request, who, what)
-    desk = Desk(request, who, NORTH, what, POLICY, NOW_MS, who.reservations, frozenset(), {})
+    asked, held = terms(request, what), who.reservations
+    desk = Desk(request, asked, who, NORTH, what, POLICY, NOW_MS, held, frozenset(), {})
     picked: list[Bid] = []
     for one in request.imp:
-        slot = slot_of(desk, one, picked)
-        bids = [judge(slot, campaign) for campaign in what.campaigns.values()]
-        picked += sorted(
-            (bid for bid in bids if isinstance(bid, Bid)),
-            key=lambda bid: (-bid.value_cpm_micros, bid.campaign.id),
-        )[:1]
+        ways = openings(one, asked, what.deals)
+        for opening in () if isinstance(ways, NoBidReason) else ways:
+            slot = slot_of(desk, one, opening, picked)
+            bids = [judge(slot, campaign) for campaign in what.campaigns.values()]
+            picked += sorted(
+                (bid for bid in bids if isinstance(bid, Bid)),
+                key=lambda bid: (-bid.value_cpm_micros, bid.campaign.id),
+            )[:1]
     assert decision.bids == tuple(picked)
     assert not decision.was_cut
 

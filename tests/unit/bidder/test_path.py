@@ -1,6 +1,7 @@
 """The bid path as one generator, driven by hand; every failure in its declared mode."""
 
 import json
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,15 +14,17 @@ from bidder.metrics import Counters
 from bidder.path import Answer, BidPath
 from models.caps import decode_reservations
 from models.catalog import Catalog
-from models.catalog_records import Exchange
+from models.catalog_records import Campaign, Exchange, Rates
 from models.identifiers import Namespace, eid, scoped
 from models.notices import NoticeSigner, NoticeToken
 from models.profile import Person
 from runtime.redis_link import RedisDownError, RedisReplyError
 from runtime.settings import Settings
+from tests.fakes.answers import creative_of
 from tests.fakes.consent_strings import Restricted, Told, gpp_string, tc_string, us_section
 from tests.fakes.headers import showing
 from tests.unit.bidder.support import (
+    AIR,
     BRAND,
     COOKIE,
     ITEMS,
@@ -35,6 +38,7 @@ from tests.unit.bidder.support import (
     MemoryRedis,
     bid_request,
     catalog,
+    creative,
     imp,
     node,
     person,
@@ -101,7 +105,7 @@ def test_a_known_persons_search_becomes_a_bid_whose_notices_name_them(counters: 
     case = Case(counters)
     (bid,) = bids_of(case.answer())
     token = token_of(bid)
-    assert (bid["cid"], bid["crid"]) == (SEATS, "seats-prospect")
+    assert (bid["cid"], creative_of(bid)) == (SEATS, "seats-prospect")
     assert "JFK-LAX 199.00 150" in bid["adm"]
     assert (token.node, token.nonce, token.campaign) == (NODE, bid["id"], SEATS)
     assert (token.creative, token.exchange, token.is_test) == ("seats-prospect", "north", False)
@@ -473,3 +477,121 @@ def test_the_last_impression_of_a_first_segment_is_not_the_last_of_the_next(
     assert campaigns(Case(counters, who).answer()) == [BRAND]
     raised = catalog(segment(PROSPECT, cap_impressions=6))
     assert campaigns(Case(counters, who, raised).answer()) == [SEATS]
+
+
+# -- terms ----------------------------------------------------------------------------------------
+
+
+def answered_by(case: Case, exchange: Exchange, **fields: object) -> Answer:
+    request = bid_request(**({"user": ME} | fields))
+    return case.redis.run(case.path.answer(request, exchange, NOW_MS))
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"wseat": ["other"]}, "seat_blocked"),
+        ({"cur": ["XXX"]}, "currency"),
+        ({"bcat": [{"a": 1}]}, "invalid_request"),
+        ({"device": {"ua": "Mozilla/5.0 (compatible; Googlebot/2.1)"}}, "crawler"),
+    ],
+)
+def test_a_request_that_nobody_may_bid_on_costs_no_look_up(
+    counters: Counters, fields: dict[str, Any], reason: str
+) -> None:
+    """A8, A13, B9: what the request itself forbids is known before anything is read."""
+    case = Case(counters)
+    assert case.answer(**fields).body is None
+    assert case.redis.commands == []
+    assert (case.count("no_bids", reason), case.count("persons_known")) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "nbr"),
+    [({"wseat": ["other"]}, 0), ({"bcat": [{"a": 1}]}, 2), ({"imp": [imp(bidfloor=1e9)]}, 0),
+     ({"device": {"ua": "Googlebot/2.1"}}, 3)],
+)  # fmt: skip
+def test_o11_an_exchange_that_asks_hears_why_and_others_get_no_body(
+    counters: Counters, fields: dict[str, Any], nbr: int
+) -> None:
+    """O11, O1: ``nbr`` in a no-bid alone, with the request's id."""
+    case = Case(counters)
+    asks = msgspec.structs.replace(NORTH, no_bid_body=True)
+    odd = 'a "quoted" \u00fc id'
+    body = answered_by(case, asks, id=odd, **fields).body
+    assert body is not None
+    assert json.loads(body) == {"id": odd, "nbr": nbr}
+    assert answered_by(case, NORTH, **fields).body is None
+    bid = answered_by(case, asks).body
+    assert bid is not None
+    assert "nbr" not in json.loads(bid)
+
+
+def test_deviations_of_lists_are_counted_with_each_request(counters: Counters) -> None:
+    """P4: also where the lists are remembered."""
+    case = Case(counters)
+    for _ in range(3):
+        assert bids_of(case.answer(badv="x.example", bapp=[7]))
+    assert case.count("request_deviations", "badv") == 3
+    assert case.count("request_deviations", "bapp") == 3
+    case.path.count_deviation("imp.banner.w")
+    assert case.count("request_deviations", "imp_banner") == 1
+
+
+def test_o8_o9_what_an_exchange_calls_things_stands_in_the_bids(counters: Counters) -> None:
+    """O8, O9, A13, A17: its seat, its billing ids, its currency; each bid wins alone."""
+    case = Case(counters, what=catalog(Rates(base="USD", date="2026-11-20",
+                                             units={"EUR": Decimal("0.5")})))  # fmt: skip
+    south = msgspec.structs.replace(NORTH, seat="512", cids={"*": "billing-0", SEATS: "billing-1"})
+    body = answered_by(case, south, cur=["EUR"], at=2).body
+    assert body is not None
+    response = json.loads(body)
+    assert response["cur"] == "EUR"
+    (seatbid,) = response["seatbid"]
+    assert seatbid["seat"] == "512"
+    assert "group" not in seatbid
+    (bid,) = seatbid["bid"]
+    assert bid["cid"] == "billing-1"
+    plain = bids_of(Case(counters).answer(at=2))[0]
+    assert bid["price"] == pytest.approx(plain["price"] / 2, abs=1e-6)
+    assert south.cid_of(ITEMS) == "billing-0"
+    assert NORTH.cid_of(ITEMS) == ITEMS
+
+
+@pytest.mark.parametrize(("exp", "seconds"), [(None, 10), (5, 10), (300, 300), (10**9, 3_600)])
+def test_a15_the_bid_says_how_long_its_place_is_kept(
+    counters: Counters, exp: int | None, seconds: int
+) -> None:
+    """A15: as long as the slot says that billing may take, an hour at most."""
+    case = Case(counters)
+    answer = case.answer(imp(exp=exp))
+    assert bids_of(answer)[0]["exp"] == seconds
+    (held,) = answer.reserved
+    assert held.reservation.expires_ms == NOW_MS + seconds * 1000
+
+
+def test_o6_o7_what_is_known_of_the_ad_is_told(counters: Counters) -> None:
+    """O6, O7: attributes, language and, for an app, its store id."""
+    app = Campaign(id=BRAND, advertiser=AIR, goal="contextual", contextual_cpm_micros=10**8,
+                   uncapped_contextual=True, app_bundle="com.air")  # fmt: skip
+    what = catalog(app, creative("brand", BRAND, attributes=(4, 13), language="en"))
+    (bid,) = bids_of(Case(counters, what=what).answer())
+    assert (bid["attr"], bid["language"], bid["bundle"]) == ([4, 13], "en", "com.air")
+    (plain,) = bids_of(Case(counters).answer())
+    assert plain["attr"] == []
+    assert not {"language", "bundle", "dealid", "ext"} & plain.keys()
+
+
+def test_a8_a_bid_in_another_currency_is_signed_in_both(counters: Counters) -> None:
+    """A8, N9: so that its notices need no rate."""
+    rates = Rates(base="USD", date="2026-11-20", units={"JPY": Decimal("155.42")})
+    case = Case(counters, what=catalog(rates))
+    body = answered_by(case, NORTH, cur=["JPY"]).body
+    assert body is not None
+    (bid,) = json.loads(body)["seatbid"][0]["bid"]
+    token = token_of(bid)
+    assert token.price_micros == round(bid["price"] * 1e6)
+    assert token.bid_cpm_micros == pytest.approx(token.price_micros / 155.42, abs=1)
+    assert token.in_own_money(token.price_micros) == token.bid_cpm_micros
+    (plain,) = bids_of(Case(counters).answer())
+    assert token_of(plain).price_micros == 0

@@ -3,7 +3,7 @@
 import inspect
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import pytest
@@ -14,7 +14,7 @@ from bidder.bids import Loss
 from bidder.decide import decide
 from bidder.metrics import Counters, open_memory
 from bidder.openrtb import BidRequest, User
-from bidder.receipts import Recomputed, recompute
+from bidder.receipts import Recomputed, keeper, recompute
 from bidder.receipts.inputs import LEFT_OUT, Inputs
 from bidder.receipts.keeper import MOST_FULL_PER_REFRESH, threshold
 from bidder.receipts.redact import REMOVED, SOMEBODY
@@ -177,7 +177,7 @@ def test_a_summary_says_what_and_why_in_less_than_a_kilobyte(counters: Counters)
     (bid,) = receipt.bids
     assert (bid["campaign"], bid["segment"]) == (SEATS, "airline/prospect")
     assert bid["factors"]["target_cpa_micros"] == 12_000_000
-    assert receipt.full == b""
+    assert not receipt.is_full
     assert case.count("bidder_receipts", "summary") == 1
 
 
@@ -301,16 +301,27 @@ def test_a_fault_is_always_kept_with_its_place_and_without_its_words(counters: C
 
 
 def test_a_receipt_that_cannot_be_written_harms_no_bid(
-    counters: Counters, caplog: pytest.LogCaptureFixture
+    counters: Counters, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case = Case(counters)
-    case.redis.put(person(reserved=[Reservation(SEATS, "n", 1 << 63, NOW_MS)]))
-    big = 1 << 70  # msgpack has no such number
-    answer = case.bid(imp(exp=big))
-    assert answer is not None
-    assert case.count("bidder_receipts_dropped", "failed") == 1
+    def broken(*_: object) -> NoReturn:
+        raise OverflowError
+
+    monkeypatch.setattr(keeper, "full_of", broken)
+    assert Case(counters).bid() is not None
+    assert counters.value("bidder_receipts_dropped", "failed") == 1
     assert "receipt_failed" in caplog.text
     caplog.clear()
+
+
+def test_a_receipt_that_kafka_would_not_take_is_kept_as_a_summary(
+    counters: Counters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "LARGEST_BYTES", 2_000)
+    case = Case(counters)
+    case.bid()
+    assert not case.outbox.only.is_full
+    assert case.count("bidder_receipts_dropped", "size") == 1
+    assert case.count("bidder_receipts", "summary") == 1
 
 
 def test_an_auction_id_of_any_length_makes_a_small_receipt(counters: Counters) -> None:
@@ -338,6 +349,7 @@ MARKED_REQUEST: dict[str, Any] = {
         "geo": {"country": "USA", "lat": 1.5, "zip": MARKED},
     },
     "regs": {"us_privacy": "1YNN", "gpp": "", "ext": {"us_privacy": "1YNN"}},
+    "site": {"page": f"https://news.example/{MARKED}?email={MARKED}", "ref": MARKED},
 }  # fmt: skip
 
 
@@ -357,7 +369,7 @@ def test_no_identifier_in_clear_is_in_a_receipt(counters: Counters, full_percent
     )
     case.bid(**MARKED_REQUEST)
     receipt = case.outbox.only
-    value = case.outbox.values[0] + receipt.full
+    value = case.outbox.values[0]
     for secret in (MARKED, "+12125550100", "c" * 23, "d" * 23, "1YNN"):
         assert secret.encode() not in value
     if full_percent:
@@ -375,7 +387,7 @@ def test_where_personal_use_is_refused_there_is_no_node(counters: Counters) -> N
     assert (receipt.use.personal, receipt.use.refusals) == (False, ("coppa",))
     assert receipt.person is not None
     assert receipt.person.node is None
-    assert NODE.encode() not in case.outbox.values[0] + receipt.full
+    assert NODE.encode() not in case.outbox.values[0]
     assert again(receipt).is_equal
 
 
@@ -391,7 +403,7 @@ def test_where_identifiers_may_not_be_kept_somebody_stands_in_place_of_the_node(
     receipt = case.outbox.only
     assert receipt.person is not None
     assert receipt.person.node is None
-    assert NODE.encode() not in case.outbox.values[0] + receipt.full
+    assert NODE.encode() not in case.outbox.values[0]
     found = again(receipt)
     assert found.is_equal
     assert found.arguments["person"].root == SOMEBODY
@@ -399,11 +411,17 @@ def test_where_identifiers_may_not_be_kept_somebody_stands_in_place_of_the_node(
 
 
 KEPT_TEXTS = {
-    "App.bundle", "BidRequest.acat", "BidRequest.badv", "BidRequest.bcat", "BidRequest.bseat",
-    "BidRequest.cur", "BidRequest.id", "BidRequest.wseat", "Device.os", "Geo.country", "Geo.region",
-    "Imp.bidfloorcur", "Imp.id", "Site.domain",
+    "App.bundle", "App.domain", "App.keywords", "App.kwarray", "Audio.mimes", "Audio.podid",
+    "Banner.mimes", "BidRequest.acat", "BidRequest.badv", "BidRequest.bapp", "BidRequest.bcat",
+    "BidRequest.bseat", "BidRequest.cur", "BidRequest.id", "BidRequest.wlang", "BidRequest.wlangb",
+    "BidRequest.wseat", "BrandVersion.brand", "Deal.bidfloorcur", "Deal.id", "Deal.wadomain", "Deal.wseat", "Device.os", "Device.ua", "Dooh.domain",
+    "Dooh.keywords", "Dooh.kwarray", "Geo.country", "Geo.region", "Imp.bidfloorcur",
+    "Imp.displaymanager", "Imp.id", "Imp.tagid", "ImpExt.gpid", "Native.request", "Native.ver",
+    "Publisher.id", "Site.domain", "Site.keywords", "Site.kwarray", "Site.page", "SupplyNode.asi",
+    "SupplyNode.sid", "Video.mimes", "Video.podid",
 }  # fmt: skip
-"""Fields with texts that receipts keep: none says who somebody is."""
+"""Fields with texts that receipts keep: none says who somebody is; of a page its site alone, and
+user agents of crawlers alone, are kept."""
 
 
 def test_each_text_of_a_request_is_known_to_be_harmless_or_is_left_out() -> None:
@@ -420,6 +438,8 @@ def _texts(struct: type[msgspec.Struct]) -> Iterator[str]:
 
 def _texts_of(kind: msgspec.inspect.Type, struct: type, name: str) -> Iterator[str]:
     match kind:
+        case msgspec.inspect.Metadata():
+            yield from _texts_of(kind.type, struct, name)
         case msgspec.inspect.UnionType():
             for one in kind.types:
                 yield from _texts_of(one, struct, name)
@@ -427,7 +447,7 @@ def _texts_of(kind: msgspec.inspect.Type, struct: type, name: str) -> Iterator[s
             yield from _texts_of(kind.item_type, struct, name)
         case msgspec.inspect.StructType():
             yield from _texts(kind.cls)
-        case msgspec.inspect.StrType() | msgspec.inspect.AnyType():
+        case msgspec.inspect.StrType() | msgspec.inspect.AnyType() | msgspec.inspect.RawType():
             yield f"{struct.__name__}.{name}"
         case _:
             return
@@ -435,7 +455,7 @@ def _texts_of(kind: msgspec.inspect.Type, struct: type, name: str) -> Iterator[s
 
 CARRIED = {
     "advertisers", "exchanges", "segments", "campaigns", "creatives", "flights", "products",
-    "call_tags", "departments", "lines", "index", "as_of",
+    "call_tags", "departments", "lines", "rates", "deals", "index", "as_of",
 }  # fmt: skip
 
 

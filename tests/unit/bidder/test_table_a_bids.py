@@ -34,6 +34,7 @@ from models.identifiers import Namespace, NodeId
 from models.profile import header_of
 from models.touches import timeline
 from models.units import DAY_MS, HOUR_MS, MICROS, SegmentId
+from tests.fakes.answers import creative_of
 from tests.fakes.installation import Installation
 from tests.unit.bidder.support import (
     AIR,
@@ -125,7 +126,7 @@ def test_row_12_log_in_identify_and_crm_card_make_one_profile_and_bid_in_any_ord
         assert person is not None
         ends.add((export_of([person]).digest, bid["crid"], bid["price"], bid["adm"]))
     ((_, creative, _, markup),) = ends
-    assert creative == "seats-customer"
+    assert creative.startswith("seats-customer.300x250.")
     assert "JFK-LAX 199.00 150" in markup
 
 
@@ -153,8 +154,8 @@ def test_row_44_a_swiped_card_joins_its_person_and_changes_the_next_bid(market: 
     before = market.bid("laptop")
     market.here.tell(CardContact(**at(CARD, NUMBER, ago_ms=1_000), advertiser=AIR, place="gate 7"))
     after = market.bid("laptop")
-    assert (before["cid"], before["crid"]) == (SEATS, "seats-prospect")
-    assert (after["cid"], after["crid"]) == (SEATS, "seats-customer")
+    assert (before["cid"], creative_of(before)) == (SEATS, "seats-prospect")
+    assert (after["cid"], creative_of(after)) == (SEATS, "seats-customer")
     assert after["price"] != before["price"]
     swipe = timeline(market.here.facet(LAPTOP).touches)[-1]
     assert (swipe.channel, swipe.kind, swipe.key) == ("card", "card_contact", "airline/gate 7")
@@ -181,13 +182,13 @@ def test_row_30_a_segment_added_at_run_time_holds_those_whose_orders_came_before
         seen("sku-1", days_ago=1),
     )
     before = market.bid("laptop")
-    assert (before["cid"], before["crid"]) == (ITEMS, "items")
+    assert (before["cid"], creative_of(before)) == (ITEMS, "items")
     market.catalog.apply(segment(regulars, min_orders=3, max_orders=None))
     market.catalog.apply(creative("items-regular", ITEMS, creative_set="regular"))
     campaign = market.catalog.campaigns[ITEMS]
     market.catalog.apply(msgspec.structs.replace(campaign, segments=(regulars, *campaign.segments)))
     after = market.bid("laptop")
-    assert (after["cid"], after["crid"]) == (ITEMS, "items-regular")
+    assert (after["cid"], creative_of(after)) == (ITEMS, "items-regular")
     assert segments_of(market.catalog, header_of(market.here.facet(LAPTOP), ()), NOW_MS) == [
         "airline/prospect", "shop/customer", "shop/regular"
     ]  # fmt: skip

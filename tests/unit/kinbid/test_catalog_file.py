@@ -55,7 +55,7 @@ def test_the_demos_catalogue_reads_and_its_references_check() -> None:
     check_references(records)
     kinds = [type(record) for record in records.values()]
     assert (kinds.count(Advertiser), kinds.count(Exchange), kinds.count(Segment)) == (2, 3, 4)
-    assert (kinds.count(Campaign), kinds.count(Creative)) == (3, 10)
+    assert (kinds.count(Campaign), kinds.count(Creative)) == (3, 14)
 
 
 def test_the_demos_creatives_use_only_slots_that_their_campaign_fills() -> None:
@@ -64,8 +64,8 @@ def test_the_demos_creatives_use_only_slots_that_their_campaign_fills() -> None:
         if isinstance(record, Creative):
             campaign = records[f"campaign/{record.campaign}"]
             assert isinstance(campaign, Campaign)
-            for field in ("html", "click_url"):
-                parse_template(getattr(record, field), field, SLOTS[campaign.goal])
+            for field, text in record.templates():
+                parse_template(text, field, SLOTS[campaign.goal])
 
 
 def test_money_is_written_in_units_and_read_exactly(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_config_shows_every_value_and_its_source_and_no_secret(
     [
         ([], "bidder streams config segments apply person explain links bench"),
         (["links", "--help"], "approve reject"),
-        (["bench"], "streams identity identity-quality"),
+        (["bench"], "streams identity bid-path latency identity-quality"),
     ],
 )
 def test_without_a_command_the_help_is_shown(

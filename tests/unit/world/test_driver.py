@@ -61,6 +61,8 @@ class HonestBidder:
             return 204, b""
         self._learn()
         request = json.loads(body)
+        if "banner" not in request["imp"][0]:
+            return 204, b""
         cookie = request.get("user", {}).get("buyeruid")
         thing = cookie and self._things.get(self._node(cookie))
         return (200, self._bid(request["id"], thing)) if thing else (204, b"")
@@ -84,7 +86,8 @@ class HonestBidder:
     def _bid(self, request_id: str, thing: str) -> bytes:
         notice = f"http://{self.host}/notice"
         bid = {
-            "id": "b", "impid": "1", "price": 50.0, "adm": f"<div {thing}>", "cid": "campaign",
+            "id": "b", "impid": "1", "price": 50.0, "adm": f"<div {thing}>", "mtype": 1,
+            "cid": "campaign",
             "nurl": f"{notice}/win?p=${{AUCTION_PRICE}}",
             "burl": f"{notice}/bill?p=${{AUCTION_PRICE}}",
         }  # fmt: skip

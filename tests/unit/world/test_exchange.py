@@ -34,7 +34,7 @@ def bid(price: float) -> Bid:
 
 
 def test_requests_carry_the_raw_ids_of_the_surface(world: World) -> None:
-    surfaces = set()
+    surfaces, formats = set(), set()
     for action in world.live(20):
         if not isinstance(action, Opportunity):
             continue
@@ -46,7 +46,10 @@ def test_requests_carry_the_raw_ids_of_the_surface(world: World) -> None:
             assert (request["at"], request["tmax"]) == (1, 120)
             (imp,) = request["imp"]
             assert imp["secure"] == 0
-            assert [(f["w"], f["h"]) for f in imp["banner"]["format"]] == list(action.sizes)
+            assert set(imp) & {"banner", "native", "video"} == {action.format}
+            formats.add(action.format)
+            if action.format == "banner":
+                assert [(f["w"], f["h"]) for f in imp["banner"]["format"]] == list(action.sizes)
             assert request["device"]["geo"] == {"country": "USA"}
             assert ("site" in request) != ("app" in request)
             surfaces.add(action.surface)
@@ -62,6 +65,7 @@ def test_requests_carry_the_raw_ids_of_the_surface(world: World) -> None:
                 uids = [{"id": device.eid, "atype": 1}]
                 assert request["user"]["eids"] == [{"source": "id.example", "uids": uids}]
     assert surfaces == {"site", "app"}
+    assert formats == {"banner", "native", "video"}
 
 
 def test_request_ids_are_unique(world: World) -> None:
@@ -86,7 +90,10 @@ def test_a_probe_asks_for_its_own_device_without_a_floor(world: World) -> None:
 
 
 def test_the_best_bid_of_a_response_is_read() -> None:
-    bids = [{"id": "a", "impid": "1", "price": 1.5}, {"id": "b", "impid": "1", "price": 2.25}]
+    bids = [
+        {"id": "a", "impid": "1", "price": 1.5, "mtype": 1},
+        {"id": "b", "impid": "1", "price": 2.25, "mtype": 1},
+    ]
     body = json.dumps({"id": "r", "cur": "USD", "seatbid": [{"seat": "s", "bid": bids}]})
     read = read_bid(body.encode(), "r")
     assert read is not None
@@ -101,6 +108,7 @@ def test_the_best_bid_of_a_response_is_read() -> None:
         b'{"id":"another"}',
         b'{"id":"r","seatbid":[{"bid":[{"id":"a","impid":"7","price":1}]}]}',
         b'{"id":"r","seatbid":[{"bid":[{"id":"a","impid":"1","price":0}]}]}',
+        b'{"id":"r","seatbid":[{"bid":[{"id":"a","impid":"1","price":1,"mtype":4}]}]}',
         b'{"id":"r","seatbid":[{"bid":[{"id":"a","impid":"1"}]}]}',
     ],
 )

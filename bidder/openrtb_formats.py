@@ -1,0 +1,104 @@
+"""What a slot takes, as it stands in bid requests: banner, video, audio, native.
+
+Field names are the specification's (OpenRTB 2.6 sections 3.2.6 to 3.2.10). Only what decides
+whether an ad fits is declared, the rest is skipped.
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from bidder.openrtb_context import DurationFloor
+from bidder.tolerance import LIMIT
+
+__all__ = ["Audio", "Banner", "Format", "Native", "Video"]
+
+NOTHING: Final = msgspec.Raw(b"null")
+
+
+class Format(msgspec.Struct, frozen=True, gc=False):
+    """2.6 section 3.2.10."""
+
+    w: int | None = None
+    h: int | None = None
+    wratio: int | None = None
+    hratio: int | None = None
+    wmin: int | None = None
+
+
+class Banner(msgspec.Struct, frozen=True):
+    """2.6 section 3.2.6; the limits of sizes are older (2.5)."""
+
+    format: list[Format] | None = None
+    w: int | None = None
+    h: int | None = None
+    wmin: int | None = None
+    wmax: int | None = None
+    hmin: int | None = None
+    hmax: int | None = None
+    battr: Annotated[list[int] | None, LIMIT] = None
+    btype: Annotated[list[int] | None, LIMIT] = None
+    mimes: Annotated[list[str] | None, LIMIT] = None
+    api: list[int] | None = None
+
+    def sizes(self) -> set[tuple[int, int]]:
+        """What may be shown: the format list, else the one size."""
+        offered = {(one.w, one.h) for one in self.format or () if one.w and one.h}
+        if not offered and self.w and self.h:
+            offered = {(self.w, self.h)}
+        return offered
+
+
+class _Stream(msgspec.Struct, frozen=True):
+    """What video and audio have in common."""
+
+    mimes: Annotated[list[str] | None, LIMIT] = None
+    minduration: Annotated[int | None, LIMIT] = None
+    maxduration: Annotated[int | None, LIMIT] = None
+    rqddurs: Annotated[list[int] | None, LIMIT] = None
+    protocols: Annotated[list[int] | None, LIMIT] = None
+    startdelay: int | None = None
+    sequence: int | None = None
+    battr: Annotated[list[int] | None, LIMIT] = None
+    minbitrate: Annotated[int | None, LIMIT] = None
+    maxbitrate: Annotated[int | None, LIMIT] = None
+    delivery: Annotated[list[int] | None, LIMIT] = None
+    api: list[int] | None = None
+    companionad: list[Banner] | None = None
+    podid: str | None = None
+    podseq: int | None = None
+    poddur: Annotated[int | None, LIMIT] = None
+    maxseq: int | None = None
+    slotinpod: int | None = None
+    mincpmpersec: Annotated[float | None, LIMIT] = None
+    durfloors: Annotated[list[DurationFloor] | None, LIMIT] = None
+
+
+class Video(_Stream, frozen=True):
+    """2.6 section 3.2.7; ``protocol`` is older."""
+
+    protocol: int | None = None
+    w: int | None = None
+    h: int | None = None
+    linearity: Annotated[int | None, LIMIT] = None
+    skip: int | None = None
+    boxingallowed: Annotated[int | None, LIMIT] = None
+    playbackmethod: list[int] | None = None
+    plcmt: int | None = None
+    placement: int | None = None
+
+
+class Audio(_Stream, frozen=True):
+    """2.6 section 3.2.8."""
+
+    feed: int | None = None
+    stitched: int | None = None
+
+
+class Native(msgspec.Struct, frozen=True):
+    """2.6 section 3.2.9. ``request`` stays as it came: few requests need it read."""
+
+    request: msgspec.Raw = NOTHING
+    ver: str | None = None
+    api: list[int] | None = None
+    battr: Annotated[list[int] | None, LIMIT] = None
