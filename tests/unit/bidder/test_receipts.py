@@ -19,7 +19,6 @@ from bidder.receipts.inputs import LEFT_OUT, Inputs
 from bidder.receipts.keeper import MOST_FULL_PER_REFRESH, threshold
 from bidder.receipts.redact import REMOVED, SOMEBODY
 from models.calls import ToldCall
-from models.caps import Reservation
 from models.catalog import Catalog
 from models.catalog_records import Campaign
 from models.header import Header
@@ -414,7 +413,8 @@ KEPT_TEXTS = {
     "App.bundle", "App.domain", "App.keywords", "App.kwarray", "Audio.mimes", "Audio.podid",
     "Banner.mimes", "BidRequest.acat", "BidRequest.badv", "BidRequest.bapp", "BidRequest.bcat",
     "BidRequest.bseat", "BidRequest.cur", "BidRequest.id", "BidRequest.wlang", "BidRequest.wlangb",
-    "BidRequest.wseat", "BrandVersion.brand", "Deal.bidfloorcur", "Deal.id", "Deal.wadomain", "Deal.wseat", "Device.os", "Device.ua", "Dooh.domain",
+    "BidRequest.wseat", "BrandVersion.brand", "Deal.bidfloorcur",
+    "Deal.id", "Deal.wadomain", "Deal.wseat", "Device.os", "Device.ua", "Dooh.domain",
     "Dooh.keywords", "Dooh.kwarray", "Geo.country", "Geo.region", "Imp.bidfloorcur",
     "Imp.displaymanager", "Imp.id", "Imp.tagid", "ImpExt.gpid", "Native.request", "Native.ver",
     "Publisher.id", "Site.domain", "Site.keywords", "Site.kwarray", "Site.page", "SupplyNode.asi",
