@@ -7,6 +7,7 @@ import msgspec
 from bidder.errors import NoBidReason
 from bidder.formats import Fitted
 from models.catalog_records import Campaign, Creative, Offer, Segment
+from models.limits import Limit
 from models.presence import DEFAULT_PRESENCE
 from models.value.price import Factors
 
@@ -22,6 +23,8 @@ class Loss(enum.Enum):
     NO_PERSON = "needs a person, and there is none that may be used"
     NO_SEGMENT = "the person is in none of its segments"
     CAP_REACHED = "the person's frequency cap is used up"
+    PRESSURE = "messages, calls and ads together use the advertiser's pressure cap up"
+    SILENCED = "another channel has served what the ad is about"
     NO_INTENT = "the person looked at nothing that it sells, or bought all of it"
     NOTHING_TO_SELL = "what the person looked at is sold out, out of stock or gone"
     NO_CREATIVE = "no creative of the segment's set fits the slot"
@@ -74,7 +77,9 @@ class Bid(msgspec.Struct, frozen=True):
         multiplier: impressions that one showing is.
         wait_seconds: how long its impression may take, and its place under the cap is kept.
         factors: of the value; None for a contextual ad.
-        used_count: impressions of the cap that are used already.
+        used_count: impressions of the segment's first cap that are used already.
+        limits: on impressions, that it keeps to; none for a contextual ad.
+        pressure: what messages and calls leave, as limits on the advertiser's impressions.
     """
 
     imp_id: str
@@ -91,6 +96,13 @@ class Bid(msgspec.Struct, frozen=True):
     offer: Offer | None = None
     factors: Factors | None = None
     used_count: int = 0
+    limits: tuple[Limit, ...] = ()
+    pressure: tuple[Limit, ...] = ()
+
+    @property
+    def room(self) -> int:
+        """How many impressions the strictest limit leaves, this one included."""
+        return min(one.room for one in (*self.limits, *self.pressure))
 
     @property
     def creative(self) -> Creative:

@@ -5,6 +5,7 @@ from functools import partial
 import msgspec
 
 from bidder.bids import Bid, Loss, Lost
+from bidder.caps import CapRoom, cap_room
 from bidder.context import is_site_allowed
 from bidder.desk import Desk
 from bidder.dsa import dsa_shown
@@ -12,7 +13,6 @@ from bidder.formats import Fitted, Lineups, Misfit
 from bidder.openings import bid_in, floor_of, price_of
 from bidder.plans import Plan
 from bidder.slot import Slot
-from models.caps import count_used
 from models.catalog import Catalog
 from models.catalog_records import Campaign, Creative, Offer, Segment
 from models.units import MICROS
@@ -51,15 +51,15 @@ def personal_bid(slot: Slot, campaign: Campaign, plan: Plan) -> Bid | Lost:
     barred = _barred(slot, campaign)
     if barred is not None:
         return barred
-    used = used_count(slot, campaign, segment)
-    if used >= segment.cap_impressions or campaign.id in slot.desk.excluded:
-        return Lost(Loss.CAP_REACHED, f"{used} of {segment.cap_impressions}")
+    room = _room(slot, campaign, segment)
+    if room.lost is not None:
+        return room.lost
     fitted = _fitted(slot, campaign, segment.creative_set, plan.choice.offer)
     if isinstance(fitted, Lost):
         return fitted
     factors = msgspec.structs.replace(
         plan.factors,
-        exposure_factor=exposure_factor(used),
+        exposure_factor=exposure_factor(room.used_count),
         line_factor=_line_factor(slot, campaign),
         control=_control(slot, campaign),
     )
@@ -67,17 +67,30 @@ def personal_bid(slot: Slot, campaign: Campaign, plan: Plan) -> Bid | Lost:
     if isinstance(bid, Lost):
         return bid
     return msgspec.structs.replace(
-        bid, segment=segment, offer=plan.choice.offer, factors=factors, used_count=used
+        bid,
+        segment=segment,
+        offer=plan.choice.offer,
+        factors=factors,
+        used_count=room.used_count,
+        limits=room.limits,
+        pressure=room.pressure,
     )
 
 
-def used_count(slot: Slot, campaign: Campaign, segment: Segment) -> int:
-    """Impressions used of the cap: billed, reserved anywhere, or picked for this very request."""
+def _room(slot: Slot, campaign: Campaign, segment: Segment) -> CapRoom:
+    """What the person's limits leave; none where Redis has just said so."""
     desk = slot.desk
-    billed = desk.person.ledger.campaigns.get(campaign.id, {})
-    since_ms = desk.now_ms - segment.cap_window_seconds * 1000
-    used = count_used(billed, desk.reserved, campaign.id, since_ms)
-    return used + sum(bid.campaign.id == campaign.id for bid in slot.picked)
+    if campaign.id in desk.excluded:
+        return CapRoom((), lost=Lost(Loss.CAP_REACHED, "by another bid of this moment"))
+    return cap_room(
+        desk.person,
+        campaign,
+        desk.catalog.advertisers[campaign.advertiser],
+        segment,
+        reserved=desk.reserved,
+        picked=slot.picked,
+        now_ms=desk.now_ms,
+    )
 
 
 def _control(slot: Slot, campaign: Campaign) -> float:

@@ -19,10 +19,10 @@ from bidder.openrtb import BidRequest, Imp
 from bidder.plans import Plan, plans_of
 from bidder.slot import Slot, slot_of
 from models.budgets import UNPACED, Allowance
-from models.caps import Reservation
 from models.catalog import Catalog
 from models.catalog_records import Exchange
 from models.profile import Person
+from models.reservations import Reservation
 
 __all__ = ["decide"]
 

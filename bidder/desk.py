@@ -18,11 +18,11 @@ from bidder.openrtb_context import App
 from models.budgets import Allowance
 from models.call_tags import ads_paused_until_ms
 from models.campaign_index import Query
-from models.caps import Reservation
 from models.catalog import Catalog
 from models.catalog_records import Channel, Exchange
 from models.dealings import Dealings
 from models.profile import Person
+from models.reservations import Reservation
 from models.segment_index import NOBODYS, Held
 
 __all__ = ["Desk", "Standing"]

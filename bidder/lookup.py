@@ -13,15 +13,18 @@ from typing import Final
 import msgspec
 
 from bidder.reservations import OwnReservations
-from models.caps import CapLedger, Reservation, decode_ledger, decode_reservations, merge_ledgers
+from models.caps import CapLedger, decode_ledger, merge_ledgers
 from models.commands import Steps, fields_of
 from models.forest import copy_of, erased_in, parent_in
 from models.identifiers import Namespace, NodeId
 from models.keys import Keys
+from models.limits import Limit
 from models.matches import find_match
 from models.notices import NO_NODE
 from models.presence import DEFAULT_PRESENCE, PresenceRule, Present, who_is_there
 from models.profile import Header, Person, decode_header
+from models.reservations import Reservation, decode_reservations
+from models.units import SECOND_MS
 
 __all__ = [
     "Found",
@@ -130,7 +133,8 @@ def fetch_person(
         return msgspec.structs.replace(found, disagrees=disagrees)
     reservations, expired = _reservations(view.fields, merging, now_ms, own_field)
     ledger = _ledger([view.fields, *merging])
-    person = Person(view.node, view.root, header, ledger, reservations)
+    splits = int(view.fields.get(b"g", 0))
+    person = Person(view.node, view.root, header, ledger, reservations, splits=splits)
     version = view.fields.get(b"v", b"")
     return Found(person, bool(headers), disagrees, has_expired=expired, version=version)
 
@@ -281,7 +285,7 @@ def _packed(fields: Fields, own_field: bytes) -> Iterator[bytes]:
     return (v for name, v in fields.items() if name[:2] == b"r:" and name != own_field)
 
 
-def reserve(keys: Keys, root: NodeId, own: OwnReservations) -> Steps[None]:
+def reserve(keys: Keys, root: NodeId, own: OwnReservations, now_ms: int) -> Steps[None]:
     """Writes the worker's reservations, at the new root if the person has just been merged.
 
     Those that were made before the person was erased are forgotten here, too: they neither come
@@ -289,9 +293,8 @@ def reserve(keys: Keys, root: NodeId, own: OwnReservations) -> Steps[None]:
     """
     while oldest_ms := own.oldest_ms(root):
         target = (keys.parent(root), keys.bid_view(root))
-        (entry,) = yield [
-            ("FCALL", "kinbid_v1_hold", 2, *target, own.field, own.packed(root), oldest_ms)
-        ]
+        held = (own.field, own.packed(root), oldest_ms, now_ms)
+        (entry,) = yield [("FCALL", "kinbid_v1_hold", 2, *target, *held)]
         erased_ms, above = erased_in(entry), parent_in(entry)
         own.forget_until(root, erased_ms)
         if above is not None:
@@ -307,30 +310,36 @@ def reserve_exactly(
     own: OwnReservations,
     reservation: Reservation,
     *,
-    cap: int,
-    window_ms: int,
+    splits: int,
+    limits: Sequence[Limit],
     now_ms: int,
 ) -> Steps[bool]:
-    """Checks the cap and reserves in one atomic step.
+    """Checks all limits and reserves in one atomic step.
 
     Args:
         keys: the owner's key names.
         root: the person's root, as it was read.
         own: the worker's reservations, the new one included.
         reservation: the new one.
-        cap: impressions that the window may hold, this one included.
-        window_ms: the cap's window.
+        splits: as it was read with the root: after another split, the bid may be for a part that
+            has left this root.
+        limits: what the bid must keep to; each may hold this impression, too.
         now_ms: the present.
 
     Returns:
-        Whether it is reserved; False too where the person is being merged just now, or was erased
-        since they were read: then nothing is certain, and a cap fails closed.
+        Whether it is reserved; False too where the person is being merged just now, or was split or
+        erased since they were read: then nothing is certain, and a cap fails closed.
     """
     target = (keys.parent(root), keys.bid_view(root))
-    limits = (reservation.campaign, reservation.nonce, cap, window_ms)
+    whose = (reservation.campaign, reservation.advertiser)
+    bounds: list[int] = [
+        word
+        for one in limits
+        for word in (int(one.of_advertiser), one.impressions, one.window_seconds * SECOND_MS)
+    ]
     while own.has(root, reservation):
-        held = (now_ms, own.field, own.packed(root), *limits, own.oldest_ms(root))
-        (reply,) = yield [("FCALL", "kinbid_v1_reserve", 2, *target, *held)]
+        held = (now_ms, own.field, own.packed(root), own.oldest_ms(root), splits)
+        (reply,) = yield [("FCALL", "kinbid_v1_reserve", 2, *target, *held, *whose, *bounds)]
         if reply <= 1:
             return bool(reply == 1)
         own.forget_until(root, reply)

@@ -16,6 +16,7 @@ from bidder import metrics
 from bidder.allowed_use import AllowedUse, Refusal
 from bidder.auction import Terms, terms_of
 from bidder.bids import Bid, Decision, Policy
+from bidder.billing_delays import BillingDelays
 from bidder.decide import decide
 from bidder.errors import NoBidReason
 from bidder.identify import nodes_of
@@ -34,9 +35,8 @@ from bidder.receipts import Draft, Receipts
 from bidder.reservations import OwnReservations
 from bidder.respond import Responder, no_bid_body
 from models.budgets import Allowances
-from models.caps import Reservation
 from models.catalog import Catalog
-from models.catalog_records import Exchange, Segment
+from models.catalog_records import Exchange
 from models.commands import Steps
 from models.identifiers import NodeId
 from models.keys import Keys
@@ -44,6 +44,7 @@ from models.nonces import WORKERS, Nonces, worker_name
 from models.notices import BILLER_OF, NO_NODE, NoticeSigner, NoticeToken, short_id
 from models.presence import PresenceRule
 from models.profile import Person
+from models.reservations import Reservation
 from models.units import SECOND_MS
 from runtime.pepper import pepper_of
 from runtime.redis_link import RedisDownError, RedisReplyError
@@ -170,6 +171,7 @@ class BidPath:
         self._nonces = Nonces(self.worker)
         self.own = OwnReservations(self.worker)
         self.receipts: Receipts | None = None
+        self.delays = BillingDelays()
 
     def answer(
         self,
@@ -210,7 +212,7 @@ class BidPath:
             decision = self._decide(case, excluded)
             drafts = self._draft(case, decision)
             try:
-                refused = yield from self._reserve(drafts, now_ms)
+                refused = yield from self._reserve(case, drafts)
             except (RedisDownError, RedisReplyError):
                 self._counters.add(REDIS_FAILURES)
                 self._release_drafts(drafts)
@@ -262,35 +264,54 @@ class BidPath:
         return decision
 
     def _draft(self, case: _Case, decision: Decision) -> list[_Draft]:
-        """Names each bid and reserves it in memory, so that this worker's next request sees it."""
-        person = case.found.person
+        """Names each bid and reserves it in memory, so that this worker's next request sees it.
+
+        For as long as its billing may take: as the exchange's record says, and at least as long as
+        was measured there, or until then as the slot says.
+        """
+        person, exchange = case.found.person, case.exchange
+        known = self.delays.hold_seconds(exchange.id)
         drafts: list[_Draft] = []
         for bid in decision.bids:
             nonce = self._nonces.next(case.now_ms)
             held = None
             if bid.segment is not None and person.root is not None and not case.request.test:
-                expires_ms = case.now_ms + bid.wait_seconds * 1000
-                reservation = Reservation(bid.campaign.id, nonce, expires_ms, case.now_ms)
+                seconds = (
+                    bid.wait_seconds if known is None else max(exchange.reservation_seconds, known)
+                )
+                expires_ms = case.now_ms + seconds * 1000
+                reservation = Reservation(
+                    bid.campaign.id, nonce, expires_ms, case.now_ms, bid.campaign.advertiser
+                )
                 self.own.add(person.root, reservation)
                 held = Reserved(person.root, reservation)
             drafts.append(_Draft(bid, nonce, held))
         return drafts
 
-    def _reserve(self, drafts: list[_Draft], now_ms: int) -> Steps[frozenset[str]]:
+    def _reserve(self, case: _Case, drafts: list[_Draft]) -> Steps[frozenset[str]]:
         """Asks Redis for each place within the exact margin; returns the campaigns it refuses."""
         refused: set[str] = set()
         for draft in drafts:
-            segment, held = draft.bid.segment, draft.held
-            if segment is None or held is None:
-                continue
-            if segment.cap_impressions - draft.bid.used_count > self._exact_margin:
+            bid, held = draft.bid, draft.held
+            if held is None or bid.room > self._exact_margin:
                 continue
             self._counters.add(EXACT)
-            if (yield from self._reserve_one(held, segment, now_ms)):
+            limits = (*bid.limits, *bid.pressure)
+            if (
+                yield from reserve_exactly(
+                    self._keys,
+                    held.root,
+                    self.own,
+                    held.reservation,
+                    splits=case.found.person.splits,
+                    limits=limits,
+                    now_ms=case.now_ms,
+                )
+            ):
                 draft.held = msgspec.structs.replace(held, is_written=True)
             else:
                 self._counters.add(CAP_REFUSALS)
-                refused.add(draft.bid.campaign.id)
+                refused.add(bid.campaign.id)
         if refused:
             self._release_drafts(drafts)
         return frozenset(refused)
@@ -302,13 +323,6 @@ class BidPath:
         """Takes reservations back whose bids are not sent; Redis lets its copy expire."""
         for one in held:
             self.own.remove(one.root, one.reservation)
-
-    def _reserve_one(self, held: Reserved, segment: Segment, now_ms: int) -> Steps[bool]:
-        return reserve_exactly(
-            self._keys, held.root, self.own, held.reservation,
-            cap=segment.cap_impressions, window_ms=segment.cap_window_seconds * 1000,
-            now_ms=now_ms,
-        )  # fmt: skip
 
     def _respond(self, case: _Case, decision: Decision, drafts: list[_Draft]) -> Answer:
         person = case.found.person
@@ -401,6 +415,9 @@ class BidPath:
             is_test=bool(case.request.test),
             currency="" if is_own else case.terms.currency,
             price_micros=0 if is_own else bid.price_micros,
+            advertiser="" if draft.held is None else bid.campaign.advertiser,
+            reserved_seconds=0 if draft.held is None else draft.held.reservation.held_seconds,
+            limits=() if draft.held is None else bid.limits,
         )
 
     def _notice_window_seconds(self, case: _Case, imp_id: str) -> int:

@@ -1,7 +1,7 @@
 """A worker's own open reservations: memory is the truth, its Redis field the copy for others."""
 
-from models.caps import Reservation, encode_reservations
 from models.identifiers import NodeId
+from models.reservations import Reservation, encode_reservations
 
 __all__ = ["OwnReservations"]
 

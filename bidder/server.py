@@ -287,7 +287,7 @@ class Server:
     def _publish(self, held: Reserved) -> None:
         """Shows the other workers a reservation that Redis does not have yet."""
         if not held.is_written:
-            steps = reserve(self._keys, held.root, self._path.own)
+            steps = reserve(self._keys, held.root, self._path.own, clock.now_ms())
             self._redis.start(steps, _ignore, _ignore)
 
     # -- deadlines -------------------------------------------------------------------------

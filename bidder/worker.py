@@ -155,7 +155,7 @@ class _Worker:
             logger.error("redis_away", extra={"reason": str(away)})
         path = BidPath(self._settings, self._catalog, self._counters, self._allowances)
         keeper = Keeper(self._settings, producer, self._counters)
-        notices = Notices(self._settings, self._catalog, keeper, self._counters)
+        notices = Notices(self._settings, self._catalog, keeper, self._counters, path.delays)
         syncs = Syncs(
             self._settings, pepper_of(self._settings), self._catalog, keeper, self._counters,
             may_keep_ids=lambda request: path.privacy.use_of(request).ids,

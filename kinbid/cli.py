@@ -239,6 +239,23 @@ def apply(
         console.print(f"published {len(changed)} of {len(records)} records")
 
 
+@app.command("import")
+def import_impressions(
+    file: Annotated[Path, typer.Argument(help="JSON lines: id, who, source, advertiser, time ...")],
+    config: Config = None,
+    dry_run: Annotated[bool, typer.Option(help="Only check the file.")] = False,  # noqa: FBT002
+) -> None:
+    """Count impressions on channels where we do not bid under the same caps."""
+    from kinbid.imports import read_impressions, send_impressions
+    from kinbid.show import console
+
+    settings = running_settings(config).settings
+    impressions = read_impressions(settings, file)
+    if not dry_run:
+        asyncio.run(send_impressions(settings, impressions))
+    console.print(f"{'read' if dry_run else 'sent'} {len(impressions)} impressions")
+
+
 History = Annotated[bool, typer.Option("--history", help="Print which links made them, and when.")]
 
 

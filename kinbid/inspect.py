@@ -9,6 +9,7 @@ import msgspec
 
 from bidder.allowed_use import AllowedUse
 from bidder.bids import Bid, Fate, Policy
+from bidder.caps import cap_room
 from bidder.catalog_feed import load_catalog, load_market
 from bidder.decide import decide
 from bidder.identify import nodes_of
@@ -22,6 +23,7 @@ from kinbid.profile_report import profile_report, time_text
 from models.call_tags import open_callbacks
 from models.card_words import fetch_survivors
 from models.catalog import Catalog
+from models.catalog_records import Campaign, Segment
 from models.commands import Steps
 from models.dealings import Intent
 from models.errors import UnknownNameError
@@ -31,7 +33,7 @@ from models.identifiers import NodeId, namespace_of
 from models.keys import Keys
 from models.profile import Header, Person, header_of, newest_fields, person_of, shared_devices
 from models.touches import CHANNEL_OF
-from models.units import format_money
+from models.units import SECOND_MS, format_money
 from runtime import clock
 from runtime.pepper import pepper_of
 from runtime.redis_url import link_to
@@ -142,19 +144,32 @@ def _caps(catalog: Catalog, header: Header, person: Person) -> list[dict[str, An
         segment = next((catalog.segments[s] for s in campaign.segments if s in mine), None)
         if segment is None:
             continue
-        since_ms = clock.now_ms() - segment.cap_window_seconds * 1000
-        billed = person.ledger.campaigns.get(campaign.id, {}).values()
+        advertiser = catalog.advertisers.get(campaign.advertiser)
+        if advertiser is None:
+            continue
+        room = cap_room(
+            person, campaign, advertiser, segment,
+            reserved=person.reservations, picked=(), now_ms=clock.now_ms(),
+        )  # fmt: skip
         rows.append(
             {
                 "campaign": campaign.id,
                 "segment": segment.id,
-                "billed": sum(billed_ms > since_ms for billed_ms in billed),
+                "billed": _billed(person, campaign, segment),
                 "reserved": sum(r.campaign == campaign.id for r in person.reservations),
-                "cap": segment.cap_impressions,
-                "window_seconds": segment.cap_window_seconds,
+                "limits": [msgspec.structs.asdict(limit) for limit in room.limits],
+                "left": [limit.text() for limit in (*room.limits, *room.pressure)],
+                "silent": room.lost.reason.value if room.lost else None,
             }
         )
     return rows
+
+
+def _billed(person: Person, campaign: Campaign, segment: Segment) -> int:
+    """The campaign's impressions within the window of the segment's first cap."""
+    since_ms = clock.now_ms() - segment.caps[0].window_seconds * SECOND_MS
+    billed = person.ledger.of_campaign(campaign.id).values()
+    return sum(billed_ms > since_ms for billed_ms in billed)
 
 
 async def explain_request(settings: Settings, body: bytes, exchange_id: str) -> dict[str, Any]:
@@ -261,7 +276,7 @@ def _bid(bid: Bid) -> dict[str, Any]:
         "format": bid.creative.format,
         "size": f"{bid.fitted.width}x{bid.fitted.height}",
         "factors": factors,
-        "cap_used": bid.used_count,
+        "limits": [limit.text() for limit in (*bid.limits, *bid.pressure)],
         "value_cpm": format_money(bid.value_cpm_micros),
         "floor_cpm": format_money(bid.floor_cpm_micros),
         "bid_cpm": format_money(bid.bid_cpm_micros),

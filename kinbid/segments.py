@@ -12,6 +12,7 @@ import typer
 from kinbid.command import Config, running_settings
 from models.catalog_records import Segment
 from models.errors import UnknownNameError
+from models.limits import read_cap, read_duration
 from models.units import parse_money
 from runtime.settings import SettingsError
 
@@ -41,8 +42,13 @@ def segments_set(
     target_cpa: Annotated[
         str | None, typer.Option(help="What a conversion may cost: 12.50")
     ] = None,
-    cap: Annotated[int | None, typer.Option(help="Impressions per person and window.")] = None,
-    cap_window: Annotated[int | None, typer.Option(help="The cap's window, seconds.")] = None,
+    cap: Annotated[
+        list[str] | None,
+        typer.Option(help="Impressions per person and window: 3/1d; again for further windows."),
+    ] = None,
+    spacing: Annotated[
+        str | None, typer.Option(help="At least so long between two ads: 30m; 0s is no limit.")
+    ] = None,
 ) -> None:
     """Change a segment; every running bidder follows within a second."""
     from bidder.catalog_feed import load_catalog
@@ -52,15 +58,17 @@ def segments_set(
     settings = running_settings(context.obj).settings
     catalog = asyncio.run(load_catalog(settings))
     segment = _segment(name, catalog.segments)
-    if target_cpa is None and cap is None and cap_window is None:
-        raise SettingsError("nothing to set: give --target-cpa, --cap or --cap-window")
+    if target_cpa is None and not cap and spacing is None:
+        raise SettingsError("nothing to set: give --target-cpa, --cap or --spacing")
     changed = msgspec.structs.replace(
         segment,
         target_cpa_micros=segment.target_cpa_micros
         if target_cpa is None
         else parse_money(target_cpa, "--target-cpa"),
-        cap_impressions=segment.cap_impressions if cap is None else cap,
-        cap_window_seconds=segment.cap_window_seconds if cap_window is None else cap_window,
+        caps=tuple(map(read_cap, cap)) if cap else segment.caps,
+        spacing_seconds=segment.spacing_seconds
+        if spacing is None
+        else read_duration("--spacing", spacing),
     )
     changed.check()
     asyncio.run(publish_catalog(settings, [changed]))

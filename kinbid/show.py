@@ -7,6 +7,7 @@ from rich.table import Table
 
 from models.catalog_records import Segment
 from models.identifiers import namespace_of
+from models.limits import duration_text
 from models.units import format_money
 from runtime.settings import Sourced, masked
 
@@ -42,17 +43,28 @@ def show_settings(sourced: Sourced) -> None:
 
 def show_segments(segments: list[Segment]) -> None:
     """Segments with their rule and policy."""
-    rows = table("", "segment", "orders", "target CPA", "cap", "creative set")
+    rows = table("", "segment", "orders", "target CPA", "caps", "creative set")
     for one in sorted(segments, key=lambda segment: segment.id):
         most = "any" if one.max_orders is None else one.max_orders
         rows.add_row(
             one.id,
             f"{one.min_orders} to {most}",
             format_money(one.target_cpa_micros),
-            f"{one.cap_impressions} in {one.cap_window_seconds} s",
+            _caps(one),
             one.creative_set,
         )
     console.print(rows)
+
+
+def _caps(segment: Segment) -> str:
+    """Its limits in short: ``3/1d, 10/7d, spacing 30m, 2 rules``."""
+    words = [cap.text() for cap in segment.caps]
+    if segment.spacing_seconds:
+        words.append(f"spacing {duration_text(segment.spacing_seconds)}")
+    rules = len(segment.cap_adjustments) + len(segment.silences)
+    if rules:
+        words.append(f"{rules} rule{'s' if rules > 1 else ''}")
+    return ", ".join(words)
 
 
 def show_budgets(rows: list[dict[str, Any]], *, day: str, is_current: bool) -> None:
@@ -115,8 +127,9 @@ def show_explanation(report: dict[str, Any]) -> None:
     for bid in report["bids"]:
         where = f"slot {bid['imp']}" + (f", deal {bid['deal']}" if bid["deal"] else "")
         rows = table(f"\nbid on {where}: {bid['campaign']}", "factor", "value")
-        for name in ("segment", "offer", "creative", "size", "cap_used"):
+        for name in ("segment", "offer", "creative", "size"):
             rows.add_row(name, str(bid[name]))
+        rows.add_row("limits", ", ".join(bid["limits"]))
         for name, value in bid["factors"].items():
             shown = f"{value:.6g}" if isinstance(value, float) else str(value)
             rows.add_row(name.removesuffix("_micros"), shown)

@@ -38,11 +38,11 @@ def show_person(report: Row) -> None:
         console.print(f"\nwaits for a call of {owed['advertiser']} since {owed['since']}")
     _show(
         "\ncaps",
-        ("campaign", "segment", "billed", "reserved", "cap"),
+        ("campaign", "segment", "billed", "reserved", "limits", "silent because"),
         (
             (
                 one["campaign"], one["segment"], one["billed"], one["reserved"],
-                f"{one['cap']} in {one['window_seconds']} s",
+                ", ".join(one["left"]), one["silent"] or "",
             )
             for one in report["caps"]
         ),

@@ -1,112 +1,124 @@
-"""Frequency caps: billed impressions and open reservations of one person.
+"""The cap ledger: impressions that count against the frequency caps of one person.
 
-Both are sets of bids named by their nonce, so a count is the size of a union: a billing notice
-that arrives twice counts once, and a reservation whose impression has been billed is not counted
-beside it. Nothing ever has to be taken back for a count to be right.
+Impressions and reservations are sets of bids named by their nonce, so a count is the size of a
+union: a billing notice that arrives twice counts once, and a reservation whose impression has been
+billed is not counted beside it. Nothing ever has to be taken back for a count to be right.
 """
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
 
-from models.events import Billing, Outcome
+from models.limits import MAX_CAP
+from models.outcomes import Billing, ImportedImpression, Outcome
 
 __all__ = [
-    "MAX_CAP",
     "CapLedger",
-    "Reservation",
+    "Impressions",
     "count_used",
     "decode_ledger",
-    "decode_reservations",
     "encode_ledger",
-    "encode_reservations",
     "fold_outcome",
+    "is_imported",
     "merge_ledgers",
 ]
-
-MAX_CAP: Final = 64
-"""The most impressions a window may allow: a ledger keeps this many per campaign, exactly."""
-
-EXPIRY_DIGITS: Final = 13
 
 Impressions = dict[str, int]
 """Nonce to the time of its billing notice, Unix ms."""
 
+IMPORT_MARK: Final = "~"
+IMPORT_BYTES: Final = 9
+"""72 bits of an imported impression's id: two of a person's never share a name."""
+
+NO_IMPRESSIONS: Final[Impressions] = {}
+
 
 class CapLedger(msgspec.Struct, frozen=True, array_like=True):
-    """Billed impressions under one identifier, or of a person.
+    """Impressions under one identifier, or of a person.
 
-    ``campaigns`` keeps the newest :data:`MAX_CAP` of each campaign, which is exact for every cap
-    up to that size, whatever its window.
+    ``campaigns`` keeps the newest :data:`~models.limits.MAX_CAP` of each campaign, which is exact
+    for every cap up to that size, whatever its window; and as an advertiser's newest are among the
+    newest of its campaigns, for caps of advertisers, too.
+
+    Attributes:
+        advertisers: to those of ``campaigns`` that are its own. What was imported for no campaign
+            stands under ``ADVERTISER/``.
     """
 
     watermark: int = -1
     campaigns: dict[str, Impressions] = {}
     billed_count: int = 0
     spend_micros: int = 0
+    advertisers: dict[str, tuple[str, ...]] = {}
 
+    def of_campaign(self, campaign: str) -> Impressions:
+        """The campaign's impressions."""
+        return self.campaigns.get(campaign, NO_IMPRESSIONS)
 
-class Reservation(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A bid whose outcome is not known yet.
-
-    Attributes:
-        campaign: whose cap it holds a place under.
-        nonce: the bid's name.
-        expires_ms: from then on it holds none, Unix ms.
-        made_ms: when the bid was made, Unix ms: an erasure takes what was made up to its time.
-    """
-
-    campaign: str
-    nonce: str
-    expires_ms: int
-    made_ms: int
+    def of_advertiser(self, advertiser: str) -> Iterator[Impressions]:
+        """The impressions of each of the advertiser's campaigns."""
+        for campaign in self.advertisers.get(advertiser, ()):
+            yield self.campaigns[campaign]
 
 
 encode_ledger: Final = msgspec.msgpack.Encoder().encode
 decode_ledger: Final = msgspec.msgpack.Decoder(CapLedger).decode
-_encode_list: Final = msgspec.msgpack.Encoder().encode
-_decode_list: Final = msgspec.msgpack.Decoder(list[Reservation]).decode
-
-
-def encode_reservations(reservations: Iterable[Reservation]) -> bytes:
-    """One worker's reservations for one person: 13 digits of the last expiry, then msgpack.
-
-    The digits let a reader, Lua included, see without decoding that all of it has expired.
-    """
-    entries = list(reservations)
-    last = max((entry.expires_ms for entry in entries), default=0)
-    return b"%013d%b" % (last, _encode_list(entries))
-
-
-def decode_reservations(value: bytes, now_ms: int) -> list[Reservation]:
-    """The reservations that are still open at ``now_ms``."""
-    if int(value[:EXPIRY_DIGITS]) <= now_ms:
-        return []
-    return [entry for entry in _decode_list(value[EXPIRY_DIGITS:]) if entry.expires_ms > now_ms]
 
 
 def fold_outcome(ledger: CapLedger, outcome: Outcome, offset: int) -> CapLedger:
-    """The ledger after one more notice; only billing counts, and a nonce counts once."""
+    """The ledger after one more notice; a win does not count, and a nonce counts once."""
     replace = msgspec.structs.replace
-    if not isinstance(outcome, Billing):
+    campaign: str
+    match outcome:
+        case Billing():
+            campaign, nonce = outcome.campaign, outcome.nonce
+        case ImportedImpression():
+            campaign = outcome.campaign or f"{outcome.advertiser}/"
+            nonce = _import_nonce(outcome)
+        case _:
+            return replace(ledger, watermark=offset)
+    seen = ledger.of_campaign(campaign)
+    if nonce in seen:
         return replace(ledger, watermark=offset)
-    seen = ledger.campaigns.get(outcome.campaign, {})
-    if outcome.nonce in seen:
-        return replace(ledger, watermark=offset)
-    impressions = _newest({**seen, outcome.nonce: outcome.notice_time_ms})
+    impressions = _newest({**seen, nonce: outcome.time_ms})
     return CapLedger(
         watermark=offset,
-        campaigns={**ledger.campaigns, outcome.campaign: impressions},
+        campaigns={**ledger.campaigns, campaign: impressions},
         billed_count=ledger.billed_count + 1,
         spend_micros=ledger.spend_micros + outcome.cost_micros,
+        advertisers=_with_campaign(ledger.advertisers, outcome.advertiser, campaign),
     )
+
+
+def _import_nonce(impression: ImportedImpression) -> str:
+    """Names an impression that has no bid of ours; its source tells it again under the same id."""
+    name = f"{impression.source}/{impression.advertiser}/{impression.impression_id}".encode()
+    digest = hashlib.blake2b(name, digest_size=IMPORT_BYTES).digest()
+    return IMPORT_MARK + urlsafe_b64encode(digest).decode()
+
+
+def is_imported(nonce: str) -> bool:
+    """Whether an impression was shown on a channel on which we do not bid."""
+    return nonce[:1] == IMPORT_MARK
+
+
+def _with_campaign(
+    advertisers: dict[str, tuple[str, ...]], advertiser: str, campaign: str
+) -> dict[str, tuple[str, ...]]:
+    known = advertisers.get(advertiser, ())
+    if not advertiser or campaign in known:
+        return advertisers
+    return {**advertisers, advertiser: tuple(sorted((*known, campaign)))}
 
 
 def merge_ledgers(ledgers: Iterable[CapLedger]) -> CapLedger:
     """The ledger of a person: the union of their identifiers' impressions."""
     watermark, billed, spend = -1, 0, 0
     campaigns: dict[str, Impressions] = {}
+    advertisers: dict[str, set[str]] = {}
     for ledger in ledgers:
         watermark += ledger.watermark + 1
         billed += ledger.billed_count
@@ -116,8 +128,11 @@ def merge_ledgers(ledgers: Iterable[CapLedger]) -> CapLedger:
             for nonce, billed_ms in impressions.items():
                 # Told under two identifiers: the earlier notice stands, whichever comes first here.
                 joined[nonce] = min(billed_ms, joined.get(nonce, billed_ms))
+        for advertiser, own in ledger.advertisers.items():
+            advertisers.setdefault(advertiser, set()).update(own)
     kept = {campaign: _newest(campaigns[campaign]) for campaign in sorted(campaigns)}
-    return CapLedger(watermark, kept, billed, spend)
+    owned = {name: tuple(sorted(advertisers[name])) for name in sorted(advertisers)}
+    return CapLedger(watermark, kept, billed, spend, owned)
 
 
 def _newest(impressions: Mapping[str, int]) -> Impressions:
@@ -126,19 +141,18 @@ def _newest(impressions: Mapping[str, int]) -> Impressions:
 
 
 def count_used(
-    impressions: Mapping[str, int],
-    reservations: Iterable[Reservation],
-    campaign: str,
-    since_ms: int,
+    impressions: Iterable[Mapping[str, int]], reserved: Collection[str], since_ms: int
 ) -> int:
     """How many of a cap's impressions are used: billed in the window, or reserved.
 
     Args:
-        impressions: the campaign's billed impressions.
-        reservations: the person's open reservations, of any campaign.
-        campaign: the campaign whose cap is asked for.
+        impressions: billed impressions, of the campaign or of each of the advertiser's campaigns.
+        reserved: the nonces of open reservations that count, each once.
         since_ms: the window's beginning; a billed impression at this instant is outside.
     """
-    used = {nonce for nonce, billed_ms in impressions.items() if billed_ms > since_ms}
-    used.update(entry.nonce for entry in reservations if entry.campaign == campaign)
-    return len(used)
+    used = len(reserved)
+    for one in impressions:
+        for nonce, billed_ms in one.items():
+            if billed_ms > since_ms and nonce not in reserved:
+                used += 1
+    return used

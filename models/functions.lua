@@ -48,6 +48,7 @@ local function mark(keys, args)
   if args[4] == '0' and person[2] then return -1 end
   redis.call('HSET', keys[2], 'm:' .. args[1], args[2])
   redis.call('HSET', keys[3], 'm:' .. args[1], args[2])
+  redis.call('PERSIST', keys[3])
   return 1
 end
 
@@ -69,6 +70,7 @@ local function drain(keys, args)
   redis.call('HSET', keys[3], '>', args[2], 'k:' .. args[3], '1')
   rename(keys[4], keys[5])
   redis.call('HSET', keys[5], '>', args[2])
+  redis.call('PERSIST', keys[5])
   redis.call('HSET', keys[4], '>', args[1])
   redis.call('EXPIRE', keys[4], args[6])
   return 1
@@ -189,6 +191,7 @@ local function publish(keys, args)
   local seen = redis.call('HGET', keys[3], 'v')
   if not seen or tonumber(seen) <= tonumber(args[2]) then
     redis.call('HSET', keys[3], 'v', args[2], 'h', args[3], 'c', args[4])
+    if not seen then redis.call('PERSIST', keys[3]) end
   end
   for i = 5, #args do
     redis.call('HDEL', keys[2], 'j:' .. args[i])
@@ -339,13 +342,31 @@ local function declare(keys, args)
   return words[1] == args[2] and 1 or 0
 end
 
--- KEYS n:{r} b:{r}  ARGV own field, its value, when the oldest reservation in it was made
+-- Has a bid view in which nothing but reservations stands go when the last one of a value has
+-- expired: nobody else would ever remove what was reserved under an identifier that nobody knows.
+local SLACK_SECONDS = 60
+local function let_expire(key, value, now)
+  local left = math.ceil((tonumber(string.sub(value, 1, 13)) - now) / 1000) + SLACK_SECONDS
+  if redis.call('TTL', key) < left then redis.call('EXPIRE', key, left) end
+end
+
+-- Whether a bid view holds nothing but reservations.
+local function is_bare(key)
+  if redis.call('HEXISTS', key, 'h') == 1 then return false end
+  for _, name in ipairs(redis.call('HKEYS', key)) do
+    if string.sub(name, 1, 2) ~= 'r:' then return false end
+  end
+  return true
+end
+
+-- KEYS n:{r} b:{r}  ARGV own field, its value, when the oldest reservation in it was made, now_ms
 -- Shows a worker's reservations to the others: not where the person has been merged away, nor where
 -- they were erased since. Returns their entry, which tells.
 local function hold(keys, args)
   local entry = redis.call('GET', keys[1]) or ''
   if string.sub(entry, 1, 1) ~= '>' and erased_ms(entry) < tonumber(args[3]) then
     redis.call('HSET', keys[2], args[1], args[2])
+    if is_bare(keys[2]) then let_expire(keys[2], args[2], tonumber(args[4])) end
   end
   return entry
 end
@@ -372,43 +393,71 @@ local function unreserve(keys, args)
   return changed
 end
 
+-- Billed impressions in a window, without those that are reserved, too.
+local function billed_since(impressions, since, reserved)
+  local count = 0
+  for nonce, billed_ms in pairs(impressions or {}) do
+    if billed_ms > since and not reserved[nonce] then count = count + 1 end
+  end
+  return count
+end
+
 -- KEYS n:{r} b:{r}
--- ARGV now_ms, own field, own field's new value, campaign, nonce, cap, window_ms, when the oldest
--- reservation in the field was made
--- Checks the cap and reserves in one step. 1: reserved, 0: the cap is used up, -1: the person is
--- merging, ask again; a time: they were erased then, and what was made up to it is void.
+-- ARGV now_ms, own field, own field's new value, when the oldest reservation in it was made,
+-- splits seen, campaign, advertiser, then for each limit: 1 where it is the advertiser's, most,
+-- window_ms
+-- Checks all limits and reserves in one step. 1: reserved, 0: a limit is used up, -1: the person is
+-- merging or was split since they were read, ask again; a time: they were erased then, and what was made up to it is void.
 local function reserve(keys, args)
-  if not is_root(keys[1]) then return -1 end
-  local erased = erased_ms(redis.call('GET', keys[1]))
-  if erased >= tonumber(args[8]) then return erased end
-  local now, campaign = tonumber(args[1]), args[4]
-  local used, count = {}, 0
-  local function add(nonce)
-    if not used[nonce] then used[nonce] = true; count = count + 1 end
+  local entry = redis.call('GET', keys[1])
+  if entry then
+    if string.sub(entry, 1, 1) ~= ',' then return -1 end
+    local erased = erased_ms(entry)
+    if erased >= tonumber(args[4]) then return erased end
+  end
+  local now, campaign, advertiser = tonumber(args[1]), args[6], args[7]
+  -- Nonces, and how many: of the campaign, of the advertiser.
+  local reserved, counts = {{}, {}}, {0, 0}
+  local function add(place, nonce)
+    if not reserved[place][nonce] then
+      reserved[place][nonce], counts[place] = true, counts[place] + 1
+    end
   end
   local function add_reserved(packed)
     if tonumber(string.sub(packed, 1, 13)) <= now then return end
-    for _, entry in ipairs(cmsgpack.unpack(string.sub(packed, 14))) do
-      if entry[1] == campaign and entry[3] > now then add(entry[2]) end
+    for _, one in ipairs(cmsgpack.unpack(string.sub(packed, 14))) do
+      if one[3] > now then
+        if one[1] == campaign then add(1, one[2]) end
+        if one[5] == advertiser then add(2, one[2]) end
+      end
     end
   end
-  local all = redis.call('HGETALL', keys[2])
+  local all, ledger, bare, splits = redis.call('HGETALL', keys[2]), nil, true, '0'
   for i = 1, #all, 2 do
     local field, value = all[i], all[i + 1]
     local kind = string.sub(field, 1, 2)
     if kind == 'm:' then return -1 end
-    if field == 'c' then
-      local billed = cmsgpack.unpack(value)[2][campaign] or {}
-      for nonce, billed_ms in pairs(billed) do
-        if billed_ms > now - tonumber(args[7]) then add(nonce) end
-      end
-    elseif kind == 'r:' and field ~= args[2] then
-      add_reserved(value)
-    end
+    if kind ~= 'r:' then bare = false end
+    if field == 'c' then ledger = value
+    elseif field == 'g' then splits = value
+    elseif kind == 'r:' and field ~= args[2] then add_reserved(value) end
   end
+  if splits ~= args[5] then return -1 end
   add_reserved(args[3])
-  if count > tonumber(args[6]) then return 0 end
+  if ledger then ledger = cmsgpack.unpack(ledger) end
+  for i = 8, #args, 3 do
+    local place, since = tonumber(args[i]) + 1, now - tonumber(args[i + 2])
+    local used, names = counts[place], {campaign}
+    if ledger then
+      if place == 2 then names = (ledger[5] or {})[advertiser] or {} end
+      for _, name in ipairs(names) do
+        used = used + billed_since(ledger[2][name], since, reserved[place])
+      end
+    end
+    if used > tonumber(args[i + 1]) then return 0 end
+  end
   redis.call('HSET', keys[2], args[2], args[3])
+  if bare then let_expire(keys[2], args[3], now) end
   return 1
 end
 

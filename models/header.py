@@ -12,8 +12,10 @@ from typing import Final
 
 import msgspec
 
+from models.approaches import Approaches, approaches_of
 from models.calls import CallHistory, ToldCall, merge_calls
 from models.consents import KEPT_CONSENTS, Consents, is_withdrawn
+from models.contacts import Contacts, join_contacts
 from models.dealings import (
     KEPT_PRODUCTS,
     KEPT_SEARCHES,
@@ -58,6 +60,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
         sign_ins: accounts and their latest sign-in (Unix ms) on a shared device, newest first.
         personal_ok: False where the person's newest word on personal ads is a withdrawal.
         calls: phone calls, for what their tags do to ads: the newest, and the last of each kind.
+        approaches: messages sent and calls made, per advertiser.
     """
 
     dealings: dict[str, Dealings] = {}
@@ -65,6 +68,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     sign_ins: tuple[tuple[NodeId, int], ...] = ()
     personal_ok: bool = True
     calls: tuple[ToldCall, ...] = ()
+    approaches: dict[str, Approaches] = {}
 
     def dealings_with(self, advertiser: str) -> Dealings:
         """The dealings with one advertiser, perhaps none."""
@@ -78,11 +82,13 @@ class ShownTouches(msgspec.Struct, frozen=True):
         s: flight searches.
         v: product views.
         c: carts.
+        m: messages.
     """
 
     s: dict[str, int] = {}
     v: dict[str, int] = {}
     c: dict[str, int] = {}
+    m: dict[str, int] = {}
 
 
 class Shown(msgspec.Struct, frozen=True, array_like=True):
@@ -99,7 +105,7 @@ class Shown(msgspec.Struct, frozen=True, array_like=True):
     sign_ins: dict[NodeId, int] = {}
     purchases: dict[str, Purchases] = {}
     deals: msgspec.Raw = NOTHING
-    contacts: msgspec.Raw = NOTHING
+    contacts: Contacts = {}
     traits: Traits = {}
     third_party: msgspec.Raw = NOTHING
     answers: msgspec.Raw = NOTHING
@@ -119,14 +125,16 @@ def decode_shown(packed: bytes) -> Shown:
 
 
 SHOWN_KINDS: Final = ShownTouches.__struct_fields__
-MOST_SEARCHES, MOST_VIEWS, MOST_CARTS = (KINDS[kind].kept for kind in SHOWN_KINDS)
+MOST_SEARCHES, MOST_VIEWS, MOST_CARTS, MOST_MESSAGES = (KINDS[kind].kept for kind in SHOWN_KINDS)
 
 
 def encode_header(header: Header) -> bytes:
     """The header's bytes, without trailing fields at their defaults: 15 bytes of a bid view."""
     dealings = {name: one.filled() for name, one in header.dealings.items()}
+    odd = header.shared, header.sign_ins, header.personal_ok, header.calls
+    if header.approaches:
+        return _encode((dealings, *odd, header.approaches))
     if header.shared or header.sign_ins or header.calls or not header.personal_ok:
-        odd = header.shared, header.sign_ins, header.personal_ok, header.calls
         return _encode((dealings, *odd))
     return _encode((dealings,))
 
@@ -145,6 +153,7 @@ def is_seen_alike(before: Facet, after: Facet) -> bool:
         and after.sign_ins is before.sign_ins
         and after.traits is before.traits
         and after.consents is before.consents
+        and after.contacts is before.contacts
         and after.phone is before.phone
     )
 
@@ -156,6 +165,7 @@ def header_of(facet: Facet, shared: tuple[NodeId, ...]) -> Header:
         touches=ShownTouches(**touches),
         sign_ins=facet.sign_ins,
         purchases=facet.purchases,
+        contacts=facet.contacts,
         traits=facet.traits,
         consents=facet.consents,
         phone=facet.phone,
@@ -177,12 +187,14 @@ def _merge_two(a: Shown, b: Shown) -> Shown:
         join_newest(x.s, y.s, MOST_SEARCHES),
         join_newest(x.v, y.v, MOST_VIEWS),
         join_newest(x.c, y.c, MOST_CARTS),
+        join_newest(x.m, y.m, MOST_MESSAGES),
     )
     return Shown(
         a.watermark + b.watermark + 1,
         touches=touches,
         sign_ins=join_newest(a.sign_ins, b.sign_ins, KEPT_SIGN_INS),
         purchases=join_shops(a.purchases, b.purchases),
+        contacts=join_contacts(a.contacts, b.contacts),
         traits=join_traits(a.traits, b.traits),
         consents=join_newest(a.consents, b.consents, KEPT_CONSENTS),
         phone=merge_calls(a.phone, b.phone),
@@ -196,12 +208,15 @@ def header_from(shown: Shown, shared: tuple[NodeId, ...]) -> Header:
         shown: the merge of what shows of their facets.
         shared: their devices that other CRM persons use too.
     """
+    calls = shown.phone.known_calls
+    is_approached = shown.contacts or shown.touches.m or calls  # few are, and it takes a moment
     return Header(
         _dealings(shown),
         shared,
         tuple(sorted(shown.sign_ins.items(), key=_by_time, reverse=True)) if shared else (),
         not is_withdrawn(shown.consents, "personal_ads"),
-        shown.phone.known_calls,
+        calls,
+        approaches_of(shown.contacts, shown.touches.m, calls) if is_approached else {},
     )
 
 

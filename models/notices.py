@@ -16,6 +16,7 @@ import msgspec
 
 from models.errors import InvalidFieldError, KinbidError
 from models.identifiers import NodeId
+from models.limits import Limit
 from models.outcomes import NoticeSource
 
 __all__ = [
@@ -59,7 +60,7 @@ class TokenError(KinbidError):
     """A notice's token that was not signed by us, or was edited."""
 
 
-class NoticeToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class NoticeToken(msgspec.Struct, frozen=True, array_like=True):
     """What a notice is about.
 
     Attributes:
@@ -74,6 +75,9 @@ class NoticeToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
         is_test: the request said ``test: 1``; never billed.
         currency: of the bid; empty is the owner's.
         price_micros: the bid as it was written in another currency; 0: it was the owner's.
+        advertiser: whose caps the impression counts for; empty where it counts for nobody.
+        reserved_seconds: for how long the bid holds its place under the caps.
+        limits: the caps that it was made under.
     """
 
     node: NodeId
@@ -90,6 +94,9 @@ class NoticeToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
     is_test: bool = False
     currency: str = ""
     price_micros: int = 0
+    advertiser: str = ""
+    reserved_seconds: int = 0
+    limits: tuple[Limit, ...] = ()
 
     @property
     def source(self) -> NoticeSource:

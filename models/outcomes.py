@@ -2,7 +2,8 @@
 
 Only :class:`Billing` moves money and caps, once per ``nonce``; which notice makes one is the
 exchange's contract (OpenRTB 2.6, implementation guide, 7.8). All others are kept for people and
-for prices. Every notice may come twice, in any order, and without the others.
+for prices. Every notice may come twice, in any order, and without the others. What was shown where
+we do not bid comes beside them as :class:`ImportedImpression`, and counts the same.
 """
 
 from typing import Annotated, Final, Literal, TypeAlias
@@ -11,15 +12,27 @@ import msgspec
 from msgspec import Meta
 
 from models.errors import EventError
-from models.event_base import MAX_MONEY_MICROS, check_key, check_node, check_time, not_ahead
+from models.event_base import (
+    MAX_EVENT_ID,
+    MAX_MONEY_MICROS,
+    Advertiser,
+    Name,
+    check_key,
+    check_node,
+    check_time,
+    not_ahead,
+)
 from models.identifiers import NodeId
-from models.units import CampaignId, CreativeId, ExchangeId
+from models.limits import Limit
+from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId
 
 __all__ = [
     "AuctionLoss",
     "Billing",
     "Click",
+    "ImportedImpression",
     "Impression",
+    "NoticeOutcome",
     "NoticeSource",
     "Outcome",
     "UncountedBilling",
@@ -65,6 +78,11 @@ class _Outcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     bid_cpm_micros: int = 0
     viewer: Id = ""
 
+    @property
+    def time_ms(self) -> int:
+        """When it happened, Unix ms."""
+        return self.notice_time_ms
+
 
 class Win(_Outcome, frozen=True, kw_only=True, tag="win"):
     """The auction was won. Not an impression: it moves no cap and no spend.
@@ -82,9 +100,15 @@ class Billing(_Outcome, frozen=True, kw_only=True, tag="billing"):
 
     Attributes:
         source: which notice said so, the one that bills at this exchange.
+        advertiser: the campaign's; empty in records of an earlier kinbid.
+        reserved_seconds: for how long the bid held its place under the caps.
+        limits: the caps that the bid was made under, for the meter of impressions beyond them.
     """
 
     source: NoticeSource = "burl"
+    advertiser: AdvertiserId = AdvertiserId("")
+    reserved_seconds: int = 0
+    limits: tuple[Limit, ...] = ()
 
     @property
     def cost_micros(self) -> int:
@@ -116,7 +140,39 @@ class Click(_Outcome, frozen=True, kw_only=True, tag="click"):
     """The ad was clicked. It has no price: ``clearing_cpm_micros`` is 0."""
 
 
-Outcome: TypeAlias = Win | Billing | UncountedBilling | Impression | AuctionLoss | Click
+class ImportedImpression(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
+                         tag="imported_impression"):  # fmt: skip
+    """An impression on a channel on which we do not bid: it uses up the same caps.
+
+    Attributes:
+        node: the identifier under which it counts, and the key.
+        impression_id: names it with its source and advertiser, which give it again if they send it
+            again.
+        source: where it was shown, such as ``facebook`` or ``direct``.
+        advertiser: whose caps it counts for.
+        campaign: whose it counts for, too; empty where it belongs to none of ours.
+        cost_micros: what it has cost.
+        shown_time_ms: when, Unix ms.
+    """
+
+    node: NodeId
+    impression_id: Annotated[str, Meta(min_length=1, max_length=MAX_EVENT_ID)]
+    source: Name
+    advertiser: Annotated[Advertiser, Meta(min_length=1)]
+    campaign: Annotated[CampaignId, Meta(max_length=64)] = CampaignId("")
+    cost_micros: int = 0
+    shown_time_ms: int
+
+    @property
+    def time_ms(self) -> int:
+        """When it happened, Unix ms."""
+        return self.shown_time_ms
+
+
+NoticeOutcome: TypeAlias = Win | Billing | UncountedBilling | Impression | AuctionLoss | Click
+"""What a notice says."""
+
+Outcome: TypeAlias = NoticeOutcome | ImportedImpression
 
 _decoder: Final[msgspec.json.Decoder[Outcome]] = msgspec.json.Decoder(Outcome)
 _replace: Final = msgspec.structs.replace
@@ -132,6 +188,12 @@ def decode_outcome(payload: bytes) -> Outcome:
         outcome = _decoder.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise EventError(f"not an outcome: {error}") from error
+    if isinstance(outcome, ImportedImpression):
+        check_node("node", outcome.node)
+        check_time("shown_time_ms", outcome.shown_time_ms)
+        if not 0 <= outcome.cost_micros <= MAX_MONEY_MICROS:
+            raise EventError(f"cost_micros: {outcome.cost_micros} is not a cost")
+        return outcome
     if outcome.node:
         check_node("node", outcome.node)
     check_time("notice_time_ms", outcome.notice_time_ms)
@@ -153,7 +215,6 @@ def read_outcome(key: bytes | None, value: bytes | None, recorded_ms: int) -> Ou
     """
     outcome = decode_outcome(value or b"")
     check_key(key, outcome.node)
-    time_ms = not_ahead("notice_time_ms", outcome.notice_time_ms, recorded_ms)
-    return (
-        outcome if time_ms == outcome.notice_time_ms else _replace(outcome, notice_time_ms=time_ms)
-    )
+    field = "shown_time_ms" if isinstance(outcome, ImportedImpression) else "notice_time_ms"
+    time_ms = not_ahead(field, outcome.time_ms, recorded_ms)
+    return outcome if time_ms == outcome.time_ms else _replace(outcome, **{field: time_ms})

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from models.caps import CapLedger, Reservation, decode_ledger, encode_ledger, merge_ledgers
+from models.caps import CapLedger, decode_ledger, encode_ledger, merge_ledgers
 from models.commands import Command, Steps, fields_of
 from models.facets import Facet, decode_facet, merge
 from models.forest import FROZEN_SECONDS, Settled, settle
@@ -23,6 +23,7 @@ from models.header import (
 from models.identifiers import NodeId
 from models.identity import newest_of
 from models.keys import Keys
+from models.reservations import Reservation
 from models.sign_ins import only_at_shared
 
 __all__ = [
@@ -46,6 +47,7 @@ class Person(msgspec.Struct, frozen=True):
         node: the identifier that decided, under which caps are counted; None without any.
         root: the person's root, where reservations are written.
         presence_ratio: the probability that it is them, below 1 at a shared device.
+        splits: how many splits the person had been through when they were read.
     """
 
     node: NodeId | None = None
@@ -54,6 +56,7 @@ class Person(msgspec.Struct, frozen=True):
     ledger: CapLedger = CapLedger()
     reservations: tuple[Reservation, ...] = ()
     presence_ratio: float = 1.0
+    splits: int = 0
 
 
 class _Held(msgspec.Struct, gc=False):

@@ -37,6 +37,7 @@ from streams.metrics import Metrics
 from streams.ownership import Ownership
 from streams.replay import Replay
 from streams.stage_clock import StageClock
+from streams.stages.cap_leaks import Billed, leaks_of
 from streams.stages.persons import (
     Batch,
     KnownLinks,
@@ -277,6 +278,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         touched += await self._calls.follow(events)
         self._stages.charge("fold")
         await self._publish(touched)
+        await self._measure_caps(touched)
         await self._ledger.keep(touched)
         await self._ledger.judge(verdicts)
         await self._consents.carry(events)
@@ -365,6 +367,19 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         await self._redis.run_all(
             publish_all(self._keys, nodes, root) for root, nodes in persons.items()
         )
+
+    async def _measure_caps(self, touched: Sequence[Touched]) -> None:
+        """Counts impressions beyond their caps, and how long after their bids they were billed."""
+        billed = [Billed(one.node, one.root, one.billed) for one in touched if one.billed]
+        if not billed or self._reads_again():
+            return
+        for cause in await self._redis.run(leaks_of(self._keys, billed)):
+            self._metrics.over_cap.labels(cause).inc()
+        for one in billed:
+            for billing in one.billings:
+                if billing.bid_time_ms:
+                    delay_ms = max(0, billing.notice_time_ms - billing.bid_time_ms)
+                    self._metrics.billing_delay.labels(billing.exchange).observe(delay_ms / 1000)
 
     def _account(self, fetched: dict[TopicPartition, list[Any]], started: float) -> None:
         now_ms = clock.now_ms()

@@ -10,10 +10,12 @@ from models.links import LinkResult
 from streams.age_histogram import AgeHistogram
 from streams.stage_clock import STAGES
 from streams.stages.calls import JoinResult
+from streams.stages.cap_leaks import LEAK_CAUSES
 
 __all__ = ["Metrics"]
 
 TOPICS = ("events", "outcomes", "verdicts", "matches")
+DELAY_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 AGE_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 
 
@@ -37,6 +39,13 @@ class Metrics:
         )
         self.verdicts = self._counter("streams_verdicts", "Verdicts carried out.", "verdict")
         self.splits = self._counter("streams_splits", "Persons split.")
+        self.over_cap = self._counter(
+            "streams_over_cap_impressions", "Billed beyond the caps of their bids.", "cause"
+        )
+        self.billing_delay = Histogram(
+            "streams_billing_delay_seconds", "From a bid to the notice that bills it.",
+            ["exchange"], buckets=DELAY_BUCKETS, registry=self.registry,
+        )  # fmt: skip
         self.age = AgeHistogram(
             "streams_event_age_seconds",
             "Age of a record, from its production, when its person's bid view is written.",
@@ -81,6 +90,8 @@ class Metrics:
             self.links.labels(result)
         for reason in get_args(Reason):
             self.quarantined.labels(reason)
+        for cause in LEAK_CAUSES:
+            self.over_cap.labels(cause)
         for verdict in get_args(Verdict):
             self.verdicts.labels(verdict)
         for reason in get_args(MissedReason):

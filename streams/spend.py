@@ -175,7 +175,7 @@ class SpendKeeper(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped l
                     outcome = decode_outcome(record.value or b"")
                 except EventError:
                     continue  # the firehose buries it
-                book.fold(record.offset, outcome, day_at(outcome.notice_time_ms, zone).name)
+                book.fold(record.offset, outcome, day_at(outcome.time_ms, zone).name)
 
     async def _publish(self) -> None:
         for partition, book in self._books.items():

@@ -30,6 +30,7 @@ from models.catalog_records import (
     Product,
     Segment,
 )
+from models.limits import Cap
 from models.units import (
     DAY_MS,
     HOUR_MS,
@@ -94,8 +95,8 @@ def _segments(advertiser: AdvertiserId, rng: random.Random) -> Iterator[Segment]
     for place, (least, most) in enumerate(BANDS):
         yield Segment(
             id=SegmentId(f"{advertiser}/{place}"), advertiser=advertiser, min_orders=least,
-            max_orders=most, target_cpa_micros=rng.randint(5, 60) * MICROS, cap_impressions=20,
-            cap_window_seconds=86_400, creative_set=f"set-{place}",
+            max_orders=most, target_cpa_micros=rng.randint(5, 60) * MICROS,
+            caps=(Cap(20, 86_400),), creative_set=f"set-{place}",
         )  # fmt: skip
 
 

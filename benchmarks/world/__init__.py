@@ -3,7 +3,7 @@
 The parts are pure; only `run` and `backfill` touch the network and read a clock.
 """
 
-from benchmarks.world.cap_rules import Cap, CapRule, CapRules, cap_rules_of
+from benchmarks.world.cap_rules import CapRule, CapRules, cap_rules_of
 from benchmarks.world.driver import backfill, run
 from benchmarks.world.http_client import HttpError
 from benchmarks.world.package_files import MissingDataError
@@ -21,7 +21,6 @@ __all__ = [
     "SHOP",
     "Ad",
     "Backfill",
-    "Cap",
     "CapRule",
     "CapRules",
     "Freshness",

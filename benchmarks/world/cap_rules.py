@@ -6,28 +6,23 @@ from typing import TypeAlias
 import msgspec
 
 from models.catalog_records import Campaign, CatalogRecord, Segment
+from models.limits import Cap
 from models.units import AdvertiserId, CampaignId
 
-__all__ = ["Cap", "CapRule", "cap_rules_of"]
-
-
-class Cap(msgspec.Struct, frozen=True):
-    """At most ``impressions`` per person within any ``window_seconds``."""
-
-    impressions: int
-    window_seconds: int
+__all__ = ["CapRule", "cap_rules_of"]
 
 
 class CapRule(msgspec.Struct, frozen=True):
-    """A campaign's cap, which depends on how often the person has ordered.
+    """A campaign's caps, which depend on how often the person has ordered.
 
     Attributes:
         advertiser: whose orders count.
-        cap_for: from the number of orders to the cap; None where no segment takes the person.
+        caps_for: from the number of orders to the caps, all of which hold; none where no segment
+            takes the person.
     """
 
     advertiser: AdvertiserId
-    cap_for: Callable[[int], Cap | None]
+    caps_for: Callable[[int], tuple[Cap, ...]]
 
 
 CapRules: TypeAlias = Mapping[CampaignId, CapRule]
@@ -35,7 +30,11 @@ CapRules: TypeAlias = Mapping[CampaignId, CapRule]
 
 
 def cap_rules_of(records: Iterable[CatalogRecord]) -> dict[CampaignId, CapRule]:
-    """The rules of every campaign that has segments."""
+    """The rules of every campaign that has segments.
+
+    Raises:
+        ValueError: a segment adjusts its caps to the person.
+    """
     kept = list(records)
     segments = {record.id: record for record in kept if isinstance(record, Segment)}
     return {
@@ -46,11 +45,15 @@ def cap_rules_of(records: Iterable[CatalogRecord]) -> dict[CampaignId, CapRule]:
 
 
 def _rule(campaign: Campaign, segments: tuple[Segment, ...]) -> CapRule:
-    def cap_for(order_count: int) -> Cap | None:
+    for segment in segments:
+        if segment.cap_adjustments:
+            raise ValueError(f"segment {segment.id}: the referee cannot judge adjusted caps")
+
+    def caps_for(order_count: int) -> tuple[Cap, ...]:
         for segment in segments:
             most = order_count if segment.max_orders is None else segment.max_orders
             if segment.min_orders <= order_count <= most:
-                return Cap(segment.cap_impressions, segment.cap_window_seconds)
-        return None
+                return (*segment.caps, *campaign.caps)
+        return ()
 
-    return CapRule(campaign.advertiser, cap_for)
+    return CapRule(campaign.advertiser, caps_for)

@@ -6,12 +6,12 @@ Rule 3: where a fact became known within the last second, the more lenient readi
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from benchmarks.world.cap_rules import Cap, CapRules
+from benchmarks.world.cap_rules import CapRules
 from benchmarks.world.evidence import Evidence
 from benchmarks.world.markup import Shown
 from benchmarks.world.people import OwnerId
@@ -20,6 +20,7 @@ from benchmarks.world.scores import IdentityScore, score_identity
 from models.catalog_records import Flight, Offer
 from models.events import CartAdd, Event, FlightSearch, Order, ProductView
 from models.identifiers import NodeId
+from models.limits import Cap
 from models.units import SECOND_MS, AdvertiserId, CampaignId
 
 __all__ = ["GRACE_MS", "Ad", "Referee", "Verdict"]
@@ -180,22 +181,22 @@ class Referee:
                 for impression in earlier
                 if self._evidence.root(impression.node, before_ms) == root
             ]
-            if all(_is_used_up(cap, connected, billed_ms) for cap in caps):
+            if all(_is_used_up(one, connected, billed_ms) for one in caps):
                 self._found("over_cap_impressions", ad, f"cap {caps}")
-            if all(_is_used_up(cap, earlier, billed_ms) for cap in caps):
+            if all(_is_used_up(one, earlier, billed_ms) for one in caps):
                 self._counts["over_cap_per_owner"] += 1  # no fault where nothing links the devices
         earlier.append(_Impression(ad.node, billed_ms))
 
-    def _caps_for(self, ad: Ad) -> list[Cap]:
-        """The caps that may hold: several where an order or a link came within the last second."""
+    def _caps_for(self, ad: Ad) -> list[tuple[Cap, ...]]:
+        """The policies that may hold: several where an order or a link came a second ago."""
         rule = self._caps.get(ad.campaign)
         if rule is None:
             return []
         before_ms = ad.bid_ms - GRACE_MS
         fewest = self._order_count(ad, rule.advertiser, before_ms)
         most = self._order_count(ad, rule.advertiser, float("inf"))
-        caps = {rule.cap_for(count) for count in range(fewest, most + 1)}
-        return [cap for cap in caps if cap is not None]
+        caps = {rule.caps_for(count) for count in range(fewest, most + 1)}
+        return [one for one in caps if one]
 
     def _order_count(self, ad: Ad, advertiser: AdvertiserId, before_ms: float) -> int:
         root = self._evidence.root(ad.node, before_ms)
@@ -259,6 +260,10 @@ class Referee:
         )
 
 
-def _is_used_up(cap: Cap, earlier: Iterable[_Impression], billed_ms: float) -> bool:
-    since_ms = billed_ms - cap.window_seconds * SECOND_MS
-    return sum(1 for impression in earlier if impression.billed_ms > since_ms) >= cap.impressions
+def _is_used_up(caps: tuple[Cap, ...], earlier: Sequence[_Impression], billed_ms: float) -> bool:
+    """Whether one of the caps is."""
+    return any(
+        sum(one.billed_ms > billed_ms - cap.window_seconds * SECOND_MS for one in earlier)
+        >= cap.impressions
+        for cap in caps
+    )

@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from bidder import metrics
+from bidder.billing_delays import BillingDelays
 from bidder.http1 import response
 from bidder.metrics import NOTICE_RESULTS, Counters
 from bidder.notices.callers import Caller
@@ -59,7 +60,12 @@ class Notices:
     """
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, keeper: Keeper, counters: Counters
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        keeper: Keeper,
+        counters: Counters,
+        delays: BillingDelays | None = None,
     ) -> None:
         self._signer = NoticeSigner(settings.notice_secret)
         self._topic = Topics.OUTCOMES.name(settings.owner)
@@ -69,6 +75,7 @@ class Notices:
         self._catalog = catalog
         self._keeper = keeper
         self._counters = counters
+        self._delays = delays or BillingDelays()
         self._taken: dict[tuple[str, str], None] = {}
 
     async def answer(self, kind: NoticeKind, query: str, caller: Caller, now_ms: int) -> bytes:
@@ -126,6 +133,7 @@ class Notices:
         # While it was written the same may have come again: it counts once.
         if isinstance(outcome, Billing) and (notice.kind, outcome.nonce) not in self._taken:
             self._counters.add(SPEND, outcome.cost_micros)
+            self._delays.add(outcome.exchange, outcome.notice_time_ms - outcome.bid_time_ms)
         return True
 
     async def _set_aside(self, notice: Notice, query: str, judged: Judgement) -> bool:

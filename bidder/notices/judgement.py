@@ -17,11 +17,11 @@ from models.outcomes import (
     Billing,
     Click,
     Impression,
-    Outcome,
+    NoticeOutcome,
     UncountedBilling,
     Win,
 )
-from models.units import CampaignId, CreativeId, ExchangeId
+from models.units import AdvertiserId, CampaignId, CreativeId, ExchangeId
 
 __all__ = ["Judgement", "Notice", "Verdict", "judge", "outcome_of"]
 
@@ -119,7 +119,7 @@ def _doubt(token: NoticeToken, price: int | None, notified: str, owners: str) ->
     return ""
 
 
-def outcome_of(notice: Notice, judgement: Judgement) -> Outcome:
+def outcome_of(notice: Notice, judgement: Judgement) -> NoticeOutcome:
     """The record of an accepted notice; the viewer only where the bid was for a person."""
     token = notice.token
     common: dict[str, Any] = {
@@ -138,7 +138,13 @@ def outcome_of(notice: Notice, judgement: Judgement) -> Outcome:
         "viewer": notice.viewer if token.node else "",
     }
     if notice.bills:
-        return Billing(**common, source=token.source)
+        return Billing(
+            **common,
+            source=token.source,
+            advertiser=AdvertiserId(token.advertiser),
+            reserved_seconds=token.reserved_seconds,
+            limits=token.limits,
+        )
     match notice.kind:
         case "billing":
             return UncountedBilling(**common)

@@ -1,7 +1,8 @@
 """Drafts as receipts, and bids as they stand in them."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from functools import cache
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -13,27 +14,47 @@ from bidder.receipts.redact import without_identifiers, without_nodes
 from bidder.receipts.watched_catalog import deals_of, records_behind
 from models.catalog_records.record import Record
 from models.receipts import Receipt, ReceiptPerson, ReceiptUse, auction_key
+from models.value.price import Factors
 
 __all__ = ["bid_note", "full_of", "summary_of"]
 
+PLAIN: Final = (bool, int, float, str, tuple)
+
 
 def bid_note(bid: Bid, nonce: str) -> dict[str, Any]:
-    """A bid as a receipt has it: records by their ids, what is absent or compiled left out."""
-    return {"nonce": nonce} | _note(bid, is_whole=True)
+    """A bid as a receipt has it: records by their ids, and all factors of the price.
+
+    What is compiled, or at its default, is left out.
+    """
+    note: dict[str, Any] = {"nonce": nonce}
+    for name, default in _defaults(Bid):
+        value = getattr(bid, name)
+        if isinstance(value, Record):
+            note[name] = cast("Any", value).id
+        elif isinstance(value, Factors):
+            note[name] = value
+        elif isinstance(value, msgspec.Struct):
+            note[name] = _part(value)
+        elif value != default:
+            note[name] = value
+    return note
 
 
-def _note(one: msgspec.Struct, *, is_whole: bool = False) -> dict[str, Any]:
+def _part(one: msgspec.Struct) -> dict[str, Any]:
+    """A part of a bid, such as the creative as it is fitted into its slot."""
     note: dict[str, Any] = {}
-    for name in one.__struct_fields__:
+    for name, default in _defaults(type(one)):
         value = getattr(one, name)
         if isinstance(value, Record):
             note[name] = cast("Any", value).id
-        elif isinstance(value, msgspec.Struct):
-            if is_whole:
-                note[name] = _note(value)
-        elif value is not None:
+        elif value != default and isinstance(value, PLAIN):
             note[name] = value
     return note
+
+
+@cache
+def _defaults(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
+    return tuple((one.name, one.default) for one in msgspec.structs.fields(kind))
 
 
 def summary_of(

@@ -7,6 +7,7 @@ import msgspec
 
 from models.catalog_records.record import Record
 from models.errors import InvalidFieldError
+from models.limits import MAX_MESSAGES, Cap, check_caps
 from models.units import AdvertiserId
 
 __all__ = ["Advertiser"]
@@ -33,6 +34,9 @@ class Advertiser(Record, frozen=True, kw_only=True, tag="advertiser"):
             Act wants it shown, at most 100 characters; empty: no ads where it is asked for.
         third_party_data: whether what third parties say about a person may be used for it; False:
             the owner's own data alone.
+        caps: how often a person may see ads of all its campaigns together.
+        pressure_caps: how often we may turn to a person at all: messages sent on any channel, calls
+            that we made, and its ads together.
     """
 
     id: AdvertiserId
@@ -43,6 +47,8 @@ class Advertiser(Record, frozen=True, kw_only=True, tag="advertiser"):
     dsa_behalf: str = ""
     dsa_paid: str = ""
     third_party_data: bool = True
+    caps: tuple[Cap, ...] = ()
+    pressure_caps: tuple[Cap, ...] = ()
 
     def check(self) -> None:
         """Raises InvalidFieldError where a value cannot be used."""
@@ -64,6 +70,8 @@ class Advertiser(Record, frozen=True, kw_only=True, tag="advertiser"):
                 raise InvalidFieldError(
                     f"advertiser {self.id}: {name}", getattr(self, name), wanted
                 )
+        check_caps(f"advertiser {self.id}: caps", self.caps)
+        check_caps(f"advertiser {self.id}: pressure_caps", self.pressure_caps, MAX_MESSAGES)
 
     def categories_in(self, taxonomy: int) -> tuple[str, ...]:
         """Its ads' categories in a taxonomy; empty where none are stated."""

@@ -5,6 +5,7 @@ from typing import Literal
 from models.catalog_records.record import Record, positive
 from models.catalog_records.targeting import Targeting
 from models.errors import InvalidFieldError
+from models.limits import Cap, check_caps
 from models.templates import Goal
 from models.units import AdvertiserId, CampaignId, SegmentId
 
@@ -30,6 +31,7 @@ class Campaign(Record, frozen=True, kw_only=True, tag="campaign"):
         daily_budget_micros: what a day may cost; None is no limit.
         pacing: ``even`` spreads the budget over the day, ``fast`` spends it as it comes.
         is_active: False pauses it.
+        caps: how often a person may see it, whatever their segment.
         call_driven: it is there to make people call, so it bids less while the lines are full.
     """
 
@@ -49,6 +51,7 @@ class Campaign(Record, frozen=True, kw_only=True, tag="campaign"):
     pacing: Literal["even", "fast"] = "even"
     is_active: bool = True
     call_driven: bool = False
+    caps: tuple[Cap, ...] = ()
 
     def check(self) -> None:
         """Raises InvalidFieldError where a value cannot be used."""
@@ -73,3 +76,7 @@ class Campaign(Record, frozen=True, kw_only=True, tag="campaign"):
         for name in ("contextual_cpm_micros", "guaranteed_cpm_micros"):
             if getattr(self, name) < 0:
                 raise InvalidFieldError(where + name, getattr(self, name), ">= 0")
+        if contextual and self.caps:
+            wanted = "empty for a contextual campaign, which counts for nobody"
+            raise InvalidFieldError(where + "caps", self.caps, wanted)
+        check_caps(where + "caps", self.caps)

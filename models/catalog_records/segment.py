@@ -1,16 +1,21 @@
 """Groups of persons, and the policy for them."""
 
-from typing import Final, Literal
+from typing import Literal
 
-from models.caps import MAX_CAP
 from models.catalog_records.record import Record, positive
 from models.catalog_records.targeting import Condition
 from models.errors import InvalidFieldError
+from models.limits import (
+    Adjustment,
+    Cap,
+    Silence,
+    check_adjustments,
+    check_caps,
+    check_seconds,
+)
 from models.units import MICROS, AdvertiserId, SegmentId
 
 __all__ = ["Segment"]
-
-MAX_WINDOW_SECONDS: Final = 30 * 86_400
 
 Channel = Literal["site", "app", "dooh", "banner", "native", "video", "audio"]
 """Where an ad may be: a kind of inventory (OpenRTB 2.6 section 3.2.1), or a format (3.2.4)."""
@@ -25,7 +30,10 @@ class Segment(Record, frozen=True, kw_only=True, tag="segment"):
         min_orders, max_orders: whom it holds; both inclusive, ``max_orders`` None is no limit.
         when: what else must hold of them, all of it.
         target_cpa_micros: what a conversion may cost.
-        cap_impressions, cap_window_seconds: the frequency cap per person and campaign.
+        caps: how often a person may see one campaign; all of them hold.
+        spacing_seconds: at least so long between two ads of the advertiser; 0 is no limit.
+        cap_adjustments: whose ``caps`` allow more or less.
+        silences: after which messages a person sees none of its ads for a while.
         creative_set: which of a campaign's creatives they see.
         offers: what they may be shown: routes, product groups or items; empty: anything.
         channels_off: where they see no ads: kinds of inventory, or formats.
@@ -39,8 +47,10 @@ class Segment(Record, frozen=True, kw_only=True, tag="segment"):
     max_orders: int | None = None
     when: tuple[Condition, ...] = ()
     target_cpa_micros: int
-    cap_impressions: int
-    cap_window_seconds: int
+    caps: tuple[Cap, ...]
+    spacing_seconds: int = 0
+    cap_adjustments: tuple[Adjustment, ...] = ()
+    silences: tuple[Silence, ...] = ()
     creative_set: str
     offers: tuple[str, ...] = ()
     channels_off: tuple[Channel, ...] = ()
@@ -60,12 +70,14 @@ class Segment(Record, frozen=True, kw_only=True, tag="segment"):
             raise InvalidFieldError("segment id", self.id, f"of the form {self.advertiser}/NAME")
         if self.target_cpa_micros < 0:
             raise InvalidFieldError(where + "target_cpa_micros", self.target_cpa_micros, ">= 0")
-        if not 1 <= self.cap_impressions <= MAX_CAP:
-            wanted = f"from 1 to {MAX_CAP}"
-            raise InvalidFieldError(where + "cap_impressions", self.cap_impressions, wanted)
-        if not 1 <= self.cap_window_seconds <= MAX_WINDOW_SECONDS:
-            wanted = f"from 1 to {MAX_WINDOW_SECONDS} (30 days)"
-            raise InvalidFieldError(where + "cap_window_seconds", self.cap_window_seconds, wanted)
+        if not self.caps:
+            raise InvalidFieldError(where + "caps", [], "a list of at least one cap")
+        check_caps(where + "caps", self.caps)
+        if self.spacing_seconds:
+            check_seconds(where + "spacing_seconds", self.spacing_seconds)
+        check_adjustments(where + "cap_adjustments", self.cap_adjustments)
+        for silence in self.silences:
+            check_seconds(where + "silences: window_seconds", silence.window_seconds)
         asked: set[str] = set()
         for condition in self.conditions():
             condition.check(f"segment {self.id}")

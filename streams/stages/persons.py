@@ -40,6 +40,7 @@ from models.identity import fold
 from models.keys import Keys
 from models.link_records import ToldRecord, told_record
 from models.links import Contested, Linked, declare, follow, look
+from models.outcomes import ImportedImpression
 from models.profile import is_seen_alike
 
 __all__ = [
@@ -58,6 +59,7 @@ Entry: TypeAlias = tuple[int, Event]
 Notice: TypeAlias = tuple[int, Outcome]
 
 KNOWN_LINKS: Final = 200_000
+COUNTED: Final = (Billing, ImportedImpression)
 LAST_ROOTS: Final = 200_000
 """Takes some 50 MB."""
 
@@ -92,6 +94,7 @@ class Touched(msgspec.Struct, frozen=True):
         is_view_new: whether their bid view may have to change. False only where all records were
             folded just now and none of them shows in a view: a record that was folded before may
             have met a crash before its publication.
+        billed: impressions that were folded just now, of bids whose time is known.
     """
 
     node: NodeId
@@ -101,6 +104,7 @@ class Touched(msgspec.Struct, frozen=True):
     told: tuple[ToldRecord | None, ...] = ()
     contested: tuple[Contested, ...] = ()
     is_view_new: bool = True
+    billed: tuple[Billing, ...] = ()
 
     @property
     def others(self) -> set[NodeId]:
@@ -363,21 +367,27 @@ def digest_outcomes(
 ) -> Steps[Touched]:
     """Folds one identifier's notices into its cap ledger."""
     is_view_new = True
+    billed: list[Billing] = []
 
     def apply(encoded: bytes | None, erased_ms: int) -> bytes | None:
         nonlocal is_view_new
+        billed.clear()  # a fold that met a merge is done again
         ledger = CapLedger() if encoded is None else decode_ledger(encoded)
         before = ledger.watermark
         for offset, outcome in entries:
             if offset > ledger.watermark:
+                count = ledger.billed_count
                 ledger = (
                     fold_outcome(ledger, outcome, offset)
-                    if outcome.notice_time_ms > erased_ms
+                    if outcome.time_ms > erased_ms
                     else msgspec.structs.replace(ledger, watermark=offset)
                 )
+                is_counted = ledger.billed_count > count
+                if isinstance(outcome, Billing) and outcome.bid_time_ms and is_counted:
+                    billed.append(outcome)
         # A win moves no cap and no spend.
-        is_view_new = entries[0][0] <= before or any(isinstance(o, Billing) for _, o in entries)
+        is_view_new = entries[0][0] <= before or any(isinstance(o, COUNTED) for _, o in entries)
         return None if ledger.watermark == before else encode_ledger(ledger)
 
     root = yield from fold(keys, node, "c", epoch, apply, last_root=last_root)
-    return Touched(node, root, is_view_new=is_view_new)
+    return Touched(node, root, is_view_new=is_view_new, billed=tuple(billed))

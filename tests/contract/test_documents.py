@@ -18,7 +18,6 @@ from bidder.openrtb import BidRequest
 from bidder.reservations import OwnReservations
 from kinbid.catalog_file import read_catalog_file
 from kinbid.engines import RedisEngine
-from models.caps import Reservation
 from models.card_words import CardWord
 from models.catalog_records import (
     Advertiser,
@@ -50,6 +49,7 @@ from models.matches import LONGEST_MATCH_DAYS, Match, keep_match
 from models.number_book import BOOK_SECONDS
 from models.profile import publish, publish_all
 from models.rebuild_mark import mark_rebuild
+from models.reservations import Reservation
 from models.splits import SPLIT_SECONDS, note
 from models.topics import ALL_TOPICS, Topics
 from models.touches import KINDS, kind_of
@@ -367,7 +367,7 @@ def write_everything(watched: Watched) -> None:
         watched.run(digest_outcomes(keys, node, 1, [(0, billing(node))]))
         watched.run(publish(keys, node))
         own.add(node, Reservation("c", "n", 1, 1))
-        watched.run(reserve(keys, node, own))
+        watched.run(reserve(keys, node, own, 1))
     watched.run(join(low, middle))
     cut = watched.steps(join(other, middle))
     while "m:t1" not in watched.seen[keys.person(middle)]:
@@ -381,7 +381,7 @@ def write_everything(watched: Watched) -> None:
     watched.run(publish(keys, other))
     for node in (middle, other):
         own.add(node, Reservation("c", "n", 1, 1))
-        watched.run(reserve(keys, node, own))
+        watched.run(reserve(keys, node, own, 1))
     watched.run(join(middle, crms[1]))
     watched.run(split_and_noted(keys, middle, low, lambda: next(tokens)))
     word = CardWord(1, crms[0])

@@ -3,9 +3,10 @@
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
-from models.caps import CapLedger, Reservation, decode_ledger, encode_ledger, encode_reservations
+from models.caps import CapLedger, decode_ledger, encode_ledger
 from models.commands import Command, Steps
 from models.evidence import Evidence, Verdict, encode_evidence
 from models.identifiers import NodeId
@@ -13,6 +14,7 @@ from models.identity import Apply, fold
 from models.keys import Keys
 from models.links import Linked, link
 from models.profile import publish
+from models.reservations import Reservation, decode_reservations, encode_reservations
 from models.verdicts import encode_verdict
 from runtime.redis_link import RedisReplyError
 from tests.contract.stores import FakeStore, Store, just
@@ -589,12 +591,15 @@ WINDOW_MS = 60_000
 
 
 def held(*entries: tuple[str, str, int]) -> bytes:
-    return encode_reservations(Reservation(*entry, NOW_MS) for entry in entries)
+    return encode_reservations(Reservation(*entry, NOW_MS, "A") for entry in entries)
 
 
-def reserve(packed: bytes, cap: int, campaign: str = "C", own: str = "r:me") -> Command:
-    limits = (campaign, "new", cap, WINDOW_MS)
-    return call("reserve", [PARENT, VIEW], NOW_MS, own, packed, *limits, NOW_MS)
+def reserve(
+    packed: bytes, cap: int, *more: int, campaign: str = "C", advertiser: str = "A"
+) -> Command:
+    """One limit of the campaign, and further ones as they stand in the call."""
+    whose = (NOW_MS, "r:me", packed, NOW_MS, 0, campaign, advertiser)
+    return call("reserve", [PARENT, VIEW], *whose, 0, cap, WINDOW_MS, *more)
 
 
 OPEN, OVER = NOW_MS + 1, NOW_MS
@@ -647,12 +652,102 @@ def test_reserve_counts_each_bid_of_the_campaign_once(
     assert fields(store, VIEW) == {**before, b"r:me": packed}
 
 
+@pytest.mark.parametrize(
+    ("billed", "reserved", "campaign_used", "advertiser_used"),
+    [
+        pytest.param({}, [], 1, 1, id="nothing but the new one"),
+        pytest.param({"C": {"a": NOW_MS}, "D": {"b": NOW_MS}}, [], 2, 3, id="of two campaigns"),
+        pytest.param({"E": {"a": NOW_MS}}, [], 1, 1, id="of another advertiser"),
+        pytest.param({"A/": {"~a": NOW_MS}}, [], 1, 2, id="imported for no campaign"),
+        pytest.param({"D": {"a": NOW_MS - WINDOW_MS}}, [], 1, 1, id="before the window"),
+        pytest.param({}, [("D", "x", OPEN)], 1, 2, id="reserved for the other campaign"),
+        pytest.param({"D": {"x": NOW_MS}}, [("D", "x", OPEN)], 1, 2, id="billed and reserved"),
+        pytest.param({}, [("D", "x", OVER)], 1, 1, id="expired"),
+    ],
+)
+def test_reserve_counts_what_all_campaigns_of_the_advertiser_have_shown(
+    store: Store,
+    billed: dict[str, dict[str, int]],
+    reserved: list[tuple[str, str, int]],
+    campaign_used: int,
+    advertiser_used: int,
+) -> None:
+    owned = {"A": ("A/", "C", "D"), "B": ("E",)}
+    shown = {name: tuple(one for one in own if one in billed) for name, own in owned.items()}
+    ledger = CapLedger(1, billed, advertisers=shown)
+    ask(store, ("HSET", VIEW, "c", encode_ledger(ledger), "r:a", held(*reserved)))
+    for cap, most, done in (
+        (campaign_used, advertiser_used - 1, 0),
+        (campaign_used - 1, advertiser_used, 0),
+        (campaign_used, advertiser_used, 1),
+    ):
+        assert ask(store, reserve(held(NEW), cap, 1, most, WINDOW_MS)) == [done]
+
+
+def test_every_window_holds(store: Store) -> None:
+    billed = {"a": NOW_MS - WINDOW_MS, "b": NOW_MS - 1, "c": NOW_MS}
+    ask(store, ("HSET", VIEW, "c", encode_ledger(CapLedger(1, {"C": billed}))))
+    day, week = WINDOW_MS, WINDOW_MS + 1
+    assert ask(store, reserve(held(NEW), 3, 0, 3, week)) == [0]
+    assert ask(store, reserve(held(NEW), 2, 0, 4, week)) == [0]
+    assert ask(store, reserve(held(NEW), 3, 0, 4, week, 0, 1, 1)) == [0], "spacing"
+    assert ask(store, reserve(held(NEW), 3, 0, 4, week, 0, 2, day)) == [0]
+    assert ask(store, reserve(held(NEW), 3, 0, 4, week)) == [1]
+
+
+def test_a_ledger_and_reservations_of_an_earlier_kinbid_count_for_their_campaign(
+    store: Store,
+) -> None:
+    ledger = msgspec.msgpack.encode((1, {"C": {"a": NOW_MS}}, 1, 5))
+    old = b"%013d%b" % (OPEN, msgspec.msgpack.encode([("C", "x", OPEN, NOW_MS)]))
+    ask(store, ("HSET", VIEW, "c", ledger))
+    assert decode_ledger(ledger).of_campaign("C") == {"a": NOW_MS}
+    assert ask(store, reserve(held(NEW), 1, 1, 1, WINDOW_MS)) == [0]
+    assert ask(store, reserve(held(NEW), 2, 1, 1, WINDOW_MS)) == [1]
+    assert decode_reservations(old, NOW_MS) == [Reservation("C", "x", OPEN, NOW_MS)]
+
+
+def test_what_is_reserved_under_an_identifier_that_nobody_knows_expires(store: Store) -> None:
+    """Nobody would ever remove it: memory would grow with every stranger."""
+    packed = held(("C", "new", NOW_MS + 10_000))
+    ask(store, hold(packed))
+    assert store.seconds_left(VIEW) in (70 - 1, 70)
+    ask(store, reserve(held(("C", "new", NOW_MS + 20_000)), 9))
+    assert store.seconds_left(VIEW) in (80 - 1, 80)
+    ask(store, hold(packed))
+    assert store.seconds_left(VIEW) in (80 - 1, 80), "it is never made shorter"
+
+
+@pytest.mark.parametrize("name", ["h", "m:t1", "!", "g"])
+def test_nothing_that_streams_wrote_ever_expires_with_reservations(store: Store, name: str) -> None:
+    ask(store, ("HSET", VIEW, name, "x"))
+    ask(store, hold(held(NEW)), reserve(held(NEW), 9))
+    assert store.seconds_left(VIEW) is None
+
+
+def test_a_view_or_a_merge_in_which_reservations_stood_before_does_not_expire(
+    store: Store,
+) -> None:
+    ask(store, hold(held(NEW)), call("mark", [PARENT, PERSON, VIEW], "t1", OTHER, 0, 0))
+    assert store.seconds_left(VIEW) is None
+    ask(store, ("UNLINK", VIEW), hold(held(NEW)))
+    assert store.seconds_left(VIEW)
+    ask(store, call("publish", [PARENT, PERSON, VIEW], 0, 1, "header", "ledger"))
+    assert store.seconds_left(VIEW) is None
+
+
 def test_reserve_is_certain_of_nothing_while_a_merge_is_under_way(store: Store) -> None:
     ask(store, ("HSET", VIEW, "m:t1", OTHER))
     assert ask(store, reserve(held(NEW), cap=9)) == [-1]
     ask(store, ("HDEL", VIEW, "m:t1"), ("SET", PARENT, f">{OTHER}"))
     assert ask(store, reserve(held(NEW), cap=9)) == [-1]
     assert fields(store, VIEW) == {}
+
+
+def test_reserve_is_certain_of_nothing_where_the_person_was_split_since(store: Store) -> None:
+    ask(store, ("HSET", VIEW, "g", 1))
+    assert ask(store, reserve(held(NEW), cap=9)) == [-1]
+    assert fields(store, VIEW) == {b"g": b"1"}
 
 
 def test_reserve_tells_of_an_erasure_since_the_bid_was_made(store: Store) -> None:
@@ -664,7 +759,7 @@ def test_reserve_tells_of_an_erasure_since_the_bid_was_made(store: Store) -> Non
 
 
 def hold(packed: bytes) -> Command:
-    return call("hold", [PARENT, VIEW], "r:me", packed, NOW_MS)
+    return call("hold", [PARENT, VIEW], "r:me", packed, NOW_MS, NOW_MS)
 
 
 @pytest.mark.parametrize(

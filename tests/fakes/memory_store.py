@@ -5,6 +5,7 @@ against this and a real server. Values are never changed in place, so a copy of 
 and a search over interleavings can keep thousands of them.
 """
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
@@ -266,6 +267,7 @@ def _mark(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
         return -1
     store.set_fields(person, {b"m:" + token: child})
     store.set_fields(view, {b"m:" + token: child})
+    store.expiring.pop(view, None)
     return 1
 
 
@@ -283,6 +285,7 @@ def _drain(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     store.set_fields(frozen_person, {b">": token, b"k:" + child: b"1"})
     _freeze(store, view, frozen_view)
     store.set_fields(frozen_view, {b">": token})
+    store.expiring.pop(frozen_view, None)
     store.set_fields(view, {b">": root})
     store.expiring[view] = int(seconds)
     return 1
@@ -505,17 +508,34 @@ def _publish(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     seen = store.hash(view).get(b"v")
     if seen is None or int(seen) <= int(version):
         store.set_fields(view, {b"v": version, b"h": header, b"c": ledger})
+        if seen is None:
+            store.expiring.pop(view, None)
     for token in tokens:
         store.delete_fields(person, [b"j:" + token])
         store.delete_fields(view, [b"m:" + token])
     return 1
 
 
+SLACK_SECONDS = 60
+
+
+def _let_expire(store: MemoryStore, view: bytes, packed: bytes, now_ms: int) -> None:
+    left = math.ceil((int(packed[:13]) - now_ms) / 1000) + SLACK_SECONDS
+    if store.expiring.get(view, -1) < left:
+        store.expiring[view] = left
+
+
+def _is_bare(store: MemoryStore, view: bytes) -> bool:
+    return all(name.startswith(b"r:") for name in store.hash(view))
+
+
 def _hold(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> bytes:
-    field, packed, oldest_ms = args
+    field, packed, oldest_ms, now_ms = args
     entry = store.string(keys[0]) or b""
     if not entry.startswith(b">") and _erased_ms(entry) < int(oldest_ms):
         store.set_fields(keys[1], {field: packed})
+        if _is_bare(store, keys[1]):
+            _let_expire(store, keys[1], packed, int(now_ms))
     return entry
 
 
@@ -536,29 +556,49 @@ def _unreserve(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
 
 def _reserve(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
     parent, view = keys
-    own_field, packed, campaign = args[1:4]
-    now_ms, cap, window_ms = int(args[0]), int(args[5]), int(args[6])
+    now_ms, own_field, packed, oldest_ms, splits, campaign, advertiser, *bounds = args
     fields = store.hash(view)
     if not _is_root(store, parent):
         return -1
-    if _erased_ms(store.string(parent)) >= int(args[7]):
+    if _erased_ms(store.string(parent)) >= int(oldest_ms):
         return _erased_ms(store.string(parent))
-    if any(name.startswith(b"m:") for name in fields):
+    if any(name.startswith(b"m:") for name in fields) or fields.get(b"g", b"0") != splits:
         return -1
-    billed = msgspec.msgpack.decode(fields[b"c"])[1] if b"c" in fields else {}
-    impressions = billed.get(campaign.decode(), {})
-    used = {nonce for nonce, billed_ms in impressions.items() if billed_ms > now_ms - window_ms}
-    others = [v for name, v in fields.items() if name.startswith(b"r:") and name != own_field]
-    for value in (*others, packed):
-        if int(value[:13]) <= now_ms:
-            continue
-        for name, nonce, expires_ms, _ in msgspec.msgpack.decode(value[13:]):
-            if name == campaign.decode() and expires_ms > now_ms:
-                used.add(nonce)
-    if len(used) > cap:
-        return 0
+    reserved = _reserved(fields, own_field, packed, int(now_ms))
+    ledger: list[Any] = [0, {}, 0, 0, {}]
+    if b"c" in fields:
+        ledger = msgspec.msgpack.decode(fields[b"c"])
+    owned = ledger[4] if len(ledger) > 4 else {}
+    for of_advertiser, most, window_ms in zip(*[iter(map(int, bounds))] * 3, strict=True):
+        names = owned.get(advertiser.decode(), []) if of_advertiser else [campaign.decode()]
+        used = {
+            nonce
+            for name in names
+            for nonce, billed_ms in ledger[1].get(name, {}).items()
+            if billed_ms > int(now_ms) - window_ms
+        }
+        place, wanted = (1, advertiser) if of_advertiser else (0, campaign)
+        used |= {one[2] for one in reserved if one[place] == wanted.decode()}
+        if len(used) > most:
+            return 0
     store.set_fields(view, {own_field: packed})
+    if _is_bare(store, view):
+        _let_expire(store, view, packed, int(now_ms))
     return 1
+
+
+def _reserved(
+    fields: Hash, own_field: bytes, packed: bytes, now_ms: int
+) -> list[tuple[str, str, str]]:
+    """Campaign, advertiser and nonce of every open reservation."""
+    others = [v for name, v in fields.items() if name.startswith(b"r:") and name != own_field]
+    return [
+        (campaign, advertiser, nonce)
+        for value in (*others, packed)
+        if int(value[:13]) > now_ms
+        for campaign, nonce, expires_ms, _, advertiser in msgspec.msgpack.decode(value[13:])
+        if expires_ms > now_ms
+    ]
 
 
 def _sweep(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int:
@@ -621,6 +661,11 @@ class Runner(Generic[T]):
         self._commands: list[Command] = []
         self._replies: list[Any] = []
         self._resume(None)
+
+    @property
+    def is_between_steps(self) -> bool:
+        """Whether the next command begins a step."""
+        return not self._replies
 
     def step(self) -> None:
         """Executes its next command; as in production, an error is thrown once all have run."""

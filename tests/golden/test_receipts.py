@@ -82,6 +82,8 @@ def texts(value: object) -> Iterator[str]:
         case list():
             for one in value:
                 yield from texts(one)
+        case _:
+            return
 
 
 @pytest.mark.parametrize("exchange", [NORTH, IN_EUROS], ids=["plain", "with no-bid bodies"])

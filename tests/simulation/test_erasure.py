@@ -16,7 +16,7 @@ import pytest
 
 from bidder.lookup import fetch_person, reserve
 from bidder.reservations import OwnReservations
-from models.caps import Reservation, decode_ledger
+from models.caps import decode_ledger
 from models.commands import Steps
 from models.erasure import begin_erasure, disown, holding, part_erased
 from models.event_base import MAX_TIME_MS
@@ -26,6 +26,7 @@ from models.identifiers import NodeId
 from models.identity import EPOCH_BITS
 from models.links import link
 from models.profile import person_of, publish, publish_all
+from models.reservations import Reservation
 from models.splits import note
 from tests.fakes.memory_store import FUNCTIONS, Function, MemoryStore, run
 from tests.simulation.explore import Program, Search, TooManyStatesError, explore, play
@@ -78,7 +79,7 @@ def bidding(node: NodeId) -> Program:
         root = found.person.root
         if root is not None:
             own.add(root, reservation_of(node))
-            yield from reserve(KEYS, root, own)
+            yield from reserve(KEYS, root, own, ERASED_MS)
 
     return program
 
@@ -314,7 +315,7 @@ def leave_reservations(_store: MemoryStore, _keys: list[bytes], _args: list[byte
 
 def hold_anyway(store: MemoryStore, keys: list[bytes], args: list[bytes]) -> int | bytes:
     """A bidder that does not look whether the person was erased since."""
-    return FUNCTIONS["kinbid_v1_hold"](store, keys, [*args[:2], b"%d" % MAX_TIME_MS])
+    return FUNCTIONS["kinbid_v1_hold"](store, keys, [*args[:2], b"%d" % MAX_TIME_MS, args[3]])
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,6 @@ from bidder import lookup
 from bidder.lookup import fetch_person, reserve
 from bidder.reservations import OwnReservations
 from models import identity
-from models.caps import Reservation
 from models.card_words import CardWord
 from models.commands import Steps, fields_of
 from models.evidence import Evidence
@@ -35,6 +34,7 @@ from models.forest import Settled, find
 from models.identifiers import NodeId, is_crm
 from models.keys import Keys
 from models.profile import publish
+from models.reservations import Reservation
 from tests.fakes.memory_store import FUNCTIONS, MemoryStore, Runner, interleave, run
 from tests.simulation.explore import (
     Program,
@@ -624,7 +624,7 @@ def reserving(node: NodeId) -> Program:
         root = found.person.root
         assert root is not None
         own.add(root, Reservation(CAMPAIGN, "held", NOW_MS + 1, NOW_MS))
-        yield from reserve(KEYS, root, own)
+        yield from reserve(KEYS, root, own, NOW_MS)
         seen = yield from fetch_person(KEYS, [node], NOW_MS, b"r:other")
         return {entry.nonce for entry in seen.person.reservations}
 

@@ -16,11 +16,13 @@ import bidder.worker
 import streams.stages.offers
 import streams.stages.persons
 from bidder import worker_slot
+from bidder.caps import CapRoom
 from kinbid.cli import main
 from models.catalog_records import Offer
 from models.commands import Steps
 from models.identifiers import NodeId, is_device
 from models.keys import Keys
+from models.limits import MAX_CAP, Limit
 from streams.stages.offers import OfferGate
 from streams.stages.persons import Entry, _Made
 
@@ -34,7 +36,8 @@ def ignore_caps() -> None:
         yield from ()
         return True
 
-    bidder.contest.used_count = lambda *_: 0
+    room = CapRoom((Limit(MAX_CAP, 1),))
+    bidder.contest.cap_room = lambda *_, **__: room  # type: ignore[attr-defined]
     bidder.path.reserve_exactly = believe  # type: ignore[attr-defined]
 
 

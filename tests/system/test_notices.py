@@ -25,11 +25,12 @@ from kinbid.stack import Options, Stack
 from kinbid.up import load_demo_catalog
 from models.catalog_records import Exchange
 from models.identifiers import Namespace
-from models.outcomes import Billing, Click, Outcome, UncountedBilling, decode_outcome
+from models.outcomes import Billing, Click, NoticeOutcome, UncountedBilling
 from models.topics import Topics
 from models.units import MICROS, ExchangeId
 from runtime import kafka as kafka_clients
 from runtime.settings import Settings
+from tests.fakes.outcomes import decode_notice
 from tests.system.client import Client, flight
 from tests.system.conftest import kafka_lib
 
@@ -52,9 +53,9 @@ def ask(
         return answer.status, answer.headers
 
 
-def outcomes(settings: Settings) -> list[Outcome]:
+def outcomes(settings: Settings) -> list[NoticeOutcome]:
     """Every notice that stands in Kafka."""
-    found: list[Outcome] = []
+    found: list[NoticeOutcome] = []
 
     async def read() -> None:
         parts = [
@@ -64,7 +65,7 @@ def outcomes(settings: Settings) -> list[Outcome]:
         async with kafka_clients.consuming(settings) as consumer:
             consumer.assign(parts)
             await kafka_clients.replay(
-                consumer, parts, lambda record: found.append(decode_outcome(record.value))
+                consumer, parts, lambda record: found.append(decode_notice(record.value))
             )
 
     asyncio.run(read())
@@ -192,7 +193,7 @@ def test_an_exchange_that_bills_by_our_pixel_is_billed_by_it_alone(client: Clien
     assert urlsplit(headers["Location"]).scheme == "https"
     assert "JFK-LAX" in headers["Location"]
 
-    def mine() -> list[Outcome]:
+    def mine() -> list[NoticeOutcome]:
         return [one for one in outcomes(client.settings) if one.nonce == bid["id"]]
 
     found = client.until(mine, lambda all_of_it: len(all_of_it) == 4)

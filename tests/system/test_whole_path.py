@@ -1,6 +1,7 @@
 """The whole way, through real processes: events in, personal bids out, caps that hold."""
 
 import asyncio
+import datetime as dt
 import json
 import os
 import subprocess
@@ -17,7 +18,7 @@ from kinbid.monitor import read_metrics
 from models.events import CrmMerge, CrmSplit, Order
 from models.identifiers import Namespace
 from models.topics import Topics
-from runtime import kafka
+from runtime import clock, kafka
 from runtime.settings import as_environment
 from tests.system.client import AIRLINE, DEPART_DATE, Client, flight
 
@@ -100,6 +101,28 @@ def _caps(client: Client, identifier: str) -> dict[str, Any]:
 
 def _billed(client: Client, identifier: str) -> int:
     return int(_caps(client, identifier)["billed"])
+
+
+def test_what_another_channel_shows_uses_up_the_same_caps(client: Client, tmp_path: Path) -> None:
+    """Table A 65: impressions that are imported count for the person, and once."""
+    cookie = fresh("c")
+    client.offer(flight(109, route="EWR-MIA"))
+    client.produce(client.search(client.node(Namespace.COOKIE, cookie), "EWR-MIA"))
+    client.until(lambda: client.campaigns(20, cookie=cookie), lambda seen: seen == {"air-seats"})
+    now = dt.datetime.fromtimestamp(clock.now_ms() / 1000, tz=dt.UTC).isoformat()
+    lines = [
+        {"id": f"i-{n}", "who": f"cookie:{cookie}", "source": "direct", "advertiser": "airline",
+         "time": now, "campaign": "air-seats"}
+        for n in range(5)
+    ]  # fmt: skip
+    file = tmp_path / "impressions.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    for _ in range(2):
+        done = kinbid(client, "import", str(file))
+        assert done.returncode == 0, done.stderr
+        assert "sent 5 impressions" in done.stdout
+    client.until(lambda: client.campaigns(5, cookie=cookie), lambda seen: "air-seats" not in seen)
+    assert _billed(client, f"cookie:{cookie}") == 5
 
 
 def test_a_first_order_changes_price_cap_and_creative_at_the_next_request(client: Client) -> None:

@@ -29,9 +29,10 @@ from kinbid.engines import ChildProcess, EmbeddedKafka, RedisEngine
 from kinbid.inspect import explain_request
 from kinbid.publish import publish_catalog
 from models.catalog_records import Flight, Product, encode_record, record_key
-from models.events import Billing, CartAdd, FlightSearch, Order, Outcome, decode_outcome
+from models.events import Billing, CartAdd, FlightSearch, Order
 from models.identifiers import Namespace, Pepper
 from models.keys import Keys
+from models.outcomes import NoticeOutcome
 from models.topics import Topics
 from models.units import DAY_MS, MICROS, AdvertiserId
 from runtime import clock, kafka
@@ -39,6 +40,7 @@ from runtime.settings import Settings, as_environment
 from tests.contract.stores import RealStore
 from tests.fakes.answers import creative_of
 from tests.fakes.installation import Installation
+from tests.fakes.outcomes import decode_notice
 
 pytestmark = pytest.mark.integration
 
@@ -226,21 +228,21 @@ def bidder(engines: Settings, tmp_path: Path) -> Iterator[Bidder]:
         yield running
 
 
-def outcomes(settings: Settings) -> list[Outcome]:
+def outcomes(settings: Settings) -> list[NoticeOutcome]:
     """Every notice that Kafka holds now."""
 
-    async def read() -> list[Outcome]:
+    async def read() -> list[NoticeOutcome]:
         consumer = await kafka.consumer(settings)
         topic = Topics.OUTCOMES.name(settings.owner)
         parts = [TopicPartition(topic, n) for n in range(Topics.OUTCOMES.partitions)]
-        found: list[Outcome] = []
+        found: list[NoticeOutcome] = []
         try:
             consumer.assign(parts)
             await consumer.seek_to_beginning()
             ends = await consumer.end_offsets(parts)
             while any([await consumer.position(part) < end for part, end in ends.items()]):
                 fetched = await consumer.getmany(timeout_ms=200)
-                found += [decode_outcome(r.value) for rs in fetched.values() for r in rs]
+                found += [decode_notice(r.value) for rs in fetched.values() for r in rs]
         finally:
             await consumer.stop()
         return found

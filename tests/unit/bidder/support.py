@@ -12,7 +12,7 @@ from bidder.bids import Bid, Decision, Fate, Policy
 from bidder.decide import decide
 from bidder.openrtb import BidRequest, decode_request
 from models.budgets import UNPACED, Allowance
-from models.caps import CapLedger, Reservation, encode_ledger
+from models.caps import CapLedger, encode_ledger
 from models.catalog import Catalog
 from models.catalog_records import (
     Advertiser,
@@ -31,7 +31,9 @@ from models.dealings import BuyerStats, Intent
 from models.forest import erased_in
 from models.identifiers import Namespace, NodeId, Pepper
 from models.keys import Keys
+from models.limits import Cap
 from models.profile import Header, Person, encode_header
+from models.reservations import Reservation
 from models.units import (
     DAY_MS,
     HOUR_MS,
@@ -114,7 +116,7 @@ def segment(name: SegmentId, **changes: object) -> Segment:
         id=name, advertiser=AdvertiserId(advertiser), min_orders=int(is_customer),
         max_orders=None if is_customer else 0,
         target_cpa_micros=(20 if is_customer else 12) * MICROS,
-        cap_impressions=8 if is_customer else 5, cap_window_seconds=86_400, creative_set=kind,
+        caps=(Cap(8 if is_customer else 5, 86_400),), creative_set=kind,
     )  # fmt: skip
     return msgspec.structs.replace(made, **changes)
 
@@ -193,7 +195,11 @@ def person(
 ) -> Person:
     """A person who searched a flight, unless ``header`` says otherwise."""
     impressions = {f"billed-{n}": NOW_MS - HOUR_MS + n for n in range(billed)}
-    ledger = CapLedger(campaigns={campaign: impressions} if billed else {})
+    ledger = (
+        CapLedger(campaigns={campaign: impressions}, advertisers={AIR: (campaign,)})
+        if billed
+        else CapLedger()
+    )
     known = showing(searches=(searched(),)) if header is None else header
     return Person(NODE, NODE, known, ledger, tuple(reserved))
 
@@ -343,7 +349,7 @@ class MemoryRedis:
                 raise RedisReplyError(f"ERR unknown command {name!r}")
 
     def _hold(self, arguments: list[str | bytes | int]) -> bytes:
-        parent, view, field, value, oldest_ms = arguments[2:]
+        parent, view, field, value, oldest_ms, _now_ms = arguments[2:]
         assert isinstance(field, bytes)
         assert isinstance(value, bytes)
         entry = self.parents.get(str(parent), b"")

@@ -7,7 +7,6 @@ import pytest
 
 from bidder.bids import Decision, Fate, Loss, Policy
 from bidder.errors import NoBidReason
-from models.caps import Reservation
 from models.catalog_records import (
     Advertiser,
     Campaign,
@@ -16,7 +15,9 @@ from models.catalog_records import (
     Offer,
     record_key,
 )
+from models.limits import Cap
 from models.profile import Person
+from models.reservations import Reservation
 from models.units import DAY_MS, HOUR_MS, MICROS, CampaignId, ExchangeId
 from tests.fakes.headers import showing
 from tests.unit.bidder.support import (
@@ -99,7 +100,7 @@ def test_a_first_order_flips_segment_creative_cap_and_target_cpa() -> None:
     assert customer.factors is not None
     assert (prospect.segment.id, customer.segment.id) == (PROSPECT, CUSTOMER)
     assert (prospect.creative.id, customer.creative.id) == ("seats-prospect", "seats-customer")
-    assert (prospect.segment.cap_impressions, customer.segment.cap_impressions) == (5, 8)
+    assert (prospect.segment.caps[0].impressions, customer.segment.caps[0].impressions) == (5, 8)
     assert prospect.factors.target_cpa_micros == 12 * MICROS
     assert customer.factors.target_cpa_micros == 20 * MICROS
 
@@ -198,7 +199,7 @@ def test_open_reservations_use_the_cap_up_like_impressions() -> None:
 
 def test_impressions_outside_the_window_do_not_count() -> None:
     who = person(billed=5)
-    what = catalog(segment(PROSPECT, cap_window_seconds=60))
+    what = catalog(segment(PROSPECT, caps=(Cap(5, 60),)))
     assert campaigns(decision_of(who=who, what=what)) == [SEATS]
 
 

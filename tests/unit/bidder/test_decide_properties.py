@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidder.bids import Bid, Fate
-from models.caps import Reservation
 from models.catalog import Catalog
 from models.profile import Person
+from models.reservations import Reservation
 from models.units import DAY_MS, MICROS
 from tests.fakes.headers import showing
 from tests.unit.bidder.support import (

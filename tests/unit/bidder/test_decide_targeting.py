@@ -17,6 +17,7 @@ from bidder.openrtb import BidRequest
 from bidder.slot import slot_of
 from models.catalog import Catalog
 from models.catalog_records import Campaign, Condition, Targeting
+from models.limits import Cap
 from models.profile import Person
 from models.units import DAY_MS, MICROS, CampaignId, SegmentId
 from tests.fakes.headers import showing
@@ -123,7 +124,7 @@ def test_a_swap_of_a_segments_policy_changes_all_of_it_at_once() -> None:
     before = the_bid(decision_of(who=who, what=what))
     what.apply(
         segment(
-            PROSPECT, target_cpa_micros=99 * MICROS, cap_impressions=2, creative_set="swapped",
+            PROSPECT, target_cpa_micros=99 * MICROS, caps=(Cap(2, 86_400),), creative_set="swapped",
             offers=("EWR-SFO",), channels_off=("app",),
         )
     )  # fmt: skip

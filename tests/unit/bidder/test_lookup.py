@@ -4,13 +4,16 @@ import pytest
 
 from bidder.lookup import Found, fetch_person, reserve, reserve_exactly
 from bidder.reservations import OwnReservations
-from models.caps import CapLedger, Reservation, decode_reservations, encode_ledger
-from models.caps import encode_reservations as packed
+from models.caps import CapLedger, encode_ledger
 from models.commands import Steps
 from models.identifiers import Namespace, NodeId
+from models.limits import Limit
 from models.profile import Header, Person
+from models.reservations import Reservation, decode_reservations
+from models.reservations import encode_reservations as packed
 from tests.fakes.headers import showing
 from tests.unit.bidder.support import (
+    AIR,
     KEYS,
     NODE,
     NOW_MS,
@@ -22,6 +25,7 @@ from tests.unit.bidder.support import (
 )
 
 OWN = b"r:me"
+LIMITS = (Limit(5, 86_400),)
 CRM = node(Namespace.CRM, "42")
 OTHER = node(Namespace.IFA, "8f5a3b6c-1d2e-4f60-8123-456789abcd00")
 
@@ -36,7 +40,7 @@ def rooted(at: NodeId, billed: int = 0) -> Person:
 
 
 def reservation(nonce: str, ms: int = 1_000, made_ms: int = NOW_MS) -> Reservation:
-    return Reservation(SEATS, nonce, NOW_MS + ms, made_ms)
+    return Reservation(SEATS, nonce, NOW_MS + ms, made_ms, AIR)
 
 
 def test_a_known_person_takes_two_steps() -> None:
@@ -323,7 +327,7 @@ def test_a_mere_intention_to_merge_and_a_finished_merge_change_nothing() -> None
 def test_a_reservation_is_written_at_the_root() -> None:
     redis, own = MemoryRedis(), OwnReservations("me")
     own.add(NODE, reservation("a"))
-    redis.run(reserve(KEYS, NODE, own))
+    redis.run(reserve(KEYS, NODE, own, NOW_MS))
     written = redis.hashes[KEYS.bid_view(NODE)][OWN]
     assert decode_reservations(written, NOW_MS) == [reservation("a")]
 
@@ -333,7 +337,7 @@ def test_a_reservation_follows_a_merge_and_writes_over_no_other() -> None:
     own.add(CRM, reservation("earlier"))
     own.add(NODE, reservation("a"))
     redis.parents[KEYS.parent(NODE)] = b">" + CRM.encode()
-    redis.run(reserve(KEYS, NODE, own))
+    redis.run(reserve(KEYS, NODE, own, NOW_MS))
     written = decode_reservations(redis.hashes[KEYS.bid_view(CRM)][OWN], NOW_MS)
     assert {entry.nonce for entry in written} == {"earlier", "a"}
     assert {entry.nonce for entry in own.of(CRM, NOW_MS)} == {"earlier", "a"}
@@ -347,19 +351,19 @@ def test_an_exact_reservation_holds_only_if_redis_says_so(reply: int, is_reserve
     redis.reserve_replies = [reply]
     one = reservation("a")
     own.add(NODE, one)
-    steps = reserve_exactly(KEYS, NODE, own, one, cap=5, window_ms=86_400_000, now_ms=NOW_MS)
+    steps = reserve_exactly(KEYS, NODE, own, one, splits=0, limits=LIMITS, now_ms=NOW_MS)
     assert redis.run(steps) is is_reserved
     ((_, function, count, *rest),) = redis.commands
     assert (function, count) == ("kinbid_v1_reserve", 2)
     assert rest[:2] == [KEYS.parent(NODE), KEYS.bid_view(NODE)]
-    assert rest[2:] == [NOW_MS, OWN, packed([one]), SEATS, "a", 5, 86_400_000, NOW_MS]
+    assert rest[2:] == [NOW_MS, OWN, packed([one]), NOW_MS, 0, SEATS, AIR, 0, 5, 86_400_000]
 
 
 def test_a_bid_in_flight_writes_nothing_about_who_was_erased_meanwhile() -> None:
     redis, own = MemoryRedis(), OwnReservations("me")
     own.add(NODE, reservation("a"))
     redis.parents[KEYS.parent(NODE)] = b",0^%d" % NOW_MS
-    redis.run(reserve(KEYS, NODE, own))
+    redis.run(reserve(KEYS, NODE, own, NOW_MS))
     assert redis.hashes == {}
     assert own.of(NODE, NOW_MS) == (), "nor does the next bid for whoever comes there count it"
 
@@ -370,7 +374,7 @@ def test_what_was_reserved_since_an_erasure_is_written_without_what_was_before()
     own.add(NODE, old)
     own.add(NODE, new)
     redis.parents[KEYS.parent(NODE)] = b",0^%d" % (NOW_MS + 1)
-    redis.run(reserve(KEYS, NODE, own))
+    redis.run(reserve(KEYS, NODE, own, NOW_MS))
     assert redis.hashes[KEYS.bid_view(NODE)] == {OWN: packed([new])}
 
 
@@ -378,7 +382,7 @@ def test_a_bid_for_the_erased_does_not_follow_them_into_another_person() -> None
     redis, own = MemoryRedis(), OwnReservations("me")
     own.add(NODE, reservation("a"))
     redis.parents[KEYS.parent(NODE)] = b">%b^%d" % (CRM.encode(), NOW_MS)
-    redis.run(reserve(KEYS, NODE, own))
+    redis.run(reserve(KEYS, NODE, own, NOW_MS))
     assert redis.hashes == {}
     assert own.of(CRM, NOW_MS) == ()
 
@@ -388,11 +392,12 @@ def test_an_exact_reservation_fails_closed_where_the_person_was_erased() -> None
     one = reservation("a")
     own.add(NODE, one)
     redis.reserve_replies = [NOW_MS]
-    limits = {"cap": 5, "window_ms": 86_400_000, "now_ms": NOW_MS}
-    assert not redis.run(reserve_exactly(KEYS, NODE, own, one, **limits))
+    assert not redis.run(
+        reserve_exactly(KEYS, NODE, own, one, splits=0, limits=LIMITS, now_ms=NOW_MS)
+    )
     new = reservation("b", made_ms=NOW_MS + 1)
     own.add(NODE, reservation("old"))
     own.add(NODE, new)
     redis.reserve_replies = [NOW_MS, 1]
-    assert redis.run(reserve_exactly(KEYS, NODE, own, new, **limits))
+    assert redis.run(reserve_exactly(KEYS, NODE, own, new, splits=0, limits=LIMITS, now_ms=NOW_MS))
     assert redis.hashes[KEYS.bid_view(NODE)] == {OWN: packed([new])}

@@ -9,15 +9,17 @@ import msgspec
 import pytest
 
 from bidder.allowed_use import Refusal
+from bidder.billing_delays import ENOUGH
 from bidder.identify import MAX_NODES
 from bidder.metrics import Counters
 from bidder.path import Answer, BidPath
-from models.caps import decode_reservations
 from models.catalog import Catalog
 from models.catalog_records import Campaign, Exchange, Rates
 from models.identifiers import Namespace, eid, scoped
+from models.limits import Cap, Limit
 from models.notices import NoticeSigner, NoticeToken
 from models.profile import Person
+from models.reservations import decode_reservations
 from runtime.redis_link import RedisDownError, RedisReplyError
 from runtime.settings import Settings
 from tests.fakes.answers import creative_of
@@ -51,7 +53,7 @@ ME: dict[str, object] = {"buyeruid": COOKIE}
 VENDOR = 712
 IN_EUROPE = msgspec.structs.replace(SETTINGS, tcf_vendor_id=VENDOR, tcf_features="1,2")
 SOME_DEVICE = "8f5a3b6c-1d2e-4f60-8123-456789abcdef"
-LAST_IMPRESSION = catalog(segment(PROSPECT, cap_impressions=1))
+LAST_IMPRESSION = catalog(segment(PROSPECT, caps=(Cap(1, 86_400),)))
 LOOKED_AT_BOTH = showing(searches=(searched(),), products=(viewed(),))
 
 
@@ -387,7 +389,7 @@ def test_one_refusal_frees_the_other_slots_of_the_request_to_be_decided_again(
 def test_after_too_many_refusals_a_request_is_still_answered_for_its_context(
     counters: Counters,
 ) -> None:
-    what = catalog(segment(PROSPECT, cap_impressions=1))
+    what = catalog(segment(PROSPECT, caps=(Cap(1, 86_400),)))
     twin = what.campaigns[SEATS]
     for n in range(5):
         name = f"air-{n}"
@@ -475,7 +477,7 @@ def test_the_last_impression_of_a_first_segment_is_not_the_last_of_the_next(
 ) -> None:
     who = person(billed=5)
     assert campaigns(Case(counters, who).answer()) == [BRAND]
-    raised = catalog(segment(PROSPECT, cap_impressions=6))
+    raised = catalog(segment(PROSPECT, caps=(Cap(6, 86_400),)))
     assert campaigns(Case(counters, who, raised).answer()) == [SEATS]
 
 
@@ -595,3 +597,46 @@ def test_a8_a_bid_in_another_currency_is_signed_in_both(counters: Counters) -> N
     assert token.in_own_money(token.price_micros) == token.bid_cpm_micros
     (plain,) = bids_of(Case(counters).answer())
     assert token_of(plain).price_micros == 0
+
+
+def test_a_notice_brings_the_limits_of_its_bid(counters: Counters) -> None:
+    """C 4: by them streams tells an impression beyond a cap."""
+    what = catalog(segment(PROSPECT, caps=(Cap(5, 86_400), Cap(9, 604_800)), spacing_seconds=1))
+    (bid,) = bids_of(Case(counters, person(billed=2), what).answer())
+    token = token_of(bid)
+    assert token.limits == (
+        Limit(5, 86_400, used=2), Limit(9, 604_800, used=2), Limit(1, 1, of_advertiser=True),
+    )  # fmt: skip
+    assert (token.advertiser, token.reserved_seconds) == (AIR, NORTH.reservation_seconds)
+
+
+def test_an_ad_for_nobody_has_no_limits(counters: Counters) -> None:
+    (bid,) = bids_of(Case(counters).answer(user={}, device={"ifa": "0"}))
+    token = token_of(bid)
+    assert (token.limits, token.advertiser, token.reserved_seconds) == ((), "", 0)
+
+
+def test_what_was_measured_of_an_exchange_stands_in_for_what_its_slots_say(
+    counters: Counters,
+) -> None:
+    """As long as billing takes there, imp.exp until that is known."""
+    case = Case(counters, what=catalog(segment(PROSPECT, caps=(Cap(64, 86_400),))))
+    (unknown,) = bids_of(case.answer(imp(exp=3_000)))
+    assert token_of(unknown).reserved_seconds == 3_000
+    for _ in range(ENOUGH):
+        case.path.delays.add("north", 30_000)
+    (known,) = bids_of(case.answer(imp(exp=3_000)))
+    assert 32 <= token_of(known).reserved_seconds <= 37
+
+
+def test_all_limits_of_a_bid_are_asked_at_once(counters: Counters) -> None:
+    what = catalog(
+        segment(PROSPECT, caps=(Cap(5, 86_400), Cap(9, 604_800)), spacing_seconds=60),
+        msgspec.structs.replace(catalog().advertisers[AIR], pressure_caps=(Cap(7, 3_600),)),
+    )
+    case = Case(counters, what=what)
+    case.answer()
+    (command,) = case.redis.called("kinbid_v1_reserve")
+    assert command[12:] == (
+        0, 5, 86_400_000, 0, 9, 604_800_000, 1, 1, 60_000, 1, 7, 3_600_000,
+    )  # fmt: skip

@@ -1,8 +1,8 @@
 """A worker's own reservations."""
 
 from bidder.reservations import OwnReservations
-from models.caps import Reservation, decode_reservations
 from models.identifiers import NodeId
+from models.reservations import Reservation, decode_reservations
 from tests.unit.bidder.support import NODE, NOW_MS, SEATS
 
 OTHER = NodeId("k" + "b" * 22)

@@ -13,11 +13,11 @@ from bidder.http_answers import method_refused
 from bidder.metrics import Counters
 from bidder.notices.replies import NO_CONTENT, PIXEL
 from bidder.path import BidPath
-from models.caps import decode_reservations
 from models.catalog import Catalog
 from models.notices import NOTICE_KINDS, NoticeKind, NoticeSigner
-from models.outcomes import decode_outcome
+from models.reservations import decode_reservations
 from runtime.redis_link import RedisLink
+from tests.fakes.outcomes import decode_notice
 from tests.unit.bidder.notices.support import FakeProducer, query, server, token
 from tests.unit.bidder.support import (
     BRAND,
@@ -240,7 +240,7 @@ def test_a_notices_viewer_is_read_from_its_head_and_a_bid_requests_head_is_not(
         )
         signed = token(bid_time_ms=10**12, window_seconds=10**9)
         await case.ask(head % query("1.0", signed).encode())
-        outcome = decode_outcome(case.producer.sent[0][1])
+        outcome = decode_notice(case.producer.sent[0][1])
         assert outcome.viewer == signer.viewer("203.0.113.7", "tv/1")
 
     asyncio.run(scenario())

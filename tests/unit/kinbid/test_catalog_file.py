@@ -30,8 +30,7 @@ SEGMENT = """
 id = "air/prospect"
 advertiser = "air"
 target_cpa = 12.50
-cap_impressions = 5
-cap_window_seconds = 86400
+caps = [{ impressions = 5, window_seconds = 86400 }]
 creative_set = "prospect"
 """
 CREATIVE = """
@@ -103,8 +102,8 @@ when = [
             r"\[\[segment\]\] 1 \(air/prospect\): unknown field 'target_cpq'.*'target_cpa'",
         ),
         (
-            SEGMENT.replace("cap_impressions", "cap_impresions"),
-            r"unknown field 'cap_impresions'.*'cap_impressions'",
+            SEGMENT.replace("caps", "cpas"),
+            r"unknown field 'cpas'.*'caps'",
         ),
         (SEGMENT.replace("12.50", '"lots"'), "target_cpa: 'lots' is not an amount of money"),
         (SEGMENT.replace("12.50", "-1"), "target_cpa: '-1' is not an amount"),
@@ -112,9 +111,15 @@ when = [
         (SEGMENT.replace("12.50", "nan"), "target_cpa: 'nan' is not an amount"),
         (SEGMENT.replace("12.50", "inf"), "target_cpa"),
         (SEGMENT.replace("12.50", "true"), "target_cpa: 'True' is not an amount"),
-        (SEGMENT.replace("= 5", '= "five"'), r"cap_impressions"),
-        (SEGMENT.replace("= 5", "= 65"), "cap_impressions: 65 is not from 1 to 64"),
-        (SEGMENT.replace("86400", "0"), "cap_window_seconds: 0 is not"),
+        (SEGMENT.replace("= 5", '= "five"'), r"caps\[0\]\.impressions"),
+        (SEGMENT.replace("= 5", "= 65"), "caps: impressions: 65 is not from 1 to 64"),
+        (SEGMENT.replace("impressions", "impresions"), "caps\\[0\\]"),
+        (SEGMENT + "spacing_seconds = -1", "spacing_seconds: -1 is not from 1"),
+        (
+            SEGMENT + "cap_adjustments = [{ when = 'days_to_departure', add = 1 }]",
+            "cap_adjustments: 'days_to_departure' is not used with at_least",
+        ),
+        (SEGMENT.replace("86400", "0"), "caps: window_seconds: 0 is not"),
         (SEGMENT.replace('id = "air/prospect"', ""), r"\(without id\)"),
         (SEGMENT.replace('"air/prospect"', '"prospect"'), "of the form air/NAME"),
         (CREATIVE.replace("{fare}", "{fair}"), r"unknown slot in .*html 'fair'.*'fare'"),

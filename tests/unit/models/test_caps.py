@@ -1,23 +1,24 @@
 from collections.abc import Sequence
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.caps import (
-    MAX_CAP,
     CapLedger,
-    Reservation,
     count_used,
     decode_ledger,
-    decode_reservations,
     encode_ledger,
-    encode_reservations,
     fold_outcome,
+    is_imported,
     merge_ledgers,
 )
 from models.events import Billing, Outcome
 from models.identity import decode_watermark
-from tests.fakes.records import START_MS, billings, outcomes
+from models.limits import MAX_CAP
+from models.outcomes import ImportedImpression
+from models.units import AdvertiserId, CampaignId
+from tests.fakes.records import NODES, START_MS, billings, outcomes
 
 
 def ledger_of(records: Sequence[Outcome]) -> CapLedger:
@@ -71,7 +72,7 @@ def test_what_is_kept_decides_every_cap_exactly(
     since_ms = START_MS + since
     kept = ledger_of(records).campaigns.get("C", {})
     truth = {r.nonce for r in records if r.campaign == "C" and r.notice_time_ms > since_ms}
-    assert (count_used(kept, [], "C", since_ms) < cap) == (len(truth) < cap)
+    assert (count_used([kept], frozenset(), since_ms) < cap) == (len(truth) < cap)
 
 
 @given(st.lists(outcomes, max_size=20))
@@ -90,38 +91,59 @@ def test_spend_is_a_thousandth_of_the_cpm() -> None:
     assert fold_outcome(fold_outcome(CapLedger(), record, 0), record, 1).spend_micros == 2_500
 
 
-reservations = st.builds(
-    Reservation,
-    st.sampled_from("CD"),
-    st.integers(0, 30).map(str),
-    st.integers(1, 2000),
-    st.integers(1, 2000),
-)
-
-
-@given(st.lists(reservations, max_size=10), st.integers(0, 2000))
-def test_reservations_survive_their_encoding_until_they_expire(
-    entries: list[Reservation], now_ms: int
-) -> None:
-    """N14: where no notice ever comes, the place is free again."""
-    still_open = [entry for entry in entries if entry.expires_ms > now_ms]
-    packed = encode_reservations(entries)
-    assert decode_reservations(packed, now_ms) == still_open
-    assert (int(packed[:13]) > now_ms) == bool(still_open)
-
-
 @given(
-    st.dictionaries(st.integers(0, 30).map(str), st.integers(0, 100), max_size=10),
-    st.lists(reservations, max_size=10),
+    st.lists(st.dictionaries(st.integers(0, 30).map(str), st.integers(0, 100), max_size=10)),
+    st.frozensets(st.integers(0, 30).map(str), max_size=10),
     st.integers(0, 100),
 )
 def test_a_bid_counts_once_billed_or_reserved(
-    billed: dict[str, int], held: list[Reservation], since_ms: int
+    billed: list[dict[str, int]], held: frozenset[str], since_ms: int
 ) -> None:
-    """Against a list: each nonce that is billed in the window or reserved for the campaign."""
-    nonces = [nonce for nonce, billed_ms in billed.items() if billed_ms > since_ms]
-    nonces += [entry.nonce for entry in held if entry.campaign == "C"]
-    assert count_used(billed, held, "C", since_ms) == len(set(nonces))
+    """Against a list: each nonce that is billed in the window or reserved, of several campaigns."""
+    own = [
+        {f"{place}-{nonce}": billed_ms for nonce, billed_ms in one.items()}
+        for place, one in enumerate(billed)
+    ]
+    reserved = {f"0-{nonce}" for nonce in held}
+    nonces = [nonce for one in own for nonce, billed_ms in one.items() if billed_ms > since_ms]
+    assert count_used(own, reserved, since_ms) == len({*nonces, *reserved})
+
+
+@given(st.lists(billings, max_size=200), st.integers(1, MAX_CAP), st.integers(0, 1000))
+def test_what_is_kept_of_campaigns_decides_every_cap_of_their_advertiser_exactly(
+    records: list[Billing], cap: int, since: int
+) -> None:
+    since_ms = START_MS + since
+    owned = [msgspec.structs.replace(one, advertiser=AdvertiserId("air")) for one in records]
+    used = count_used(ledger_of(owned).of_advertiser("air"), frozenset(), since_ms)
+    truth = {(r.campaign, r.nonce) for r in records if r.notice_time_ms > since_ms}
+    assert (used < cap) == (len(truth) < cap)
+
+
+def imported(
+    impression_id: str, *, campaign: str = "", shown_ms: int = START_MS
+) -> ImportedImpression:
+    return ImportedImpression(
+        node=NODES[0], impression_id=impression_id, source="direct", advertiser=AdvertiserId("air"),
+        campaign=CampaignId(campaign), cost_micros=300, shown_time_ms=shown_ms,
+    )  # fmt: skip
+
+
+def test_an_imported_impression_counts_once_for_its_advertiser_and_campaign() -> None:
+    """Table C 65: what a channel shows on which we do not bid uses up the same caps."""
+    ledger = ledger_of([imported("1"), imported("1"), imported("2", campaign="C")])
+    assert [len(one) for one in ledger.of_advertiser("air")] == [1, 1]
+    assert len(ledger.of_campaign("C")) == 1
+    assert all(map(is_imported, ledger.of_campaign("C")))
+    assert (ledger.billed_count, ledger.spend_micros) == (2, 600)
+    twice = merge_ledgers([ledger, ledger_of([imported("2", campaign="C")])])
+    assert len(twice.of_campaign("C")) == 1
+
+
+def test_imported_impressions_of_two_sources_are_two() -> None:
+    other = msgspec.structs.replace(imported("1"), source="facebook")
+    (shown,) = ledger_of([imported("1"), other]).of_advertiser("air")
+    assert len(shown) == 2
 
 
 def test_a_nonce_told_under_two_identifiers_is_the_same_in_whatever_order_they_are_merged() -> None:

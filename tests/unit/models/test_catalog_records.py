@@ -23,6 +23,7 @@ from models.catalog_records import (
 )
 from models.dealings import BuyerStats, Dealings
 from models.errors import EventError
+from models.limits import Adjustment, Cap, Silence
 from models.segment_index import SegmentIndex
 from models.units import DAY_MS, AdvertiserId, CampaignId, CreativeId, ExchangeId, SegmentId
 
@@ -31,8 +32,8 @@ GOOD: dict[str, CatalogRecord | Offer | LineState] = {
     "advertiser/air": Advertiser(id=AIR, name="Air", domain="air.example"),
     "exchange/E": Exchange(id=ExchangeId("E")),
     "segment/air/new": Segment(
-        id=SegmentId("air/new"), advertiser=AIR, target_cpa_micros=1, cap_impressions=3,
-        cap_window_seconds=60, creative_set="any",
+        id=SegmentId("air/new"), advertiser=AIR, target_cpa_micros=1, caps=(Cap(3, 60),),
+        creative_set="any",
     ),
     "campaign/C": Campaign(
         id=CampaignId("C"), advertiser=AIR, goal="flight", segments=(SegmentId("air/new"),)
@@ -84,10 +85,23 @@ def test_a_record_survives_its_encoding_and_its_key_names_it(key: str) -> None:
         ("exchange/E", "sync_url", "https://sync.example/{cookie}"),
         ("exchange/E", "sync_url", "https://{cookie}.example/?u=1"),
         ("segment/air/new", "target_cpa_micros", -1),
-        ("segment/air/new", "cap_impressions", 0),
-        ("segment/air/new", "cap_impressions", 65),
-        ("segment/air/new", "cap_window_seconds", 0),
-        ("segment/air/new", "cap_window_seconds", 30 * 86_400 + 1),
+        ("segment/air/new", "caps", ()),
+        ("segment/air/new", "caps", (Cap(0, 60),)),
+        ("segment/air/new", "caps", (Cap(65, 60),)),
+        ("segment/air/new", "caps", (Cap(1, 0),)),
+        ("segment/air/new", "caps", (Cap(1, 30 * 86_400 + 1),)),
+        ("segment/air/new", "caps", (Cap(1, 60), Cap(2, 60))),
+        ("segment/air/new", "caps", tuple(Cap(n, n) for n in range(1, 10))),
+        ("segment/air/new", "spacing_seconds", -1),
+        ("segment/air/new", "cap_adjustments", (Adjustment("customer_value", add=1),)),
+        ("segment/air/new", "cap_adjustments", (Adjustment("customer_value", 2.0),)),
+        ("segment/air/new", "cap_adjustments", (Adjustment("customer_value", 2.0, multiply=0),)),
+        ("segment/air/new", "cap_adjustments", (Adjustment("customer_value", 2.0, add=65),)),
+        ("segment/air/new", "cap_adjustments", (Adjustment("customer_value", 2.0, 1.0, add=1),)),
+        ("segment/air/new", "silences", (Silence(0),)),
+        ("campaign/C", "caps", (Cap(0, 60),)),
+        ("advertiser/air", "caps", (Cap(0, 60),)),
+        ("advertiser/air", "pressure_caps", (Cap(17, 60),)),
         ("segment/air/new", "mean_value_micros", 0),
         ("campaign/C", "segments", ()),
         ("campaign/C", "uncapped_contextual", True),

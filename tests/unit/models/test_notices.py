@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from models.errors import InvalidFieldError
 from models.identifiers import NodeId
+from models.limits import Limit
 from models.notices import (
     NO_NODE,
     TAG_BYTES,
@@ -26,6 +27,13 @@ tokens = st.builds(
     bid_time_ms=st.integers(0, 2**62), window_seconds=st.integers(0, 2**31),
     auction=st.text(max_size=48), imp=st.text(max_size=8), is_test=st.booleans(),
     biller=st.sampled_from(["b", "p", "n"]), currency=st.sampled_from(["", "EUR"]),
+    advertiser=st.text(max_size=20), reserved_seconds=st.integers(0, 3600),
+    limits=st.lists(
+        st.builds(
+            Limit, st.integers(1, 64), st.integers(1, 10**7), st.booleans(), st.integers(0, 64)
+        ),
+        max_size=3,
+    ).map(tuple),
 )  # fmt: skip
 TOKEN = NoticeToken(NO_NODE, "nonce", "campaign", "creative", "exchange", 1_000_000, 2, 3)
 
@@ -83,10 +91,11 @@ def test_a_token_with_everything_is_a_short_part_of_a_url() -> None:
     ids = {
         "campaign": "c" * 12, "creative": "r" * 20, "exchange": "e" * 8, "nonce": "n" * 12,
         "auction": "0b1e4b32-7c3a-4a7f-93b5-52e1a3c7a001", "imp": "1",
-        "bid_time_ms": 1_796_000_000_000, "window_seconds": 3_600,
+        "bid_time_ms": 1_796_000_000_000, "window_seconds": 3_600, "advertiser": "a" * 8,
+        "reserved_seconds": 10, "limits": (Limit(5, 86_400, used=2), Limit(20, 604_800, used=9)),
     }  # fmt: skip
     made = SIGNER.sign(msgspec.structs.replace(TOKEN, node=NodeId("k" * 23), **ids))
-    assert len(made) <= 212
+    assert len(made) <= 252
 
 
 def test_a_token_says_until_when_its_notice_may_move_money() -> None:

@@ -9,6 +9,7 @@ from models.catalog_records import Condition, Feature, Segment
 from models.dealings import BuyerStats, Dealings, Known, dealings_of
 from models.errors import InvalidFieldError
 from models.features import NUMBERS, WORDS
+from models.limits import Cap
 from models.segment_index import SegmentIndex
 from models.units import DAY_MS, DAY_S, MICROS, AdvertiserId, SegmentId
 
@@ -22,7 +23,7 @@ limits = st.none() | st.integers(0, 5) | st.floats(0, 5)
 def segment(name: str, *when: Condition, **changes: object) -> Segment:
     made = Segment(
         id=SegmentId(f"air/{name}"), advertiser=AdvertiserId("air"), when=when,
-        target_cpa_micros=MICROS, cap_impressions=1, cap_window_seconds=1, creative_set="any",
+        target_cpa_micros=MICROS, caps=(Cap(1, 1),), creative_set="any",
     )  # fmt: skip
     return msgspec.structs.replace(made, **changes)
 

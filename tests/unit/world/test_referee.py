@@ -1,12 +1,13 @@
 import pytest
 
-from benchmarks.world.cap_rules import Cap, CapRule, cap_rules_of
+from benchmarks.world.cap_rules import CapRule, cap_rules_of
 from benchmarks.world.markup import Shown
 from benchmarks.world.people import OwnerId
 from benchmarks.world.referee import Ad, Referee
 from models.catalog_records import Campaign, Flight, Product, Segment
 from models.events import CartAdd, FlightSearch, Order, ProductView, SignIn
 from models.identifiers import NodeId
+from models.limits import Cap
 from models.units import AdvertiserId, CampaignId, SegmentId
 
 AIRLINE, SHOP = AdvertiserId("airline"), AdvertiserId("shop")
@@ -17,14 +18,14 @@ FLIGHTS, PRODUCTS, CONTEXT = CampaignId("flights"), CampaignId("products"), Camp
 TRIP = "JFK-LAX/2026-11-25"
 
 
-def prospects_one_customers_two(order_count: int) -> Cap:
-    return Cap(2 if order_count else 1, 3600)
+def prospects_one_customers_two(order_count: int) -> tuple[Cap, ...]:
+    return (Cap(2 if order_count else 1, 3600),)
 
 
 @pytest.fixture
 def referee() -> Referee:
     caps = {
-        FLIGHTS: CapRule(AIRLINE, lambda _: Cap(2, 60)),
+        FLIGHTS: CapRule(AIRLINE, lambda _: (Cap(2, 60),)),
         PRODUCTS: CapRule(SHOP, prospects_one_customers_two),
     }
     return Referee(OWNERS, caps)
@@ -158,7 +159,7 @@ def test_the_larger_cap_holds_while_an_order_is_younger_than_a_second(referee: R
 
 def test_the_smaller_cap_may_hold_no_longer_than_a_second(referee: Referee) -> None:
     """Customers have the smaller cap here: it binds once the order is old enough to be known."""
-    caps = {PRODUCTS: CapRule(SHOP, lambda count: Cap(1 if count else 2, 3600))}
+    caps = {PRODUCTS: CapRule(SHOP, lambda count: (Cap(1 if count else 2, 3600),))}
     for produced_ms, found in ((1000.0, 0), (999.0, 1)):
         judge = Referee(OWNERS, caps)
         bill(judge, DESKTOP, 500, PRODUCTS)
@@ -168,7 +169,7 @@ def test_the_smaller_cap_may_hold_no_longer_than_a_second(referee: Referee) -> N
 
 
 def test_an_order_told_twice_counts_once(referee: Referee) -> None:
-    caps = {PRODUCTS: CapRule(SHOP, lambda count: Cap(3 if count >= 2 else 1, 3600))}
+    caps = {PRODUCTS: CapRule(SHOP, lambda count: (Cap(3 if count >= 2 else 1, 3600),))}
     judge = Referee(OWNERS, caps)
     orders(judge, DESKTOP, 0)
     orders(judge, DESKTOP, 10)
@@ -288,7 +289,7 @@ def test_cap_rules_come_from_the_marketers_records() -> None:
     def segment(name: str, least: int, most: int | None, cap: int) -> Segment:
         return Segment(
             id=SegmentId(f"shop/{name}"), advertiser=SHOP, min_orders=least, max_orders=most,
-            target_cpa_micros=1, cap_impressions=cap, cap_window_seconds=60, creative_set="a",
+            target_cpa_micros=1, caps=(Cap(cap, 60),), creative_set="a",
         )  # fmt: skip
 
     segments = [segment("prospect", 0, 0, 3), segment("customer", 1, 9, 5)]
@@ -298,8 +299,8 @@ def test_cap_rules_come_from_the_marketers_records() -> None:
     context = Campaign(id=CONTEXT, advertiser=SHOP, goal="contextual", uncapped_contextual=True)
     rules = cap_rules_of([campaign, context, *segments])
     assert set(rules) == {PRODUCTS}
-    cap_for = rules[PRODUCTS].cap_for
-    assert [cap_for(count) for count in (0, 1, 9, 10)] == [
-        Cap(3, 60), Cap(5, 60), Cap(5, 60), None,
+    caps_for = rules[PRODUCTS].caps_for
+    assert [caps_for(count) for count in (0, 1, 9, 10)] == [
+        (Cap(3, 60),), (Cap(5, 60),), (Cap(5, 60),), (),
     ]  # fmt: skip
     assert rules[PRODUCTS].advertiser == SHOP

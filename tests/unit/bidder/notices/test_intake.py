@@ -12,8 +12,9 @@ from bidder.notices import Caller
 from bidder.notices import intake as module
 from bidder.notices.replies import NO_CONTENT, PIXEL
 from models.notices import NO_NODE, NOTICE_KINDS, NoticeKind, NoticeSigner
-from models.outcomes import AuctionLoss, Billing, Click, Outcome, Win, decode_outcome
+from models.outcomes import AuctionLoss, Billing, Click, NoticeOutcome, Win
 from models.units import CampaignId, CreativeId, ExchangeId
+from tests.fakes.outcomes import decode_notice
 from tests.unit.bidder.notices.support import (
     BID_CPM_MICROS,
     SIGNER,
@@ -35,10 +36,10 @@ def counted(counters: Counters) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
-def only(keeper: FakeKeeper) -> Outcome:
+def only(keeper: FakeKeeper) -> NoticeOutcome:
     (record,) = keeper.kept
     assert record.topic == "demo.outcomes.v1"
-    return decode_outcome(record.value)
+    return decode_notice(record.value)
 
 
 def test_billing_stores_the_notified_price_under_the_persons_key(counters: Counters) -> None:
@@ -99,7 +100,7 @@ def test_the_same_notice_twice_at_once_moves_spend_once(counters: Counters) -> N
         assert await asyncio.gather(*asked) == [NO_CONTENT] * 3
 
     asyncio.run(scenario())
-    assert {one.nonce for one in map(decode_outcome, (r.value for r in keeper.kept))} == {"w1-0"}
+    assert {one.nonce for one in map(decode_notice, (r.value for r in keeper.kept))} == {"w1-0"}
     assert counters.value("bidder_spend_micros") == 1_500
 
 
@@ -119,7 +120,7 @@ def test_notices_in_any_order_and_alone_are_taken(counters: Counters) -> None:
     taker = notices(counters, keeper)
     for kind in ("billing", "win", "loss", "billing"):
         assert ask(taker, query(), kind) == NO_CONTENT
-    assert [type(decode_outcome(one.value)) for one in keeper.kept] == [Billing, Win, AuctionLoss]
+    assert [type(decode_notice(one.value)) for one in keeper.kept] == [Billing, Win, AuctionLoss]
     assert counters.value("bidder_spend_micros") == 1_500
 
 
@@ -320,7 +321,7 @@ def test_a_viewer_is_told_apart_and_not_stored_in_clear(counters: Counters) -> N
     headers = {"x-forwarded-for": "203.0.113.7, 10.0.0.1", "user-agent": "player/1"}
     ask(taker, query(), caller=Caller(headers, "10.0.0.9"))
     ask(taker, query(signed=token(nonce="b")), caller=Caller({}, "10.0.0.9"))
-    first, second = (decode_outcome(one.value).viewer for one in keeper.kept)
+    first, second = (decode_notice(one.value).viewer for one in keeper.kept)
     assert first == SIGNER.viewer("203.0.113.7", "player/1") != second
     assert b"203.0.113.7" not in keeper.kept[0].value
     assert b"player" not in keeper.kept[0].value

@@ -14,12 +14,12 @@ from models.outcomes import (
     Billing,
     Click,
     Impression,
+    NoticeOutcome,
     NoticeSource,
-    Outcome,
     UncountedBilling,
     Win,
-    decode_outcome,
 )
+from tests.fakes.outcomes import decode_notice
 from tests.unit.bidder.notices.support import BID_CPM_MICROS, WINDOW_SECONDS, token
 from tests.unit.bidder.support import NODE, NOW_MS
 
@@ -39,7 +39,7 @@ def verdict(told: Notice) -> str:
     return judge(told, price_cpm_micros, "USD").verdict
 
 
-def stored(told: Notice) -> Outcome:
+def stored(told: Notice) -> NoticeOutcome:
     judged = judge(told, price_cpm_micros, "USD")
     assert judged.verdict == "accepted"
     return outcome_of(told, judged)
@@ -54,7 +54,7 @@ def test_of_each_bid_exactly_one_kind_of_notice_bills(source: NoticeSource) -> N
     billing = made[KIND_OF[source]]
     assert isinstance(billing, Billing)
     assert (billing.source, billing.clearing_cpm_micros) == (source, 1_500_000)
-    others: dict[NoticeKind, type[Outcome]] = {
+    others: dict[NoticeKind, type[NoticeOutcome]] = {
         "win": Win, "billing": UncountedBilling, "impression": Impression, "loss": AuctionLoss,
         "click": Click,
     }  # fmt: skip
@@ -174,7 +174,7 @@ def test_whatever_a_notice_says_money_moves_only_within_the_bid(
         assert judged.why or judged.verdict == "test"
         return
     outcome = outcome_of(told, judged)
-    assert decode_outcome(encode(outcome)) == outcome
+    assert decode_notice(encode(outcome)) == outcome
     assert 0 <= outcome.clearing_cpm_micros <= BID_CPM_MICROS + 1
     if isinstance(outcome, Billing):
         assert kind == KIND_OF[source]
@@ -187,7 +187,7 @@ def test_old_records_without_the_newer_fields_are_read() -> None:
         "type": "billing", "node": NODE, "nonce": "n", "campaign": "c", "creative": "k",
         "exchange": "north", "clearing_cpm_micros": 1, "notice_time_ms": 5, "personal": True,
     }  # fmt: skip
-    old = decode_outcome(msgspec.json.encode(fields))
+    old = decode_notice(msgspec.json.encode(fields))
     assert isinstance(old, Billing)
     assert (old.source, old.auction, old.bid_time_ms) == ("burl", "", 0)
 
