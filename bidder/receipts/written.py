@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Final, cast
+from types import UnionType
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from bidder.bids import Bid
+from bidder.formats.markup import Template
 from bidder.lookup import Found
 from bidder.receipts.draft import Draft
 from bidder.receipts.inputs import encode_full
@@ -18,43 +20,63 @@ from models.value.price import Factors
 
 __all__ = ["bid_note", "full_of", "summary_of"]
 
-PLAIN: Final = (bool, int, float, str, tuple)
-
 
 def bid_note(bid: Bid, nonce: str) -> dict[str, Any]:
     """A bid as a receipt has it: records by their ids, and all factors of the price.
 
     What is compiled, or at its default, is left out.
     """
-    note: dict[str, Any] = {"nonce": nonce}
-    for name, default in _defaults(Bid):
-        value = getattr(bid, name)
-        if isinstance(value, Record):
-            note[name] = cast("Any", value).id
-        elif isinstance(value, Factors):
-            note[name] = value
-        elif isinstance(value, msgspec.Struct):
-            note[name] = _part(value)
-        elif value != default:
-            note[name] = value
-    return note
+    return {"nonce": nonce} | _note(bid)
 
 
-def _part(one: msgspec.Struct) -> dict[str, Any]:
-    """A part of a bid, such as the creative as it is fitted into its slot."""
+def _note(one: msgspec.Struct) -> dict[str, Any]:
+    shape = _shape_of(type(one))
     note: dict[str, Any] = {}
-    for name, default in _defaults(type(one)):
+    for name in shape.records:
+        record = getattr(one, name)
+        if record is not None:
+            note[name] = record.id
+    for name in shape.parts:
+        note[name] = _note(getattr(one, name))
+    for name, default in shape.plain:
         value = getattr(one, name)
-        if isinstance(value, Record):
-            note[name] = cast("Any", value).id
-        elif value != default and isinstance(value, PLAIN):
+        if value != default:
             note[name] = value
     return note
+
+
+class _Shape(msgspec.Struct, frozen=True):
+    """How the fields of a bid, or of a part of one, are noted.
+
+    Attributes:
+        records: by their ids.
+        parts: as notes of their own.
+        plain: as they are, but where they are at their defaults.
+    """
+
+    records: tuple[str, ...]
+    parts: tuple[str, ...]
+    plain: tuple[tuple[str, Any], ...]
 
 
 @cache
-def _defaults(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
-    return tuple((one.name, one.default) for one in msgspec.structs.fields(kind))
+def _shape_of(kind: type[msgspec.Struct]) -> _Shape:
+    hints = get_type_hints(kind)
+    records, parts, plain = [], [], []
+    for field in msgspec.structs.fields(kind):
+        classes = _classes_in(hints[field.name])
+        if any(issubclass(one, Record) for one in classes):
+            records.append(field.name)
+        elif any(issubclass(one, msgspec.Struct) and one is not Factors for one in classes):
+            parts.append(field.name)
+        elif Template not in classes:
+            plain.append((field.name, field.default))
+    return _Shape(tuple(records), tuple(parts), tuple(plain))
+
+
+def _classes_in(hint: Any) -> list[type]:  # noqa: ANN401 - a type as it stands in an annotation
+    is_union = get_origin(hint) in {Union, UnionType}
+    return [one for one in (get_args(hint) if is_union else (hint,)) if isinstance(one, type)]
 
 
 def summary_of(
