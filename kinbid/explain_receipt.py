@@ -8,7 +8,7 @@ import msgspec
 from bidder.receipts import Recomputed, code_version, recompute
 from kinbid.find_receipt import find_receipts
 from kinbid.profile_report import time_text
-from models.errors import EventError
+from models.errors import KinbidError
 from models.receipts import Receipt
 from runtime.settings import Settings
 
@@ -86,7 +86,7 @@ def _again(receipt: Receipt, secret: str) -> tuple[Recomputed | None, str | None
         return None, "a summary: what the decision was made of was not kept"
     try:
         return recompute(receipt, secret), None
-    except EventError as error:
+    except KinbidError as error:  # another version wrote it, or no secret is set here
         return None, str(error)
 
 

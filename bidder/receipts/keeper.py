@@ -93,10 +93,13 @@ class Receipts:
             return None
         watched = self._watched
         is_full = place < self._full_below or exchange.id in watched.exchanges
+        is_sampled = place < self._sample_below
+        may_be_full = is_full or bool(watched.campaigns or watched.nodes)
+        if not is_sampled and not may_be_full:
+            return None  # another exchange is watched
         return Draft(
             self, request, exchange, now_ms,
-            is_sampled=place < self._sample_below, is_full=is_full,
-            may_be_full=is_full or bool(watched.campaigns or watched.nodes),
+            is_sampled=is_sampled, is_full=is_full, may_be_full=may_be_full,
         )  # fmt: skip
 
     def keep(self, draft: Draft, *, is_sent: bool, elapsed_ns: int) -> None:
