@@ -42,6 +42,13 @@ class _WatchedIndex:
         self._seen = seen
         self.restricted = index.restricted
 
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._index, name)
+
+    def known(self, key: tuple[object, ...]) -> _Noted | None:
+        found = self._index.known(key)
+        return None if found is None else _Noted(found, self._seen)
+
     def candidates(self, key: tuple[object, ...], query: Query) -> _Noted:
         return _Noted(self._index.candidates(key, query), self._seen)
 
@@ -100,7 +107,7 @@ def _offers(catalog: Catalog, advertiser: str, person: Person) -> Iterator[Offer
     """All that the advertiser sells of what the person looked at."""
     dealings = person.header.dealings_with(advertiser)
     for trip in {search.key: None for search in dealings.searches(advertiser)}:
-        yield from catalog.flights_on(advertiser, trip)
+        yield from catalog.board.departures(advertiser, trip)
     for look in dealings.products(advertiser):
         product = catalog.products.get((advertiser, look.key))
         if product is not None:

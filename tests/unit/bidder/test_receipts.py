@@ -456,6 +456,7 @@ def _texts_of(kind: msgspec.inspect.Type, struct: type, name: str) -> Iterator[s
 CARRIED = {
     "advertisers", "exchanges", "segments", "campaigns", "creatives", "flights", "products",
     "call_tags", "departments", "lines", "rates", "deals", "index", "as_of",
+    "board",
 }  # fmt: skip
 
 
