@@ -25,7 +25,8 @@ from bidder.lag import LagMeter
 from bidder.metrics import STARTS, STARTS_WITH_CLIENTS, Counters, open_memory, slot
 from bidder.notices import Keeper, Notices
 from bidder.path import BidPath
-from bidder.receipts import Outbox, Receipts, code_version
+from bidder.receipt_outbox import Outbox
+from bidder.receipts import Receipts, code_version
 from bidder.server import Server
 from bidder.syncs import Syncs
 from bidder.warmup import RehearsalRedis, rehearse

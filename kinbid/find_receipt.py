@@ -12,10 +12,9 @@ from typing import Any, Final
 import msgspec
 from aiokafka import TopicPartition
 
-from bidder.receipts import partition_of
 from models.errors import EventError, KinbidError
 from models.nonces import NonceParts, parse_nonce
-from models.receipts import Receipt, auction_key, decode_receipt
+from models.receipts import Receipt, auction_key, decode_receipt, receipt_partition
 from models.topics import Topics
 from models.units import DAY_MS, HOUR_MS, SECOND_MS
 from runtime import clock, kafka
@@ -86,7 +85,7 @@ class _Receipts:
 
     async def of_nonce(self, name: str, named: NonceParts) -> list[Receipt]:
         """The receipt that one of its names leads to."""
-        part = next(one for one in self._ends if one.partition == partition_of(named.worker))
+        part = next(one for one in self._ends if one.partition == receipt_partition(named.worker))
         begin = await self._starts([part], named.second_ms)
         soon = await self._starts([part], named.second_ms + SHIPPING_MS)
         for limits in ((begin, soon), (soon, self._ends)):

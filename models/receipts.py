@@ -6,10 +6,12 @@ that it can be made again. Neither has an identifier that is not hashed, nor an 
 
 import hashlib
 from typing import Any, Final, Literal
+from zlib import crc32
 
 import msgspec
 
 from models.errors import EventError
+from models.topics import Topics
 
 __all__ = [
     "LONGEST_AUCTION",
@@ -21,6 +23,7 @@ __all__ = [
     "auction_key",
     "decode_receipt",
     "encode_receipt",
+    "receipt_partition",
 ]
 
 ReceiptOutcome = Literal["bid", "no_bid", "late", "fault"]
@@ -28,6 +31,11 @@ Why = Literal["sample", "watch", "fault"]
 
 LONGEST_AUCTION: Final = 128
 NOTHING: Final = msgspec.Raw()
+
+
+def receipt_partition(worker: str) -> int:
+    """Where the receipts of a worker are in their topic."""
+    return crc32(worker.encode()) % Topics.RECEIPTS.partitions
 
 
 def auction_key(request_id: str) -> str:

@@ -3,15 +3,12 @@
 from bidder.receipts.code_version import code_version
 from bidder.receipts.draft import Draft
 from bidder.receipts.keeper import Receipts
-from bidder.receipts.outbox import Outbox, partition_of
 from bidder.receipts.recompute import Recomputed, recompute
 
 __all__ = [
     "Draft",
-    "Outbox",
     "Receipts",
     "Recomputed",
     "code_version",
-    "partition_of",
     "recompute",
 ]

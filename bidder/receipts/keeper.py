@@ -8,14 +8,13 @@ import logging
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 from zlib import crc32
 
 from bidder import metrics
 from bidder.metrics import Counters
 from bidder.openrtb import BidRequest
 from bidder.receipts.draft import Draft
-from bidder.receipts.outbox import Outbox
 from bidder.receipts.written import full_of, summary_of
 from models.catalog_records import Exchange
 from models.receipts import Receipt, auction_key, encode_receipt
@@ -36,6 +35,13 @@ KEPT = {kind: metrics.slot("bidder_receipts", kind) for kind in metrics.RECEIPT_
 RATE = metrics.slot("bidder_receipts_dropped", "rate")
 SIZE = metrics.slot("bidder_receipts_dropped", "size")
 FAILED = metrics.slot("bidder_receipts_dropped", "failed")
+
+
+class Outbox(Protocol):
+    """Where receipts go (:mod:`bidder.receipt_outbox`)."""
+
+    def add(self, receipt_id: str, value: bytes, time_ms: int) -> bool:
+        """Takes one; False where there is no room."""
 
 
 def threshold(percent: float) -> int:

@@ -2,8 +2,8 @@
 
 from bidder.metrics import Counters
 from bidder.path import BidPath
+from bidder.receipt_outbox import Outbox
 from bidder.receipts import Receipts
-from bidder.receipts.outbox import Outbox
 from models.catalog import Catalog
 from models.profile import Person
 from models.receipts import Receipt, decode_receipt

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 
+from bidder import receipt_outbox
 from bidder.metrics import Counters
-from bidder.receipts import outbox, partition_of
-from bidder.receipts.outbox import MOST_WAITING_BYTES, Outbox
+from bidder.receipt_outbox import MOST_WAITING_BYTES, Outbox
 from models.nonces import Nonces
+from models.receipts import receipt_partition
 from models.topics import Topics
 from runtime import kafka
 from tests.unit.bidder.support import NOW_MS, SETTINGS
@@ -70,7 +71,7 @@ def outbox_with(
         return producer
 
     monkeypatch.setattr(kafka, "lossy_producer", made)
-    monkeypatch.setattr(outbox, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(receipt_outbox, "PATIENCE_SECONDS", 0.05)
     return Outbox(SETTINGS, counters, WORKER)
 
 
@@ -88,7 +89,7 @@ def test_receipts_go_to_their_workers_partition_in_batches_with_the_time_of_the_
     records, topic, partition = producer.sent[0]
     assert records[0] == (NAME.encode(), b"1", NOW_MS + 5)
     assert topic == Topics.RECEIPTS.name(SETTINGS.owner)
-    assert partition == partition_of(WORKER)
+    assert partition == receipt_partition(WORKER)
     assert producer.is_stopped
     assert counters.value("bidder_receipts_dropped", "kafka") == 0
 
@@ -145,7 +146,7 @@ def test_without_a_broker_receipts_wait_and_are_shipped_when_one_comes(
 
     async def run() -> None:
         monkeypatch.setattr(kafka, "lossy_producer", made)
-        monkeypatch.setattr(outbox, "SHIP_SECONDS", 0.001)
+        monkeypatch.setattr(receipt_outbox, "SHIP_SECONDS", 0.001)
         running = asyncio.create_task(box.run())
         while not producer.sent:  # noqa: ASYNC110 - the fake tells nobody
             await asyncio.sleep(0.001)

@@ -13,7 +13,8 @@ from bidder.http_answers import method_refused
 from bidder.metrics import Counters
 from bidder.notices.replies import NO_CONTENT, PIXEL
 from bidder.path import BidPath
-from bidder.receipts import Outbox, Receipts
+from bidder.receipt_outbox import Outbox
+from bidder.receipts import Receipts
 from models.catalog import Catalog
 from models.notices import NOTICE_KINDS, NoticeKind, NoticeSigner
 from models.receipts import Receipt, decode_receipt

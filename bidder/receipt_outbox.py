@@ -10,7 +10,6 @@ import contextlib
 import logging
 from collections import deque
 from typing import Any, Final
-from zlib import crc32
 
 import msgspec
 from aiokafka.errors import KafkaError
@@ -18,11 +17,12 @@ from aiokafka.errors import KafkaError
 from bidder import metrics
 from bidder.metrics import Counters
 from models.nonces import parse_nonce
+from models.receipts import receipt_partition
 from models.topics import Topics
 from runtime import kafka
 from runtime.settings import Settings
 
-__all__ = ["Outbox", "partition_of"]
+__all__ = ["Outbox"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +44,6 @@ class _Waiting(msgspec.Struct, frozen=True, gc=False):
     timestamp_ms: int
 
 
-def partition_of(worker: str) -> int:
-    """Where the receipts of a worker are."""
-    return crc32(worker.encode()) % Topics.RECEIPTS.partitions
-
-
 class Outbox:
     """One worker's receipts that Kafka has not taken yet.
 
@@ -62,7 +57,7 @@ class Outbox:
         self._settings = settings
         self._counters = counters
         self._topic = Topics.RECEIPTS.name(settings.owner)
-        self._partition = partition_of(worker)
+        self._partition = receipt_partition(worker)
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
         self._producer: Any = None  # aiokafka has no types
