@@ -5,7 +5,7 @@ sent, in the same turn of the loop, before the catalogue can change.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, Protocol
+from typing import Any, Final, ParamSpec, Protocol
 
 from bidder.allowed_use import AllowedUse
 from bidder.bids import Decision
@@ -19,6 +19,7 @@ from models.notices import NoticeToken
 __all__ = ["Draft", "Taker"]
 
 P = ParamSpec("P")
+NOTHING_YET: Final = Decision(())
 
 
 class Taker(Protocol):
@@ -65,7 +66,7 @@ class Draft:
         self.arguments: dict[str, Any] = {}
         self.seen: dict[str, Campaign] = {}
         self.catalog: Any = None  # a Catalog, where a full receipt may be made
-        self.decision = Decision(())
+        self.decision = NOTHING_YET
         self.id = ""
         self.body: bytes | None = None
         self.tokens: tuple[NoticeToken, ...] = ()

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from functools import cache
 from types import UnionType
-from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Final, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from bidder.allowed_use import FREE, AllowedUse
 from bidder.bids import Bid
 from bidder.formats.markup import Template
 from bidder.lookup import Found
@@ -19,6 +20,8 @@ from models.receipts import Receipt, ReceiptPerson, ReceiptUse, auction_key
 from models.value.price import Factors
 
 __all__ = ["bid_note", "full_of", "summary_of"]
+
+ALL_FREE: Final = ReceiptUse()
 
 
 def bid_note(bid: Bid, nonce: str) -> dict[str, Any]:
@@ -106,9 +109,7 @@ def summary_of(
         reason=None if decision.reason is None else decision.reason.value,
         was_cut=decision.was_cut,
         elapsed_us=elapsed_ns // 1000,
-        use=None if use is None else ReceiptUse(
-            use.personal, use.ids, use.precise_geo, tuple(one.value for one in use.refusals)
-        ),
+        use=_use(use),
         person=None if draft.found is None else _person(draft.found, may_keep=_keeps_nodes(draft)),
         bids=tuple(map(bid_note, decision.bids, nonces)),
     )  # fmt: skip
@@ -141,6 +142,15 @@ def full_of(
         body=None if draft.body is None else draft.body.decode(),
         full=encode_full(kept, records, draft.tokens, public_url, deals),
     )
+
+
+def _use(use: AllowedUse | None) -> ReceiptUse | None:
+    if use is None:
+        return None
+    if use is FREE:
+        return ALL_FREE
+    refusals = tuple(one.value for one in use.refusals)
+    return ReceiptUse(use.personal, use.ids, use.precise_geo, refusals)
 
 
 def _losers(draft: Draft) -> tuple[str, ...]:
