@@ -98,7 +98,7 @@ class _Worker:
         self._counters = counters
         self._cause = cause
         self._catalog = Catalog()
-        self._allowances = Allowances(settings.time_zone)
+        self._allowances = Allowances(settings.time_zone, settings.bidder_workers)
         self._collector = Collector(counters)
         self._watches = Watches()
         self._feed = self._new_feed()
