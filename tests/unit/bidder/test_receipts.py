@@ -135,17 +135,18 @@ def test_what_a_bid_sets_aside_of_a_budget_does_not_change_its_own_receipt(
     counters: Counters,
 ) -> None:
     what = catalog()
-    what.apply(msgspec.structs.replace(what.campaigns[SEATS], daily_budget_micros=20_000))
+    what.apply(msgspec.structs.replace(what.campaigns[SEATS], daily_budget_micros=2_000_000))
     case = Case(counters, what=what)
     case.path.allowances.set_budget(what.campaigns[SEATS])
     case.path.allowances.is_current = True
     case.path.allowances.set_budget(what.campaigns[SEATS])
+    before_micros = case.path.allowances.of[SEATS].left_micros
     for _ in range(3):
         case.bid()
     receipts = case.outbox.receipts
     assert [again(one).differences for one in receipts] == [()] * 3
     left = [again(one).arguments["allowances"][SEATS].left_micros for one in receipts]
-    assert left[0] == 20_000 > left[1]
+    assert before_micros == left[0] > left[1] > left[2]
 
 
 def test_runners_up_are_told_with_the_reason_for_which_each_lost(counters: Counters) -> None:
