@@ -120,7 +120,8 @@ class CatalogFeed:
         except EventError as error:
             self._on_failure()
             logger.warning("catalog_record_refused", extra={"key": key, "reason": str(error)})
-        self._catalog.as_of[suffix] = record.offset + 1
+        if suffix != Topics.WATCHES.suffix:
+            self._catalog.as_of[suffix] = record.offset + 1
 
     def _watch(self, value: bytes | None) -> None:
         if value is not None and self._watches is not None:

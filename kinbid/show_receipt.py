@@ -62,7 +62,8 @@ def _show_bid(bid: dict[str, Any]) -> None:
     rows = table(f"\nbid on slot {bid['imp_id']}: {bid['campaign']}", "factor", "value")
     factors = bid.get("factors") or {}
     named = {name: value for name, value in bid.items() if name not in SHOWN_BEFORE}
-    for name, value in (named | factors).items():
+    fitted = named.pop("fitted", {})
+    for name, value in (named | fitted | factors).items():
         rows.add_row(name.removesuffix("_micros"), _value(name, value))
     console.print(rows)
 
