@@ -416,7 +416,7 @@ KEPT_TEXTS = {
     "BidRequest.bseat", "BidRequest.cur", "BidRequest.id", "BidRequest.wlang", "BidRequest.wlangb",
     "BidRequest.wseat", "BrandVersion.brand", "Deal.bidfloorcur",
     "Deal.id", "Deal.wadomain", "Deal.wseat", "Device.os", "Device.ua", "Dooh.domain",
-    "Dooh.keywords", "Dooh.kwarray", "Geo.country", "Geo.region", "Imp.bidfloorcur",
+    "Dooh.keywords", "Dooh.kwarray", "Dsa.dsarequired", "Dsa.pubrender", "Geo.country", "Geo.region", "Imp.bidfloorcur",
     "Imp.displaymanager", "Imp.id", "Imp.tagid", "ImpExt.gpid", "Native.request", "Native.ver",
     "Publisher.id", "Site.domain", "Site.keywords", "Site.kwarray", "Site.page", "SupplyNode.asi",
     "SupplyNode.sid", "Video.mimes", "Video.podid",
