@@ -17,6 +17,7 @@ from models.catalog_records import Campaign, decode_record
 from models.errors import EventError
 from models.spend_records import decode_spend
 from models.topics import Topics
+from models.watches import Watches, decode_watch
 from runtime import clock, kafka
 from runtime.settings import Settings
 
@@ -43,6 +44,7 @@ class CatalogFeed:
         allowances: what campaigns may still spend, kept current as well.
         on_failure: called when Kafka fails or a record cannot be used.
         on_change: called with the number of records that have been applied together.
+        watches: what receipts are asked for, kept current as well.
     """
 
     def __init__(
@@ -52,16 +54,19 @@ class CatalogFeed:
         allowances: Allowances,
         on_failure: Callable[[], None],
         on_change: Callable[[int], None] | None = None,
+        *,
+        watches: Watches | None = None,
     ) -> None:
         self._settings = settings
         self._catalog = catalog
         self._allowances = allowances
-        self._spend_topic = Topics.SPEND.name(settings.owner)
+        self._watches = watches
+        self._suffix_at = len(Topics.CATALOG.name(settings.owner)) - len(Topics.CATALOG.suffix)
         self._on_failure = on_failure
         self._on_change = on_change
         self._partitions = [
             TopicPartition(topic.name(settings.owner), 0)
-            for topic in (Topics.CATALOG, Topics.OFFERS, Topics.SPEND)
+            for topic in (Topics.CATALOG, Topics.OFFERS, Topics.SPEND, Topics.WATCHES)
         ]
         self._consumer: Any = None
 
@@ -111,14 +116,23 @@ class CatalogFeed:
 
     def _apply(self, record: Any) -> None:  # noqa: ANN401 - untyped library
         key = (record.key or b"").decode(errors="replace")
+        suffix = record.topic[self._suffix_at :]
         try:
-            if record.topic == self._spend_topic:
+            if suffix == Topics.SPEND.suffix:
                 self._learn(record.value)
+            elif suffix == Topics.WATCHES.suffix:
+                self._watch(record.value)
             else:
                 self._change(key, record.value)
         except EventError as error:
             self._on_failure()
             logger.warning("catalog_record_refused", extra={"key": key, "reason": str(error)})
+        if suffix != Topics.WATCHES.suffix:
+            self._catalog.as_of[suffix] = record.offset + 1
+
+    def _watch(self, value: bytes | None) -> None:
+        if value is not None and self._watches is not None:
+            self._watches.learn(decode_watch(value))
 
     def _learn(self, value: bytes | None) -> None:
         if value is not None:

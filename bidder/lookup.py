@@ -51,6 +51,7 @@ class Found(msgspec.Struct, frozen=True):
         has_expired: reservations lie there whose time is over.
         withdrawn: the identifier that leads to a person or a device whose consent to personal ads
             is withdrawn, so that the bid is for nobody; None where there is none.
+        version: of the person's bid view; empty where there is none.
     """
 
     person: Person
@@ -59,6 +60,7 @@ class Found(msgspec.Struct, frozen=True):
     is_shared: bool = False
     has_expired: bool = False
     withdrawn: NodeId | None = None
+    version: bytes = b""
 
     @property
     def is_withdrawn(self) -> bool:
@@ -133,7 +135,8 @@ def fetch_person(
     ledger = _ledger([view.fields, *merging])
     splits = int(view.fields.get(b"g", 0))
     person = Person(view.node, view.root, header, ledger, reservations, splits=splits)
-    return Found(person, bool(headers), disagrees, has_expired=expired)
+    version = view.fields.get(b"v", b"")
+    return Found(person, bool(headers), disagrees, has_expired=expired, version=version)
 
 
 def _headers(views: list[Fields]) -> list[Header]:

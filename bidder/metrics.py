@@ -44,6 +44,8 @@ NOTICE_RESULTS: Final = (
 )  # fmt: skip
 DEPENDENCIES: Final = ("redis", "kafka", "catalog", "spool", "spend")
 SYNC_RESULTS: Final = ("matched", "sent_on", "cookie_only", "refused", "failed")
+RECEIPT_KINDS: Final = ("summary", "full", "fault")
+RECEIPT_DROPS: Final = ("queue", "kafka", "rate", "size", "failed")
 HTTP_REFUSALS: Final = ("malformed", "head", "body", "inflated", "coding", "broken_gzip")
 CONNECTION_CUTS: Final = ("idle", "slow_request", "slow_reader", "too_many")
 SHED_CAUSES: Final = ("queue", "in_flight", "nobody")
@@ -90,6 +92,9 @@ _SERIES: Final = (
     _Series("bidder_slots_passed_over", "Slots of requests that offered more than are looked at."),
     _Series("bidder_exact_reservations", "Caps checked and reserved in one step."),
     _Series("bidder_cap_refusals", "Exact reservations that found the cap used up."),
+    *_by("bidder_receipts", "Receipts of decisions that were kept.", "kind", RECEIPT_KINDS),
+    *_by("bidder_receipts_dropped", "Receipts that were to be kept and were not, or not in full.",
+         "reason", RECEIPT_DROPS),
     *_by("bidder_shed", "Requests given up for want of time, by cause.", "reason", SHED_CAUSES),
     _Series("bidder_gc_full_collections", "Garbage collections that walked every object."),
     *_by("bidder_worker_starts", "Processes started for this place, by cause.", "cause", STARTS),

@@ -5,7 +5,6 @@ may bid (open for context, closed for everything personal); a cap that cannot be
 that is used up (closed).
 """
 
-import itertools
 import logging
 import secrets
 from collections.abc import Iterable
@@ -32,6 +31,7 @@ from bidder.metrics import Counters
 from bidder.openrtb import DEVIATIONS as DEVIATING_FIELDS
 from bidder.openrtb import BidRequest, deviation
 from bidder.privacy import Privacy
+from bidder.receipts import Draft, Receipts
 from bidder.reservations import OwnReservations
 from bidder.respond import Responder, no_bid_body
 from models.budgets import Allowances
@@ -40,6 +40,7 @@ from models.catalog_records import Exchange
 from models.commands import Steps
 from models.identifiers import NodeId
 from models.keys import Keys
+from models.nonces import WORKERS, Nonces, worker_name
 from models.notices import BILLER_OF, NO_NODE, NoticeSigner, NoticeToken, short_id
 from models.presence import PresenceRule
 from models.profile import Person
@@ -98,11 +99,13 @@ class Answer(msgspec.Struct, frozen=True):
         body: the response, or None for 204.
         reserved: reservations behind the bids.
         expired_at: a person with reservations whose time is over, to be swept.
+        receipt: to be closed once that is done; None for most.
     """
 
     body: bytes | None
     reserved: tuple[Reserved, ...] = ()
     expired_at: NodeId | None = None
+    receipt: Draft | None = None
 
 
 class _Case(msgspec.Struct, frozen=True):
@@ -114,6 +117,7 @@ class _Case(msgspec.Struct, frozen=True):
     now_ms: int
     use: AllowedUse
     found: Found
+    receipt: Draft | None = None
 
 
 class _Draft(msgspec.Struct):
@@ -163,9 +167,10 @@ class BidPath:
         self._presence = presence_rule(settings)
         self._exact_margin = settings.cap_exact_margin
         self._notice_window = settings.notice_window_seconds
-        self._worker = secrets.token_hex(4)
-        self._count = itertools.count()
-        self.own = OwnReservations(self._worker)
+        self.worker = worker_name(secrets.randbelow(WORKERS))
+        self._nonces = Nonces(self.worker)
+        self.own = OwnReservations(self.worker)
+        self.receipts: Receipts | None = None
         self.delays = BillingDelays()
 
     def answer(
@@ -184,9 +189,12 @@ class BidPath:
             now_ms: the present, Unix ms.
             known_only: bid for people whom we know, and for nobody else: there is little time.
         """
+        receipts = self.receipts
+        receipt = None if receipts is None else receipts.begin(request, exchange, now_ms)
         terms = terms_of(request, exchange, self._policy, self.catalog, now_ms)
         if isinstance(terms, NoBidReason):
-            return self._no_bid(request, exchange, terms)
+            answer = self._no_bid(request, exchange, terms)
+            return answer if receipt is None else self._refused(receipt, answer)
         if terms.limits is not None:
             for path in terms.limits.deviations:
                 self.count_deviation(path)
@@ -194,10 +202,11 @@ class BidPath:
         for reason in use.refusals:
             self._counters.add(REFUSALS[reason])
         found = yield from self._find(request, exchange, now_ms, use)
+        case = _Case(request, exchange, terms, now_ms, use, found, receipt)
         if known_only and not found.is_known:
             self._counters.add(SHED_NOBODYS)
-            return self._no_bid(request, exchange, NoBidReason.OVERLOAD)
-        case = _Case(request, exchange, terms, now_ms, use, found)
+            answer = self._no_bid(request, exchange, NoBidReason.OVERLOAD)
+            return answer if receipt is None else self._shed(case, receipt, answer)
         excluded: frozenset[str] = frozenset()
         for _ in range(MOST_ROUNDS):
             decision = self._decide(case, excluded)
@@ -245,7 +254,8 @@ class BidPath:
     def _decide(self, case: _Case, excluded: frozenset[str]) -> Decision:
         person = case.found.person
         pending = () if person.root is None else self.own.of(person.root, case.now_ms)
-        decision = decide(
+        choose = decide if case.receipt is None else case.receipt.watching(decide)
+        decision = choose(
             case.request, person, case.exchange, self.catalog, policy=self._policy,
             now_ms=case.now_ms, pending=pending, excluded=excluded,
             allowances=self.allowances.of, terms=case.terms,
@@ -263,7 +273,7 @@ class BidPath:
         known = self.delays.hold_seconds(exchange.id)
         drafts: list[_Draft] = []
         for bid in decision.bids:
-            nonce = f"{self._worker}{next(self._count):x}"
+            nonce = self._nonces.next(case.now_ms)
             held = None
             if bid.segment is not None and person.root is not None and not case.request.test:
                 seconds = (
@@ -318,13 +328,14 @@ class BidPath:
         person = case.found.person
         expired_at = person.root if case.found.has_expired else None
         if decision.reason is not None:
-            return self._no_bid(case.request, case.exchange, decision.reason, expired_at)
+            answer = self._no_bid(case.request, case.exchange, decision.reason, expired_at)
+            return self._noted(case, answer, [])
         self._counters.add(BIDS, len(drafts))
         self._hold_money(case, drafts)
         bids = [(draft.bid, self._token(case, draft)) for draft in drafts]
         held = tuple(draft.held for draft in drafts if draft.held is not None)
         body = self._responder.body(case.request.id, bids, case.terms, case.exchange)
-        return Answer(body, held, expired_at)
+        return self._noted(case, Answer(body, held, expired_at), [token for _, token in bids])
 
     def _no_bid(
         self,
@@ -336,6 +347,40 @@ class BidPath:
         self._counters.add(NO_BIDS[reason])
         body = no_bid_body(request.id, reason) if exchange.no_bid_body else None
         return Answer(body, expired_at=expired_at)
+
+    # -- receipts --------------------------------------------------------------------------
+
+    def _noted(self, case: _Case, answer: Answer, tokens: list[NoticeToken]) -> Answer:
+        """The answer, with its receipt where there is one."""
+        receipt = case.receipt
+        if receipt is None:
+            return answer
+        name = tokens[0].nonce if tokens else self._nonces.next(case.now_ms)
+        receipt.answered(name, tokens, answer.body, case.use, case.found)
+        return msgspec.structs.replace(answer, receipt=receipt)
+
+    def _refused(self, receipt: Draft, answer: Answer) -> Answer:
+        """A no-bid whatever the person: nobody was looked for."""
+        receipt.watching(decide)(
+            receipt.request, Person(), receipt.exchange, self.catalog,
+            policy=self._policy, now_ms=receipt.now_ms,
+        )  # fmt: skip
+        receipt.answered(self._nonces.next(receipt.now_ms), (), answer.body)
+        return msgspec.structs.replace(answer, receipt=receipt)
+
+    def _shed(self, case: _Case, receipt: Draft, answer: Answer) -> Answer:
+        """A no-bid for want of time: nothing was decided."""
+        receipt.decision = Decision((), NoBidReason.OVERLOAD)
+        return self._noted(case, answer, [])
+
+    def note_fault(
+        self, request: BidRequest, exchange: Exchange, now_ms: int, error: Exception
+    ) -> None:
+        """Keeps a receipt of a request that failed for a fault of ours."""
+        if self.receipts is not None:
+            self.receipts.keep_fault(self._nonces.next(now_ms), request, exchange, now_ms, error)
+
+    # -- counts ----------------------------------------------------------------------------
 
     def count_deviation(self, path: str) -> None:
         """Counts a field that is not of its type; a request is read all the same."""

@@ -247,7 +247,8 @@ class Server:
                 pending.waited_ms, terms.usual_budget_ms
             ),
         )  # fmt: skip
-        self._redis.start(steps, self._answered(pending), self._failed(pending))
+        failed = self._failed(pending, request)
+        self._redis.start(steps, self._answered(pending), failed)
 
     def _waited_ms(self, call: HttpCall, terms: Terms, now_ns: int) -> int:
         """How long a request has waited, as the kernel knows; and how far its exchange is."""
@@ -270,17 +271,19 @@ class Server:
     def _answered(self, pending: _Pending) -> Callable[[Answer], None]:
         def done(answer: Answer) -> None:
             now_ns = time.monotonic_ns()
-            if now_ns > pending.deadline_ns:
-                self._path.release(answer.reserved)
-                self._late(pending, now_ns)
-                return
             call = pending.call
-            if not call.respond(
+            is_sent = now_ns <= pending.deadline_ns and call.respond(
                 NO_BID if answer.body is None else self._bodies.answer(call, answer.body)
-            ):
+            )
+            elapsed_ns = time.monotonic_ns() - pending.started_ns
+            if answer.receipt is not None:
+                answer.receipt.close(is_sent=is_sent, elapsed_ns=elapsed_ns)
+            if not is_sent:
                 self._path.release(answer.reserved)
+                if now_ns > pending.deadline_ns:
+                    self._late(pending, now_ns)
                 return
-            self._counters.observe_latency(time.monotonic_ns() - pending.started_ns)
+            self._counters.observe_latency(elapsed_ns)
             for held in answer.reserved:
                 self._publish(held)
             if answer.expired_at is not None and self._backlog.pressure is Pressure.NONE:
@@ -299,11 +302,12 @@ class Server:
             self._rows.add(pending.terms.row, exchange_rows.OVERDUE)
         self._counters.observe_latency(now_ns - pending.started_ns)
 
-    def _failed(self, pending: _Pending) -> Callable[[Exception], None]:
+    def _failed(self, pending: _Pending, request: BidRequest) -> Callable[[Exception], None]:
         def failed(error: Exception) -> None:
             self._counters.add(INTERNAL)
             logger.error("bid_failed", exc_info=error)
             pending.call.respond(NO_BID)
+            self._path.note_fault(request, pending.terms.exchange, clock.now_ms(), error)
 
         return failed
 

@@ -26,6 +26,8 @@ from bidder.lag import LagMeter
 from bidder.metrics import LAYOUT, STARTS, STARTS_WITH_CLIENTS, Counters, open_memory, slot
 from bidder.notices import Keeper, Notices
 from bidder.path import BidPath
+from bidder.receipt_outbox import Outbox
+from bidder.receipts import Receipts, code_version
 from bidder.server import Server
 from bidder.syncs import Syncs
 from bidder.warmup import RehearsalRedis, rehearse
@@ -33,6 +35,7 @@ from models.budgets import Allowances
 from models.catalog import Catalog
 from models.errors import DownError, KinbidError
 from models.keys import Keys
+from models.watches import Watches
 from runtime import clock, kafka, logs
 from runtime.parent import end_with_parent
 from runtime.pepper import pepper_of
@@ -97,6 +100,7 @@ class _Worker:
         self._catalog = Catalog()
         self._allowances = Allowances(settings.time_zone, settings.bidder_workers)
         self._collector = Collector(counters)
+        self._watches = Watches()
         self._feed = self._new_feed()
         self._doors = Doors(counters)
         self._connections = Connections(_http_limits(settings), counters)
@@ -111,6 +115,7 @@ class _Worker:
             self._settings, self._catalog, self._allowances,
             lambda: self._counters.add(CATALOG_FAILURES),
             self._collector.changed,
+            watches=self._watches,
         )  # fmt: skip
 
     async def run(self, listener: socket.socket) -> None:
@@ -167,11 +172,23 @@ class _Worker:
         )  # fmt: skip
         keys = Keys(self._settings.owner)
         self._warm_up(notices, syncs, keys)
+        outbox = self._keep_receipts(path)
         # What the catalogue holds lives long: keep full collections from walking it.
         self._collector.settle()
         server = Server(path, notices, self._redis, keys, self._counters, syncs=syncs)
         self._doors.open(server.handle)
-        return _Ready(server, path, producer, keeper)
+        return _Ready(server, path, producer, keeper, outbox)
+
+    def _keep_receipts(self, path: BidPath) -> Outbox:
+        """Has the path's decisions kept, as far as the settings and watches ask for it."""
+        settings, outbox = self._settings, Outbox(self._settings, self._counters, path.worker)
+        path.receipts = Receipts(
+            outbox, self._counters, self._watches,
+            code=code_version(), public_url=settings.public_url, as_of=self._catalog.as_of,
+            sample_percent=settings.receipt_sample_percent,
+            full_percent=settings.receipt_full_percent,
+        )  # fmt: skip
+        return outbox
 
     async def _fetch_catalog(self) -> Any:  # noqa: ANN401 - aiokafka has no types
         """Reads the catalogue; a worker with clients in its queue tries as often as it takes."""
@@ -216,6 +233,7 @@ class _Worker:
             asyncio.create_task(self._feed.follow()),
             asyncio.create_task(self._beat(ready.path)),
             asyncio.create_task(self._connections.turn()),
+            asyncio.create_task(ready.outbox.run()),
             asyncio.create_task(ready.keeper.drain()),
         )
         logger.info("bidder_ready", extra={"campaigns": len(self._catalog.campaigns)})
@@ -232,6 +250,7 @@ class _Worker:
             await asyncio.wait_for(ready.server.drain(), DRAIN_SECONDS)
         lag.stop()
         await _stop(*tasks)
+        await ready.outbox.close()
         await ready.keeper.close()
         await ready.producer.stop()
 
@@ -245,6 +264,8 @@ class _Worker:
             path.allowances.move_to(now_ms)
             self._counters.add(SPEND_UNKNOWN, path.allowances.are_closed)
             path.privacy.forget_strings(now_ms)
+            if path.receipts is not None:
+                path.receipts.refresh(now_ms)
             await asyncio.sleep(BEAT_SECONDS)
 
 
@@ -255,6 +276,7 @@ class _Ready(NamedTuple):
     path: BidPath
     producer: Any  # aiokafka has no types
     keeper: Keeper
+    outbox: Outbox
 
 
 def _http_limits(settings: Settings) -> HttpLimits:

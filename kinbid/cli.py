@@ -5,6 +5,7 @@ streams, bidder and benchmarks each bring in more than all that a small command 
 """
 
 import asyncio
+import datetime as dt
 import logging
 import os
 import sys
@@ -27,6 +28,7 @@ from kinbid.command import (
     write_file,
     write_json,
 )
+from kinbid.receipts import receipts_app
 from kinbid.segments import segments_app
 from models.call_report import Split
 from models.catalog_records import record_key
@@ -45,6 +47,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(segments_app, name="segments")
+app.add_typer(receipts_app, name="receipts")
 app.command()(budgets)
 app.add_typer(bench_group, name="bench")
 
@@ -342,8 +345,18 @@ def calls(
 
 @app.command()
 def explain(
-    file: Annotated[Path, typer.Argument(help="A bid request's JSON.")],
+    file: Annotated[Path | None, typer.Argument(help="A bid request's JSON.")] = None,
     exchange: Annotated[str, typer.Option(help="Which exchange would send it.")] = "north",
+    receipt: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead: a decision that was made, by its receipt's or "
+            "bid's id, or the exchange's auction id."
+        ),
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(help="About when an auction was: 2026-11-20T15:04:05, UTC.")
+    ] = None,
     config: Config = None,
     json: Json = None,
 ) -> None:
@@ -351,6 +364,11 @@ def explain(
     from kinbid.inspect import explain_request
     from kinbid.show import show_explanation
 
+    if (file is None) == (receipt is None):
+        raise SettingsError("say the FILE of a request, or --receipt ID")
+    if file is None:
+        _explain_receipt(receipt or "", at, config, json)
+        return
     try:
         body = file.read_bytes()
     except OSError as error:
@@ -358,6 +376,29 @@ def explain(
     report = asyncio.run(explain_request(client_settings(config), body, exchange))
     write_json(json, report)
     show_explanation(report)
+
+
+def _explain_receipt(name: str, at: str | None, config: Path | None, json: Path | None) -> None:
+    """A decision that was made; exit code 1 where it comes out otherwise now."""
+    from kinbid.explain_receipt import explain_receipt
+    from kinbid.show_receipt import show_receipt
+
+    check_json(json)
+    at_ms = None if at is None else _time_ms(at)
+    report = asyncio.run(explain_receipt(running_settings(config).settings, name, at_ms))
+    write_json(json, report)
+    show_receipt(report)
+    if report["recomputed"]["is_equal"] is False:
+        sys.exit(1)
+
+
+def _time_ms(text: str) -> int:
+    try:
+        time = dt.datetime.fromisoformat(text)
+    except ValueError:
+        wanted = "a time such as 2026-11-20T15:04:05"
+        raise InvalidFieldError("--at", text, wanted) from None
+    return int((time if time.tzinfo else time.replace(tzinfo=dt.UTC)).timestamp() * 1000)
 
 
 @app.command()

@@ -52,6 +52,8 @@ class Catalog:
         """By the currency that they are in."""
         self.deals: Counter[str] = Counter()
         """How many campaigns may bid on each deal; paused ones are among them."""
+        self.as_of: dict[str, int] = {}
+        """Of each topic that it comes from the offset of the next record, by the topic's suffix."""
         self.index = CampaignIndex()
         self._segment_indexes: dict[str, SegmentIndex] = {}
         self._limited_count = 0
@@ -60,6 +62,10 @@ class Catalog:
 
     def __len__(self) -> int:
         return len(self._records)
+
+    def record(self, key: str) -> Record | None:
+        """The record of ``kind/id``."""
+        return self._records.get(key)
 
     def records(self) -> dict[str, Record]:
         """Every record by its key, for listings and comparisons."""

@@ -111,6 +111,14 @@ class Topics:
         value="models.link_records.VerdictRecord, JSON",
         partitions=1, cleanup="compact", retention_ms=None, compact_within_ms=DAY_MS,
     )  # fmt: skip
+    RECEIPTS: Final = Topic(
+        suffix="receipts.v1", key="receipt id", value="models.receipts.Receipt, JSON",
+        partitions=4, cleanup="delete", retention_ms=7 * DAY_MS,
+    )  # fmt: skip
+    WATCHES: Final = Topic(
+        suffix="watches.v1", key="kind and id", value="models.watches.Watch, JSON",
+        partitions=1, cleanup="delete", retention_ms=DAY_MS,
+    )  # fmt: skip
     ERASURES: Final = Topic(
         suffix="erasures.v1", key="node id",
         value="models.erasure_records.ErasureRecord, JSON",
@@ -132,4 +140,6 @@ ALL_TOPICS: Final = (
     Topics.QUARANTINE,
     Topics.VERDICTS,
     Topics.ERASURES,
+    Topics.RECEIPTS,
+    Topics.WATCHES,
 )

@@ -20,8 +20,8 @@ from models.topics import ALL_TOPICS
 from runtime.settings import Settings
 
 __all__ = [
-    "KafkaDownError", "consumer", "consuming", "ensure_topics", "failures_told", "patience",
-    "producer", "producing", "read_topic", "replay", "true_ends",
+    "KafkaDownError", "consumer", "consuming", "ensure_topics", "failures_told",
+    "lossy_producer", "patience", "producer", "producing", "read_topic", "replay", "true_ends",
 ]  # fmt: skip
 
 REPLAY_POLL_MS: Final = 500
@@ -100,6 +100,25 @@ async def producer(
         linger_ms=linger_ms,
         max_batch_size=batch_bytes,
         request_timeout_ms=10_000,
+    )
+    return await _started(made, settings)
+
+
+async def lossy_producer(settings: Settings, *, batch_bytes: int) -> AIOKafkaProducer:
+    """A started producer of what may be lost: one replica is enough, and it gives up early.
+
+    Args:
+        settings: where Kafka is.
+        batch_bytes: a batch is no larger.
+
+    Raises:
+        KafkaDownError: no broker answers.
+    """
+    made = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        acks=1,
+        max_batch_size=batch_bytes,
+        request_timeout_ms=5_000,
     )
     return await _started(made, settings)
 

@@ -47,6 +47,7 @@ LEAST: Final = {
     "identity_person_ids": 2, "identity_device_links": 1, "identity_account_links": 1,
     "identity_min_confidence": 0, "tcf_vendor_id": 0,
 }  # fmt: skip
+SHARES: Final = frozenset({"receipt_sample_percent", "receipt_full_percent"})
 HIGHEST_PORT: Final = 65_535
 COOKIE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 HIGHEST_VENDOR_ID: Final = 65_535
@@ -103,6 +104,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         spool_megabytes: most that may wait there.
         cookie_name: our cookie, which a cookie sync reads and sets.
         match_days: so long a cookie sync is believed, 14 to 60 days.
+        receipt_sample_percent: of auctions, of whose decisions a receipt is kept.
+        receipt_full_percent: of auctions, of whose decisions a full receipt is kept, which can be
+            recomputed.
         admin_host: where admin ports listen.
         presence_stay_seconds: the mean time after a sign-in at a shared device until somebody else
             takes over unnoticed.
@@ -155,6 +159,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     spool_megabytes: int = 256
     cookie_name: str = "kinbid"
     match_days: int = 30
+    receipt_sample_percent: float = 1.0
+    receipt_full_percent: float = 0.01
     presence_stay_seconds: int = 43_200
     presence_percent: int = 60
     private_percent: int = 90
@@ -259,7 +265,9 @@ def _convert(name: str, value: object) -> object:
         return msgspec.convert(value, wanted, strict=not text)
     except msgspec.ValidationError:
         shown = "(hidden)" if name in SECRETS else value
-        kinds = {int: "a whole number", bool: "true or false", str: "a text"}
+        kinds = {
+            int: "a whole number", float: "a number", bool: "true or false", str: "a text"
+        }  # fmt: skip
         raise InvalidFieldError(name, shown, kinds[wanted]) from None
 
 
@@ -268,6 +276,8 @@ def _checked(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever the setti
         raise InvalidFieldError(name, value, f"one of {', '.join(LOG_LEVELS)}")
     if name.endswith("_port") and not 0 <= value <= HIGHEST_PORT:
         raise InvalidFieldError(name, value, f"a port, 0 to {HIGHEST_PORT}")
+    if name in SHARES and not 0 <= value <= 100:  # nan is in no range
+        raise InvalidFieldError(name, value, "from 0 to 100")
     if name in _CHECKS:
         _CHECKS[name](value)
     if name in TCF_NUMBERS:

@@ -21,6 +21,7 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     topic: str = "demo.catalog.v1"
+    offset: int = 0
 
 
 class FakeConsumer:
@@ -118,6 +119,8 @@ def test_the_catalogue_is_as_fresh_as_the_topic_that_was_heard_of_longest_ago() 
     case.consumer.heard_ms = {"demo.catalog.v1": 30}
     assert case.feed.fresh_at_ms == 0
     case.consumer.heard_ms |= {"demo.offers.v1": 20, "demo.spend.v1": 40}
+    assert case.feed.fresh_at_ms == 0
+    case.consumer.heard_ms["demo.watches.v1"] = 50
     assert case.feed.fresh_at_ms == 20
     assert CatalogFeed(SETTINGS, Catalog(), Allowances("UTC"), lambda: None).fresh_at_ms == 0
 

@@ -13,10 +13,14 @@ from bidder.http_answers import method_refused
 from bidder.metrics import Counters
 from bidder.notices.replies import NO_CONTENT, PIXEL
 from bidder.path import BidPath
+from bidder.receipt_outbox import Outbox
+from bidder.receipts import Receipts
 from bidder.server import MOST_SLOTS
 from models.catalog import Catalog
 from models.notices import NOTICE_KINDS, NoticeKind, NoticeSigner
+from models.receipts import Receipt, decode_receipt
 from models.reservations import decode_reservations
+from models.watches import Watches
 from runtime.redis_link import RedisLink
 from tests.fakes.outcomes import decode_notice
 from tests.unit.bidder.notices.support import FakeProducer, query, server, token
@@ -425,3 +429,78 @@ def test_a_sweep_clears_expired_reservations_of_dead_workers(make: Make) -> None
         assert case.redis.called("kinbid_v1_sweep")
 
     asyncio.run(scenario())
+
+
+# -- receipts ------------------------------------------------------------------------------------
+
+
+class KeptReceipts(Outbox):
+    """Ships nothing."""
+
+    @property
+    def kept(self) -> list[Receipt]:
+        return [decode_receipt(one.value) for one in self._waiting]
+
+
+def keep_receipts(case: Case) -> KeptReceipts:
+    outbox = KeptReceipts(SETTINGS, case.counters, case.path.worker)
+    case.path.receipts = Receipts(
+        outbox, case.counters, Watches(), code="test", public_url=SETTINGS.public_url,
+        as_of={}, sample_percent=100, full_percent=100,
+    )  # fmt: skip
+    return outbox
+
+
+def test_a_bid_is_in_its_receipt_with_the_time_that_it_took(make: Make) -> None:
+    async def scenario() -> None:
+        case = make()
+        outbox = keep_receipts(case)
+        answer = await case.ask(bid_post())
+        (receipt,) = outbox.kept
+        assert receipt.outcome == "bid"
+        assert receipt.elapsed_us > 0
+        assert receipt.body is not None
+        assert receipt.body.encode() in answer
+
+    asyncio.run(without_tasks(scenario()))
+
+
+def test_a_bid_that_came_too_late_is_told_as_late(make: Make) -> None:
+    async def scenario() -> None:
+        case = make()
+        outbox = keep_receipts(case)
+        case.redis_transport.is_waiting = True
+        late = await case.ask(bid_post(tmax=30))
+        await asyncio.sleep(0.05)
+        late += await case.ask()
+        case.redis_transport.is_waiting = False
+        case.redis_transport.deliver()
+        await case.ask()
+        assert late == response(204)
+        (receipt,) = outbox.kept
+        assert receipt.outcome == "late"
+
+    asyncio.run(scenario())
+
+
+def test_a_fault_of_ours_leaves_a_receipt_whatever_the_sample_is(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        case = make()
+        outbox = keep_receipts(case)
+
+        def broken(*_: object, **__: object) -> NoReturn:
+            raise ZeroDivisionError(COOKIE)
+
+        monkeypatch.setattr(case.path, "_draft", broken)
+        assert await case.ask(bid_post()) == response(204)
+        (receipt,) = outbox.kept
+        assert (receipt.outcome, receipt.auction) == ("fault", "auction-1")
+        assert receipt.reason is not None
+        assert receipt.reason.startswith("ZeroDivisionError test_server.py:")
+        assert COOKIE not in receipt.reason
+
+    asyncio.run(scenario())
+    assert "bid_failed" in caplog.text
+    caplog.clear()

@@ -57,6 +57,12 @@ def test_a_command_or_flag_that_does_not_exist_is_named_with_the_nearest_one(
     [
         ({}, ["config", "--config", "/absent.toml"], "/absent.toml: cannot be read", 2),
         ({"KINBID_BIDDER_PRT": "1"}, ["config"], "did you mean 'bidder_port'?", 2),
+        ({}, ["explain"], "say the FILE of a request, or --receipt ID", 2),
+        ({}, ["explain", "x.json", "--receipt", "r"], "or --receipt ID", 2),
+        ({}, ["explain", "--receipt", "r", "--at", "noon"], "a time such as 2026", 2),
+        ({}, ["receipts", "on"], "say one of --campaign, --exchange and --person", 2),
+        ({"KINBID_RECEIPT_FULL_PERCENT": "101"}, ["config"], "from 0 to 100", 2),
+        ({"KINBID_RECEIPT_SAMPLE_PERCENT": "nan"}, ["config"], "from 0 to 100", 2),
         ({"KINBID_BIDDER_PORT": "x"}, ["config"], "bidder_port: 'x' is not a whole number", 2),
         ({"KINBID_BIDDER_WORKERS": "0"}, ["config"], "bidder_workers: 0 is not 1 or more", 2),
         ({}, ["bidder"], "identity_pepper is not set", 2),
