@@ -91,7 +91,7 @@ def test_a_generator_without_a_core_of_its_own_sleeps_and_is_late_by_the_grain_o
         used_ns = time.thread_time_ns() - before_ns
         loop.close()
     assert answered(times) == 10
-    assert used_ns < 0.25e9  # of half a second
+    assert used_ns < 0.8 * times.elapsed_ns  # one that spins uses all of it
 
 
 def test_a_stall_is_found_with_all_requests_that_were_due_meanwhile() -> None:
