@@ -41,7 +41,7 @@ _EXCHANGE_USER: Final = Namespace.EXCHANGE_USER.letter
 Fields = dict[bytes, bytes]
 
 
-class _View(msgspec.Struct, frozen=True):
+class _View(msgspec.Struct, frozen=True, gc=False):
     """What Redis has about an identifier's person, in the order in which the request names them."""
 
     node: NodeId

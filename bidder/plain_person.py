@@ -18,7 +18,7 @@ __all__ = ["Found", "Read", "plain_person"]
 NO_LEDGER: Final = CapLedger()
 
 
-class Found(msgspec.Struct, frozen=True):
+class Found(msgspec.Struct, frozen=True, gc=False):
     """A person, and what was odd about finding them.
 
     Attributes:
@@ -44,7 +44,7 @@ class Found(msgspec.Struct, frozen=True):
         return self.withdrawn is not None
 
 
-class Read(msgspec.Struct, frozen=True):
+class Read(msgspec.Struct, frozen=True, gc=False):
     """What two steps gave.
 
     Attributes:
