@@ -26,10 +26,10 @@ OLDEST: Final = 2
 SETTLE_AT: Final = 1_000
 """So many new records are frozen at once: walking fewer costs a full collection 0.1 ms."""
 
-YOUNG: Final = 3_000
-"""Objects that are walked at once, at most: 0.3 us each on a busy machine, so no pause is longer
-than a millisecond. 64 requests in flight hold some 2,500; with CPython's 700, each sixteenth bid
-began a collection that freed nothing, 6.5 us a bid instead of 1."""
+YOUNG: Final = 2_000
+"""Objects that are walked at once, at most: 0.25 us each on a busy machine, so a pause takes half a
+millisecond. With CPython's 700 and 64 requests in flight every sixteenth bid began a collection,
+which freed nothing: 6.5 us of CPU a bid instead of 1.8."""
 NEVER: Final = 1_000_000
 """So many collections of the young come before one of what is older."""
 LEISURE_MS: Final = 60_000
