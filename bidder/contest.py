@@ -1,6 +1,7 @@
 """What one campaign bids on one slot, or why it does not."""
 
 from functools import partial
+from typing import Final
 
 import msgspec
 
@@ -10,20 +11,22 @@ from bidder.context import is_site_allowed
 from bidder.desk import Desk
 from bidder.dsa import dsa_shown
 from bidder.formats import Fitted, Lineups, Misfit
-from bidder.openings import bid_in, floor_of, price_of
+from bidder.openings import Floor, bid_in, floor_of, price_of
 from bidder.plans import Plan
 from bidder.slot import Slot
+from models.budgets import Allowance
 from models.catalog import Catalog
 from models.catalog_records import Campaign, Creative, Offer, Segment
 from models.units import MICROS
 from models.value.conversion import exposure_factor
 from models.value.lines import line_factor
-from models.value.price import value_cpm_micros
+from models.value.price import Factors
 
 __all__ = ["contextual_bid", "personal_bid", "rivalry_of"]
 
-ANY_SET = "any"
-VIDEO_MTYPE = 2
+ANY_SET: Final = "any"
+VIDEO_MTYPE: Final = 2
+OUTBID: Final = Lost(Loss.OUTBID)
 
 _lineups = Lineups()
 """What follows from creatives alone; the records say whether it still holds."""
@@ -39,42 +42,59 @@ def contextual_bid(slot: Slot, campaign: Campaign) -> Bid | Lost:
     fitted = _fitted(slot, campaign, ANY_SET, None)
     if isinstance(fitted, Lost):
         return fitted
-    value = campaign.contextual_cpm_micros * _line_factor(slot, campaign)
-    return _priced(slot, campaign, fitted, value * _control(slot, campaign))
+    value: float = campaign.contextual_cpm_micros
+    if campaign.call_driven:
+        value *= _line_factor(slot, campaign)
+    allowed = slot.desk.allowances.get(campaign.id)
+    if allowed is not None:
+        value *= allowed.control
+    price = _price(slot, campaign, fitted, value, allowed)
+    if isinstance(price, Lost):
+        return price
+    return _bid(slot, campaign, fitted, int(value), price)
 
 
-def personal_bid(slot: Slot, campaign: Campaign, plan: Plan) -> Bid | Lost:
-    """The bid of a campaign for the request's person, by a plan that is for it."""
-    segment = plan.segment
-    if slot.desk.channel in segment.channels_off:
-        return Lost(Loss.CHANNEL_OFF, slot.desk.channel)
-    barred = _barred(slot, campaign)
-    if barred is not None:
-        return barred
+def personal_bid(
+    slot: Slot, campaign: Campaign, plan: Plan, least_cpm_micros: int = 0
+) -> Bid | Lost:
+    """The bid of a campaign for the request's person, by a plan that is for it.
+
+    Args:
+        slot: where.
+        campaign: whose.
+        plan: of the person's segment and the offer.
+        least_cpm_micros: what it has to be worth, or it need not be looked at any further: most of
+            those that are tried are worth less than the best one so far.
+    """
+    desk, segment = slot.desk, plan.segment
+    if segment.channels_off and desk.channel in segment.channels_off:
+        return Lost(Loss.CHANNEL_OFF, desk.channel)
     room = _room(slot, campaign, segment)
     if room.lost is not None:
         return room.lost
+    exposure = exposure_factor(room.used_count)
+    allowed = desk.allowances.get(campaign.id)
+    control = 1.0 if allowed is None else allowed.control
+    lines = _line_factor(slot, campaign) if campaign.call_driven else 1.0
+    value = plan.most_cpm_micros * exposure * control * lines
+    if value < least_cpm_micros:
+        return OUTBID
+    barred = _barred(slot, campaign)
+    if barred is not None:
+        return barred
     fitted = _fitted(slot, campaign, segment.creative_set, plan.choice.offer)
     if isinstance(fitted, Lost):
         return fitted
-    factors = msgspec.structs.replace(
-        plan.factors,
-        exposure_factor=exposure_factor(room.used_count),
-        line_factor=_line_factor(slot, campaign),
-        control=_control(slot, campaign),
-    )
-    bid = _priced(slot, campaign, fitted, value_cpm_micros(factors))
-    if isinstance(bid, Lost):
-        return bid
-    return msgspec.structs.replace(
-        bid,
+    price = _price(slot, campaign, fitted, value, allowed)
+    if isinstance(price, Lost):
+        return price
+    return _bid(
+        slot, campaign, fitted, int(value), price,
         segment=segment,
         offer=plan.choice.offer,
-        factors=factors,
-        used_count=room.used_count,
-        limits=room.limits,
-        pressure=room.pressure,
-    )
+        factors=plan.factors(exposure, control, lines),
+        room=room,
+    )  # fmt: skip
 
 
 def _room(slot: Slot, campaign: Campaign, segment: Segment) -> CapRoom:
@@ -93,16 +113,8 @@ def _room(slot: Slot, campaign: Campaign, segment: Segment) -> CapRoom:
     )
 
 
-def _control(slot: Slot, campaign: Campaign) -> float:
-    """The pacing multiplier; 1 for a campaign that has no budget to spread."""
-    allowed = slot.desk.allowances.get(campaign.id)
-    return 1.0 if allowed is None else allowed.control
-
-
 def _line_factor(slot: Slot, campaign: Campaign) -> float:
-    """What full lines leave of the bid; 1 for a campaign that is not there to make people call."""
-    if not campaign.call_driven:
-        return 1.0
+    """What full lines leave of the bid of a campaign that is there to make people call."""
     lines = slot.desk.catalog.lines.get(campaign.advertiser)
     return line_factor(lines.minutes, slot.desk.now_ms) if lines is not None else 1.0
 
@@ -136,7 +148,8 @@ def rivalry_of(bid: Bid, catalog: Catalog) -> tuple[str, tuple[str, ...]]:
 def _barred(slot: Slot, campaign: Campaign) -> Lost | None:
     """Why the request does not take a campaign here, as far as no index knows."""
     desk = slot.desk
-    if not is_site_allowed(campaign.targeting, desk.sites):
+    targeting = campaign.targeting
+    if (targeting.sites or targeting.not_sites) and not is_site_allowed(targeting, desk.sites):
         return Lost(Loss.TARGETING, "site")
     opening = slot.opening
     if opening.domains is not None:
@@ -160,36 +173,55 @@ def _is_taken(desk: Desk, creative: Creative) -> bool:
     return dsa is None or dsa_shown(dsa, creative)
 
 
-def _priced(slot: Slot, campaign: Campaign, fitted: Fitted, value: float) -> Bid | Lost:
+class _Price(msgspec.Struct, frozen=True, gc=False):
+    """What is bid and what the floor is, in our own currency; and the bid as it is written."""
+
+    bid_cpm_micros: int
+    floor_cpm_micros: int
+    price_micros: int
+
+
+def _price(
+    slot: Slot, campaign: Campaign, fitted: Fitted, value: float, allowed: Allowance | None
+) -> _Price | Lost:
     """Shades where the auction is a first-price one, then meets the floor if it is worth it."""
     desk, opening = slot.desk, slot.opening
-    seconds = fitted.duration_seconds or None
-    media = slot.imp.video if fitted.mtype == VIDEO_MTYPE else slot.imp.audio
-    floor = floor_of(opening, desk.terms, seconds, media if seconds else None)
+    floor: Floor | None = opening.floor
+    if fitted.duration_seconds:
+        media = slot.imp.video if fitted.mtype == VIDEO_MTYPE else slot.imp.audio
+        floor = floor_of(opening, desk.terms, fitted.duration_seconds, media)
     if floor is None:
         return Lost(Loss.BELOW_FLOOR, "the floor's currency has no rate")
     bid_cpm_micros = bid_in(opening, floor, value, campaign, desk.exchange)
     if bid_cpm_micros is None:
         detail = f"worth {value / MICROS:.4f} CPM, floor {floor.cpm_micros / MICROS:.4f}"
         return Lost(Loss.BELOW_FLOOR, detail)
-    allowed = desk.allowances.get(campaign.id)
     if allowed is not None:
         cost_micros = bid_cpm_micros * slot.imp.multiplier / 1000
         if cost_micros > allowed.left_micros:
             left_micros = max(0, allowed.left_micros)
             return Lost(Loss.BUDGET_SPENT, f"{left_micros / MICROS:.4f} left")
+    price_micros = price_of(bid_cpm_micros, floor, desk.terms)
+    return _Price(bid_cpm_micros, floor.cpm_micros, price_micros)
+
+
+NO_ROOM: Final = CapRoom(())
+"""Of a bid for nobody in particular, which no limit counts."""
+
+
+def _bid(
+    slot: Slot, campaign: Campaign, fitted: Fitted, value_cpm_micros: int, price: _Price, *,
+    segment: Segment | None = None, offer: Offer | None = None, factors: Factors | None = None,
+    room: CapRoom = NO_ROOM,
+) -> Bid:  # fmt: skip
+    # As long as a billing notice may take: what the slot says, or this exchange.
+    imp = slot.imp
+    wait_seconds = slot.desk.exchange.reservation_seconds
+    if imp.exp:
+        wait_seconds = min(max(wait_seconds, imp.exp), LONGEST_WAIT_SECONDS)
     return Bid(
-        imp_id=slot.imp.id,
-        campaign=campaign,
-        fitted=fitted,
-        value_cpm_micros=int(value),
-        bid_cpm_micros=bid_cpm_micros,
-        price_micros=price_of(bid_cpm_micros, floor, desk.terms),
-        floor_cpm_micros=floor.cpm_micros,
-        deal_id=opening.deal_id,
-        # As long as a billing notice may take: what the slot says, or this exchange.
-        wait_seconds=min(
-            max(desk.exchange.reservation_seconds, slot.imp.exp or 0), LONGEST_WAIT_SECONDS
-        ),
-        multiplier=slot.imp.multiplier,
-    )
+        imp.id, campaign, fitted, value_cpm_micros,
+        price.bid_cpm_micros, price.price_micros, price.floor_cpm_micros,
+        slot.opening.deal_id, wait_seconds, imp.multiplier, segment, offer, factors,
+        room.used_count if segment is not None else 0, room.limits, room.pressure,
+    )  # fmt: skip

@@ -20,7 +20,7 @@ from bidder.plans import Plan, plans_of
 from bidder.slot import Slot, slot_of
 from models.budgets import UNPACED, Allowance
 from models.catalog import Catalog
-from models.catalog_records import Exchange
+from models.catalog_records import Campaign, Exchange
 from models.profile import Person
 from models.reservations import Reservation
 
@@ -139,31 +139,37 @@ class _Contest:
 
     def run(self, plans: Iterable[Plan]) -> None:
         """Tries plans from the best downwards, then campaigns that know no person."""
+        least_cpm_micros = self.slot.least_value_cpm_micros
         for plan in plans:
-            if plan.most_cpm_micros < self.slot.least_value_cpm_micros or not self._can_win(
-                int(plan.most_cpm_micros)
-            ):
+            most_cpm_micros = int(plan.most_cpm_micros)
+            if most_cpm_micros < least_cpm_micros or not self._can_win(most_cpm_micros):
                 break
-            self._try_plan(plan)
+            self._try_plan(plan, most_cpm_micros)
         self._try_contextual()
 
     def _can_win(self, most_cpm_micros: int) -> bool:
         """Whether somebody worth so much could still win; ties go by campaign."""
         return self.best is None or most_cpm_micros >= self.best.value_cpm_micros
 
-    def _try_plan(self, plan: Plan) -> None:
-        most_cpm_micros = int(plan.most_cpm_micros)
+    def _try_plan(self, plan: Plan, most_cpm_micros: int) -> None:
         for campaign in self.slot.candidates(plan.segment.id, plan.choice.goal, plan.offers):
             self.left -= 1
             if self.left < 0:
                 return
             if not plan.is_for(campaign):
                 continue
-            bid = personal_bid(self.slot, campaign, plan)
+            bid = personal_bid(self.slot, campaign, plan, self._least_cpm_micros(campaign))
             if isinstance(bid, Bid):
                 self._enter(bid)
                 if bid.value_cpm_micros == most_cpm_micros:
                     return  # those that follow are worth no more, and lose a tie
+
+    def _least_cpm_micros(self, campaign: Campaign) -> int:
+        """What a campaign has to be worth to win; ties go by campaign."""
+        best = self.best
+        if best is None:
+            return 0
+        return best.value_cpm_micros + (best.campaign.id < campaign.id)
 
     def _try_contextual(self) -> None:
         desk = self.slot.desk

@@ -12,8 +12,6 @@ from models.catalog import Catalog
 from models.catalog_records import Offer
 from models.dealings import Dealings, Intent
 from models.templates import Goal
-from models.value.conversion import trip_horizon_factor
-from models.value.seats import seat_pressure
 
 __all__ = ["Choice", "choices", "intents", "is_allowed"]
 
@@ -48,10 +46,7 @@ def choices(
         now_ms: the present, Unix ms.
     """
     for intent in intents(dealings, advertiser, goal):
-        if goal == "flight":
-            choice = _best_flight(intent, catalog, now_ms)
-        else:
-            choice = _product(intent, catalog)
+        choice = _trip(intent, catalog, now_ms) if goal == "flight" else _product(intent, catalog)
         if choice is not None:
             yield choice
 
@@ -66,15 +61,8 @@ def _product(intent: Intent, catalog: Catalog) -> Choice | None:
     return Choice("product", product, intent) if product is not None and product.stock > 0 else None
 
 
-def _best_flight(intent: Intent, catalog: Catalog, now_ms: int) -> Choice | None:
-    """Of the day's departures the one whose sale gains most; then the cheapest."""
-    best: Choice | None = None
-    best_rank = (0.0, 0, "")
-    for flight in catalog.flights_on(intent.advertiser, intent.key):
-        departure_in_ms = flight.depart_ms - now_ms
-        horizon = trip_horizon_factor(departure_in_ms)
-        pressure = seat_pressure(flight.seats_left, flight.seats_total, departure_in_ms)
-        rank = (horizon * pressure, -flight.fare_micros, flight.id)
-        if rank[0] > 0 and rank > best_rank:
-            best, best_rank = Choice("flight", flight, intent, horizon, pressure), rank
-    return best
+def _trip(intent: Intent, catalog: Catalog, now_ms: int) -> Choice | None:
+    found = catalog.board.best(intent.advertiser, intent.key, now_ms)
+    if found is None:
+        return None
+    return Choice("flight", found.flight, intent, found.trip_horizon_factor, found.seat_pressure)

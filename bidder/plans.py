@@ -7,9 +7,7 @@ tried that cannot win any more.
 """
 
 from collections.abc import Iterator
-from heapq import merge
 from itertools import islice
-from operator import attrgetter
 
 import msgspec
 
@@ -21,9 +19,23 @@ from models.features import yearly_value_of
 from models.templates import Goal
 from models.value.conversion import p_conversion
 from models.value.customer import value_multiplier
-from models.value.price import Factors, value_cpm_micros
+from models.value.price import Factors
 
 __all__ = ["Plan", "plan_for", "plans_of"]
+
+
+class _Worth(msgspec.Struct, frozen=True, gc=False):
+    """What an offer is worth for a person, whatever the segment.
+
+    Attributes:
+        p_conversion: see :class:`models.value.price.Factors`.
+        value_micros: what the person will spend in a year; None before their first order.
+        presence_ratio: see there.
+    """
+
+    p_conversion: float
+    value_micros: float | None
+    presence_ratio: float
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -34,16 +46,33 @@ class Plan(msgspec.Struct, frozen=True):
         standing: with the segment's advertiser.
         choice: the offer.
         before: choices that come first, for whoever may show them.
-        factors: of the price, before exposure and full lines, which only lower it.
-        most_cpm_micros: the most that an impression of it can be worth, a thousand times.
+        worth: of the offer.
+        multiplier: what the customer's value makes of it.
+        most_cpm_micros: the most that an impression of it can be worth, a thousand times: exposure,
+            pacing and full lines only lower it.
     """
 
     segment: Segment
     standing: Standing
     choice: Choice
     before: tuple[Choice, ...]
-    factors: Factors
+    worth: _Worth
+    multiplier: float
     most_cpm_micros: float
+
+    def factors(self, exposure_factor: float, control: float, line_factor: float) -> Factors:
+        """Of a price; its value is ``most_cpm_micros`` times these three, in this order."""
+        return Factors(
+            target_cpa_micros=self.segment.target_cpa_micros,
+            p_conversion=self.worth.p_conversion,
+            value_multiplier=self.multiplier,
+            exposure_factor=exposure_factor,
+            trip_horizon_factor=self.choice.trip_horizon_factor,
+            seat_pressure=self.choice.seat_pressure,
+            presence_ratio=self.worth.presence_ratio,
+            control=control,
+            line_factor=line_factor,
+        )
 
     @property
     def offers(self) -> tuple[str, ...]:
@@ -58,69 +87,80 @@ class Plan(msgspec.Struct, frozen=True):
         return not any(is_allowed(one.offer, campaign.offers) for one in self.before)
 
 
-class _Worth(msgspec.Struct, frozen=True):
-    """What an offer is worth for a person, whatever the segment.
-
-    Attributes:
-        factors: of the price, as far as they are known.
-        value_micros: what the person will spend in a year; None before their first order.
-    """
-
-    factors: Factors
-    value_micros: float | None
-
-
 def plans_of(desk: Desk) -> Iterator[Plan]:
     """Every plan for the request's person, the best first; made as far as they are asked for."""
-    streams: list[Iterator[Plan]] = []
+    streams: list[_Stream] = []
     for name, dealings in desk.person.header.dealings.items():
         standing = desk.standing_with(name)
-        if standing.lost is None and standing.segments:
+        if standing.lost is None and standing.segments.mask:
             if dealings.routes:
-                streams += _streams(desk, standing, name, "flight")
+                _add_streams(streams, desk, standing, name, "flight")
             if dealings.items:
-                streams += _streams(desk, standing, name, "product")
-    if len(streams) < 2:
-        return streams[0] if streams else iter(())
-    return merge(*streams, key=attrgetter("most_cpm_micros"), reverse=True)
+                _add_streams(streams, desk, standing, name, "product")
+    while streams:
+        best = streams[0] if len(streams) == 1 else max(streams, key=_most_cpm_micros)
+        yield best.head
+        if not best.advance():
+            streams.remove(best)
 
 
-def _streams(
-    desk: Desk, standing: Standing, advertiser: str, goal: Goal
-) -> Iterator[Iterator[Plan]]:
-    """The plans with one advertiser, in streams that each fall."""
+class _Stream:
+    """The plans for one offer and segments whose customers are worth the same on average.
+
+    Their target CPAs fall, so the plans do.
+    """
+
+    __slots__ = ("_before", "_choice", "_segments", "_standing", "_worth", "head")
+
+    def __init__(
+        self, standing: Standing, worth: _Worth, upto: tuple[Choice, ...],
+        segments: Iterator[Segment],
+    ) -> None:  # fmt: skip
+        self._standing = standing
+        self._worth = worth
+        self._before, self._choice = upto[:-1], upto[-1]
+        self._segments = segments
+        self.head: Plan
+
+    def advance(self) -> bool:
+        """Goes on to the next plan, if there is one."""
+        offer = self._choice.offer
+        for segment in self._segments:
+            if not segment.offers or is_allowed(offer, segment.offers):
+                before = self._before
+                if before and segment.offers:
+                    before = tuple(one for one in before if is_allowed(one.offer, segment.offers))
+                self.head = _plan(self._standing, self._worth, segment, self._choice, before)
+                return True
+        return False
+
+
+def _most_cpm_micros(stream: _Stream) -> float:
+    return stream.head.most_cpm_micros
+
+
+def _add_streams(
+    streams: list[_Stream], desk: Desk, standing: Standing, advertiser: str, goal: Goal
+) -> None:
+    """The plans with one advertiser."""
     offered = choices(standing.dealings, advertiser, goal, desk.catalog, desk.now_ms)
     servable = tuple(offered if desk.catalog.offers_are_limited else islice(offered, 1))
     for place, choice in enumerate(servable):
         worth = _worth(desk, standing, choice)
         for group in standing.segments.by_mean_value():
-            yield _plans(standing, worth, servable[: place + 1], group)
-
-
-def _plans(
-    standing: Standing, worth: _Worth, upto: tuple[Choice, ...], segments: Iterator[Segment]
-) -> Iterator[Plan]:
-    *earlier, choice = upto
-    for segment in segments:
-        if is_allowed(choice.offer, segment.offers):
-            before = tuple(one for one in earlier if is_allowed(one.offer, segment.offers))
-            yield _plan(standing, worth, segment, choice, before)
+            stream = _Stream(standing, worth, servable[: place + 1], group)
+            if stream.advance():
+                streams.append(stream)
 
 
 def _worth(desk: Desk, standing: Standing, choice: Choice) -> _Worth:
     buyer = standing.dealings.buyer
-    factors = Factors(
-        target_cpa_micros=0,
-        p_conversion=p_conversion(
-            desk.now_ms - choice.intent.seen_ms,
-            in_cart=choice.intent.in_cart,
-            is_customer=buyer is not None,
-        ),
-        trip_horizon_factor=choice.trip_horizon_factor,
-        seat_pressure=choice.seat_pressure,
-        presence_ratio=desk.person.presence_ratio,
+    intent = choice.intent
+    p = p_conversion(
+        desk.now_ms - intent.seen_ms, in_cart=intent.in_cart, is_customer=buyer is not None
     )
-    return _Worth(factors, None if buyer is None else yearly_value_of(buyer, desk.now_ms))
+    value_micros = None if buyer is None else yearly_value_of(buyer, desk.now_ms)
+    return _Worth(p, value_micros, desk.person.presence_ratio)
 
 
 def _plan(
@@ -129,10 +169,16 @@ def _plan(
     multiplier = 1.0
     if worth.value_micros is not None:
         multiplier = value_multiplier(worth.value_micros, segment.mean_value_micros)
-    factors = msgspec.structs.replace(
-        worth.factors, target_cpa_micros=segment.target_cpa_micros, value_multiplier=multiplier
+    most = (
+        1000.0
+        * segment.target_cpa_micros
+        * worth.p_conversion
+        * multiplier
+        * choice.trip_horizon_factor
+        * choice.seat_pressure
+        * worth.presence_ratio
     )
-    return Plan(segment, standing, choice, before, factors, value_cpm_micros(factors))
+    return Plan(segment, standing, choice, before, worth, multiplier, most)
 
 
 def plan_for(desk: Desk, campaign: Campaign) -> Plan | None:

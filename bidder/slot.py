@@ -25,6 +25,7 @@ class Slot(msgspec.Struct, frozen=True):
         picked: bids before this one, which count under caps already.
         asked: what it takes.
         query: what campaigns' targeting is asked, without audience and offer.
+        query_key: names it.
         breaks: who is in the request's breaks already; None where it has none.
     """
 
@@ -34,6 +35,7 @@ class Slot(msgspec.Struct, frozen=True):
     picked: list[Bid]
     asked: Asked
     query: Query
+    query_key: tuple[tuple[str, ...], ...]
     breaks: Break | None
 
     @property
@@ -49,8 +51,13 @@ class Slot(msgspec.Struct, frozen=True):
 
     def candidates(self, audience: str, goal: str, offers: tuple[str, ...]) -> Candidates:
         """Campaigns that may be shown here to an audience, with one of the offers."""
+        index = self.desk.catalog.index
+        key = (audience, goal, offers, self.query_key)
+        known = index.known(key)
+        if known is not None:
+            return known
         query = {"audience": (audience,), "goal": (goal,), "offer": offers, **self.query}
-        return self.desk.catalog.index.candidates(tuple(query.values()), query)
+        return index.candidates(key, query)
 
     def contextual(self) -> Candidates:
         """Campaigns that know no person, those that pay most first."""
@@ -64,7 +71,7 @@ def slot_of(
     asked = asked_of(imp)
     deal = opening.deal_id if opening.deal_id is not None else OPEN_AUCTION
     query = {"format": _format_values(asked), "deal": (deal,), **desk.query}
-    return Slot(desk, imp, opening, picked, asked, query, breaks)
+    return Slot(desk, imp, opening, picked, asked, query, tuple(query.values()), breaks)
 
 
 def _format_values(asked: Asked) -> tuple[str, ...]:

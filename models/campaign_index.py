@@ -172,6 +172,10 @@ class CampaignIndex:
         self._answers.clear()
         self.restricted = frozenset(name for name, count in self._restrictions.items() if count)
 
+    def known(self, key: tuple[object, ...]) -> Candidates | None:
+        """What was answered under a key, if it was asked before."""
+        return self._answers.get(key)
+
     def candidates(self, key: tuple[object, ...], query: Query) -> Candidates:
         """The campaigns that a query lets through, in order.
 
@@ -179,7 +183,7 @@ class CampaignIndex:
             key: names the query: what was answered once is known under it.
             query: what the request has.
         """
-        known = self._answers.get(key)
+        known = self.known(key)
         if known is not None:
             return known
         if self._waiting is not None:

@@ -4,8 +4,7 @@ One thread owns it and applies one record at a time, so whoever reads between tw
 them whole. Prices, seats and target CPAs change in place; nothing is rebuilt.
 """
 
-from collections import Counter, defaultdict
-from itertools import chain
+from collections import Counter
 
 from models.campaign_facts import facts_of
 from models.campaign_index import CampaignIndex
@@ -26,6 +25,7 @@ from models.catalog_records import (
     record_key,
 )
 from models.currency import RateTable
+from models.flight_board import FlightBoard
 from models.segment_index import SegmentIndex
 from models.units import CampaignId
 
@@ -54,8 +54,8 @@ class Catalog:
         """How many campaigns may bid on each deal; paused ones are among them."""
         self.index = CampaignIndex()
         self._segment_indexes: dict[str, SegmentIndex] = {}
-        self._offers_are_limited: bool | None = None
-        self._trips: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        self._limited_count = 0
+        self.board = FlightBoard()
         self._records: dict[str, Record] = {}
 
     def __len__(self) -> int:
@@ -81,16 +81,7 @@ class Catalog:
     @property
     def offers_are_limited(self) -> bool:
         """Whether any campaign or segment may not see everything, so first choices differ."""
-        if self._offers_are_limited is None:
-            campaigns, segments = self.campaigns.values(), self.segments.values()
-            lists = chain((one.offers for one in campaigns), (one.offers for one in segments))
-            self._offers_are_limited = any(lists)
-        return self._offers_are_limited
-
-    def flights_on(self, advertiser: str, trip: str) -> list[Flight]:
-        """The advertiser's departures of ``ORIGIN-DESTINATION/DATE``, sold out ones included."""
-        flights = self.flights
-        return [flights[advertiser, one] for one in self._trips.get((advertiser, trip), ())]
+        return self._limited_count > 0
 
     def apply(self, record: Record) -> bool:
         """Puts one record in; returns False for a version older than the one that stands there."""
@@ -104,8 +95,6 @@ class Catalog:
             self._take_out(before)
         self._records[key] = record
         self._put_in(record)
-        if isinstance(record, Campaign | Segment):
-            self._offers_are_limited = None
         return True
 
     def withdraw(self, key: str) -> bool:
@@ -116,6 +105,8 @@ class Catalog:
         return record is not None
 
     def _put_in(self, record: Record) -> None:
+        if isinstance(record, Campaign | Segment):
+            self._limited_count += bool(record.offers)
         match record:
             case Advertiser():
                 self.advertisers[record.id] = record
@@ -132,7 +123,7 @@ class Catalog:
                 self._set_creatives(record, add=True)
             case Flight():
                 self.flights[record.advertiser, record.id] = record
-                self._trips[_trip_of(record)][record.id] = None
+                self.board.put(record)
             case Product():
                 self.products[record.advertiser, record.id] = record
             case Rates():
@@ -141,6 +132,8 @@ class Catalog:
                 self._put_in_for_calls(record)
 
     def _take_out(self, record: Record) -> None:
+        if isinstance(record, Campaign | Segment):
+            self._limited_count -= bool(record.offers)
         match record:
             case Advertiser():
                 del self.advertisers[record.id]
@@ -157,7 +150,7 @@ class Catalog:
                 self._set_creatives(record, add=False)
             case Flight():
                 del self.flights[record.advertiser, record.id]
-                del self._trips[_trip_of(record)][record.id]
+                self.board.take(record)
             case Product():
                 del self.products[record.advertiser, record.id]
             case Rates():
@@ -196,7 +189,3 @@ class Catalog:
             self.index.remove(name)
         else:
             self.index.put(campaign, facts_of(campaign, self.creatives.get(name, ())))
-
-
-def _trip_of(flight: Flight) -> tuple[str, str]:
-    return flight.advertiser, f"{flight.origin}-{flight.destination}/{flight.depart_date}"

@@ -19,6 +19,8 @@ INTENT_DECAY_MS: Final = 2 * DAY_MS
 
 EXPOSURE_RHO: Final = 0.8
 """What an impression adds, relative to the one before it (start value; fitted per segment)."""
+LEAST_EXPOSURE: Final = 0.1
+_EXPOSURES: Final = tuple(max(LEAST_EXPOSURE, EXPOSURE_RHO**used) for used in range(12))
 
 
 def p_conversion(intent_age_ms: int, *, in_cart: bool, is_customer: bool) -> float:
@@ -40,7 +42,7 @@ def p_conversion(intent_age_ms: int, *, in_cart: bool, is_customer: bool) -> flo
 
 def exposure_factor(used_count: int) -> float:
     """What the next impression adds after ``used_count`` of the campaign: rho^n in [0.1, 1]."""
-    return float(max(0.1, EXPOSURE_RHO**used_count))
+    return _EXPOSURES[used_count] if used_count < len(_EXPOSURES) else LEAST_EXPOSURE
 
 
 def trip_horizon_factor(departure_in_ms: int) -> float:

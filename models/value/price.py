@@ -38,10 +38,10 @@ def value_cpm_micros(factors: Factors) -> float:
         * factors.target_cpa_micros
         * factors.p_conversion
         * factors.value_multiplier
-        * factors.exposure_factor
         * factors.trip_horizon_factor
         * factors.seat_pressure
         * factors.presence_ratio
+        * factors.exposure_factor
         * factors.control
         * factors.line_factor
     )

@@ -56,7 +56,7 @@ def test_every_kind_goes_in_and_out_again() -> None:
     assert not catalog.departments
     assert not catalog.lines
     assert not any(catalog.creatives.values())
-    assert catalog.flights_on("air", "JFK-LAX/2026-01-31") == []
+    assert catalog.board.departures("air", "JFK-LAX/2026-01-31") == []
 
 
 def test_an_older_offer_never_replaces_a_newer_one() -> None:
@@ -80,9 +80,11 @@ def test_a_flight_that_changes_its_route_is_found_on_the_new_one_only() -> None:
     catalog = Catalog()
     catalog.apply(flight(updated_ms=1))
     catalog.apply(flight(updated_ms=2, origin="EWR"))
-    assert catalog.flights_on("air", "JFK-LAX/2026-01-31") == []
-    assert catalog.flights_on("air", "EWR-LAX/2026-01-31") == [flight(updated_ms=2, origin="EWR")]
-    assert catalog.flights_on("other", "EWR-LAX/2026-01-31") == []
+    assert catalog.board.departures("air", "JFK-LAX/2026-01-31") == []
+    assert catalog.board.departures("air", "EWR-LAX/2026-01-31") == [
+        flight(updated_ms=2, origin="EWR")
+    ]
+    assert catalog.board.departures("other", "EWR-LAX/2026-01-31") == []
 
 
 def test_a_creative_that_moves_leaves_its_campaign() -> None:
@@ -122,7 +124,7 @@ def test_what_stands_there_is_what_a_dictionary_would_hold(
     assert catalog.records() == model
     flights = [record for record in model.values() if isinstance(record, Flight)]
     for origin in ("JFK", "EWR"):
-        found = catalog.flights_on("air", f"{origin}-LAX/2026-01-31")
+        found = catalog.board.departures("air", f"{origin}-LAX/2026-01-31")
         expected = [one for one in flights if one.origin == origin]
         assert sorted(found, key=record_key) == sorted(expected, key=record_key)
     creatives = [record for record in model.values() if isinstance(record, Creative)]
