@@ -67,9 +67,9 @@ def views(draw: st.DrawFn, place: int) -> dict[bytes, bytes]:
     """A bid view; seldom one of somebody who merges or was split."""
     fields: dict[bytes, bytes] = draw(plain_fields)
     odd = draw(st.sampled_from([b"", b"", b"", b"", b">", b"g", b"!", b"m:" + TOKEN]))
-    if odd == b">" and place + 1 < len(NODES):
-        above = draw(st.sampled_from(NODES[place + 1 :]))
-        return {b">": above.encode()}
+    if odd == b">":
+        above = NODES[place + 1 :]
+        return {b">": draw(st.sampled_from(above)).encode()} if above else fields
     if odd == b"g":
         fields[odd] = b"1"
     elif odd == b"!":
@@ -85,11 +85,13 @@ def stores(draw: st.DrawFn) -> MemoryRedis:
     redis = MemoryRedis()
     for place, one in enumerate(NODES):
         above = NODES[place + 1 :]
-        if above and draw(st.booleans()):
+        is_linked = draw(st.booleans())
+        if above and is_linked:
             redis.parents[KEYS.parent(one)] = b">" + draw(st.sampled_from(above)).encode()
-        if draw(st.booleans()):
+        has_view, has_frozen = draw(st.booleans()), draw(st.booleans())
+        if has_view:
             redis.hashes[KEYS.bid_view(one)] = draw(views(place))
-        if draw(st.booleans()):
+        if has_frozen:
             frozen = draw(plain_fields)
             redis.hashes[KEYS.frozen_bid_view(one, TOKEN.decode())] = {**frozen, b">": TOKEN}
     return redis

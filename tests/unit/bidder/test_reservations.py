@@ -74,9 +74,14 @@ def test_whatever_is_added_moved_or_removed_expires() -> None:
 
 
 def test_who_has_an_open_reservation_is_not_looked_at() -> None:
-    own = OwnReservations("w1")
     looked_at: list[NodeId] = []
-    own.of = lambda root, _: looked_at.append(root) or ()  # type: ignore[method-assign, func-returns-value]  # a spy
+
+    class Watched(OwnReservations):
+        def of(self, root: NodeId, now_ms: int) -> tuple[Reservation, ...]:
+            looked_at.append(root)
+            return super().of(root, now_ms)
+
+    own = Watched("w1")
     own.add(NODE, reservation("a", 10 * SECOND_MS))
     own.add(OTHER, reservation("b", SECOND_MS))
     own.forget_expired(NOW_MS + 2 * SECOND_MS)
