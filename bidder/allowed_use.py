@@ -13,6 +13,7 @@ class Refusal(enum.Enum):
 
     COPPA = "coppa"
     LMT_OR_DNT = "lmt_or_dnt"
+    REGS_UNREADABLE = "regs_unreadable"
     GDPR_UNKNOWN = "gdpr_unknown"
     TCF_MISSING = "tcf_missing"
     TCF_UNREADABLE = "tcf_unreadable"

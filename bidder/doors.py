@@ -11,7 +11,7 @@ from bidder import metrics
 from bidder.errors import NoBidReason
 from bidder.http1 import HttpCall, response
 from bidder.metrics import Counters
-from bidder.server import BID_PREFIX, BID_SUFFIX
+from bidder.server import exchange_of
 
 __all__ = ["Doors"]
 
@@ -38,7 +38,7 @@ class Doors:
     def _receive(self, call: HttpCall) -> None:
         if self._inside is not None:
             self._inside(call)
-        elif call.target.startswith(BID_PREFIX) and call.target.endswith(BID_SUFFIX):
+        elif exchange_of(call.target) is not None:
             self._counters.add(REQUESTS)
             self._counters.add(NO_CATALOG)
             call.respond(response(204))

@@ -70,7 +70,10 @@ class RequestReader:
         self._fields = self._head.fields
         self._in_body = False
         self._was_continued = False
+        self._is_length_known = False
         self._earlier_bytes = 0
+        # Of the client, as its first request tells.
+        self._is_persistent = False
 
     # -- bytes -----------------------------------------------------------------------------
 
@@ -138,6 +141,10 @@ class RequestReader:
             self.feed(piece)
             return
         self._earlier_bytes += len(piece)
+        if self._in_body and not self._is_length_known:
+            self._is_length_known = True
+            if self._declared_bytes() > MAX_BODY_BYTES:
+                self._refuse(413, "body")
         if self._earlier_bytes <= MAX_HEAD_BYTES:
             return
         # What is not told yet of a head is part of one field, or padding.
@@ -146,6 +153,13 @@ class RequestReader:
             self._refuse(400, "head")
         elif self._earlier_bytes > MAX_MESSAGE_BYTES:
             self._refuse(413, "body")
+
+    def _declared_bytes(self) -> int:
+        """What Content-Length says, which the parser has found to be a number; 0 without it."""
+        for name, value in self._head.fields:
+            if len(name) == 14 and name.lower() == b"content-length":
+                return int(value)
+        return 0
 
     def _head_bytes(self) -> int:
         return len(self._target) + sum(len(name) + len(value) + 3 for name, value in self._fields)
@@ -172,6 +186,18 @@ class RequestReader:
         self._keep_heads(skip=0)
         self.feed(head)
         self.feed(rest)
+
+    def _is_last(self, parser: httptools.HttpRequestParser) -> bool:
+        """Whether no request may follow.
+
+        A client of HTTP/1.0 would need to be told that its connection is kept, and waits for its
+        end where it is not (RFC 9112 appendix C.2.2): it ends.
+        """
+        if not self._is_persistent:
+            if parser.get_http_version() == "1.0":
+                return True
+            self._is_persistent = True
+        return not parser.should_keep_alive()
 
     def _refuse(self, status: int, reason: str) -> None:
         if not self.is_over:
@@ -223,7 +249,7 @@ class RequestReader:
         self._index = index + 1
         self._target = self._body = b""
         self.in_message = False
-        self.is_over = not parser.should_keep_alive()
+        self.is_over = self._is_last(parser)
         whole = body if isinstance(body, bytes) else bytes(body)
         self._take(parser.get_method(), target, whole, self._piece, index)
 
@@ -240,6 +266,7 @@ class RequestReader:
         self._fields = self._head.fields
         self._in_body = False
         self._was_continued = False
+        self._is_length_known = False
         self._earlier_bytes = 0
 
     def add_field(self, name: bytes, value: bytes) -> None:
@@ -274,7 +301,7 @@ class RequestReader:
             self.in_message = False
         elif not (self.is_over or (not self._body and parser.should_upgrade())):
             self.in_message = False
-            self.is_over = not parser.should_keep_alive()
+            self.is_over = self._is_last(parser)
             body = self._body if isinstance(self._body, bytes) else bytes(self._body)
             self._take(parser.get_method(), self._target, body, self._head, 0)
 

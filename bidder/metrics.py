@@ -5,6 +5,7 @@ The hot path adds to a slot (0.05 us); a scrape is answered by another process.
 
 import mmap
 import tempfile
+import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Final
@@ -86,6 +87,7 @@ _SERIES: Final = (
     _Series("bidder_identity_disagreements", "Requests whose identifiers are several persons."),
     _Series("bidder_shared_devices", "Requests from devices that several CRM persons use."),
     _Series("bidder_searches_cut", "Requests with a slot for which too many campaigns stood by."),
+    _Series("bidder_slots_passed_over", "Slots of requests that offered more than are looked at."),
     _Series("bidder_exact_reservations", "Caps checked and reserved in one step."),
     _Series("bidder_cap_refusals", "Exact reservations that found the cap used up."),
     *_by("bidder_shed", "Requests given up for want of time, by cause.", "reason", SHED_CAUSES),
@@ -141,6 +143,10 @@ _SPOOL: Final = _CATALOG + 1
 _CONNECTIONS: Final = _SPOOL + 1
 _SIZE: Final = _CONNECTIONS + 1
 _BYTES: Final = _SIZE * 8 + ROWS_BYTES
+
+
+LAYOUT: Final = zlib.crc32(repr((_SERIES, _HISTOGRAMS, _SIZE, ROWS_BYTES)).encode())
+"""What stands where, as one number: whoever shares the memory must have the same."""
 
 
 def slot(name: str, value: str = "") -> int:

@@ -16,11 +16,18 @@ import msgspec
 from bidder.errors import MalformedRequestError
 from bidder.openrtb_context import App, Dooh, Dsa, Geo, Pmp, Qty, RequestExt, Site, Source, Sua
 from bidder.openrtb_formats import Audio, Banner, Native, Video
-from bidder.tolerance import LIMIT, OnDeviation, TolerantReader, UnreadableError
+from bidder.tolerance import (
+    LIMIT,
+    OnDeviation,
+    TolerantReader,
+    UnreadableError,
+    unreadable_is,
+)
 
 __all__ = [
     "ABSENT",
     "DEVIATIONS",
+    "UNREADABLE_EXT",
     "BidRequest",
     "Device",
     "Imp",
@@ -94,6 +101,10 @@ class Device(msgspec.Struct, frozen=True, gc=False):
     dnt: Any = None
 
 
+UNREADABLE_DEVICE: Final = Device(lmt="unreadable")
+"""In place of one that was sent as something else than an object: it may limit tracking."""
+
+
 class Uid(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.28."""
 
@@ -138,6 +149,10 @@ class RegsExt(msgspec.Struct, frozen=True, gc=False):
     dsa: Dsa | None = None
 
 
+UNREADABLE_EXT: Final = RegsExt()
+"""In place of one that was sent as something else than an object; told by its identity."""
+
+
 class Regs(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.3."""
 
@@ -146,7 +161,11 @@ class Regs(msgspec.Struct, frozen=True, gc=False):
     us_privacy: Any = None
     gpp: Any = None
     gpp_sid: Any = None
-    ext: RegsExt | None = None
+    ext: Annotated[RegsExt | None, unreadable_is(UNREADABLE_EXT)] = None
+
+
+UNREADABLE_REGS: Final = Regs(ext=UNREADABLE_EXT)
+"""Regulations that were sent as something else than an object: nobody knows what they forbid."""
 
 
 class BidRequest(msgspec.Struct, frozen=True, gc=False):
@@ -159,9 +178,9 @@ class BidRequest(msgspec.Struct, frozen=True, gc=False):
     imp: list[Imp]
     site: Site | None = None
     app: App | None = None
-    device: Device | None = None
+    device: Annotated[Device | None, unreadable_is(UNREADABLE_DEVICE)] = None
     user: User | None = None
-    regs: Regs | None = None
+    regs: Annotated[Regs | None, unreadable_is(UNREADABLE_REGS)] = None
     source: Source | None = None
     at: int | None = None
     tmax: int | None = None

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeGuard
 
 from bidder.allowed_use import FREE, AllowedUse, Refusal, refused, strictest
 from bidder.consent import judge_gpp, judge_tc_string, judge_us_privacy
-from bidder.openrtb import BidRequest, Regs, RegsExt, User
+from bidder.openrtb import UNREADABLE_EXT, BidRequest, Regs, RegsExt, User
 from bidder.openrtb_context import Geo
 from models.consent_strings import LONGEST_CHARS, Section, TcfVendor
 
@@ -75,13 +75,14 @@ class Privacy:
         if regs is None:
             return self._without_flag(use, request)
         ext = _NO_EXT if regs.ext is None else regs.ext
+        if ext is UNREADABLE_EXT:
+            use = strictest(use, refused(Refusal.REGS_UNREADABLE))
         if regs.coppa not in UNSET:
             use = strictest(use, refused(Refusal.COPPA))
         if ext.gpc not in UNSET:
             use = strictest(use, refused(Refusal.GPC))
         if regs.us_privacy is not None or ext.us_privacy is not None:
-            for text in _strings(regs.us_privacy, ext.us_privacy):
-                use = strictest(use, judge_us_privacy(text))
+            use = strictest(use, _under_us_privacy(regs, ext))
         has_tcf_section = False
         if regs.gpp is not None or ext.gpp is not None or regs.gpp_sid or ext.gpp_sid:
             applying = _applying(regs, ext)
@@ -131,6 +132,13 @@ class Privacy:
         if user is None or (user.consent is None and user.ext is None):
             return use if missing is None else strictest(use, refused(missing))
         return self._under_gdpr(use, user, missing)
+
+
+def _under_us_privacy(regs: Regs, ext: RegsExt) -> AllowedUse:
+    use = FREE
+    for text in _strings(regs.us_privacy, ext.us_privacy):
+        use = strictest(use, judge_us_privacy(text))
+    return use
 
 
 def _strings(place: object, older: object) -> tuple[str, ...]:

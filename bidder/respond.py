@@ -64,13 +64,15 @@ class Responder:
         )
 
     def _bid(self, bid: Bid, token: NoticeToken, terms: Terms, exchange: Exchange) -> bytes:
-        text = self._signer.sign(token)
-        signed = text.encode()
+        signed = self._signer.sign(token).encode()
         urls = self._urls_of(exchange)
         advertiser = self._catalog.advertisers[bid.campaign.advertiser]
         written = self._creatives.write(bid, urls.ads)
         markup = written.markup
-        adm = markup.with_links(urls.links(text, token.nonce)) if markup.holes else markup.parts[0]
+        adm = markup.parts[0]
+        if markup.holes:
+            shown = self._signer.sign_shown(token)
+            adm = markup.with_links(urls.links(shown, token.nonce))
         return (
             b'{"id":"%b","impid":%b,"price":%b,"adm":"%b","nurl":"%b","burl":"%b"%b,'
             b'"cid":%b,%b,"exp":%d%b}'

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from bidder.entrance import ACCEPT_QUEUE
 from bidder.worker_slot import WorkerSlot
 from models.errors import KinbidError
 from runtime import logs
@@ -23,9 +24,6 @@ from runtime.settings import Settings
 __all__ = ["PortBusyError", "roll", "run"]
 
 logger = logging.getLogger(__name__)
-
-BACKLOG: Final = 1024
-"""Connections that may wait in one worker's queue; the kernel turns more away."""
 
 POLL_SECONDS: Final = 0.05
 STOP_SECONDS: Final = 10.0
@@ -108,7 +106,7 @@ def _listen(settings: Settings) -> list[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
-        listener.listen(BACKLOG)
+        listener.listen(ACCEPT_QUEUE)
         listener.settimeout(0)
         listeners.append(listener)
     return listeners
@@ -172,6 +170,9 @@ def roll(slots: Sequence[WorkerSlot], ready_seconds: float = READY_SECONDS) -> I
 
 
 def _stop(slots: Sequence[WorkerSlot]) -> None:
+    for slot in slots:
+        # First ours: while any copy is open, the kernel goes on letting clients in, to nobody.
+        slot.listener.close()
     running = [process for slot in slots for process in slot.processes()]
     for process in running:
         process.leave()

@@ -86,8 +86,9 @@ class Syncs:
         exchange = self._catalog.exchanges.get(exchange_id)
         if exchange is None:
             return response(404)
-        values = {name: found[0] for name, found in parse_qs(query).items()}
-        if not self._may_keep_ids(request_of(values, caller)):
+        told = parse_qs(query)
+        values = {name: found[0] for name, found in told.items()}
+        if not self._may_keep_ids(request_of(told, caller)):
             return self._done("refused", PIXEL)
         cookie_id = self._cookie_of(caller) or secrets.token_urlsafe(COOKIE_BYTES)
         cookie = (

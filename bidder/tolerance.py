@@ -1,10 +1,11 @@
 """Bodies that deviate from the specification in types, as some do every day.
 
 A value of another type is taken as what it plainly means (``"1"``, ``1.0`` and true are 1, an id
-17 is "17", one string is a list of one); what means nothing is dropped, as if it were absent. Two
+17 is "17", one string is a list of one); what means nothing is dropped, as if it were absent. Three
 exceptions: an object without a field that it must have is dropped whole, and so is one whose limit
 (:data:`LIMIT`) cannot be read, since a block or a floor that is not understood must not pass for
-none. The readers are compiled from the types once; each deviation is told by the field's path.
+none; and in place of what may forbid (:func:`unreadable_is`) stands what does. The readers are
+compiled from the types once; each deviation is told by the field's path.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 import msgspec
 from msgspec import inspect
 
-__all__ = ["LIMIT", "OnDeviation", "TolerantReader", "UnreadableError"]
+__all__ = ["LIMIT", "OnDeviation", "TolerantReader", "UnreadableError", "unreadable_is"]
 
 T = TypeVar("T")
 
@@ -27,6 +28,13 @@ _Read: TypeAlias = Callable[[Any, OnDeviation], Any]
 _IS_LIMIT: Final = "is_limit"
 LIMIT: Final = msgspec.Meta(extra={_IS_LIMIT: True})
 """Marks a field that narrows what may be bid: unreadable, it takes its object along."""
+
+_STAND_IN: Final = "stand_in"
+
+
+def unreadable_is(stand_in: object) -> msgspec.Meta:
+    """Marks a field in whose place another value stands where it was sent and cannot be read."""
+    return msgspec.Meta(extra={_STAND_IN: stand_in})
 
 
 _NOTHING: Final[tuple[object, ...]] = (None, "", [], {})
@@ -88,38 +96,50 @@ def _reader(shape: inspect.Type, path: str, *, is_limit: bool) -> _Read:
 def _struct(shape: inspect.StructType, path: str) -> _Read:
     make: Callable[..., object] = shape.cls
     fields = [
-        (f.name, f.encode_name, _reader(f.type, inner, is_limit=_is_limit(f)), _is_limit(f))
+        (
+            f.name, f.encode_name, _reader(f.type, inner, is_limit=_is_limit(f)), _is_limit(f),
+            _extra(f).get(_STAND_IN),
+        )
         for f, inner in ((f, f"{path}.{f.encode_name}".lstrip(".")) for f in shape.fields)
-    ]
+    ]  # fmt: skip
     required = frozenset(f.name for f in shape.fields if f.required)
 
     def read(value: object, tell: OnDeviation) -> object | None:
         if not isinstance(value, dict):
-            if path:
-                tell(path)
+            _tell_of(path, tell)
             return None
         found: dict[str, object] = {}
-        for name, wire_name, read_field, is_limit in fields:
+        for name, wire_name, read_field, is_limit, stand_in in fields:
             given = value.get(wire_name)
             if given is None:
                 continue
             one = read_field(given, tell)
+            if one is None and not _means_nothing(given):
+                if is_limit:
+                    return None
+                one = stand_in
             if one is not None:
                 found[name] = one
-            elif is_limit and not _means_nothing(given):
-                return None
         if not required <= found.keys():
-            if path:  # of the whole body it is no deviation: such a body is refused
-                tell(path)
+            _tell_of(path, tell)
             return None
         return make(**found)
 
     return read
 
 
+def _tell_of(path: str, tell: OnDeviation) -> None:
+    if path:  # of the whole body it is no deviation: such a body is refused
+        tell(path)
+
+
 def _is_limit(field: inspect.Field) -> bool:
+    return bool(_extra(field).get(_IS_LIMIT))
+
+
+def _extra(field: inspect.Field) -> dict[str, Any]:
     shape = field.type
-    return isinstance(shape, inspect.Metadata) and bool((shape.extra or {}).get(_IS_LIMIT))
+    return (shape.extra or {}) if isinstance(shape, inspect.Metadata) else {}
 
 
 def _means_nothing(value: object) -> bool:

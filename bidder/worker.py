@@ -20,9 +20,10 @@ from bidder.collector import Collector
 from bidder.connections import Connections, HttpLimits, allow_descriptors
 from bidder.doors import Doors
 from bidder.drain import drain
+from bidder.entrance import Entrance
 from bidder.http1 import HttpConnection
 from bidder.lag import LagMeter
-from bidder.metrics import STARTS, STARTS_WITH_CLIENTS, Counters, open_memory, slot
+from bidder.metrics import LAYOUT, STARTS, STARTS_WITH_CLIENTS, Counters, open_memory, slot
 from bidder.notices import Keeper, Notices
 from bidder.path import BidPath
 from bidder.server import Server
@@ -61,20 +62,29 @@ CATALOG_FAILURES = slot("bidder_dependency_failures", "catalog")
 def main() -> int:
     """Runs the worker until SIGTERM; returns the exit code."""
     parser = argparse.ArgumentParser(prog="bidder.worker")
-    for name in ("listener", "memory", "parent", "number"):
+    for name in ("listener", "memory", "layout", "parent", "number"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--cause", choices=STARTS, required=True)
     args = parser.parse_args()
     end_with_parent(args.parent)
     settings = load().settings
     logs.configure(f"bidder-{args.number}", settings.log_level)
-    worker = _Worker(settings, Counters(args.memory), args.cause)
     try:
+        _check_layout(args.layout)
+        worker = _Worker(settings, Counters(args.memory), args.cause)
         uvloop.run(worker.run(socket.socket(fileno=args.listener)))
     except KinbidError as error:
         logger.critical("bidder_failed", extra={"reason": str(error)})
         return 1
     return 0
+
+
+def _check_layout(layout: int) -> None:
+    if layout != LAYOUT:
+        raise KinbidError(
+            "the code that is installed now has other metrics than the bidder that runs: "
+            "end that and start it anew"
+        )
 
 
 class _Worker:
@@ -85,7 +95,7 @@ class _Worker:
         self._counters = counters
         self._cause = cause
         self._catalog = Catalog()
-        self._allowances = Allowances(settings.time_zone)
+        self._allowances = Allowances(settings.time_zone, settings.bidder_workers)
         self._collector = Collector(counters)
         self._feed = self._new_feed()
         self._doors = Doors(counters)
@@ -114,16 +124,15 @@ class _Worker:
         await asyncio.wait({preparing}, timeout=self._patience_seconds)
         if preparing.done():
             await preparing  # raises what went wrong, before anybody is let in
-        http = await loop.create_server(
-            lambda: HttpConnection(self._doors.handle, self._connections), sock=listener
-        )
+        entrance = Entrance(listener, lambda: HttpConnection(self._doors.handle, self._connections))
+        await entrance.open()
         self._counters.set_serving(is_serving=True)
         told = asyncio.create_task(stopping.wait())
         await asyncio.wait({preparing, told}, return_when=asyncio.FIRST_COMPLETED)
         if preparing.done():
-            await self._serve(await preparing, told, http)
+            await self._serve(await preparing, told, entrance)
         else:
-            http.close()
+            entrance.close()
         await _stop(told, preparing)
         await self._feed.stop()
         await self._redis.close()
@@ -199,9 +208,7 @@ class _Worker:
 
     # -- meanwhile -------------------------------------------------------------------------
 
-    async def _serve(
-        self, ready: "_Ready", told: asyncio.Task[Any], http: asyncio.AbstractServer
-    ) -> None:
+    async def _serve(self, ready: "_Ready", told: asyncio.Task[Any], entrance: Entrance) -> None:
         """Until told to stop, or until a task that never ends has ended; then drains."""
         lag = LagMeter(self._counters)
         lag.start()
@@ -217,7 +224,7 @@ class _Worker:
             logger.critical("task_ended", exc_info=task.exception())
         self._is_leaving = True
         self._counters.set_ready(is_ready=False)
-        http.close()
+        entrance.close()
         logger.info("bidder_stopping", extra={"connections": len(self._connections)})
         silent = await drain(self._connections)
         logger.info("bidder_drained", extra={"silent": silent})

@@ -15,7 +15,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from bidder.metrics import Counters, WorkerCollector, open_memory, slot
+from bidder.metrics import LAYOUT, Counters, WorkerCollector, open_memory, slot
 from runtime import clock
 from runtime.admin import AdminServer
 from runtime.settings import Settings, as_environment
@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 UNWELL_MS: Final = 5_000
 STALL_SECONDS: Final = 10.0
 """A loop that is silent for so long is ended: its clients get no answers, and will not."""
+
+START_SECONDS: Final = 60.0
+"""A worker that takes no connections by then hangs; one without a catalogue takes them, too."""
 
 FIRST_REST_SECONDS: Final = 0.5
 LONGEST_REST_SECONDS: Final = 30.0
@@ -56,7 +59,7 @@ class WorkerProcess:
         self.left_at: float | None = None
         arguments = {
             "listener": listener.fileno(), "memory": self._memory.fileno(),
-            "parent": os.getpid(), "number": number, "cause": cause,
+            "parent": os.getpid(), "number": number, "cause": cause, "layout": LAYOUT,
         }  # fmt: skip
         flags = [part for name, v in arguments.items() for part in (f"--{name}", str(v))]
         self._process = subprocess.Popen(  # noqa: S603 - our own module
@@ -77,6 +80,8 @@ class WorkerProcess:
     def is_stalled(self) -> bool:
         """Whether the loop has been silent for too long; asked now and then, or it cannot tell."""
         now, beat = time.monotonic(), self.counters.last_beat_ms
+        if not self.counters.is_serving:
+            return now - self.started_at > START_SECONDS
         if beat != self._beat:
             self._beat, self._beat_seen_at = beat, now
         return bool(beat) and now - self._beat_seen_at > STALL_SECONDS

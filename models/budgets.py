@@ -1,9 +1,10 @@
 """What campaigns may still spend today, as a bidder knows it."""
 
 import datetime as dt
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import lru_cache
+from heapq import heappop, heappush
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,10 @@ __all__ = ["UNPACED", "Allowance", "Allowances", "Day", "day_at"]
 
 STALE_MS: Final = 15 * SECOND_MS
 """Spend that is known no later than that is not known: a budget fails closed."""
+AHEAD_MS: Final = 1_800 * SECOND_MS
+"""So far a campaign that spreads its budget may be ahead of an even day."""
+NEAR: Final = 0.02
+"""Of the budget: with less left of the plan, the plan is looked at again twice a second."""
 QUARTER_MS: Final = 900 * SECOND_MS
 
 
@@ -55,7 +60,7 @@ class Allowance(msgspec.Struct, frozen=True, gc=False):
     """What a campaign with a budget may spend now.
 
     Attributes:
-        left_micros: of today's budget, less what this worker's open bids may still cost.
+        left_micros: what its next bids may cost, see :class:`Allowances`.
         control: the pacing multiplier, in (0, 1].
     """
 
@@ -68,26 +73,36 @@ UNPACED: Final[Mapping[str, Allowance]] = {}
 
 
 class _Held(msgspec.Struct):
-    """A campaign's bids of unknown outcome: when each is given up, and what it may cost."""
+    """A campaign's bids of unknown outcome, a heap: when each is given up, what it may cost."""
 
-    bids: deque[tuple[int, int]]
+    bids: list[tuple[int, int]] = []
     micros: int = 0
 
 
 class Allowances:
     """Budgets, spend and open bids of one worker, and what follows from them.
 
+    Nobody knows the open bids of another worker. So each has a share of what is left of the day:
+    its open bids cost no more than that together, or are one alone. Sixteen workers would bid
+    sixteen times the end of a budget in the second before the first notice of it is counted.
+
     Args:
         time_zone: of the owner's days.
+        sharers: workers among which a budget is shared.
     """
 
-    def __init__(self, time_zone: str) -> None:
+    def __init__(self, time_zone: str, sharers: int = 1) -> None:
         self._time_zone = time_zone
+        self._sharers = sharers
         self._budgets: dict[str, tuple[int, bool]] = {}
         self._spends: defaultdict[str, dict[int, CampaignSpend]] = defaultdict(dict)
         self._pacings: dict[str, Pacing] = {}
         self._held: dict[str, _Held] = {}
+        self._unspent: dict[str, int] = {}
         self._day = day_at(0, time_zone)
+        self._now_ms = 0
+        self._ahead: set[str] = set()
+        """Campaigns that have nearly spent what an even day allows up to now."""
         self._counted_ms: dict[int, int] = {}
         self.is_current = False
         """Whether spend is known well enough; without, no campaign with a budget may bid."""
@@ -110,6 +125,8 @@ class Allowances:
     def forget(self, campaign: str) -> None:
         """Takes a campaign out."""
         self._budgets.pop(campaign, None)
+        self._unspent.pop(campaign, None)
+        self._ahead.discard(campaign)
         self.of.pop(campaign, None)
 
     def learn(self, record: SpendRecord) -> None:
@@ -130,27 +147,34 @@ class Allowances:
         """Sets aside what a bid may cost; without a budget there is nothing to do."""
         allowed = self.of.get(campaign)
         if allowed is not None:
-            held = self._held.setdefault(campaign, _Held(deque()))
-            held.bids.append((expires_ms, cost_micros))
+            held = self._held.get(campaign)
+            if held is None:
+                held = self._held[campaign] = _Held()
+            heappush(held.bids, (expires_ms, cost_micros))
             held.micros += cost_micros
-            self.of[campaign] = Allowance(allowed.left_micros - cost_micros, allowed.control)
+            share_micros = self._unspent[campaign] // self._sharers
+            self.of[campaign] = Allowance(share_micros - held.micros, allowed.control)
 
     def move_to(self, now_ms: int) -> None:
         """Gives up bids of which nothing was heard in time; notices a new day, and silence."""
         for campaign, held in list(self._held.items()):
             before = len(held.bids)
             while held.bids and held.bids[0][0] <= now_ms:
-                held.micros -= held.bids.popleft()[1]
+                held.micros -= heappop(held.bids)[1]
             if not held.bids:
                 del self._held[campaign]
             if len(held.bids) < before:
                 self._work_out(campaign)
+        self._now_ms = now_ms
         was_current, self.is_current = self.is_current, self._is_current(now_ms)
         is_new_day = not self._day.begins_ms <= now_ms < self._day.ends_ms
         if is_new_day:
             self._day = day_at(now_ms, self._time_zone)
         if is_new_day or self.is_current is not was_current:
             for campaign in self._budgets:
+                self._work_out(campaign)
+        else:
+            for campaign in list(self._ahead):
                 self._work_out(campaign)
 
     def _is_current(self, now_ms: int) -> bool:
@@ -167,14 +191,33 @@ class Allowances:
             if one.day == day
         )
 
+    def _planned_micros(self, budget_micros: int) -> int:
+        """What an even day may have cost by now, and a little ahead.
+
+        The multiplier learns once a minute; until it has, a small budget would be gone.
+        """
+        day = self._day
+        share = (self._now_ms - day.begins_ms + AHEAD_MS) / (day.ends_ms - day.begins_ms)
+        return int(budget_micros * min(1.0, max(0.0, share)))
+
     def _work_out(self, campaign: str) -> None:
         budget = self._budgets.get(campaign)
         if budget is None:
             return
         budget_micros, is_even = budget
         held = self._held.get(campaign)
-        used_micros = self.spent_micros(campaign, self._day.name) + (held.micros if held else 0)
         pacing = self._pacings.get(campaign) if is_even else None
         control = 1.0 if pacing is None else control_of(pacing.log_control)
-        left_micros = budget_micros - used_micros if self.is_current else 0
+        unspent_micros = 0
+        if self.is_current:
+            open_micros = self._planned_micros(budget_micros) if is_even else budget_micros
+            unspent_micros = open_micros - self.spent_micros(campaign, self._day.name)
+            if open_micros < budget_micros and unspent_micros < budget_micros * NEAR:
+                self._ahead.add(campaign)
+            else:
+                self._ahead.discard(campaign)
+        self._unspent[campaign] = unspent_micros
+        left_micros = unspent_micros
+        if held is not None:
+            left_micros = unspent_micros // self._sharers - held.micros
         self.of[campaign] = Allowance(left_micros, control)

@@ -1,9 +1,10 @@
 """Signed tokens of the notice URLs: what was bid, so that a notice needs no look-up.
 
 A token is url-safe base64 of a keyed BLAKE2b tag and a msgpack record. Forged or edited notices do
-not verify and move no money (OpenRTB 2.6 section 4.2.3 leaves this to the bidder). One token serves
-all URLs of a bid: what kind of notice it is stands in the path, and which kind may move money, in
-the token.
+not verify and move no money (OpenRTB 2.6 section 4.2.3 leaves this to the bidder). What kind of
+notice it is stands in the path, and which kind may move money, in the token. Two tags are made of a
+bid: one for what its exchange calls, one for what stands in the ad. Everybody who is shown the ad
+has the second, and it does not pass for the first: no viewer bills, wins or loses a bid.
 """
 
 import base64
@@ -24,6 +25,7 @@ __all__ = [
     "KIND_OF",
     "NOTICE_KINDS",
     "NO_NODE",
+    "SHOWN_KINDS",
     "NoticeKind",
     "NoticeSigner",
     "NoticeToken",
@@ -46,6 +48,9 @@ KIND_OF: Final[dict[NoticeSource, NoticeKind]] = {
 }
 """Which kind of notice each source of billing sends."""
 
+SHOWN_KINDS: Final[frozenset[NoticeKind]] = frozenset({"impression", "click"})
+"""What stands in the ad itself, where viewers and publishers read it."""
+
 Biller: TypeAlias = Literal["b", "p", "n"]
 _SOURCE_OF: Final[dict[Biller, NoticeSource]] = {"b": "burl", "p": "pixel", "n": "nurl"}
 BILLER_OF: Final[dict[NoticeSource, Biller]] = {"burl": "b", "pixel": "p", "nurl": "n"}
@@ -53,6 +58,7 @@ BILLER_OF: Final[dict[NoticeSource, Biller]] = {"burl": "b", "pixel": "p", "nurl
 
 _TARGET: Final = b"click target"
 _VIEWER: Final = b"viewer"
+_SHOWN: Final = b"shown"
 """Tags of one purpose never pass for those of another (BLAKE2's personalisation)."""
 
 
@@ -137,36 +143,42 @@ def short_id(text: str) -> str:
 class NoticeSigner:
     """Signs and verifies under one secret, the same in every bidder of an owner."""
 
-    __slots__ = ("_base", "_targets", "_viewers")
+    __slots__ = ("_base", "_shown", "_targets", "_viewers")
 
     def __init__(self, secret: str) -> None:
         if len(secret) < 8:
             raise InvalidFieldError("notice_secret", "(hidden)", "a secret of 8 characters or more")
         key = hashlib.blake2b(secret.encode(), digest_size=32).digest()
         self._base = hashlib.blake2b(key=key, digest_size=TAG_BYTES)
+        self._shown = hashlib.blake2b(key=key, digest_size=TAG_BYTES, person=_SHOWN)
         self._targets = hashlib.blake2b(key=key, digest_size=TAG_BYTES, person=_TARGET)
         self._viewers = hashlib.blake2b(key=key, digest_size=TAG_BYTES, person=_VIEWER)
 
-    def _tag(self, body: bytes) -> bytes:
-        return _digest(self._base, body)
-
     def sign(self, token: NoticeToken) -> str:
-        """The token as it stands in a URL."""
-        body = _encode(token)
-        return base64.urlsafe_b64encode(self._tag(body) + body).rstrip(b"=").decode()
+        """The token as it stands in the URLs that the exchange calls."""
+        return _signed(self._base, _encode(token))
 
-    def verify(self, text: str) -> NoticeToken:
+    def sign_shown(self, token: NoticeToken) -> str:
+        """The token as it stands in the URLs of the ad."""
+        return _signed(self._shown, _encode(token))
+
+    def verify(self, text: str, kind: NoticeKind) -> NoticeToken:
         """Reads a token.
 
+        Args:
+            text: as it stands in the URL.
+            kind: of notice, as the URL's path says.
+
         Raises:
-            TokenError: not ours, or edited.
+            TokenError: not ours, edited, or from a URL of the other sort.
         """
+        base = self._shown if kind in SHOWN_KINDS else self._base
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError) as error:
             raise TokenError("the token is not url-safe base64") from error
         tag, body = raw[:TAG_BYTES], raw[TAG_BYTES:]
-        if not hmac.compare_digest(tag, self._tag(body)):
+        if not hmac.compare_digest(tag, _digest(base, body)):
             raise TokenError("the token was not signed by this owner")
         try:
             return _decode(body)
@@ -189,6 +201,10 @@ class NoticeSigner:
         """
         body = f"{address}\0{agent}".encode("utf-8", "replace")
         return base64.urlsafe_b64encode(_digest(self._viewers, body)).decode()
+
+
+def _signed(base: "hashlib.blake2b", body: bytes) -> str:
+    return base64.urlsafe_b64encode(_digest(base, body) + body).rstrip(b"=").decode()
 
 
 def _digest(base: "hashlib.blake2b", body: bytes) -> bytes:

@@ -211,10 +211,12 @@ def read_outcome(key: bytes | None, value: bytes | None, recorded_ms: int) -> Ou
         recorded_ms: its record's timestamp, Unix ms.
 
     Raises:
-        EventError: not an outcome, not under its identifier, or dated ahead of its record.
+        EventError: not an outcome, not under the identifier that it has, or dated ahead of its
+            record.
     """
     outcome = decode_outcome(value or b"")
-    check_key(key, outcome.node)
+    if outcome.node:
+        check_key(key, outcome.node)
     field = "shown_time_ms" if isinstance(outcome, ImportedImpression) else "notice_time_ms"
     time_ms = not_ahead(field, outcome.time_ms, recorded_ms)
     return outcome if time_ms == outcome.time_ms else _replace(outcome, **{field: time_ms})

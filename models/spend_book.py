@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from models.events import Billing, Outcome
-from models.spend_records import CampaignSpend, DaySpend, SpendMark, SpendRecord
+from models.spend_records import CampaignSpend, DaySpend, Pacing, SpendMark, SpendRecord
 from models.units import SECOND_MS
 
 __all__ = ["REPEATS_WITHIN_MS", "SpendBook"]
@@ -38,10 +38,15 @@ class SpendBook:
         self.next_offset = 0
         """Of the first notice that is not counted."""
         for record in known:
-            if isinstance(record, CampaignSpend) and record.partition == partition:
+            if isinstance(record, Pacing) or record.partition != partition:
+                continue
+            if isinstance(record, SpendMark):
+                self.next_offset = max(self.next_offset, record.offset + 1)
+                continue
+            # A worker that was given up and woke tells once more what it knew then.
+            newer = self._spends.get(record.campaign)
+            if newer is None or record.offset > newer.offset:
                 self._spends[record.campaign] = record
-            elif isinstance(record, SpendMark) and record.partition == partition:
-                self.next_offset = record.offset + 1
         self._marked = self.next_offset
         self._marked_ms = 0
 

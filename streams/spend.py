@@ -102,7 +102,7 @@ class SpendKeeper(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped l
                     await self._take_over()
                 fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
                 async with self._busy:
-                    self._count(fetched)
+                    await self._count(fetched)
                     await self._publish()
                     await self._pace()
             except (KafkaError, kafka.KafkaDownError) as error:
@@ -157,7 +157,9 @@ class SpendKeeper(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped l
     def _remember(self, record: SpendRecord) -> None:
         match record:
             case CampaignSpend():
-                self._spends[record.campaign, record.partition] = record
+                known = self._spends.get((record.campaign, record.partition))
+                if known is None or record.offset > known.offset:
+                    self._spends[record.campaign, record.partition] = record
             case Pacing():
                 self._pacings[record.campaign] = record
             case _:
@@ -165,17 +167,33 @@ class SpendKeeper(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped l
 
     # -- counting --------------------------------------------------------------------------
 
-    def _count(self, fetched: dict[TopicPartition, list[Any]]) -> None:
+    async def _count(self, fetched: dict[TopicPartition, list[Any]]) -> None:
         zone = self._settings.time_zone
-        for partition, book in self._books.items():
+        for partition, book in list(self._books.items()):
             records = fetched.get(partition, [])
-            self._counted_ms[partition] = records[-1].timestamp if records else clock.now_ms()
             for record in records:
                 try:
                     outcome = decode_outcome(record.value or b"")
                 except EventError:
                     continue  # the firehose buries it
                 book.fold(record.offset, outcome, day_at(outcome.time_ms, zone).name)
+            self._counted_ms[partition] = await self._counted_until(partition, records)
+
+    async def _counted_until(self, partition: TopicPartition, records: list[Any]) -> int:
+        """All that was told until then is counted, Unix ms.
+
+        That nothing came is no news: the broker may be gone, or not have been asked yet after a
+        partition was taken over. At the end of it we are where the broker has named that end.
+        """
+        if partition in self._consumer.assignment():
+            end, asked_ms = (
+                self._consumer.highwater(partition),
+                self._consumer.last_poll_timestamp(partition),
+            )
+            if asked_ms and await self._consumer.position(partition) == end:
+                return int(asked_ms)
+        known_ms = self._counted_ms.get(partition, 0)
+        return int(records[-1].timestamp) if records else known_ms
 
     async def _publish(self) -> None:
         for partition, book in self._books.items():

@@ -43,6 +43,8 @@ SPEND: Final = metrics.slot("bidder_spend_micros")
 UNAVAILABLE: Final = response(503)
 NOT_OURS: Final = response(400)
 
+FINAL: Final = frozenset({"accepted", "test"})
+"""Verdicts after which the same kind of notice of the same bid says nothing new."""
 REMEMBERED: Final = 32_768
 """Notices that a worker knows to be repeated; some 5 MB."""
 
@@ -76,7 +78,8 @@ class Notices:
         self._keeper = keeper
         self._counters = counters
         self._delays = delays or BillingDelays()
-        self._taken: dict[tuple[str, str], None] = {}
+        self._taken: dict[tuple[str, ...], None] = {}
+        """Kind and bid of what stands; of what was set aside the verdict, too."""
 
     async def answer(self, kind: NoticeKind, query: str, caller: Caller, now_ms: int) -> bytes:
         """Takes one notice; returns the whole HTTP response.
@@ -102,11 +105,11 @@ class Notices:
     ) -> bool:
         """Whether nobody needs to send it again."""
         try:
-            token = self._signer.verify(values.get("t", ""))
+            token = self._signer.verify(values.get("t", ""), kind)
         except TokenError:
             self._count(kind, "forged")
             return True
-        name = (kind, token.nonce)
+        name: tuple[str, ...] = (kind, token.nonce)
         if name in self._taken:
             self._count(kind, "repeated")
             return True
@@ -114,6 +117,12 @@ class Notices:
         notice = Notice(kind, token, values, now_ms, viewer)
         read_price = partial(_read_price, self._keys_of(token.exchange))
         judged = judge(notice, read_price, self._currency)
+        if judged.verdict not in FINAL:
+            # Set aside but once; what comes after it with a price to believe stands all the same.
+            name = (*name, judged.verdict)
+            if name in self._taken:
+                self._count(kind, "repeated")
+                return True
         if judged.verdict == "test":
             is_kept = True
         elif judged.verdict == "accepted":
@@ -164,7 +173,7 @@ class Notices:
             return None
         return self._price_keys.get(exchange_id, NO_KEYS if exchange is not None else None)
 
-    def _remember(self, name: tuple[str, str]) -> None:
+    def _remember(self, name: tuple[str, ...]) -> None:
         if len(self._taken) >= REMEMBERED:
             del self._taken[next(iter(self._taken))]
         self._taken[name] = None
@@ -191,5 +200,9 @@ def _first_values(query: str) -> dict[str, str]:
     return values
 
 
-def _key(token: NoticeToken) -> bytes | None:
-    return token.node.encode() if token.node else None
+def _key(token: NoticeToken) -> bytes:
+    """All of one bid's notices go to one partition, whoever takes them in: each counts once there.
+
+    Where there is no person, that is the partition of the bid's name.
+    """
+    return (token.node or token.nonce).encode()

@@ -132,6 +132,8 @@ class Spool:
             os.rename(unborn, unborn.with_suffix(SUFFIX))
             self._sync_folder()
         except OSError:
+            # A full disk often has room for names still: one for each notice, and soon for none.
+            unborn.unlink(missing_ok=True)
             os.close(descriptor)
             raise
         self._descriptor, self._written_bytes = descriptor, 0

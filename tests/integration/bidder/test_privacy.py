@@ -111,7 +111,7 @@ def nodes_in_notices(answer: Answer) -> set[str]:
     signer = NoticeSigner(SETTINGS.notice_secret)
     bids = msgspec.json.decode(answer.body)["seatbid"][0]["bid"]
     return {
-        signer.verify(bid[url].partition("t=")[2].partition("&")[0]).node
+        signer.verify(bid[url].partition("t=")[2].partition("&")[0], "win").node
         for bid in bids
         for url in ("nurl", "burl")
     }

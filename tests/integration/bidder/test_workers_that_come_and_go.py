@@ -154,6 +154,37 @@ def test_what_waited_in_front_of_a_worker_that_stood_still_gets_no_late_bid(
     assert 0 < bidder.metric("bidder_network_seconds", "north") < 0.1, "it is this machine"
 
 
+def test_h15_hundreds_of_connections_wait_for_a_worker_that_stands_still(bidder: Bidder) -> None:
+    """H15: the queue is as long as it is said to be, after a worker has taken the socket too."""
+    count = 600
+    with ExitStack() as stack:
+        for pid in bidder.pids:
+            os.kill(pid, signal.SIGSTOP)
+            stack.callback(os.kill, pid, signal.SIGCONT)
+        for _ in range(count):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex((str(bidder.host), bidder.port))
+        eventually(
+            lambda: bidder.metric("bidder_accept_queue_connections") == count,
+            "the kernel turned some away",
+        )
+
+
+def test_a_bidder_that_leaves_refuses_new_connections_at_once(bidder: Bidder) -> None:
+    """H5: a connection that is let in to nobody would wait, and be reset in the end."""
+    with closing(http.client.HTTPConnection(str(bidder.host), bidder.port, timeout=30)) as silent:
+        silent.request("POST", NORTH, bid_request())
+        assert silent.getresponse().read()
+        os.kill(bidder.child.pid, signal.SIGTERM)
+        eventually(lambda: len(log_of(bidder, "bidder_stopping")) == 2, "nobody leaves")
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((str(bidder.host), bidder.port), timeout=5).close()
+        silent.request("POST", NORTH, bid_request())
+        response = silent.getresponse()
+        assert (response.status, response.getheader("Connection")) == (200, "close")
+
+
 def test_pauses_and_lags_are_measured_in_every_worker(bidder: Bidder) -> None:
     eventually(lambda: bidder.metric("bidder_loop_lag_seconds_count") > 20, "no lag is measured")
     assert bidder.metric("bidder_gc_pause_seconds_count") > 0

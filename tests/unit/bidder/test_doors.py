@@ -12,7 +12,7 @@ def test_h5_without_a_catalogue_a_bid_request_gets_204_and_a_notice_comes_again(
     doors, transport = Doors(counters), FakeTransport()
     connection = HttpConnection(doors.handle, new_connections())
     connection.connection_made(transport)
-    connection.data_received(post(b"/openrtb2/anybody/bid", b"{"))
+    connection.data_received(post(b"/openrtb2/anybody/bid?dc=east", b"{"))
     connection.data_received(b"GET /notice/billing?t=x HTTP/1.1\r\n\r\n")
     assert transport.written == [response(204), response(503)]
     assert counters.value("bidder_no_bids", "no_catalog") == 1

@@ -205,7 +205,12 @@ def test_h10_a_connection_stays_open_for_thousands_of_requests() -> None:
 
 @pytest.mark.parametrize(
     "request_bytes",
-    [post(b"/", b"", b"Connection: close\r\n"), b"GET / HTTP/1.0\r\n\r\n"],
+    [
+        post(b"/", b"", b"Connection: close\r\n"),
+        b"GET / HTTP/1.0\r\n\r\n",
+        # It would wait for the end: only "Connection: keep-alive" would tell it otherwise.
+        b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    ],
 )
 def test_connection_close_and_http_1_0_end_the_connection_after_the_answer(
     request_bytes: bytes,

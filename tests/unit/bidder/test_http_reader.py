@@ -163,6 +163,20 @@ def test_what_only_frames_a_body_has_an_end_too() -> None:
     assert reads == [(413, "body")]
 
 
+@pytest.mark.parametrize("fields", [b"", b"Expect: 100-continue\r\n"])
+@pytest.mark.parametrize("piece", [1, 10**9])
+def test_h14_a_body_that_is_said_to_be_too_large_is_not_waited_for(
+    fields: bytes, piece: int
+) -> None:
+    """H14: nor asked for with a 100."""
+    for size, refusals in ((MAX_BODY_BYTES, []), (MAX_BODY_BYTES + 1, [(413, "body")])):
+        head = b"POST / HTTP/1.1\r\n%bCONTENT-length: %d\r\n\r\n" % (fields, size)
+        told = Told()
+        reads = told.after([head[at : at + piece] for at in range(0, len(head), piece)])
+        # Who sends byte by byte is told with the body's first.
+        assert (reads or told.after([b"x"])) == refusals
+
+
 def test_padding_in_a_head_has_an_end_too() -> None:
     """H14."""
     told = Told()

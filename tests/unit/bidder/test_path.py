@@ -97,7 +97,7 @@ def campaigns(answer: Answer) -> list[str]:
 
 def token_of(bid: dict[str, Any]) -> NoticeToken:
     signed = parse_qs(urlsplit(bid["burl"]).query)["t"][0]
-    return NoticeSigner(SETTINGS.notice_secret).verify(signed)
+    return NoticeSigner(SETTINGS.notice_secret).verify(signed, "billing")
 
 
 # -- who it is for ------------------------------------------------------------------------------

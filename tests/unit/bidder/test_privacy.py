@@ -38,6 +38,23 @@ def test_without_any_signal_everything_is_allowed() -> None:
     assert use(device={"geo": {}}, user={"geo": {}, "ext": {}}, regs={}) is FREE
 
 
+@pytest.mark.parametrize("value", ["coppa", 1, [{"coppa": 1, "gdpr": 1, "lmt": 1}], True])
+def test_signals_in_what_is_no_object_forbid_everything(value: object) -> None:
+    """R1, R2, R9, P4: the request is read all the same; what it forbids, nobody knows."""
+    assert reasons(regs=value) == {Refusal.REGS_UNREADABLE}
+    assert reasons(regs={"ext": value, "gdpr": 0}) == {Refusal.REGS_UNREADABLE}
+    assert reasons(device=value) == {Refusal.LMT_OR_DNT}
+    assert not use(regs=value).personal
+    assert not use(regs=value).ids
+
+
+@pytest.mark.parametrize("value", ["", [], {}, None, [None]])
+def test_what_means_nothing_in_place_of_an_object_is_as_if_it_were_absent(value: object) -> None:
+    """P2."""
+    assert use(regs=value) is FREE
+    assert use(regs={"ext": value}, device=value) is FREE
+
+
 # -- flags --------------------------------------------------------------------------------------
 
 

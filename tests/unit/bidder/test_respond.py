@@ -21,7 +21,7 @@ from bidder.notices.clicks import landing_page
 from bidder.respond import Responder
 from models.catalog import Catalog
 from models.catalog_records import Advertiser, Campaign, Creative, Exchange, Offer
-from models.notices import NoticeSigner, NoticeToken
+from models.notices import NoticeKind, NoticeSigner, NoticeToken
 from models.profile import Header
 from models.units import MICROS
 from tests.fakes.headers import showing
@@ -237,10 +237,13 @@ def test_n12_a_notice_url_holds_the_signed_token_and_our_public_address() -> Non
         responder(what).body("r", [(item_bid(what), token("w1-9"))], TERMS, NORTH)
     )
     (bid,) = response["seatbid"][0]["bid"]
-    for name, kind in (("nurl", "win"), ("burl", "billing"), ("lurl", "loss")):
+    kinds: tuple[tuple[str, NoticeKind], ...] = (
+        ("nurl", "win"), ("burl", "billing"), ("lurl", "loss"),
+    )  # fmt: skip
+    for name, kind in kinds:
         parts = urlsplit(bid[name])
         assert (parts.netloc, parts.path) == ("bid.example", f"/notice/{kind}")
-        assert SIGNER.verify(parse_qs(parts.query)["t"][0]) == token("w1-9")
+        assert SIGNER.verify(parse_qs(parts.query)["t"][0], kind) == token("w1-9")
 
 
 def test_a_slot_that_the_offer_does_not_have_is_left_empty() -> None:
@@ -309,10 +312,11 @@ def test_a_pixel_and_a_click_redirect_carry_the_bids_token() -> None:
     click, pixel = (
         html.unescape(found) for found in re.findall(r'(?:href|src)="([^"]+)"', bid["adm"])
     )
-    for address, kind in ((click, "click"), (pixel, "impression")):
+    shown: tuple[tuple[str, NoticeKind], ...] = ((click, "click"), (pixel, "impression"))
+    for address, kind in shown:
         parts = urlsplit(address)
         assert (parts.netloc, parts.path) == ("bid.example", f"/notice/{kind}")
-        assert SIGNER.verify(parse_qs(parts.query)["t"][0]) == token("w1-9")
+        assert SIGNER.verify(parse_qs(parts.query)["t"][0], kind) == token("w1-9")
     values = {name: found[0] for name, found in parse_qs(urlsplit(click).query).items()}
     assert landing_page(values, SIGNER) == "https://shop.example/sku-1"
 

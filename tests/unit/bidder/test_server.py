@@ -13,6 +13,7 @@ from bidder.http_answers import method_refused
 from bidder.metrics import Counters
 from bidder.notices.replies import NO_CONTENT, PIXEL
 from bidder.path import BidPath
+from bidder.server import MOST_SLOTS
 from models.catalog import Catalog
 from models.notices import NOTICE_KINDS, NoticeKind, NoticeSigner
 from models.reservations import decode_reservations
@@ -198,6 +199,28 @@ def test_h1_h2_h3_h4_every_route_has_its_status(make: Make) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/openrtb2/north/bid?dc=east", b"/openrtb2/north/bid?", b"/openrtb2/north/bid?of=/bid",
+        b"http://bidder.example/openrtb2/north/bid", b"HTTP://b:80/openrtb2/north/bid?dc=east",
+        b"https://bidder.example/openrtb2/north/bid",
+    ],
+)  # fmt: skip
+def test_h4_a_query_or_a_whole_address_leads_to_the_same_exchange(
+    make: Make, target: bytes
+) -> None:
+    """H4: an exchange may add a query, and a server must take a whole address (RFC 9112, 3.2.2)."""
+
+    async def scenario() -> None:
+        case = make()
+        assert (await case.ask(bid_post(target))).startswith(b"HTTP/1.1 200 ")
+        assert await case.ask(bid_post(b"http://bidder.example")) == response(404)
+        assert await case.ask(bid_post(b"/x?of=/openrtb2/north/bid")) == response(404)
+
+    asyncio.run(scenario())
+
+
 def test_h7_h12_content_type_and_version_are_not_asked_for(make: Make) -> None:
     async def scenario() -> None:
         case = make()
@@ -296,6 +319,23 @@ def test_a_bids_reservation_is_written_for_the_other_workers_after_the_answer(ma
         assert f'"cid":"{SEATS}"'.encode() in answer
         written = case.redis.hashes[KEYS.bid_view(NODE)][case.path.own.field]
         assert decode_reservations(written, 0)
+
+    asyncio.run(scenario())
+
+
+def test_a_request_with_thousands_of_slots_costs_no_more_than_one_with_many(make: Make) -> None:
+    """H14, H15: what a body has room for must not keep everybody else waiting."""
+
+    async def scenario() -> None:
+        case = make()
+        slots = [imp(id=str(number)) for number in range(5_000)]
+        answer = await case.ask(post(BID, body(*slots, tmax=5_000)))
+        assert answer.count(b'"impid"') == MOST_SLOTS
+        assert case.count("slots_passed_over") == 5_000 - MOST_SLOTS
+        assert (await case.ask(post(BID, body(*slots[:MOST_SLOTS], tmax=5_000)))).count(
+            b'"impid"'
+        ) == MOST_SLOTS
+        assert case.count("slots_passed_over") == 5_000 - MOST_SLOTS
 
     asyncio.run(scenario())
 

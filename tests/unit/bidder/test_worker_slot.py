@@ -11,7 +11,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bidder import worker_slot
 from bidder.metrics import Counters, open_memory, slot
-from bidder.worker_slot import FIRST_REST_SECONDS, LONGEST_REST_SECONDS, SOUND_SECONDS, WorkerSlot
+from bidder.worker_slot import (
+    FIRST_REST_SECONDS,
+    LONGEST_REST_SECONDS,
+    SOUND_SECONDS,
+    STALL_SECONDS,
+    START_SECONDS,
+    WorkerProcess,
+    WorkerSlot,
+)
 from runtime.settings import Settings
 
 BIDS = slot("bidder_bids")
@@ -169,6 +177,50 @@ def test_a_successor_that_is_given_up_leaves_the_present_one_where_it_is(
     assert gone.exit_code == -9
     assert present(place) is stays
     assert [process.pid for process in place.processes()] == [stays.pid]
+
+
+class Running:
+    """A process of the system that runs, and no more."""
+
+    pid = 1
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def poll(self) -> None:
+        return None
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerProcess]:
+    monkeypatch.setattr(worker_slot, "time", Clock())
+    monkeypatch.setattr("bidder.worker_slot.subprocess.Popen", Running)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        process = WorkerProcess(0, Settings(), listener, "crash")
+        yield process
+        process.close()
+
+
+def test_a_worker_that_hangs_before_it_takes_connections_is_noticed(
+    started: WorkerProcess,
+) -> None:
+    seen = []
+    for seconds in (START_SECONDS, 1):
+        Clock.move(seconds)
+        seen.append(started.is_stalled)
+    assert seen == [False, True]
+    started.counters.set_serving(is_serving=True)
+    assert not started.is_stalled, "it waits for the catalogue"
+
+
+def test_a_worker_whose_loop_falls_silent_is_noticed(started: WorkerProcess) -> None:
+    started.counters.set_serving(is_serving=True)
+    seen = []
+    for beat, seconds in ((1, 0), (1, STALL_SECONDS), (2, 1), (2, STALL_SECONDS), (2, 1)):
+        started.counters.beat(beat, 0)
+        Clock.move(seconds)
+        seen.append(started.is_stalled)
+    assert seen == [False, False, False, False, True]
 
 
 def test_connections_that_wait_to_be_accepted_are_counted(place: WorkerSlot) -> None:

@@ -48,8 +48,7 @@ def billing(nonce: str, campaign: str = "a", cost_micros: int = 5) -> Billing:
 
 def win(nonce: str) -> Win:
     fields = msgspec.structs.asdict(billing(nonce))
-    del fields["source"]
-    return Win(**fields)
+    return Win(**{name: fields[name] for name in Win.__struct_fields__ if name in fields})
 
 
 def campaign(name: str = "a", **changes: object) -> Campaign:
@@ -126,6 +125,18 @@ def test_every_impression_counts_once_whenever_its_worker_is_killed(
     assert totals(published) == expected
 
 
+def test_a_woken_worker_takes_nothing_back() -> None:
+    """It was stopped past its session, another counted on, and it tells once more what it knew."""
+    known: list[SpendRecord] = [
+        spent(20, offset=9), SpendMark(partition=0, offset=12, counted_ms=NOW_MS),
+        spent(10, offset=4), SpendMark(partition=0, offset=5, counted_ms=NOW_MS),
+    ]  # fmt: skip
+    book = SpendBook(0, known)
+    assert book.next_offset == 13
+    book.fold(13, billing("new"), TODAY)
+    assert totals(book.changes(NOW_MS)) == {"a": 25}
+
+
 def test_the_mark_is_told_every_second_even_if_nothing_is_billed() -> None:
     book = SpendBook(2)
     assert book.changes(NOW_MS) == [SpendMark(partition=2, offset=-1, counted_ms=NOW_MS)]
@@ -188,6 +199,39 @@ def test_open_bids_are_set_aside_until_they_are_given_up() -> None:
     assert made.of == {"a": Allowance(60)}
 
 
+def test_a_bid_that_is_long_open_keeps_no_other_one_open() -> None:
+    """N14: a screen in the street is billed in an hour, a banner within ten seconds."""
+    made = allowances()
+    made.hold("a", 20, NOW_MS + 3_600_000)
+    made.hold("a", 30, NOW_MS + 10)
+    made.move_to(NOW_MS + 10)
+    assert made.of == {"a": Allowance(80)}
+
+
+@given(st.integers(1, 16), st.integers(1, 40), st.integers(0, 120))
+def test_workers_that_know_nothing_of_each_other_overspend_by_a_bid_each(
+    workers: int, cost_micros: int, before_micros: int
+) -> None:
+    """All bid at once, as often as they may, before any notice is counted."""
+    every = []
+    for _ in range(workers):
+        made = Allowances("UTC", workers)
+        made.learn(spent(before_micros))
+        for mark in marks():
+            made.learn(mark)
+        made.move_to(NOW_MS)
+        made.set_budget(campaign())
+        every.append(made)
+    bids = 0
+    for made in every:
+        while made.of["a"].left_micros >= cost_micros:
+            made.hold("a", cost_micros, NOW_MS + 10)
+            bids += 1
+    left_micros = max(0, 100 - before_micros)
+    assert bids * cost_micros <= max(left_micros, workers * cost_micros)
+    assert bids > 0 or left_micros < cost_micros
+
+
 def test_a_new_day_begins_with_the_whole_budget() -> None:
     made = allowances(spent(30), told=marks(NOW_MS + DAY_MS))
     made.move_to(NOW_MS + DAY_MS)
@@ -209,12 +253,50 @@ def test_a_budget_fails_closed_while_nobody_tells_what_is_spent() -> None:
     assert made.are_closed
 
 
+def test_one_partition_that_is_not_counted_closes_the_budget() -> None:
+    """The others may be as fresh as they like."""
+    made = allowances(
+        told=[*marks()[1:], SpendMark(partition=0, offset=0, counted_ms=NOW_MS - 15_000)]
+    )
+    assert made.of["a"].left_micros == 0
+
+
 def test_pacing_moves_only_campaigns_whose_budget_is_spread() -> None:
     pacing = Pacing(campaign="a", day=TODAY, log_control=-1.0, spent_micros=0, tick_ms=0)
     made = allowances(pacing)
     assert made.of["a"].control == 1.0
     made.set_budget(campaign(pacing="even"))
     assert 0.36 < made.of["a"].control < 0.37
+
+
+def test_an_even_day_is_never_far_ahead_of_its_plan() -> None:
+    """Half an hour ahead at most, whatever the multiplier has learnt; a fast one is open."""
+    made = allowances(spent(2))
+    assert made.of["a"].left_micros == 98
+    made.set_budget(campaign(pacing="even", daily_budget_micros=4800))
+    assert made.of["a"].left_micros == 100 - 2
+    made.learn(spent(100, offset=2))
+    assert made.of["a"].left_micros == 0
+    for hours, left in ((1, 200), (12, 2400), (23.5, 4700), (24 - 0.001, 4700)):
+        now_ms = NOW_MS - 1 + int(hours * 3_600_000)
+        for mark in marks(now_ms):
+            made.learn(mark)
+        made.move_to(now_ms)
+        made.learn(spent(100, offset=3 + int(hours * 1000)))
+        assert made.of["a"].left_micros == left
+
+
+def test_a_plan_that_was_spent_opens_again_by_itself() -> None:
+    made = allowances(spent(100))
+    made.set_budget(campaign(pacing="even", daily_budget_micros=4800))
+    assert made.of["a"].left_micros == 0
+    made.move_to(NOW_MS + 9_000)
+    made.move_to(NOW_MS + 9_000)
+    assert made.of["a"].left_micros == 0
+    for mark in marks(NOW_MS + 36_000):
+        made.learn(mark)
+    made.move_to(NOW_MS + 36_000)
+    assert made.of["a"].left_micros == 2
 
 
 def test_a_campaign_without_a_budget_has_no_allowance_any_more() -> None:

@@ -6,12 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import models.notices as module
 from models.errors import InvalidFieldError
 from models.identifiers import NodeId
 from models.limits import Limit
 from models.notices import (
     NO_NODE,
+    NOTICE_KINDS,
+    SHOWN_KINDS,
     TAG_BYTES,
+    NoticeKind,
     NoticeSigner,
     NoticeToken,
     TokenError,
@@ -42,9 +46,23 @@ TOKEN = NoticeToken(NO_NODE, "nonce", "campaign", "creative", "exchange", 1_000_
 def test_what_was_signed_is_read_again_and_by_nobody_else(token: NoticeToken) -> None:
     text = SIGNER.sign(token)
     assert re.fullmatch(r"[A-Za-z0-9_-]+", text)
-    assert SIGNER.verify(text) == NoticeSigner("first secret").verify(text) == token
+    assert SIGNER.verify(text, "win") == token
+    assert NoticeSigner("first secret").verify(text, "billing") == token
     with pytest.raises(TokenError, match="not signed by this owner"):
-        OTHER.verify(text)
+        OTHER.verify(text, "win")
+
+
+@given(tokens, st.sampled_from(NOTICE_KINDS))
+def test_what_stands_in_an_ad_is_no_word_of_its_exchange(
+    token: NoticeToken, kind: NoticeKind
+) -> None:
+    """N12: whoever is shown the ad reads its token, and bills, wins or loses nothing by it."""
+    read, refused = SIGNER.sign_shown(token), SIGNER.sign(token)
+    if kind not in SHOWN_KINDS:
+        read, refused = refused, read
+    assert SIGNER.verify(read, kind) == token
+    with pytest.raises(TokenError):
+        SIGNER.verify(refused, kind)
 
 
 @given(st.data())
@@ -55,7 +73,7 @@ def test_an_edited_token_says_what_was_signed_or_nothing(data: st.DataObject) ->
     letter = data.draw(st.sampled_from("ABCDwxyz0189-_"))
     edited = text[:place] + letter + text[place + 1 :]
     try:
-        read = SIGNER.verify(edited)
+        read = SIGNER.verify(edited, "win")
     except TokenError:
         return
     assert read == TOKEN
@@ -66,24 +84,24 @@ def test_every_byte_of_the_record_is_signed() -> None:
     for place in range(len(raw)):
         edited = raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :]
         with pytest.raises(TokenError):
-            SIGNER.verify(base64.urlsafe_b64encode(edited).rstrip(b"=").decode())
+            SIGNER.verify(base64.urlsafe_b64encode(edited).rstrip(b"=").decode(), "win")
 
 
 @pytest.mark.parametrize("text", ["", "x", "!!!!", "äöü", "AAAA", "A" * 16, "a b c d", "=" * 8])
 def test_what_is_no_token_is_refused(text: str) -> None:
     with pytest.raises(TokenError):
-        SIGNER.verify(text)
+        SIGNER.verify(text, "win")
 
 
 @given(st.binary(max_size=40))
 def test_a_signature_over_something_else_is_refused(body: bytes) -> None:
     """As by a version that signed other fields."""
-    text = base64.urlsafe_b64encode(SIGNER._tag(body) + body).rstrip(b"=").decode()
+    text = module._signed(SIGNER._base, body)
     try:
-        SIGNER.verify(text)
+        SIGNER.verify(text, "win")
     except TokenError as error:
         assert "readable" in str(error)  # noqa: PT017 - a random record may be a token
-    assert len(SIGNER._tag(body)) == TAG_BYTES
+    assert len(module._digest(SIGNER._base, body)) == TAG_BYTES
 
 
 def test_a_token_with_everything_is_a_short_part_of_a_url() -> None:
@@ -124,7 +142,7 @@ def test_a_signature_is_of_one_address_under_one_secret(one: str, other: str) ->
 
 def test_tags_of_one_purpose_never_pass_for_another() -> None:
     body = b"https://air.example/"
-    tag = base64.urlsafe_b64encode(SIGNER._tag(body)).decode()
+    tag = base64.urlsafe_b64encode(module._digest(SIGNER._base, body)).decode()
     assert not SIGNER.is_target(body.decode(), tag)
     assert SIGNER.viewer("https://air.example/", "") != SIGNER.sign_target("https://air.example/\0")
     assert not SIGNER.is_target("https://air.example/", "\u20ac\ud800")

@@ -2,7 +2,7 @@
 
 import asyncio
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
@@ -14,7 +14,7 @@ from bidder.server import Server
 from bidder.syncs import Syncs
 from models.catalog import Catalog
 from models.catalog_records import Exchange
-from models.notices import BILLER_OF, NoticeSigner, NoticeToken
+from models.notices import BILLER_OF, SHOWN_KINDS, NoticeSigner, NoticeToken, TokenError
 from models.outcomes import NoticeSource
 from models.units import MICROS
 from runtime.link import Link
@@ -85,10 +85,21 @@ def notices(
     return Notices(settings, what, keeper or FakeKeeper(), counters)
 
 
+def in_ad(text: str) -> str:
+    """A query with the token as the ad has it, if it is one of ours."""
+    values = dict(parse_qsl(text, keep_blank_values=True))
+    try:
+        signed = SIGNER.verify(values.get("t", ""), "billing")
+    except TokenError:
+        return text
+    return urlencode(values | {"t": SIGNER.sign_shown(signed)})
+
+
 def ask(
     taker: Notices, text: str, kind: str = "billing", ms: int = NOW_MS, caller: Caller | None = None
 ) -> bytes:
-    """The answer to one notice."""
+    """The answer to one notice, whose token stands in the ad where its kind does."""
+    text = in_ad(text) if kind in SHOWN_KINDS else text
     return asyncio.run(taker.answer(kind, text, caller or Caller(), ms))  # type: ignore[arg-type]  # a kind's name
 
 

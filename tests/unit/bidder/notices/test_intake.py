@@ -20,6 +20,7 @@ from tests.unit.bidder.notices.support import (
     SIGNER,
     FakeKeeper,
     ask,
+    in_ad,
     notices,
     query,
     token,
@@ -67,11 +68,14 @@ def test_what_does_not_bill_moves_no_spend(counters: Counters, kind: NoticeKind)
     assert counters.value("bidder_spend_micros") == 0
 
 
-def test_a_contextual_impression_has_no_person_and_no_key(counters: Counters) -> None:
+def test_a_contextual_impression_has_no_person_and_goes_where_its_repetitions_go(
+    counters: Counters,
+) -> None:
+    """N4: another worker knows nothing of it, and its partition counts it once."""
     keeper = FakeKeeper()
     ask(notices(counters, keeper), query(signed=token(node=NO_NODE)))
     outcome = only(keeper)
-    assert keeper.kept[0].key is None
+    assert keeper.kept[0].key == b"w1-0"
     assert (outcome.node, outcome.personal, outcome.viewer) == ("", False, "")
 
 
@@ -88,6 +92,20 @@ def test_a_notice_that_is_repeated_changes_nothing(counters: Counters) -> None:
         "billing_accepted": 1, "billing_repeated": 3, "win_accepted": 1,
     }  # fmt: skip
     assert counters.value("bidder_spend_micros") == 1_500
+
+
+@pytest.mark.parametrize("first", ["${AUCTION_PRICE}", "AUDIT", "99999", ""])
+def test_what_was_set_aside_stands_in_no_ones_way(counters: Counters, first: str) -> None:
+    """N8, N9: somebody fetched it before the macro was expanded; set aside once, then it counts."""
+    keeper = FakeKeeper()
+    taker = notices(counters, keeper)
+    ask(taker, query(first))
+    ask(taker, query(first))
+    ask(taker, query())
+    ask(taker, query())
+    assert [one.topic for one in keeper.kept] == ["demo.dead-letters.v1", "demo.outcomes.v1"]
+    assert counters.value("bidder_spend_micros") == 1_500
+    assert (counted(counters)["billing_accepted"], counted(counters)["billing_repeated"]) == (1, 2)
 
 
 def test_the_same_notice_twice_at_once_moves_spend_once(counters: Counters) -> None:
@@ -199,6 +217,16 @@ def test_another_owners_token_is_forged(counters: Counters) -> None:
     text = urlencode({"t": NoticeSigner("another secret").sign(token()), "p": "1"})
     ask(notices(counters), text)
     assert counted(counters) == {"billing_forged": 1}
+
+
+def test_a_viewer_who_reads_the_ad_bills_nothing(counters: Counters) -> None:
+    """N12: the token of a pixel or a click, in the address of another notice."""
+    keeper = FakeKeeper()
+    taker = notices(counters, keeper)
+    for kind in ("billing", "win", "loss"):
+        asyncio.run(taker.answer(kind, in_ad(query("0.000001")), Caller(), NOW_MS))
+    assert keeper.kept == []
+    assert counted(counters) == {"billing_forged": 1, "win_forged": 1, "loss_forged": 1}
 
 
 def test_what_a_caller_appends_to_our_address_changes_nothing(counters: Counters) -> None:

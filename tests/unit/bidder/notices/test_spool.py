@@ -220,3 +220,39 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SpoolError, match="file/sub cannot be used"):
         Spool(tmp_path / "file" / "sub", MEGABYTE)
+
+
+def test_a_full_disk_is_not_littered_with_segments_that_were_never_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names cost no room until there are no more of them: a notice a second would use them up."""
+
+    def full(_: int, __: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def scenario() -> None:
+        spool = Spool(tmp_path, MEGABYTE)
+        monkeypatch.setattr(module, "_write_all", full)
+        assert [await spool.append(one) for one in RECORDS] == [False] * 6
+        assert files(tmp_path) == []
+        await spool.close()
+
+    run(scenario())
+
+
+def test_nothing_is_told_to_be_kept_before_the_disk_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """N5: a machine that loses its power loses nothing that was answered."""
+    synced: list[int] = []
+    monkeypatch.setattr(
+        os, "fdatasync", lambda descriptor: synced.append(os.fstat(descriptor).st_size)
+    )
+
+    async def scenario() -> None:
+        spool = Spool(tmp_path, MEGABYTE)
+        assert await spool.append(RECORDS[0])
+        assert synced == files(tmp_path)
+        await spool.close()
+
+    run(scenario())
