@@ -26,6 +26,8 @@ DEFAULT_CURRENCY: Final = "USD"
 """What ``cur`` and ``bidfloorcur`` mean where a request has none (2.6 sections 3.2.1, 3.2.4)."""
 SECOND_PRICE: Final = 2
 EVEN: Final = Ratio(1, 1)
+MOST_PEOPLE: Final = 1_000_000
+"""Before one screen. A slot that claims more, or fewer than none, would cost what nobody bid."""
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -57,9 +59,12 @@ class Terms(msgspec.Struct, frozen=True):
         """From another currency to the one that prices are written in; None without a rate."""
         if currency == self.currency:
             return EVEN
+        spelt = currency.strip().upper()
+        if spelt == self.currency:
+            return EVEN
         if self.rates is None:
             return None
-        return self.rates.ratio(currency.upper(), self.currency, self.now_ms)
+        return self.rates.ratio(spelt, self.currency, self.now_ms)
 
 
 def terms_of(
@@ -121,6 +126,8 @@ def slot_refused(imp: Imp, policy: Policy) -> NoBidReason | None:
     """Why no campaign of ours may bid on a slot, whoever sells it and how."""
     if not imp.id or not formats_offered(imp):
         return NoBidReason.NO_FORMAT
+    if imp.qty is not None and not 0 < imp.multiplier <= MOST_PEOPLE:
+        return NoBidReason.INVALID_REQUEST
     if not policy.is_secure and imp.secure != 0:
         return NoBidReason.INSECURE
     return None

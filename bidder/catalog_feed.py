@@ -6,7 +6,7 @@ Without Kafka the bidder goes on with the catalogue that it has; how old that is
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
@@ -27,6 +27,11 @@ logger = logging.getLogger(__name__)
 POLL_MS = 500
 FETCH_WAIT_MS = 100
 """A change may take this long to be noticed: a tenth of what marketers are promised."""
+
+
+TOGETHER: Final = 8
+"""Records that are applied before bid requests have their turn: at ten thousand campaigns that is
+2 ms, while the thousands of records of one fetch take half a second."""
 
 
 class CatalogFeed:
@@ -97,8 +102,10 @@ class CatalogFeed:
     async def _poll(self, timeout_ms: int) -> None:
         fetched = await self._consumer.getmany(*self._partitions, timeout_ms=timeout_ms)
         for records in fetched.values():
-            for record in records:
+            for place, record in enumerate(records, start=1):
                 self._apply(record)
+                if place % TOGETHER == 0:
+                    await asyncio.sleep(0)  # bid requests wait meanwhile
         if fetched and self._on_change is not None:
             self._on_change(sum(map(len, fetched.values())))
 

@@ -10,7 +10,7 @@ from bidder.caps import CapRoom, cap_room
 from bidder.context import is_site_allowed
 from bidder.desk import Desk
 from bidder.dsa import dsa_shown
-from bidder.formats import Fitted, Lineups, Misfit
+from bidder.formats import AUDIO, BANNER, NATIVE, VIDEO, Asked, Fitted, Lineups, Misfit
 from bidder.openings import Floor, bid_in, floor_of, price_of
 from bidder.plans import Plan
 from bidder.slot import Slot
@@ -26,6 +26,7 @@ __all__ = ["contextual_bid", "personal_bid", "rivalry_of"]
 
 ANY_SET: Final = "any"
 VIDEO_MTYPE: Final = 2
+FORMAT_NAMES: Final = ((BANNER, "banner"), (VIDEO, "video"), (AUDIO, "audio"), (NATIVE, "native"))
 OUTBID: Final = Lost(Loss.OUTBID)
 
 _lineups = Lineups()
@@ -39,7 +40,7 @@ def contextual_bid(slot: Slot, campaign: Campaign) -> Bid | Lost:
     barred = _barred(slot, campaign)
     if barred is not None:
         return barred
-    fitted = _fitted(slot, campaign, ANY_SET, None)
+    fitted = _fitted(slot, campaign, slot.asked, ANY_SET, None)
     if isinstance(fitted, Lost):
         return fitted
     value: float = campaign.contextual_cpm_micros
@@ -67,8 +68,9 @@ def personal_bid(
             those that are tried are worth less than the best one so far.
     """
     desk, segment = slot.desk, plan.segment
-    if segment.channels_off and desk.channel in segment.channels_off:
-        return Lost(Loss.CHANNEL_OFF, desk.channel)
+    asked = slot.asked if not segment.channels_off else _asked_by(slot, segment)
+    if isinstance(asked, Lost):
+        return asked
     room = _room(slot, campaign, segment)
     if room.lost is not None:
         return room.lost
@@ -82,7 +84,7 @@ def personal_bid(
     barred = _barred(slot, campaign)
     if barred is not None:
         return barred
-    fitted = _fitted(slot, campaign, segment.creative_set, plan.choice.offer)
+    fitted = _fitted(slot, campaign, asked, segment.creative_set, plan.choice.offer)
     if isinstance(fitted, Lost):
         return fitted
     price = _price(slot, campaign, fitted, value, allowed)
@@ -119,17 +121,36 @@ def _line_factor(slot: Slot, campaign: Campaign) -> float:
     return line_factor(lines.minutes, slot.desk.now_ms) if lines is not None else 1.0
 
 
-def _fitted(slot: Slot, campaign: Campaign, wanted_set: str, offer: Offer | None) -> Fitted | Lost:
+def _asked_by(slot: Slot, segment: Segment) -> Asked | Lost:
+    """What the slot takes, without the formats that the segment's people are not shown."""
+    off = segment.channels_off
+    if slot.desk.channel in off:
+        return Lost(Loss.CHANNEL_OFF, slot.desk.channel)
+    formats = slot.asked.formats
+    for bit, name in FORMAT_NAMES:
+        if name in off:
+            formats &= ~bit
+    if not formats:
+        names = (name for bit, name in FORMAT_NAMES if slot.asked.formats & bit)
+        return Lost(Loss.CHANNEL_OFF, ", ".join(names))
+    return msgspec.structs.replace(slot.asked, formats=formats)
+
+
+def _fitted(
+    slot: Slot, campaign: Campaign, asked: Asked, wanted_set: str, offer: Offer | None
+) -> Fitted | Lost:
     """A creative of the wanted set that fits, else one for all."""
     desk = slot.desk
     terms = desk.terms
     lineup = _lineups.of(campaign.id, desk.catalog.creatives.get(campaign.id, ()))
     found = lineup.choose(
-        slot.asked, wanted_set, offer, desk.catalog.advertisers[campaign.advertiser],
+        asked, wanted_set, offer, desk.catalog.advertisers[campaign.advertiser],
         private_allowed=desk.person.presence_ratio >= desk.policy.private_ratio,
         is_taken=None if terms.limits is None and terms.dsa is None else partial(_is_taken, desk),
     )  # fmt: skip
     if isinstance(found, Misfit):
+        if found is Misfit.FORMAT and lineup.formats & slot.asked.formats:
+            return Lost(Loss.CHANNEL_OFF, "the campaign's formats in this slot")
         return Lost(Loss.NO_CREATIVE, found.value)
     if slot.breaks is not None:
         advertiser = desk.catalog.advertisers[campaign.advertiser]

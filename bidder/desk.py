@@ -14,7 +14,7 @@ from bidder.context import request_query, sites_of
 from bidder.dsa import dsa_refused
 from bidder.inventory import place_of
 from bidder.openrtb import BidRequest
-from bidder.openrtb_context import App
+from bidder.openrtb_context import App, Dooh
 from models.budgets import Allowance
 from models.call_tags import ads_paused_until_ms
 from models.campaign_index import Query
@@ -77,7 +77,10 @@ class Desk(msgspec.Struct):
     @property
     def channel(self) -> Channel:
         """The kind of inventory; what says nothing is taken for a site."""
-        return "app" if isinstance(place_of(self.request), App) else "site"
+        place = place_of(self.request)
+        if isinstance(place, App):
+            return "app"
+        return "dooh" if isinstance(place, Dooh) else "site"
 
     def standing_with(self, advertiser: str) -> Standing:
         """How the request and its person stand with an advertiser."""

@@ -15,6 +15,8 @@ __all__ = ["dsa_asked", "dsa_refused", "dsa_shown", "dsa_written"]
 
 REQUIRED: Final = (2, 3)
 """Values of ``dsarequired`` under which a bid without the object is thrown away."""
+UNREADABLE: Final = 3
+"""What is asked for in a way that nobody understands is taken for required."""
 CANNOT_RENDER: Final = 0
 """The value of ``pubrender`` under which the ad itself must show it."""
 
@@ -30,7 +32,20 @@ def dsa_asked(request: BidRequest) -> Dsa | None:
     regs = request.regs
     if regs is None or regs.ext is None or regs.ext.dsa is None:
         return None
-    return regs.ext.dsa if regs.ext.dsa.dsarequired else None
+    asked = regs.ext.dsa
+    if type(asked.dsarequired) is not int or type(asked.pubrender) is not int:
+        asked = Dsa(_whole(asked.dsarequired, UNREADABLE), _whole(asked.pubrender, None))
+    return asked if asked.dsarequired else None
+
+
+def _whole(value: object, unreadable: int | None) -> int | None:
+    """A number however it is written; ``unreadable`` for what says something, but no number."""
+    if value is None or value == "":
+        return None
+    try:
+        return msgspec.convert(int(value) if isinstance(value, bool) else value, int, strict=False)
+    except msgspec.ValidationError:
+        return unreadable
 
 
 def dsa_refused(asked: Dsa, advertiser: Advertiser) -> bool:
@@ -48,7 +63,10 @@ def dsa_shown(asked: Dsa, creative: Creative) -> bool:
 def dsa_written(
     asked: Dsa, advertiser: Advertiser, creative: Creative, *, is_personal: bool
 ) -> bytes | None:
-    """The bid's ``ext.dsa`` as JSON; None where it is not required and the advertiser says nothing.
+    """The bid's ``ext.dsa`` as JSON; None where it is not required and could not be right.
+
+    That is so where the advertiser says nothing, and where neither publisher nor ad would show it:
+    exchanges throw such a bid away whatever ``dsarequired`` says.
 
     Args:
         asked: by the request.
@@ -57,6 +75,8 @@ def dsa_written(
         is_personal: it was chosen by what is known of the person.
     """
     if not advertiser.dsa_behalf:
+        return None
+    if asked.pubrender == CANNOT_RENDER and not creative.shows_transparency:
         return None
     shows_itself = asked.pubrender == CANNOT_RENDER and creative.shows_transparency
     parameters = [PROFILING, BASIC_ADVERTISING] if is_personal else [BASIC_ADVERTISING]

@@ -5,6 +5,7 @@ request is read, and are looked up by these bytes: read once, remembered with th
 advertiser. A list that cannot be read lets nobody through.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Annotated, Final, TypeAlias
@@ -22,6 +23,9 @@ CONTENT_1_0: Final = 1
 KEPT: Final = 256
 LARGEST_KEPT_BYTES: Final = 64 * 1024
 """At most 16 MiB of lists are remembered by each worker; longer ones are read each time."""
+
+_SCHEME: Final = re.compile(r"^([a-z][a-z0-9+.-]*:)?//")
+_AFTER_HOST: Final = re.compile(r"[/?#:\\]")
 
 _SEPARATOR: Final = b"\x00"  # stands in no JSON text
 _Texts: TypeAlias = Annotated[list[str] | None, LIMIT]
@@ -76,8 +80,8 @@ class Limits:
         self.deviations = deviations
         lists = lists or _Lists()
         self._taxonomy = taxonomy
-        self._categories = frozenset(lists.bcat or ())
-        self._allowed_categories = frozenset(lists.acat or ())
+        self._categories = frozenset(map(_code, lists.bcat or ()))
+        self._allowed_categories = frozenset(map(_code, lists.acat or ()))
         self._domains = frozenset(map(_domain, lists.badv or ()))
         self._apps = frozenset(lists.bapp or ())
         self._seats = frozenset(lists.wseat or ())
@@ -134,14 +138,20 @@ def domain_and_parents(domain: str) -> Iterable[str]:
 
 def _code_and_parents(code: str) -> Iterable[str]:
     """A category's code and those above it: ``IAB7-39`` is in ``IAB7`` (by convention)."""
-    parts = code.split("-")
+    parts = _code(code).split("-")
     return ("-".join(parts[:end]) for end in range(len(parts), 0, -1))
+
+
+def _code(entry: str) -> str:
+    """A category's code as the taxonomies write it."""
+    return entry.strip().upper()
 
 
 def _domain(entry: str) -> str:
     """A blocked domain as ours are written; some lists have whole addresses."""
-    host = entry.strip().lower().rpartition("//")[2].partition("/")[0]
-    return host.rstrip(".").removeprefix("www.")
+    rest = _SCHEME.sub("", entry.strip().lower())
+    host = _AFTER_HOST.split(rest, maxsplit=1)[0].rpartition("@")[2]
+    return host.removeprefix("*").strip(".").removeprefix("www.")
 
 
 def _language(tag: str) -> str:

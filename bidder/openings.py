@@ -100,7 +100,7 @@ def openings(
     found: list[Opening] = []
     if pmp is not None and pmp.deals:
         for deal in pmp.deals:
-            if deal.id in known_deals:
+            if deal.id in known_deals and all(deal.id != one.deal_id for one in found):
                 opening = _deal_opening(deal, terms)
                 if opening is not None:
                     found.append(opening)

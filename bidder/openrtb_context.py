@@ -1,6 +1,6 @@
 """OpenRTB 2.x objects that say where an ad would show, and through whom the slot is sold."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -115,11 +115,14 @@ class RequestExt(msgspec.Struct, frozen=True, gc=False):
     schain: SupplyChain | None = None
 
 
-class Dsa(msgspec.Struct, frozen=True, gc=False):
-    """What the request asks of bids under the EU's Digital Services Act (IAB's extension)."""
+class Dsa(msgspec.Struct, frozen=True):
+    """What the request asks of bids under the EU's Digital Services Act (IAB's extension).
 
-    dsarequired: int | None = None
-    pubrender: int | None = None
+    Read whatever the types are, as privacy signals are: see :mod:`bidder.dsa`.
+    """
+
+    dsarequired: Any = None
+    pubrender: Any = None
 
 
 class Qty(msgspec.Struct, frozen=True, gc=False):

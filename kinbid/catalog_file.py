@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kinbid.catalog_words import decoder_words, written_name
 from models.catalog_records import (
     MONEY_FEATURES,
     Advertiser,
@@ -24,11 +25,11 @@ from models.catalog_records import (
     Segment,
     record_key,
 )
-from models.errors import InvalidFieldError, KinbidError, UnknownNameError
+from models.errors import MOST_LISTED, InvalidFieldError, KinbidError, UnknownNameError
 from models.templates import SLOTS, parse_template
 from models.units import parse_money
 
-__all__ = ["CatalogFileError", "changes", "check_references", "read_catalog_file"]
+__all__ = ["CatalogFileError", "changes", "check_references", "read_catalog_file", "without"]
 
 KINDS: Final[dict[str, type[CatalogRecord]]] = {
     "advertiser": Advertiser,
@@ -80,7 +81,17 @@ def read_catalog_file(path: Path) -> list[CatalogRecord]:
                     f"{path}: {kind} {place} is {entry!r}; write a [[{kind}]] table"
                 )
             records.append(_record(path, kind, place, entry))
+    _check_told_once(path, records)
     return records
+
+
+def _check_told_once(path: Path, records: Iterable[CatalogRecord]) -> None:
+    """Of two tables of one record the later one would win, and nobody would know."""
+    told: set[str] = set()
+    for key in map(record_key, records):
+        if key in told:
+            raise CatalogFileError(f"{path}: {key} stands there twice; keep one of the two tables")
+        told.add(key)
 
 
 def _in_micros(condition: object) -> object:
@@ -101,17 +112,30 @@ def _record(path: Path, kind: str, place: int, entry: dict[str, Any]) -> Catalog
         for name in fields:
             if name not in known:
                 raise UnknownNameError("field", name, _friendly(known))
-        if kind == "segment":
-            fields["when"] = [_in_micros(one) for one in fields.get("when", ())]
+        if kind == "segment" and isinstance(fields.get("when"), list):
+            fields["when"] = [_in_micros(one) for one in fields["when"]]
+        _check_id(kind, entry.get("id"))
         record = msgspec.convert(fields, KINDS[kind])
         record.check()
-    except (msgspec.ValidationError, KinbidError) as error:
+    except msgspec.ValidationError as error:
+        raise CatalogFileError(f"{where}: {decoder_words(error, KINDS[kind])}") from error
+    except KinbidError as error:
         raise CatalogFileError(f"{where}: {error}") from error
     return record
 
 
+def _check_id(kind: str, name: object) -> None:
+    """Raises InvalidFieldError where people or other records could not name a record."""
+    if not isinstance(name, str):
+        return  # the decoder's to refuse; rates have none
+    if not name or not name.isprintable() or name != name.strip():
+        raise InvalidFieldError("id", name, "a name without blanks around it")
+    if kind in {"advertiser", "campaign"} and "/" in name:
+        raise InvalidFieldError("id", name, "a name without /, which parts the names in a key")
+
+
 def _friendly(known: Iterable[str]) -> list[str]:
-    return [name.removesuffix("_micros") for name in known]
+    return [written_name(name) for name in known]
 
 
 def check_references(records: Mapping[str, Any]) -> None:
@@ -146,7 +170,33 @@ def check_references(records: Mapping[str, Any]) -> None:
 def _need(records: Mapping[str, Any], where: str, kind: str, name: str) -> None:
     if f"{kind}/{name}" not in records:
         known = [key.partition("/")[2] for key in records if key.startswith(f"{kind}/")]
-        raise InvalidFieldError(f"{where}: {kind}", name, f"one of {', '.join(known) or 'none'}")
+        listed = ", ".join(known[:MOST_LISTED]) or "none"
+        more = f" and {len(known) - MOST_LISTED} more" if len(known) > MOST_LISTED else ""
+        raise InvalidFieldError(f"{where}: {kind}", name, f"one of {listed}{more}")
+
+
+def without(records: Mapping[str, CatalogRecord], keys: Iterable[str]) -> dict[str, CatalogRecord]:
+    """The catalogue after some of its records are withdrawn.
+
+    Args:
+        records: the whole catalogue, by key.
+        keys: ``kind/id`` of those that go.
+
+    Raises:
+        UnknownNameError: there is no such record.
+        InvalidFieldError: one that stays names one that goes.
+    """
+    left = dict(records)
+    for key in keys:
+        if left.pop(key, None) is None:
+            raise UnknownNameError("record", key, records)
+    try:
+        check_references(left)
+    except InvalidFieldError as error:
+        user = error.field.partition(": ")[0]
+        wanted = f"there any more, but used: withdraw {user}, too, or let it name another one"
+        raise InvalidFieldError(error.field, error.value, wanted) from error
+    return left
 
 
 def changes(before: Mapping[str, Any], after: Iterable[CatalogRecord]) -> list[CatalogRecord]:

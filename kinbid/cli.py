@@ -236,6 +236,26 @@ def apply(
         console.print(f"published {len(changed)} of {len(records)} records")
 
 
+@app.command()
+def withdraw(
+    keys: Annotated[list[str], typer.Argument(help="KIND/ID, such as campaign/air-brand.")],
+    config: Config = None,
+    dry_run: Annotated[bool, typer.Option(help="Only say whether they can go.")] = False,  # noqa: FBT002
+) -> None:
+    """Take records of the catalogue back for good; is_active = false only pauses a campaign."""
+    from bidder.catalog_feed import load_catalog
+    from kinbid.catalog_file import without
+    from kinbid.publish import withdraw_records
+    from kinbid.show import console
+
+    settings = running_settings(config).settings
+    marketing = asyncio.run(load_catalog(settings)).marketing()
+    without({record_key(record): record for record in marketing}, keys)
+    if not dry_run:
+        asyncio.run(withdraw_records(settings, keys))
+    console.print(f"{'could withdraw' if dry_run else 'withdrew'} {', '.join(keys)}")
+
+
 @app.command("import")
 def import_impressions(
     file: Annotated[Path, typer.Argument(help="JSON lines: id, who, source, advertiser, time ...")],

@@ -8,7 +8,7 @@ from models.topics import Topics
 from runtime import kafka
 from runtime.settings import Settings
 
-__all__ = ["publish_catalog", "publish_offers"]
+__all__ = ["publish_catalog", "publish_offers", "withdraw_records"]
 
 
 async def publish_catalog(settings: Settings, records: Sequence[CatalogRecord]) -> None:
@@ -18,6 +18,19 @@ async def publish_catalog(settings: Settings, records: Sequence[CatalogRecord]) 
         KafkaDownError: no broker answers.
     """
     await _send(settings, Topics.CATALOG.name(settings.owner), records)
+
+
+async def withdraw_records(settings: Settings, keys: Sequence[str]) -> None:
+    """Takes catalogue records back, by ``kind/id``; returns when every replica knows.
+
+    Raises:
+        KafkaDownError: no broker answers.
+    """
+    topic = Topics.CATALOG.name(settings.owner)
+    async with kafka.producing(settings, linger_ms=5) as producer:
+        with kafka.failures_told(f"not all of it was taken by topic {topic}"):
+            sent = [await producer.send(topic, key=key.encode(), value=None) for key in keys]
+            await asyncio.gather(*sent)
 
 
 async def publish_offers(settings: Settings, offers: Sequence[Offer]) -> None:

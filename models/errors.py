@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import ClassVar, Final, Literal
 
 __all__ = [
-    "DownError", "EventError", "InvalidFieldError", "KinbidError", "UnknownNameError", "nearest",
+    "MOST_LISTED", "DownError", "EventError", "InvalidFieldError", "KinbidError",
+    "UnknownNameError", "nearest",
 ]  # fmt: skip
 
 

@@ -171,6 +171,12 @@ def check_adjustments(where: str, adjustments: tuple[Adjustment, ...]) -> None:
             raise InvalidFieldError(where, one.when, "used with at_least, at_most or both")
         if (one.multiply, one.add) == (1.0, 0):
             raise InvalidFieldError(where, one.when, "used with multiply, add or both")
+        for name in ("at_least", "at_most"):
+            bound = getattr(one, name)
+            if bound is not None and not math.isfinite(bound):
+                raise InvalidFieldError(
+                    f"{where}: {name}", bound, "a number; leave it out for none"
+                )
         if not 0 < one.multiply <= MAX_FACTOR:
             wanted = f"above 0, and at most {MAX_FACTOR:g}"
             raise InvalidFieldError(f"{where}: multiply", one.multiply, wanted)

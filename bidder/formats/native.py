@@ -17,7 +17,15 @@ from bidder.formats.markup import (
     text_of,
     url_of,
 )
-from bidder.formats.native_request import AskedAsset, AskedImage, NativeAsk, NativeAsks
+from bidder.formats.native_request import (
+    KEPT_FITS,
+    LONGEST_KEPT_BYTES,
+    AskedAsset,
+    AskedImage,
+    KeptFit,
+    NativeAsk,
+    NativeAsks,
+)
 from bidder.formats.slots import slot_values
 from models.catalog_records import DATA_TYPES, Advertiser, Creative, Image, NativeAd, Offer
 from models.templates import Part, parse_template
@@ -27,8 +35,6 @@ __all__ = ["NativeFacts", "NativeTemplate"]
 MTYPE: Final = 4
 ICON_TYPES: Final = frozenset({1, 2})
 """Icon, and the logo of versions before 1.2; the others are main pictures."""
-KEPT_FITS: Final = 2_048
-"""A layout and an offer each, about 1 kB."""
 
 
 class NativeTemplate(msgspec.Struct, frozen=True):
@@ -78,7 +84,7 @@ class NativeFacts(Facts):
         asks: reads what slots want.
     """
 
-    __slots__ = ("_ad", "_asks", "_crid", "_data", "_icons", "_images", "_kept", "_titles")
+    __slots__ = ("_ad", "_asks", "_crid", "_data", "_icons", "_images", "_titles")
 
     def __init__(self, creative: Creative, ad: NativeAd, asks: NativeAsks) -> None:
         super().__init__(creative, NATIVE)
@@ -89,7 +95,6 @@ class NativeFacts(Facts):
         self._data = {DATA_TYPES[name]: _parsed(texts) for name, texts in ad.data.items()}
         self._images = _pictures(ad.images)
         self._icons = _pictures(ad.icons)
-        self._kept: dict[tuple[bytes, str | None, str], tuple[Offer | None, Advertiser, Fit]] = {}
 
     def fit(self, asked: Asked, offer: Offer | None, advertiser: Advertiser) -> Fit:
         """The asset of each kind that fits best; all that are required, or none."""
@@ -100,17 +105,24 @@ class NativeFacts(Facts):
             return Misfit.ATTRIBUTE
         if missing_api(self.creative.api, native.api):
             return Misfit.API
-        key = (bytes(native.request), native.ver, offer.id if offer is not None else "")
-        known = self._kept.get(key)
-        if known is not None and known[0] is offer and known[1] is advertiser:
-            return known[2]
+        request = bytes(native.request)
+        key = (self.creative.id, request, native.ver, offer.id if offer is not None else "")
+        known = self._asks.fits.get(key)
+        if (
+            known is not None
+            and known.facts is self
+            and known.offer is offer
+            and known.advertiser is advertiser
+        ):
+            return known.fit
         ask = self._asks.of(native)
         if ask is None:
             return Misfit.NATIVE_REQUEST
         made = self._answer(ask, slot_values(offer, advertiser, 0, 0))
-        if len(self._kept) >= KEPT_FITS:
-            self._kept.clear()
-        self._kept[key] = (offer, advertiser, made)
+        if len(request) <= LONGEST_KEPT_BYTES:
+            if len(self._asks.fits) >= KEPT_FITS:
+                self._asks.fits.clear()
+            self._asks.fits[key] = KeptFit(self, offer, advertiser, made)
         return made
 
     def _answer(self, ask: NativeAsk, values: Values) -> Fit:

@@ -8,15 +8,21 @@ from typing import Final
 
 import msgspec
 
+from bidder.formats.fit import Fit
 from bidder.openrtb_formats import NOTHING, Native
 from bidder.tolerance import TolerantReader, UnreadableError
 
-__all__ = ["AskedAsset", "AskedData", "AskedImage", "NativeAsk", "NativeAsks"]
+__all__ = [
+    "KEPT_FITS", "LONGEST_KEPT_BYTES", "AskedAsset", "AskedData", "AskedImage", "KeptFit",
+    "NativeAsk", "NativeAsks",
+]  # fmt: skip
 
 IMPRESSION_EVENT: Final = 1
 IMAGE_METHOD: Final = 1
 DEFAULT_VERSION: Final = "1.2"
 KEPT_ASKS: Final = 1_024
+KEPT_FITS: Final = 8_192
+"""Of all native ads together: about 2 kB each."""
 LONGEST_KEPT_BYTES: Final = 16_384
 
 
@@ -98,10 +104,25 @@ _tolerant: Final = TolerantReader(_Root)
 _text: Final = msgspec.json.Decoder(str).decode
 
 
+class KeptFit(msgspec.Struct, frozen=True):
+    """What came of an ad in a layout, as long as all three records are the same."""
+
+    facts: object
+    offer: object
+    advertiser: object
+    fit: Fit
+
+
 class NativeAsks:
-    """Reads native requests; keeps what it read by the request's bytes."""
+    """Reads native requests; keeps what it read by the request's bytes.
+
+    Attributes:
+        fits: what came of ads, by creative, layout and offer; one store for all native ads, so that
+            memory does not grow with their number.
+    """
 
     def __init__(self) -> None:
+        self.fits: dict[tuple[str, bytes, str | None, str], KeptFit] = {}
         self._kept: dict[tuple[bytes, str | None], NativeAsk | None] = {}
 
     def of(self, native: Native) -> NativeAsk | None:

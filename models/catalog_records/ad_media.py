@@ -16,6 +16,9 @@ def https_only(where: str, address: str) -> None:
     """Raises InvalidFieldError where an address is not https, or could end its own quotes."""
     if not address.startswith("https://"):
         raise InvalidFieldError(where, address, "an https address")
+    if "{" in address.removeprefix("https://").partition("/")[0]:
+        wanted = "an address whose host is written out: a value must not choose it"
+        raise InvalidFieldError(where, address, wanted)
     if any(char in '"<>\\' or char.isspace() or not char.isprintable() for char in address):
         raise InvalidFieldError(where, address, 'free of spaces and of " < > \\: write %XX')
 

@@ -73,10 +73,16 @@ class Campaign(Record, frozen=True, kw_only=True, tag="campaign"):
         if not self.open_auction and not self.deals:
             wanted = "given where open_auction is false, or it can bid nowhere"
             raise InvalidFieldError(where + "deals", self.deals, wanted)
-        for name in ("contextual_cpm_micros", "guaranteed_cpm_micros"):
-            if getattr(self, name) < 0:
-                raise InvalidFieldError(where + name, getattr(self, name), ">= 0")
+        self._check_prices(where)
         if contextual and self.caps:
             wanted = "empty for a contextual campaign, which counts for nobody"
             raise InvalidFieldError(where + "caps", self.caps, wanted)
         check_caps(where + "caps", self.caps)
+
+    def _check_prices(self, where: str) -> None:
+        for name in ("contextual_cpm_micros", "guaranteed_cpm_micros"):
+            if getattr(self, name) < 0:
+                raise InvalidFieldError(where + name, getattr(self, name), ">= 0")
+        if self.contextual_cpm_micros and self.goal != "contextual":
+            wanted = "left out: only a contextual campaign pays it"
+            raise InvalidFieldError(where + "contextual_cpm", self.contextual_cpm_micros, wanted)

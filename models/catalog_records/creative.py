@@ -90,8 +90,7 @@ class Creative(Record, frozen=True, kw_only=True, tag="creative", omit_defaults=
         where = f"creative {self.id}: "
         if len(self.id) > 64:
             raise InvalidFieldError(where + "id", self.id, "at most 64 characters (crid)")
-        if not self.click_url.startswith("https://"):
-            raise InvalidFieldError(where + "click_url", self.click_url, "an https address")
+        https_only(where + "click_url", self.click_url)
         self._check_format(where)
         self._check_declared(where)
         for field, text in self.templates():

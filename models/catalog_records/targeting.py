@@ -3,6 +3,8 @@
 Every list is an "any of"; an empty one lets everything through.
 """
 
+import re
+from math import isfinite
 from typing import Final, Literal
 
 import msgspec
@@ -20,6 +22,7 @@ Feature = Literal[
 ]  # fmt: skip
 """What a segment may ask of a person's dealings with its advertiser: :mod:`models.features`."""
 
+_INVENTORY: Final = re.compile(r"[^\s/:?#@]+")
 WORDS: Final = frozenset({"tier", "route"})
 """Features whose values are words; all others are numbers."""
 MONEY_FEATURES: Final = frozenset({"average_order", "yearly_value"})
@@ -54,17 +57,25 @@ class Targeting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """Raises InvalidFieldError where a value cannot be used."""
         for place in self.places:
             country, dash, region = place.partition("-")
-            if len(country) != 3 or not country.isupper() or (dash and not region):
+            is_country = len(country) == 3 and country.isupper()
+            if not is_country or region != region.upper() or (dash and not region):
                 wanted = "a country such as USA, or a region such as USA-CA"
                 raise InvalidFieldError(f"{where}: places", place, wanted)
-        for name, most in (("hours", 23), ("weekdays", 6)):
-            for value in getattr(self, name):
-                if not 0 <= value <= most:
-                    raise InvalidFieldError(f"{where}: {name}", value, f"from 0 to {most}")
+        self._check_times(where)
         for name in ("systems", "sites", "not_sites"):
             for value in getattr(self, name):
                 if value != value.lower():
                     raise InvalidFieldError(f"{where}: {name}", value, "in lower case")
+        for value in (*self.sites, *self.not_sites):
+            if not _INVENTORY.fullmatch(value):
+                wanted = "a domain without https:// and path, or an app's bundle"
+                raise InvalidFieldError(f"{where}: sites or not_sites", value, wanted)
+
+    def _check_times(self, where: str) -> None:
+        for name, most in (("hours", 23), ("weekdays", 6)):
+            for value in getattr(self, name):
+                if not 0 <= value <= most:
+                    raise InvalidFieldError(f"{where}: {name}", value, f"from 0 to {most}")
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,6 +104,12 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise InvalidFieldError(where, "", "given one_of or none_of, since it is a word")
         if self.feature not in WORDS and (has_words or not has_limit):
             raise InvalidFieldError(where, "", "given at_least or at_most, since it is a number")
+        for name in ("at_least", "at_most"):
+            limit = getattr(self, name)
+            if limit is not None and not isfinite(limit):
+                raise InvalidFieldError(
+                    f"{where}: {name}", limit, "a number; leave it out for none"
+                )
         if has_limit and None not in (self.at_least, self.at_most):
             low, high = float(self.at_least or 0), float(self.at_most or 0)
             if low > high:

@@ -1,13 +1,14 @@
 """The catalogue's feed: what a record does, and how a broker's absence shows."""
 
 import asyncio
+import itertools
 from typing import Any, NamedTuple
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
-from bidder.catalog_feed import CatalogFeed
+from bidder.catalog_feed import TOGETHER, CatalogFeed
 from models.budgets import Allowances
 from models.catalog import Catalog
 from models.catalog_records import encode_record, record_key
@@ -27,9 +28,16 @@ class FakeConsumer:
 
     def __init__(self, *batches: list[Record] | Exception) -> None:
         self._batches = list(batches)
+        self._given, self._asked = len(batches), 0
         self.heard_ms: dict[str, int | None] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all was given, and asked for once more."""
+        return self._asked > self._given
+
     async def getmany(self, *parts: TopicPartition, timeout_ms: int) -> dict[TopicPartition, Any]:
+        self._asked += 1
         if not self._batches:
             await asyncio.sleep(3_600)
         batch = self._batches.pop(0)
@@ -112,3 +120,21 @@ def test_the_catalogue_is_as_fresh_as_the_topic_that_was_heard_of_longest_ago() 
     case.consumer.heard_ms |= {"demo.offers.v1": 20, "demo.spend.v1": 40}
     assert case.feed.fresh_at_ms == 20
     assert CatalogFeed(SETTINGS, Catalog(), Allowances("UTC"), lambda: None).fresh_at_ms == 0
+
+
+def test_bid_requests_have_their_turn_while_thousands_of_records_are_applied() -> None:
+    """A file of ten thousand campaigns must not hold up the loop until it is all applied."""
+    case = Case([Record(record_key(one).encode(), encode_record(one)) for one in RECORDS] * 20)
+    sizes = [0]
+
+    async def run() -> None:
+        following = asyncio.create_task(case.feed.follow())
+        while not case.consumer.is_empty or len(sizes) < 3:
+            await asyncio.sleep(0)
+            sizes.append(len(case.catalog))
+        following.cancel()
+
+    asyncio.run(run())
+    steps = [after - before for before, after in itertools.pairwise(sizes)]
+    assert len(case.catalog) == len(RECORDS)
+    assert max(steps) <= TOGETHER

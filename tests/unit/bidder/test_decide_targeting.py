@@ -16,15 +16,17 @@ from bidder.openings import openings
 from bidder.openrtb import BidRequest
 from bidder.slot import slot_of
 from models.catalog import Catalog
-from models.catalog_records import Campaign, Condition, Targeting
+from models.catalog_records import Campaign, Condition, MediaFile, Targeting, VideoAd
 from models.limits import Cap
 from models.profile import Person
 from models.units import DAY_MS, MICROS, CampaignId, SegmentId
 from tests.fakes.headers import showing
+from tests.unit.bidder.formats.support import VIDEO_SLOT
 from tests.unit.bidder.support import (
     AIR,
     BRAND,
     CUSTOMER,
+    ITEMS,
     NORTH,
     NOW_MS,
     OTHER_TRIP,
@@ -45,6 +47,7 @@ from tests.unit.bidder.support import (
     terms,
     the_bid,
     thorough,
+    viewed,
 )
 
 LOYAL = SegmentId("airline/loyal")
@@ -53,6 +56,13 @@ ROUTES = ("JFK-LAX", "EWR-SFO")
 BOTH = showing(searches=(searched(TRIP), searched(OTHER_TRIP, age_ms=2 * DAY_MS)))
 OTHER_FLIGHT = flight(
     id="KB9/2026-12-01", origin="EWR", destination="SFO", seats_left=100, fare_micros=90 * MICROS
+)
+
+
+FILM = VideoAd(
+    title="A film",
+    duration_seconds=15,
+    media=(MediaFile("video/mp4", "https://cdn.example/a.mp4", 640, 360),),
 )
 
 
@@ -271,3 +281,64 @@ def test_a_slot_that_nothing_can_win_tries_a_bounded_number_and_says_so(
     what.withdraw(f"campaign/{CROWD[0]}")
     monkeypatch.setattr(bidder.decide, "MOST_TRIED", len(CROWD))
     assert not decision_of(what=what).was_cut
+
+
+@pytest.mark.parametrize(
+    ("off", "slot", "fields", "wins", "detail"),
+    [
+        (("video",), {"video": VIDEO_SLOT, "banner": None}, {}, False, "video"),
+        (("banner",), {}, {}, False, "banner"),
+        (("dooh",), {}, {"dooh": {"domain": "screens.example"}}, False, "dooh"),
+        (("site",), {}, {"dooh": {"domain": "screens.example"}}, True, ""),
+        (("native", "audio"), {}, {}, True, ""),
+        (("banner",), {"video": VIDEO_SLOT}, {}, True, ""),
+    ],
+)
+def test_a_segments_people_see_no_ads_of_a_kind_or_format_that_it_has_turned_off(
+    off: tuple[str, ...],
+    slot: dict[str, object],
+    fields: dict[str, object],
+    *,
+    wins: bool,
+    detail: str,
+) -> None:
+    what = catalog(
+        segment(PROSPECT, channels_off=off),
+        creative("seats-video", SEATS, creative_set="prospect", html="", sizes=(), video=FILM),
+    )
+    fates: list[Fate] = []
+    found = decision_of(bid_request(imp(**slot), **fields), what=what, fates=fates)
+    won = [bid for bid in found.bids if bid.campaign.id == SEATS]
+    assert bool(won) is wins
+    if not wins:
+        (lost,) = [fate.lost for fate in fates if fate.campaign == SEATS]
+        assert (lost.reason, lost.detail) == (Loss.CHANNEL_OFF, detail)
+    elif "video" in slot:
+        assert [bid.fitted.mtype for bid in won] == [2]
+
+
+def test_explain_blames_the_segment_where_a_campaign_has_only_formats_that_are_off() -> None:
+    """A slot of two formats, one of them off, and the campaign has the other one not."""
+    fates: list[Fate] = []
+    decision_of(
+        bid_request(imp(video=VIDEO_SLOT)),
+        what=catalog(segment(PROSPECT, channels_off=("banner",))),
+        fates=fates,
+    )
+    assert reasons(fates)[SEATS] is Loss.CHANNEL_OFF
+
+
+@pytest.mark.parametrize(
+    ("air_cpa", "shop_cpa", "wins"), [(0.001, 900, ITEMS), (900, 0.001, SEATS)]
+)
+def test_of_what_a_person_wants_of_two_advertisers_the_dearer_wins_above_the_floor(
+    air_cpa: float, shop_cpa: float, wins: str
+) -> None:
+    """The search begins with the best plan of all advertisers: what is below the floor ends it."""
+    what = catalog(
+        segment(PROSPECT, target_cpa_micros=int(air_cpa * MICROS)),
+        segment(SegmentId("shop/prospect"), target_cpa_micros=int(shop_cpa * MICROS)),
+    )
+    who = person(showing(searches=(searched(),), products=(viewed(in_cart=True),)))
+    found = decision_of(bid_request(imp(bidfloor=5.0), at=2), who, what)
+    assert the_bid(found).campaign.id == wins

@@ -67,6 +67,21 @@ def test_r11_an_ad_for_nobody_in_particular_was_chosen_by_its_context() -> None:
     assert bid["ext"]["dsa"]["transparency"][0]["dsaparams"] == [2]
 
 
+@pytest.mark.parametrize("required", ["yes", [2], {"value": 2}, 1e300])
+def test_r11_what_is_asked_for_unreadably_is_taken_for_required(required: object) -> None:
+    """R11: as a block that is not understood never passes for none."""
+    asked = {"dsarequired": required, "pubrender": "1"}
+    assert answer(asked, catalog()) == []
+    (bid,) = answer(asked, catalog(SAYS))
+    assert bid["ext"]["dsa"]["behalf"] == "Kinbid Air"
+
+
+def test_r11_no_bid_says_that_neither_publisher_nor_ad_would_show_it() -> None:
+    """R11: prebid-server throws such a bid away whatever ``dsarequired`` is (dsa/validate.go)."""
+    (bid,) = answer({"dsarequired": 1, "pubrender": 0}, catalog(SAYS))
+    assert "ext" not in bid
+
+
 @pytest.mark.parametrize("required", [2, 3])
 def test_r11_an_advertiser_who_does_not_say_gets_no_bid_where_it_is_required(required: int) -> None:
     """R11: the exchange would throw the bid away."""

@@ -459,6 +459,27 @@ def test_a_bid_in_another_currency_keeps_its_value_in_our_own() -> None:
     assert yen.campaign.id == plain.campaign.id != BRAND
 
 
+@pytest.mark.parametrize("multiplier", [-3, -0.001, 1e300, 1_000_001])
+def test_a4_a_slot_that_claims_an_impossible_crowd_gets_no_bid(multiplier: float) -> None:
+    """A4: a negative one would put money back into a budget, a vast one empty it."""
+    slots = (imp(qty={"multiplier": multiplier}), imp(id="other"))
+    assert {bid.imp_id for bid in bids(bid_request(*slots))} == {"other"}
+
+
+@pytest.mark.parametrize("spelt", ["usd", " USD "])
+def test_a8_a_currencys_case_and_blanks_do_not_matter(spelt: str) -> None:
+    """A8, A9: without any rates, too."""
+    request = bid_request(imp(bidfloor=0.01, bidfloorcur=spelt), cur=[spelt])
+    assert decision_of(request).bids
+
+
+def test_d3_a_deal_that_is_named_twice_gets_one_bid() -> None:
+    """D3: the first of its name stands."""
+    deals = [{"id": "deal-1", "bidfloor": 1.0}, {"id": "deal-1", "bidfloor": 0.5}]
+    found = bids(bid_request(imp(pmp={"private_auction": 1, "deals": deals})))
+    assert [bid.deal_id for bid in found] == ["deal-1"]
+
+
 @pytest.mark.parametrize(("multiplier", "left_micros", "is_bid"), [
     (1.0, 5_000, True), (1.0, 4_999, False), (14.2, 70_999, False), (14.2, 71_000, True),
 ])  # fmt: skip

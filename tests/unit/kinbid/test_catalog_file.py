@@ -10,6 +10,7 @@ from kinbid.catalog_file import (
     changes,
     check_references,
     read_catalog_file,
+    without,
 )
 from models.catalog_records import (
     Advertiser,
@@ -20,7 +21,7 @@ from models.catalog_records import (
     Segment,
     record_key,
 )
-from models.errors import InvalidFieldError
+from models.errors import InvalidFieldError, UnknownNameError
 from models.templates import SLOTS, parse_template
 
 DEMO = Path(kinbid.__file__).with_name("demo.toml")
@@ -168,3 +169,77 @@ def test_only_what_is_new_or_differs_is_published(tmp_path: Path) -> None:
     text = DEMO.read_text().replace("target_cpa = 12.50", "target_cpa = 13.00")
     (changed,) = changes(before, read_catalog_file(written(tmp_path, text)))
     assert record_key(changed) == "segment/airline/prospect"
+
+
+@pytest.mark.parametrize(
+    ("field", "sentence"),
+    [
+        ("when = 5", "when: write a list, not a whole number"),
+        ('when = [{ feature = "order", at_least = 1 }]',
+         "when[0].feature: 'order' is not one of average_order, days_"),
+        ('when = [{ feature = "orders", at_last = 1 }]',
+         "unknown field of when[0] 'at_last'; did you mean 'at_least'?"),
+        ('when = [{ feature = "orders", at_least = nan }]', "at_least: nan is not a number"),
+        ('when = [{ feature = "orders", at_least = "3" }]', "when[0].at_least: write a number"),
+        ('channels_off = ["tv"]', "channels_off[0]: 'tv' is not one of app, audio, banner, dooh"),
+        ('silences = [{ action = "open", window_seconds = 5 }]',
+         "is not one of clicked, opened, received"),
+        ('cap_adjustments = [{ when = "departure", at_most = 7, add = 1 }]',
+         "is not one of customer_value, days_to_departure"),
+        ("spacing_seconds = true", "spacing_seconds: write a whole number, not true or false"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_told_with_the_field_and_what_would_be_right(
+    tmp_path: Path, field: str, sentence: str
+) -> None:
+    with pytest.raises(CatalogFileError) as told:
+        read_catalog_file(written(tmp_path, f"{SEGMENT}{field}\n"))
+    assert sentence in str(told.value)
+    assert "[[segment]] 1 (air/prospect)" in str(told.value)
+
+
+def test_what_is_missing_is_named_as_files_write_it(tmp_path: Path) -> None:
+    text = SEGMENT.replace("target_cpa = 12.50\n", "")
+    with pytest.raises(CatalogFileError, match=r": target_cpa is missing$"):
+        read_catalog_file(written(tmp_path, text))
+
+
+def test_a_tracker_that_is_none_is_told_with_those_that_are(tmp_path: Path) -> None:
+    text = CREATIVE.replace('html = "{fare}"\n', "").replace("sizes = [[300, 250]]\n", "")
+    video = (
+        '[creative.video]\ntitle = "x"\nduration_seconds = 5\n'
+        'media = [{ mime = "video/mp4", url = "https://c.example/a.mp4", w = 1, h = 1 }]\n'
+        '[creative.video.trackers]\ncompleted = ["https://t.example/"]\n'
+    )
+    with pytest.raises(
+        CatalogFileError, match=r"video\.trackers: 'completed' is not one of complete, "
+    ):
+        read_catalog_file(written(tmp_path, text + video))
+
+
+def test_a_record_that_stands_in_a_file_twice_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CatalogFileError, match="segment/air/prospect stands there twice"):
+        read_catalog_file(written(tmp_path, SEGMENT + SEGMENT))
+
+
+@pytest.mark.parametrize("name", ["", " seats", "seats\\n", "air/seats"])
+def test_an_id_that_nobody_could_write_is_refused(tmp_path: Path, name: str) -> None:
+    text = (
+        f'[[campaign]]\nid = "{name}"\nadvertiser = "air"\ngoal = "flight"\nsegments = ["air/a"]\n'
+    )
+    with pytest.raises(CatalogFileError, match=r"id: .* is not a name without"):
+        read_catalog_file(written(tmp_path, text))
+
+
+def test_what_is_withdrawn_is_named_by_nobody_who_stays() -> None:
+    records = {record_key(record): record for record in read_catalog_file(DEMO)}
+    with pytest.raises(
+        InvalidFieldError,
+        match=r"'air-brand' is not there any more, but used: withdraw creative/air-brand",
+    ):
+        without(records, ["campaign/air-brand"])
+    own = [key for key, one in records.items() if getattr(one, "campaign", "") == "air-brand"]
+    left = without(records, ["campaign/air-brand", *own])
+    assert records.keys() - left.keys() == {"campaign/air-brand", *own}
+    with pytest.raises(UnknownNameError, match="did you mean 'campaign/air-brand'"):
+        without(records, ["campaign/air-bran"])

@@ -1,5 +1,6 @@
 """The index of campaigns, against asking each campaign by itself."""
 
+import random
 from collections.abc import Iterable, Mapping
 
 import pytest
@@ -97,3 +98,22 @@ def test_answers_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     for value in "abcdef":
         assert len(ask(index, {"place": (value,)})) == (value == "a")
     assert len(index._answers) <= 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_many_that_are_put_in_and_taken_out_one_by_one_stay_in_order(seed: int) -> None:
+    """In more than ten blocks, which are halved as they grow and go when they are empty."""
+    chance = random.Random(seed)
+    index, known = CampaignIndex(), dict[int, tuple[Campaign, Facts]]()
+    ask(index, {})  # from now on each change is made by itself
+    for name in chance.sample(range(100), 100):
+        told = {"place": (chance.choice(VALUES),), "hour": (), "audience": ()}
+        known[name] = campaign(name, chance.randrange(3)), told
+        index.put(*known[name])
+    for query in ({}, {"place": ("a",)}, {"place": ("b", "c")}):
+        assert ask(index, query) == brute_force(known.values(), query)
+    assert max(len(block.places) for block in index._blocks) <= 4
+    for name in chance.sample(range(100), 90):
+        index.remove(campaign(name).id)
+        del known[name]
+        assert ask(index, {"place": ("a",)}) == brute_force(known.values(), {"place": ("a",)})

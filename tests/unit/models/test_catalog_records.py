@@ -9,6 +9,7 @@ from models.catalog_records import (
     CallTag,
     Campaign,
     CatalogRecord,
+    Condition,
     Creative,
     Department,
     Exchange,
@@ -17,12 +18,13 @@ from models.catalog_records import (
     Offer,
     Product,
     Segment,
+    Targeting,
     decode_record,
     encode_record,
     record_key,
 )
 from models.dealings import BuyerStats, Dealings
-from models.errors import EventError
+from models.errors import EventError, InvalidFieldError
 from models.limits import Adjustment, Cap, Silence
 from models.segment_index import SegmentIndex
 from models.units import DAY_MS, AdvertiserId, CampaignId, CreativeId, ExchangeId, SegmentId
@@ -106,6 +108,11 @@ def test_a_record_survives_its_encoding_and_its_key_names_it(key: str) -> None:
         ("campaign/C", "segments", ()),
         ("campaign/C", "uncapped_contextual", True),
         ("campaign/C", "contextual_cpm_micros", -1),
+        ("campaign/C", "contextual_cpm", 1),
+        ("creative/R", "click_url", "https://{item}/"),
+        ("creative/R", "click_url", "https://www.{trip}.example/"),
+        ("creative/R", "click_url", "https://air.example/ a"),
+        ("creative/R", "click_url", 'https://air.example/"'),
         ("campaign/C", "goal", "fligt"),
         ("creative/R", "sizes", ()),
         ("creative/R", "click_url", "http://air.example"),
@@ -131,7 +138,8 @@ def test_a_record_survives_its_encoding_and_its_key_names_it(key: str) -> None:
 def test_a_value_that_cannot_be_used_names_its_record_and_field(
     key: str, field: str, value: object
 ) -> None:
-    wrong = msgspec.structs.replace(GOOD[key], **{field: value})
+    name = {"contextual_cpm": "contextual_cpm_micros"}.get(field, field)
+    wrong = msgspec.structs.replace(GOOD[key], **{name: value})
     with pytest.raises(EventError, match=field):
         decode_record(encode_record(wrong))
 
@@ -141,6 +149,35 @@ def test_an_exchanges_id_is_one_part_of_a_path_and_no_two_exchanges_users_meet(n
     wrong = msgspec.structs.replace(GOOD["exchange/E"], id=ExchangeId(name))
     with pytest.raises(EventError, match=re.escape(f"exchange: id: {name!r} is not 1 to 64 of")):
         decode_record(encode_record(wrong))
+
+
+@pytest.mark.parametrize("limit", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("name", ["at_least", "at_most"])
+def test_a_limit_that_is_no_number_is_refused_before_it_becomes_null_in_a_record(
+    name: str, limit: float
+) -> None:
+    """JSON knows neither: the record would reach Kafka, and no bidder could read it."""
+    low, high = (limit, None) if name == "at_least" else (None, limit)
+    rules: dict[str, object] = {
+        "when": (Condition(feature="orders", at_least=low, at_most=high),),
+        "cap_adjustments": (Adjustment("customer_value", low, high, add=1),),
+    }
+    for field, value in rules.items():
+        with pytest.raises(InvalidFieldError, match=f"{name}: .* is not a number"):
+            msgspec.structs.replace(GOOD["segment/air/new"], **{field: value}).check()
+
+
+@pytest.mark.parametrize(
+    "targeting",
+    [
+        Targeting(places=("USA-ny",)), Targeting(places=("usa",)), Targeting(places=("USA-",)),
+        Targeting(sites=("https://news.example/",)), Targeting(not_sites=("news.example/sport",)),
+        Targeting(sites=("",)),
+    ],
+)  # fmt: skip
+def test_targeting_that_no_request_could_meet_is_refused(targeting: Targeting) -> None:
+    with pytest.raises(InvalidFieldError, match=r"targeting: (places|sites|not_sites)"):
+        msgspec.structs.replace(GOOD["campaign/C"], targeting=targeting).check()
 
 
 def test_a_segments_id_begins_with_its_advertiser() -> None:

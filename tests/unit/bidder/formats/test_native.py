@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidder.formats import Fitted, Lineups, Links, Misfit, asked_of
+from bidder.formats import Fitted, Lineups, Links, Misfit, asked_of, native
 from bidder.formats import native_request as requests
 from bidder.formats.native_request import NativeAsks
 from bidder.openrtb_formats import Native
@@ -252,6 +252,24 @@ def test_another_offer_with_the_same_id_is_judged_anew() -> None:
     assert [text("Kind of Blue"), text("A very long title"), text("Kind")] == [
         "Kind of Blue", "For you", "Kind",
     ]  # fmt: skip
+
+
+def test_what_is_kept_of_all_ads_together_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred thousand native ads in a thousand layouts would not fit into a worker."""
+    monkeypatch.setattr(native, "KEPT_FITS", 4)
+    lineups, shop = Lineups(), catalog().advertisers[SHOP]
+    ads = [lineups.of(name, (ad(name, native=NATIVE),)) for name in "abc"]
+    layouts = [request(assets=[{"id": n, "required": 1, "title": {"len": 30}}]) for n in range(5)]
+    layouts.append(request(assets=[{"id": "x" * 20_000, "required": 1, "title": {"len": 30}}]))
+    for layout in layouts:
+        asked = asked_of(slot(native=as_sent("object", layout)))
+        for one in ads:
+            assert isinstance(
+                one.choose(asked, "any", product(), shop, private_allowed=True), Fitted
+            )
+    kept = lineups._asks.fits
+    assert 0 < len(kept) <= 4
+    assert all(len(raw) < 20_000 for _, raw, _, _ in kept)
 
 
 def test_what_is_kept_of_requests_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
