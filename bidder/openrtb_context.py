@@ -115,7 +115,7 @@ class RequestExt(msgspec.Struct, frozen=True, gc=False):
     schain: SupplyChain | None = None
 
 
-class Dsa(msgspec.Struct, frozen=True):
+class Dsa(msgspec.Struct, frozen=True, gc=False):
     """What the request asks of bids under the EU's Digital Services Act (IAB's extension).
 
     Read whatever the types are, as privacy signals are: see :mod:`bidder.dsa`.
