@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from bidder.plain_person import Found, Read, plain_person
 from bidder.reservations import OwnReservations
 from models.caps import CapLedger, decode_ledger, merge_ledgers
 from models.commands import Steps, fields_of
@@ -40,35 +41,7 @@ _EXCHANGE_USER: Final = Namespace.EXCHANGE_USER.letter
 Fields = dict[bytes, bytes]
 
 
-class Found(msgspec.Struct, frozen=True):
-    """A person, and what was odd about finding them.
-
-    Attributes:
-        person: empty where nothing is known.
-        is_known: whether any identifier resolved.
-        disagrees: another identifier of the request resolves to another person.
-        is_shared: the device is used by several CRM persons, and nobody knows who is there now.
-        has_expired: reservations lie there whose time is over.
-        withdrawn: the identifier that leads to a person or a device whose consent to personal ads
-            is withdrawn, so that the bid is for nobody; None where there is none.
-        version: of the person's bid view; empty where there is none.
-    """
-
-    person: Person
-    is_known: bool = False
-    disagrees: bool = False
-    is_shared: bool = False
-    has_expired: bool = False
-    withdrawn: NodeId | None = None
-    version: bytes = b""
-
-    @property
-    def is_withdrawn(self) -> bool:
-        """Whether somebody's withdrawn consent makes the bid one for nobody."""
-        return self.withdrawn is not None
-
-
-class _View(msgspec.Struct, frozen=True):
+class _View(msgspec.Struct, frozen=True, gc=False):
     """What Redis has about an identifier's person, in the order in which the request names them."""
 
     node: NodeId
@@ -113,7 +86,34 @@ def fetch_person(
         own_field: the caller's own reservations, which it knows better than Redis.
         presence: when a shared device is one of its users'.
     """
-    views = yield from _find_views(keys, nodes)
+    (entries,) = yield [("MGET", *[keys.parent(node) for node in nodes])]
+    read = yield from _read_views(keys, nodes, entries)
+    found = plain_person(nodes, read, now_ms, own_field)
+    if found is None:
+        found = yield from _any_person(
+            keys, nodes, read, now_ms=now_ms, own_field=own_field, rule=presence
+        )
+    return found
+
+
+def _read_views(keys: Keys, nodes: Sequence[NodeId], entries: list[bytes | None]) -> Steps[Read]:
+    roots = [parent_in(entry) or node for node, entry in zip(nodes, entries, strict=True)]
+    candidates = list(dict.fromkeys(roots))
+    replies = yield [("HGETALL", keys.bid_view(root)) for root in candidates]
+    return Read(entries, roots, candidates, replies)
+
+
+def _any_person(
+    keys: Keys,
+    nodes: Sequence[NodeId],
+    read: Read,
+    *,
+    now_ms: int,
+    own_field: bytes,
+    rule: PresenceRule,
+) -> Steps[Found]:
+    """The person, whatever may be under way."""
+    views = yield from _find_views(keys, nodes, read)
     view = next((one for one in views if _is_known(one.fields)), views[0])
     disagrees = any(one.root != view.root and _is_known(one.fields) for one in views)
     merging: list[Fields] = []
@@ -128,7 +128,7 @@ def fetch_person(
     header = headers[0] if headers else Header()
     if view.node in header.shared:
         found = yield from _at_shared(
-            keys, view.node, header, now_ms=now_ms, own_field=own_field, rule=presence
+            keys, view.node, header, now_ms=now_ms, own_field=own_field, rule=rule
         )
         return msgspec.structs.replace(found, disagrees=disagrees)
     reservations, expired = _reservations(view.fields, merging, now_ms, own_field)
@@ -161,14 +161,12 @@ def _at_shared(
     return msgspec.structs.replace(found, person=person)
 
 
-def _find_views(keys: Keys, nodes: Sequence[NodeId]) -> Steps[list[_View]]:
+def _find_views(keys: Keys, nodes: Sequence[NodeId], read: Read) -> Steps[list[_View]]:
     """The bid views of all persons that identifiers lead to, each with the first that does."""
     while True:
-        (entries,) = yield [("MGET", *[keys.parent(node) for node in nodes])]
-        roots = [parent_in(entry) or node for node, entry in zip(nodes, entries, strict=True)]
-        candidates = list(dict.fromkeys(roots))
+        roots, candidates = read.roots, read.candidates
         linked = {root for node, root in zip(nodes, roots, strict=True) if root != node}
-        views = yield from _views(keys, candidates, linked)
+        views = yield from _views(keys, candidates, read.replies, linked)
         found = [
             _View(nodes[roots.index(candidate)], root, fields)
             for candidate, (root, fields) in zip(candidates, views, strict=True)
@@ -177,8 +175,9 @@ def _find_views(keys: Keys, nodes: Sequence[NodeId]) -> Steps[list[_View]]:
             return found
         # Somebody has been split before: perhaps since the entry that led there was read.
         (again,) = yield [("MGET", *[keys.parent(node) for node in nodes])]
-        if again == entries:
+        if again == read.entries:
             return found
+        read = yield from _read_views(keys, nodes, again)
 
 
 def _present(
@@ -197,10 +196,9 @@ def _present(
 
 
 def _views(
-    keys: Keys, roots: list[NodeId], linked: set[NodeId]
+    keys: Keys, roots: list[NodeId], replies: list[list[bytes]], linked: set[NodeId]
 ) -> Steps[list[tuple[NodeId, Fields]]]:
     """The bid views, following those that have been merged away; ``linked``: entries name them."""
-    replies = yield [("HGETALL", keys.bid_view(root)) for root in roots]
     views: list[tuple[NodeId, Fields]] = []
     for root, reply in zip(roots, replies, strict=True):
         fields = fields_of(reply)

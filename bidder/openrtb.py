@@ -4,6 +4,9 @@ Absent and null mean unknown (2.6 section 2.3); unknown fields are ignored (2.6 
 A body that deviates in types only is read a second time by :mod:`bidder.tolerance`. Privacy
 signals are read whatever their type is, since one that cannot be read must not pass for absent.
 The request's lists of who may not bid stay bytes until :mod:`bidder.limits` knows them again.
+
+What is decoded is a tree that nobody changes, so no record of it can be in a cycle, and the garbage
+collector need not know of any (``gc=False``), whatever lists it holds.
 """
 
 from typing import Annotated, Any, Final
@@ -44,7 +47,7 @@ class ImpExt(msgspec.Struct, frozen=True, gc=False):
     rwdd: int | None = None
 
 
-class Imp(msgspec.Struct, frozen=True):
+class Imp(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.4."""
 
     id: str
@@ -85,7 +88,7 @@ class Imp(msgspec.Struct, frozen=True):
         return qty.multiplier if qty is not None and qty.multiplier else 1.0
 
 
-class Device(msgspec.Struct, frozen=True):
+class Device(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.18."""
 
     ua: str | None = None
@@ -109,7 +112,7 @@ class Uid(msgspec.Struct, frozen=True, gc=False):
     atype: int | None = None
 
 
-class Eid(msgspec.Struct, frozen=True):
+class Eid(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.27."""
 
     source: str | None = None
@@ -117,14 +120,14 @@ class Eid(msgspec.Struct, frozen=True):
     uids: list[Uid] | None = None
 
 
-class UserExt(msgspec.Struct, frozen=True):
+class UserExt(msgspec.Struct, frozen=True, gc=False):
     """Where 2.5 keeps what 2.6 moved into the user."""
 
     eids: list[Eid] | None = None
     consent: Any = None
 
 
-class User(msgspec.Struct, frozen=True):
+class User(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.20."""
 
     id: str | None = None
@@ -135,7 +138,7 @@ class User(msgspec.Struct, frozen=True):
     ext: UserExt | None = None
 
 
-class RegsExt(msgspec.Struct, frozen=True):
+class RegsExt(msgspec.Struct, frozen=True, gc=False):
     """Where 2.5 keeps what 2.6 moved into the regulations."""
 
     gdpr: Any = None
@@ -150,7 +153,7 @@ UNREADABLE_EXT: Final = RegsExt()
 """In place of one that was sent as something else than an object; told by its identity."""
 
 
-class Regs(msgspec.Struct, frozen=True):
+class Regs(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.3."""
 
     coppa: Any = None
@@ -165,7 +168,7 @@ UNREADABLE_REGS: Final = Regs(ext=UNREADABLE_EXT)
 """Regulations that were sent as something else than an object: nobody knows what they forbid."""
 
 
-class BidRequest(msgspec.Struct, frozen=True):
+class BidRequest(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.1.
 
     Of ``site``, ``app`` and ``dooh`` there is one at most, and there may be none.

@@ -53,7 +53,7 @@ class Publisher(msgspec.Struct, frozen=True, gc=False):
     id: str | None = None
 
 
-class Site(msgspec.Struct, frozen=True):
+class Site(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.13."""
 
     domain: str | None = None
@@ -63,7 +63,7 @@ class Site(msgspec.Struct, frozen=True):
     kwarray: list[str] | None = None
 
 
-class App(msgspec.Struct, frozen=True):
+class App(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.14."""
 
     bundle: str | None = None
@@ -73,7 +73,7 @@ class App(msgspec.Struct, frozen=True):
     kwarray: list[str] | None = None
 
 
-class Dooh(msgspec.Struct, frozen=True):
+class Dooh(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.34: a screen in a public place."""
 
     domain: str | None = None
@@ -89,33 +89,33 @@ class SupplyNode(msgspec.Struct, frozen=True, gc=False):
     sid: str | None = None
 
 
-class SupplyChain(msgspec.Struct, frozen=True):
+class SupplyChain(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.25."""
 
     complete: int | None = None
     nodes: list[SupplyNode] | None = None
 
 
-class SourceExt(msgspec.Struct, frozen=True):
+class SourceExt(msgspec.Struct, frozen=True, gc=False):
     """Where 2.5 keeps the supply chain."""
 
     schain: SupplyChain | None = None
 
 
-class Source(msgspec.Struct, frozen=True):
+class Source(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.2."""
 
     schain: SupplyChain | None = None
     ext: SourceExt | None = None
 
 
-class RequestExt(msgspec.Struct, frozen=True):
+class RequestExt(msgspec.Struct, frozen=True, gc=False):
     """Where 2.4 and older keep the supply chain."""
 
     schain: SupplyChain | None = None
 
 
-class Dsa(msgspec.Struct, frozen=True):
+class Dsa(msgspec.Struct, frozen=True, gc=False):
     """What the request asks of bids under the EU's Digital Services Act (IAB's extension).
 
     Read whatever the types are, as privacy signals are: see :mod:`bidder.dsa`.
@@ -139,7 +139,7 @@ class DurationFloor(msgspec.Struct, frozen=True, gc=False):
     bidfloor: Annotated[float | None, LIMIT] = None
 
 
-class Deal(msgspec.Struct, frozen=True):
+class Deal(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.12."""
 
     id: str
@@ -153,7 +153,7 @@ class Deal(msgspec.Struct, frozen=True):
     durfloors: Annotated[list[DurationFloor] | None, LIMIT] = None
 
 
-class Pmp(msgspec.Struct, frozen=True):
+class Pmp(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.11."""
 
     private_auction: Annotated[int | None, LIMIT] = None

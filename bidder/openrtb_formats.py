@@ -26,7 +26,7 @@ class Format(msgspec.Struct, frozen=True, gc=False):
     wmin: int | None = None
 
 
-class Banner(msgspec.Struct, frozen=True):
+class Banner(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.6; the limits of sizes are older (2.5)."""
 
     format: list[Format] | None = None
@@ -49,7 +49,7 @@ class Banner(msgspec.Struct, frozen=True):
         return offered
 
 
-class _Stream(msgspec.Struct, frozen=True):
+class _Stream(msgspec.Struct, frozen=True, gc=False):
     """What video and audio have in common."""
 
     mimes: Annotated[list[str] | None, LIMIT] = None
@@ -74,7 +74,7 @@ class _Stream(msgspec.Struct, frozen=True):
     durfloors: Annotated[list[DurationFloor] | None, LIMIT] = None
 
 
-class Video(_Stream, frozen=True):
+class Video(_Stream, frozen=True, gc=False):
     """2.6 section 3.2.7; ``protocol`` is older."""
 
     protocol: int | None = None
@@ -88,14 +88,14 @@ class Video(_Stream, frozen=True):
     placement: int | None = None
 
 
-class Audio(_Stream, frozen=True):
+class Audio(_Stream, frozen=True, gc=False):
     """2.6 section 3.2.8."""
 
     feed: int | None = None
     stitched: int | None = None
 
 
-class Native(msgspec.Struct, frozen=True):
+class Native(msgspec.Struct, frozen=True, gc=False):
     """2.6 section 3.2.9. ``request`` stays as it came: few requests need it read."""
 
     request: msgspec.Raw = NOTHING

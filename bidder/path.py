@@ -54,6 +54,8 @@ __all__ = ["Answer", "BidPath", "Reserved", "presence_rule"]
 
 logger = logging.getLogger(__name__)
 
+BURST_MS: Final = 1_000
+"""Bids for one person so close together are reserved in Redis before they are answered."""
 MOST_ROUNDS: Final = 3
 """Exact reservations that may be refused before a request is left without a personal bid."""
 
@@ -289,11 +291,17 @@ class BidPath:
         return drafts
 
     def _reserve(self, case: _Case, drafts: list[_Draft]) -> Steps[frozenset[str]]:
-        """Asks Redis for each place within the exact margin; returns the campaigns it refuses."""
+        """Asks Redis for each place that may be taken already; returns the campaigns it refuses.
+
+        That is a place within the exact margin, or any while other bids for the person are new:
+        what other workers have not written yet, such bids would not see.
+        """
         refused: set[str] = set()
         for draft in drafts:
             bid, held = draft.bid, draft.held
-            if held is None or bid.room > self._exact_margin:
+            if held is None or (
+                bid.room > self._exact_margin and not self._is_in_a_burst(case, held.root, drafts)
+            ):
                 continue
             self._counters.add(EXACT)
             limits = (*bid.limits, *bid.pressure)
@@ -315,6 +323,15 @@ class BidPath:
         if refused:
             self._release_drafts(drafts)
         return frozenset(refused)
+
+    def _is_in_a_burst(self, case: _Case, root: NodeId, drafts: list[_Draft]) -> bool:
+        """Whether others than these bids were made for the person just now."""
+        drafted = [draft.held.reservation for draft in drafts if draft.held is not None]
+        since_ms = case.now_ms - BURST_MS
+        for one in (*case.found.person.reservations, *self.own.of(root, case.now_ms)):
+            if one.made_ms > since_ms and one not in drafted:
+                return True
+        return False
 
     def _release_drafts(self, drafts: list[_Draft]) -> None:
         self.release([draft.held for draft in drafts if draft.held is not None])

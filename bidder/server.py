@@ -120,6 +120,11 @@ class Server:
         self._sweep_is_due = False
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no bid request is in flight."""
+        return not self._in_flight
+
     # -- routes ----------------------------------------------------------------------------
 
     def handle(self, call: HttpCall) -> None:

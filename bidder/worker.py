@@ -231,7 +231,7 @@ class _Worker:
         lag.start()
         tasks = (
             asyncio.create_task(self._feed.follow()),
-            asyncio.create_task(self._beat(ready.path)),
+            asyncio.create_task(self._beat(ready.path, ready.server)),
             asyncio.create_task(self._connections.turn()),
             asyncio.create_task(ready.outbox.run()),
             asyncio.create_task(ready.keeper.drain()),
@@ -254,7 +254,7 @@ class _Worker:
         await ready.keeper.close()
         await ready.producer.stop()
 
-    async def _beat(self, path: BidPath) -> None:
+    async def _beat(self, path: BidPath, server: Server) -> None:
         """Shows that the loop is alive, whether it should get requests, and cleans up."""
         while True:
             now_ms = clock.now_ms()
@@ -266,6 +266,7 @@ class _Worker:
             path.privacy.forget_strings(now_ms)
             if path.receipts is not None:
                 path.receipts.refresh(now_ms)
+            self._collector.tidy(now_ms, is_idle=server.is_idle)
             await asyncio.sleep(BEAT_SECONDS)
 
 

@@ -36,7 +36,7 @@ IMPORT_BYTES: Final = 9
 NO_IMPRESSIONS: Final[Impressions] = {}
 
 
-class CapLedger(msgspec.Struct, frozen=True, array_like=True):
+class CapLedger(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Impressions under one identifier, or of a person.
 
     ``campaigns`` keeps the newest :data:`~models.limits.MAX_CAP` of each campaign, which is exact

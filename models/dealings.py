@@ -97,7 +97,7 @@ class Known(msgspec.Struct, gc=False):
     tier: str = ""
 
 
-class Dealings(msgspec.Struct, frozen=True, array_like=True):
+class Dealings(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """All that shows of one advertiser; what was bought and not given back is left out.
 
     Attributes:

@@ -51,7 +51,7 @@ NOTHING: Final = msgspec.Raw()
 NO_DEALINGS: Final = Dealings()
 
 
-class Header(msgspec.Struct, frozen=True, array_like=True):
+class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The ``h`` field of a bid view.
 
     Attributes:

@@ -4,9 +4,9 @@ A raw e-mail address or phone number never reaches Kafka's state topics, Redis o
 :data:`NodeId` does. ``docs/identifiers.md`` lists what is understood, and what never links.
 """
 
-import base64
 import functools
 import hashlib
+from binascii import b2a_base64
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -78,7 +78,7 @@ class Pepper:
         InvalidFieldError: a secret, the region or a placeholder cannot be used.
     """
 
-    __slots__ = ("_hashers", "_never", "_phone_region")
+    __slots__ = ("_begun", "_later", "_never", "_phone_region")
 
     def __init__(
         self,
@@ -88,7 +88,9 @@ class Pepper:
     ) -> None:
         if not secrets:
             raise InvalidFieldError("identity_pepper", "", "one secret or more")
-        self._hashers = tuple(map(_hasher, secrets))
+        first, *later = map(_hasher, secrets)
+        self._begun = {one.letter: _begun(first, one.letter) for one in Namespace}
+        self._later = tuple(later)
         self._phone_region = check_region(phone_region)
         self._never: frozenset[NodeId | None] = frozenset()
         self._never = frozenset(self.node(*parse_identifier(text)) for text in placeholders)
@@ -105,8 +107,9 @@ class Pepper:
         normal = normalise(namespace, value, self._phone_region)
         if normal is None:
             return None
-        text = namespace.letter + normal
-        for hasher in self._hashers:
+        letter = namespace.letter
+        text = letter + _digest(self._begun[letter], normal)
+        for hasher in self._later:
             text = _hash(text, hasher)
         node = NodeId(text)
         return None if node in self._never else node
@@ -137,15 +140,34 @@ def _hasher(secret: str) -> "hashlib.blake2b":
     return hashlib.blake2b(digest_size=16, key=key)
 
 
+def _begun(hasher: "hashlib.blake2b", letter: str) -> "hashlib.blake2b":
+    """A hasher that has taken in a namespace's letter, and so has done with its key."""
+    begun = hasher.copy()
+    begun.update(letter.encode())
+    return begun
+
+
 def _hash(text: str, hasher: "hashlib.blake2b") -> str:
     """Letter and digest of a text that begins with its namespace's letter.
 
     The letter is hashed along, so that a cookie and a customer id of one text have digests that
     nobody can match.
     """
-    keyed = hasher.copy()  # a quarter faster than to take in the key each time
+    return text[0] + _digest(hasher, text)
+
+
+def _digest(hasher: "hashlib.blake2b", text: str) -> str:
+    """The url-safe digest of what a hasher has taken in and a text, which it does not take in.
+
+    0.50 us: a hasher that has taken in its key and a letter saves one of two compressions, and
+    :mod:`base64` adds a third to what :mod:`binascii` takes; 0.68 without either.
+    """
+    keyed = hasher.copy()
     keyed.update(text.encode("utf-8", "surrogatepass"))
-    return text[0] + base64.urlsafe_b64encode(keyed.digest())[:22].decode()
+    return b2a_base64(keyed.digest(), newline=False).translate(_URL_SAFE, b"=").decode()
+
+
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 def scoped(scope: str, value: str) -> str:

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 
-class Person(msgspec.Struct, frozen=True):
+class Person(msgspec.Struct, frozen=True, gc=False):
     """A person at a bid: profile, billed impressions and open reservations.
 
     Attributes:

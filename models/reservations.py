@@ -45,7 +45,7 @@ def encode_reservations(reservations: Iterable[Reservation]) -> bytes:
     The digits let a reader, Lua included, see without decoding that all of it has expired.
     """
     entries = list(reservations)
-    last = max((entry.expires_ms for entry in entries), default=0)
+    last = max([entry.expires_ms for entry in entries], default=0)
     return b"%013d%b" % (last, _encode_list(entries))
 
 

@@ -93,8 +93,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         seat: our seat in bid responses.
         currency: the owner's currency, ISO 4217; bids are made in it.
         time_zone: of the owner's days, for budgets: a name of the IANA data base.
-        cap_exact_margin: a cap with at most so many impressions left is reserved atomically; the
-            largest cap makes every cap exact, less saves a round trip and may overshoot.
+        cap_exact_margin: under a cap with at most so many impressions left a bid is reserved
+            atomically; with 64, the largest cap, all are. Less saves round trips.
         notice_window_seconds: a notice later than this after its bid is stored, not counted, where
             the exchange's record says nothing else.
         price_keys: ``EXCHANGE=ENCRYPTION:INTEGRITY`` with commas between: the keys of exchanges
@@ -152,7 +152,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     seat: str = "kinbid"
     currency: str = "USD"
     time_zone: str = "UTC"
-    cap_exact_margin: int = 64
+    cap_exact_margin: int = 8
     notice_window_seconds: int = 3600
     price_keys: str = ""
     spool_directory: str = ""

@@ -12,14 +12,14 @@ from bidder.allowed_use import Refusal
 from bidder.billing_delays import ENOUGH
 from bidder.identify import MAX_NODES
 from bidder.metrics import Counters
-from bidder.path import Answer, BidPath
+from bidder.path import BURST_MS, Answer, BidPath
 from models.catalog import Catalog
 from models.catalog_records import Campaign, Exchange, Rates
 from models.identifiers import Namespace, eid, scoped
 from models.limits import Cap, Limit
 from models.notices import NoticeSigner, NoticeToken
 from models.profile import Person
-from models.reservations import decode_reservations
+from models.reservations import Reservation, decode_reservations, encode_reservations
 from runtime.redis_link import RedisDownError, RedisReplyError
 from runtime.settings import Settings
 from tests.fakes.answers import creative_of
@@ -361,6 +361,28 @@ def test_near_the_cap_a_bid_is_checked_and_reserved_in_one_step(counters: Counte
     written = case.redis.hashes[KEYS.bid_view(NODE)][case.path.own.field]
     assert decode_reservations(written, NOW_MS) == [held.reservation]
     assert case.count("exact_reservations") == 1
+
+
+def test_in_a_burst_only_the_first_bid_of_a_worker_is_written_afterwards(
+    counters: Counters,
+) -> None:
+    case = Case(counters, person(billed=0))
+    (first,), (second,) = (case.answer().reserved for _ in range(2))
+    assert (first.is_written, second.is_written) == (False, True)
+    written = case.redis.hashes[KEYS.bid_view(NODE)][case.path.own.field]
+    assert decode_reservations(written, NOW_MS) == [first.reservation, second.reservation]
+
+
+@pytest.mark.parametrize(("age_ms", "is_burst"), [(BURST_MS - 1, True), (BURST_MS, False)])
+def test_a_burst_is_what_any_worker_bid_within_a_second(
+    counters: Counters, age_ms: int, is_burst: bool
+) -> None:
+    case = Case(counters)
+    made_ms = NOW_MS - age_ms
+    others = Reservation(BRAND, "n", NOW_MS + 1_000, made_ms, AIR)
+    case.redis.put(case.who, **{"r:other": encode_reservations([others])})
+    (held,) = case.answer().reserved
+    assert held.is_written is is_burst
 
 
 @pytest.mark.parametrize("reply", [0, -1])

@@ -7,9 +7,30 @@ from collections.abc import Iterator
 
 import pytest
 
-from bidder.collector import FULL, PAUSES, SETTLE_AT, Collector
+from bidder.collector import (
+    FULL,
+    LEISURE_MS,
+    LONGEST_MS,
+    PAUSES,
+    SETTLE_AT,
+    YOUNG,
+    Collector,
+)
 from bidder.lag import LAG, LagMeter
 from bidder.metrics import Counters
+from bidder.path import BidPath
+from tests.unit.bidder.support import (
+    COOKIE,
+    NORTH,
+    NOW_MS,
+    SETTINGS,
+    MemoryRedis,
+    bid_request,
+    catalog,
+    person,
+)
+
+USER = {"buyeruid": COOKIE}
 
 
 @pytest.fixture
@@ -55,6 +76,42 @@ def test_new_records_are_frozen_once_they_are_many(collector: Collector) -> None
     assert gc.get_freeze_count() <= frozen
     collector.changed(1)
     assert gc.get_freeze_count() >= frozen + len(kept)
+
+
+def test_only_the_young_are_walked_while_requests_come(
+    collector: Collector, counters: Counters
+) -> None:
+    kept = [[[number] for number in range(YOUNG)] for _ in range(20)]
+    assert len(kept) <= counters.count_in(PAUSES) <= len(kept) + 2
+    collector.tidy(LONGEST_MS, is_idle=False)
+    assert counters.slots[FULL] == 1, "the first look at the clock"
+    collector.tidy(LONGEST_MS + LEISURE_MS, is_idle=False)
+    assert counters.slots[FULL] == 1
+    collector.tidy(LONGEST_MS + LEISURE_MS, is_idle=True)
+    assert counters.slots[FULL] == 2
+    collector.tidy(LONGEST_MS + 2 * LEISURE_MS - 1, is_idle=True)
+    assert counters.slots[FULL] == 2
+    collector.tidy(2 * LONGEST_MS + LEISURE_MS, is_idle=False)
+    assert counters.slots[FULL] == 3
+
+
+def test_a_bid_leaves_no_cycle_behind(counters: Counters) -> None:
+    path, redis = BidPath(SETTINGS, catalog(), counters), MemoryRedis()
+    redis.put(person())
+
+    def bid() -> None:
+        answer = redis.run(path.answer(bid_request(user=USER), NORTH, NOW_MS))
+        assert answer.reserved, "a bid for a person"
+
+    bid()  # whatever is made once
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            bid()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_no_collection_runs_into_a_change(collector: Collector) -> None:

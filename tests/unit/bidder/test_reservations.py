@@ -3,6 +3,7 @@
 from bidder.reservations import OwnReservations
 from models.identifiers import NodeId
 from models.reservations import Reservation, decode_reservations
+from models.units import SECOND_MS
 from tests.unit.bidder.support import NODE, NOW_MS, SEATS
 
 OTHER = NodeId("k" + "b" * 22)
@@ -55,6 +56,37 @@ def test_expired_persons_leave_memory() -> None:
     assert list(own._open) == [OTHER]
     own.forget_expired(NOW_MS + 20)
     assert own._open == {}
+
+
+def test_whatever_is_added_moved_or_removed_expires() -> None:
+    own = OwnReservations("w1")
+    for second in range(5):
+        for nonce in "abc":
+            own.add(NODE, reservation(f"{nonce}{second}", second * SECOND_MS))
+    own.move(NODE, OTHER)
+    own.add(NODE, refused := reservation("d", 2 * SECOND_MS))
+    own.remove(NODE, refused)
+    for second in range(5):
+        own.forget_expired(NOW_MS + second * SECOND_MS)
+        assert list(own._open) == ([OTHER] if second < 4 else [])
+    own.forget_expired(NOW_MS + 5 * SECOND_MS)
+    assert own._due == {}, "nothing is left to be looked at"
+
+
+def test_who_has_an_open_reservation_is_not_looked_at() -> None:
+    looked_at: list[NodeId] = []
+
+    class Watched(OwnReservations):
+        def of(self, root: NodeId, now_ms: int) -> tuple[Reservation, ...]:
+            looked_at.append(root)
+            return super().of(root, now_ms)
+
+    own = Watched("w1")
+    own.add(NODE, reservation("a", 10 * SECOND_MS))
+    own.add(OTHER, reservation("b", SECOND_MS))
+    own.forget_expired(NOW_MS + 2 * SECOND_MS)
+    own.forget_expired(NOW_MS + 3 * SECOND_MS)
+    assert looked_at == [OTHER]
 
 
 def test_reservations_follow_a_person_who_is_merged_into_another() -> None:
