@@ -149,7 +149,7 @@ def test_a_first_order_changes_price_cap_and_creative_at_the_next_request(client
     assert after is not None
     assert "JFK-SFO" in after["adm"], "what was bought is not advertised again"
     assert _caps(client, f"cookie:{cookie}")["segment"] == "airline/customer"
-    assert _caps(client, f"cookie:{cookie}")["cap"] == 8
+    assert _caps(client, f"cookie:{cookie}")["limits"][0]["impressions"] == 8
 
 
 def test_a_flight_that_sells_out_is_not_advertised(client: Client) -> None:
