@@ -282,7 +282,7 @@ CASES: dict[str, Case] = {
     ),
     "erase a-b, shown an ad | bid on a": Case(
         erased=(a, b), persons=[{a}, {b}], linked=((a, b),), shown=True,
-        programs=[erasing("1", a, b), bidding(a)], states=4_690,
+        programs=[erasing("1", a, b), bidding(a)], states=5_947,
     ),
     "erase a-b, shown an ad, after a crash anywhere | bid on b": Case(
         erased=(a, b), persons=[{a}, {b}], linked=((a, b),), shown=True, optional=LAST({1}),

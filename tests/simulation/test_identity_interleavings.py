@@ -274,7 +274,7 @@ CASES: dict[str, Case] = {
     "unlink a-b after a-b": Case(
         **alone(a, b), is_contested=True, linked=((a, b),),
         programs=[judging("1", (a, b)), reading(a), reading(b)],
-        readers={1: nonces(a, 1), 2: nonces(b, 1)}, states=15_208,
+        readers={1: nonces(a, 1), 2: nonces(b, 1)}, states=16_152,
     ),
     "fold x2 a | unlink a-b after a-b": Case(
         counts={a: 3, b: 1}, persons=[{a}, {b}], is_contested=True, linked=((a, b),),
@@ -302,7 +302,7 @@ CASES: dict[str, Case] = {
     "unlink a-b after a-b-c": Case(
         counts={a: 1, b: 1, c: 1}, persons=[{a}, {b, c}], is_contested=True,
         linked=((a, b), (b, c)), programs=[judging("1", (a, b)), reading(a), reading(b)],
-        readers={1: nonces(a, 1), 2: nonces(b, 1) | nonces(c, 1)}, states=22_301,
+        readers={1: nonces(a, 1), 2: nonces(b, 1) | nonces(c, 1)}, states=24_046,
     ),
     "unlink a-b | unlink b-c after a-b-c": Case(
         **alone(a, b, c), is_contested=True, linked=((a, b), (b, c)),
@@ -311,7 +311,7 @@ CASES: dict[str, Case] = {
     "approve a-b | fold a after unlink": Case(
         **one_more(a, 2, b), is_contested=True, linked=((a, b),), split=((a, b),),
         programs=[judging("1", (a, b), "approved"), billing(a, 1, range(1, 2))],
-        readers={1: nonces(a, 2)}, states=6_066,
+        readers={1: nonces(a, 2)}, states=6_117,
     ),
     "cards X-Y merge | split": Case(
         **alone(X, Y), is_contested=True,
@@ -320,12 +320,12 @@ CASES: dict[str, Case] = {
     "cards X-Y merge | read X | read Y": Case(
         **all_in_one(X, Y), is_contested=True,
         programs=[declaring("1", (XY, MERGED)), reading(X), reading(Y)],
-        readers={1: nonces(X, 1), 2: nonces(Y, 1)}, states=1_325,
+        readers={1: nonces(X, 1), 2: nonces(Y, 1)}, states=1_465,
     ),
     "cards X-Y split after merge | read X | read Y": Case(
         **alone(X, Y), is_contested=True, merged=(XY,),
         programs=[declaring("1", (XY, SPLIT)), reading(X), reading(Y)],
-        readers={1: nonces(X, 1), 2: nonces(Y, 1)}, states=14_146,
+        readers={1: nonces(X, 1), 2: nonces(Y, 1)}, states=14_982,
     ),
     "cards X-Y split after merge | fold x2 X": Case(
         counts={X: 3, Y: 1}, persons=[{X}, {Y}], is_contested=True, merged=(XY,),
@@ -373,7 +373,7 @@ CASES: dict[str, Case] = {
             judging("1", (a, b), "approved"),
             billing(a, 1, range(1, 2), range(2, 3), remembered=b),
         ],
-        readers={1: nonces(a, 3)}, states=13_836,
+        readers={1: nonces(a, 3)}, states=13_908,
     ),
     "fold a | a-b | b-c, remembered": Case(
         **one_more(a, 2, b, c), readers={0: nonces(a, 2)}, linked=((a, b),),
@@ -384,7 +384,7 @@ CASES: dict[str, Case] = {
     ),
     "fold x2 a | a-b": Case(
         **one_more(a, 3, b), readers={0: nonces(a, 3)},
-        programs=[billing(a, 1, range(1, 2), range(2, 3)), linking("1", (a, b))], states=4_417,
+        programs=[billing(a, 1, range(1, 2), range(2, 3)), linking("1", (a, b))], states=4_437,
     ),
     "fold x2 b | a-b": Case(
         **one_more(b, 3, a), readers={0: nonces(b, 3)},
@@ -423,16 +423,16 @@ CASES: dict[str, Case] = {
     ),
     "read a | read b | a-b": Case(
         **all_in_one(a, b), readers={0: nonces(a, 1), 1: nonces(b, 1)},
-        programs=[reading(a), reading(b), linking("1", (a, b))], states=844,
+        programs=[reading(a), reading(b), linking("1", (a, b))], states=944,
     ),
     "read a | a-b, T": Case(
         **all_in_one(a, b), readers={0: nonces(a, 1)},
         programs=[reading(a), linking("1", (a, b)), linking("0", (a, b))],
-        optional=LAST({2}), states=43_099,
+        optional=LAST({2}), states=54_491,
     ),
     "read a | a-b | b-c": Case(
         **all_in_one(a, b, c), readers={0: nonces(a, 1)},
-        programs=[reading(a), linking("1", (a, b)), linking("2", (b, c))], states=106_279,
+        programs=[reading(a), linking("1", (a, b)), linking("2", (b, c))], states=149_679,
     ),
     "fold x2 a | a-b | a minute": Case(
         **one_more(a, 3, b), states=13_091,
@@ -459,7 +459,7 @@ CASES: dict[str, Case] = {
     ),
     "read a after a-b | b-c": Case(
         **all_in_one(a, b, c), readers={0: nonces(a, 1) | nonces(b, 1)}, linked=((a, b),),
-        programs=[reading(a), linking("1", (b, c)), linking("2", (c, a))], states=34_820,
+        programs=[reading(a), linking("1", (b, c)), linking("2", (c, a))], states=35_951,
     ),
 }  # fmt: skip
 
