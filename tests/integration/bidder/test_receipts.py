@@ -20,6 +20,7 @@ from runtime import clock
 from runtime.settings import Settings
 from tests.integration.bidder.test_worker import (
     COOKIE,
+    CUSTOMER,
     PERSONAL,
     Bidder,
     bid_request,
@@ -113,7 +114,8 @@ def test_the_command_tells_the_factors_the_losers_and_that_all_is_equal(
     all_kept: tuple[Bidder, Settings], tmp_path: Path
 ) -> None:
     bidder, settings = all_kept
-    (bid,) = bidder.bids(bid_request(id="told", user={"buyeruid": COOKIE}))
+    # Of somebody whose caps no other test of this module uses up.
+    (bid,) = bidder.bids(bid_request(id="told", user={"buyeruid": CUSTOMER}))
     explained(settings, bid["id"])
 
     def explain(**changes: str) -> subprocess.CompletedProcess[str]:
@@ -128,7 +130,7 @@ def test_the_command_tells_the_factors_the_losers_and_that_all_is_equal(
     assert "recomputed: equal, byte for byte" in told.stdout
     assert "p_conversion" in told.stdout
     assert "needs a person" in told.stdout or "is worth more" in told.stdout
-    assert COOKIE not in told.stdout
+    assert CUSTOMER not in told.stdout
     other = explain(KINBID_NOTICE_SECRET="another secret for tests")
     assert other.returncode == 1
     assert "NOT equal" in other.stdout
