@@ -29,9 +29,9 @@ VIDEO_MTYPE: Final = 2
 FORMAT_NAMES: Final = ((BANNER, "banner"), (VIDEO, "video"), (AUDIO, "audio"), (NATIVE, "native"))
 OUTBID: Final = Lost(Loss.OUTBID)
 
-_lineups = Lineups()
+_lineups: Final = Lineups()
 """What follows from creatives alone; the records say whether it still holds."""
-LONGEST_WAIT_SECONDS = 3_600
+LONGEST_WAIT_SECONDS: Final = 3_600
 """A slot that claims to be billable for longer holds its place under a cap no longer than this."""
 
 

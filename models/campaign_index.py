@@ -20,7 +20,7 @@ from models.catalog_records import Campaign
 __all__ = ["CONTEXTUAL", "CampaignIndex", "Candidates", "Facts", "Query"]
 
 BLOCK: Final = 1024
-"""FEASIBILITY: 512 to 2,048 cost the same, 4,096 half as much again."""
+"""In a prototype 512 to 2,048 cost the same, 4,096 half as much again."""
 KEPT_ANSWERS: Final = 16_384
 """About 0.5 kB each."""
 SLICE: Final = 8

@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 POLL_MS: Final = 100
 PUBLISH_SECONDS: Final = 0.1
 RETRY_SECONDS: Final = 0.5
+LAST_SECONDS: Final = 2.0
 FORGOTTEN_AFTER_MS: Final = 2 * DAY_MS
 """A partition that nobody has counted before is counted from so long ago."""
 PACER: Final = 0
@@ -84,10 +85,7 @@ class SpendKeeper(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped l
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Tells what is counted, and gives the partitions up."""
         async with self._busy:
-            try:
-                await self._publish()
-            except KafkaError as error:  # whoever takes over counts again what is not told
-                logger.warning("spend_not_told", extra={"reason": str(error)})
+            await self._publish_last()
             for partition in revoked:
                 self._books.pop(partition, None)
 
@@ -114,8 +112,15 @@ class SpendKeeper(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped l
     async def stop(self) -> None:
         """Tells what is counted."""
         async with self._busy:
-            await self._publish()
+            await self._publish_last()
             await self._stop_following()
+
+    async def _publish_last(self) -> None:
+        """Tells what is counted, if Kafka takes it: whoever takes over counts again what is not."""
+        try:
+            await asyncio.wait_for(self._publish(), LAST_SECONDS)
+        except (KafkaError, TimeoutError) as error:
+            logger.warning("spend_not_told", extra={"reason": str(error) or type(error).__name__})
 
     # -- taking over -----------------------------------------------------------------------
 
