@@ -91,7 +91,8 @@ class Outbox:
         """Ships what waits, if Kafka takes it at once."""
         if self._waiting:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ship(), CLOSE_SECONDS)
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._ship()
         if self._producer is not None:
             # A producer waits without end for what it cannot get rid of.
             stopping = asyncio.ensure_future(self._producer.stop())

@@ -247,7 +247,8 @@ class _Worker:
         silent = await drain(self._connections)
         logger.info("bidder_drained", extra={"silent": silent})
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(ready.server.drain(), DRAIN_SECONDS)
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await ready.server.drain()
         lag.stop()
         await _stop(*tasks)
         await ready.outbox.close()

@@ -139,7 +139,8 @@ async def _own_all(consumer: Any, firehose: Firehose) -> list[TopicPartition]:  
     """Joins the group; whoever is in it too holds a partition, so holding all is being alone."""
     consumer.subscribe(firehose.topics, listener=firehose)
     try:
-        await asyncio.wait_for(firehose.assigned.wait(), JOIN_SECONDS)
+        async with asyncio.timeout(JOIN_SECONDS):
+            await firehose.assigned.wait()
     except TimeoutError:
         raise KinbidError(
             f"the consumer group of streams did not let us in within {JOIN_SECONDS:.0f} s: "

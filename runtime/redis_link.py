@@ -138,7 +138,8 @@ class RedisLink(Link, asyncio.Protocol):
         self._is_greeting = True
         try:
             # A host that is gone leaves the kernel knocking for minutes.
-            await asyncio.wait_for(self._open(), GREETING_SECONDS)
+            async with asyncio.timeout(GREETING_SECONDS):
+                await self._open()
             await self._greet()
         except (OSError, KinbidError) as error:
             self._drop()
@@ -206,7 +207,9 @@ class RedisLink(Link, asyncio.Protocol):
         self._require_open()
         greeting = _Greeting()
         self._enqueue(greeting, self._hello())
-        for reply in await asyncio.wait_for(greeting.replies, GREETING_SECONDS):
+        async with asyncio.timeout(GREETING_SECONDS):
+            replies = await greeting.replies
+        for reply in replies:
             if isinstance(reply, hiredis.HiredisError):
                 raise RedisReplyError(str(reply))
         self._require_open()

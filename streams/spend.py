@@ -118,7 +118,8 @@ class SpendKeeper(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped l
     async def _publish_last(self) -> None:
         """Tells what is counted, if Kafka takes it: whoever takes over counts again what is not."""
         try:
-            await asyncio.wait_for(self._publish(), LAST_SECONDS)
+            async with asyncio.timeout(LAST_SECONDS):
+                await self._publish()
         except (KafkaError, TimeoutError) as error:
             logger.warning("spend_not_told", extra={"reason": str(error) or type(error).__name__})
 

@@ -87,7 +87,8 @@ class Keeper:
         )
         try:
             # What Kafka takes after that comes twice, and the nonce in it counts once.
-            await asyncio.wait_for(asyncio.gather(*sent), seconds)
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(*sent)
         except (KafkaError, TimeoutError):
             self._counters.add(KAFKA_FAILURES)
             return False
