@@ -28,7 +28,7 @@ from models.segment_index import NOBODYS, Held
 __all__ = ["Desk", "Standing"]
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """How a request and its person stand with one advertiser.
 
     Attributes:
@@ -42,7 +42,7 @@ class Standing(msgspec.Struct, frozen=True):
     segments: Held
 
 
-class Desk(msgspec.Struct):
+class Desk(msgspec.Struct, eq=False, gc=False):
     """A request on its way to a decision."""
 
     request: BidRequest
@@ -100,20 +100,20 @@ class Desk(msgspec.Struct):
     def _lost_with(self, name: str) -> Lost | None:
         advertiser = self.catalog.advertisers.get(name)
         terms = self.terms
-        if advertiser is None or (terms.limits and not terms.limits.admits(advertiser)):
+        limits = terms.limits
+        if advertiser is None or (limits is not None and not limits.admits(advertiser)):
             return Lost(Loss.BLOCKED)
         if terms.dsa is not None and dsa_refused(terms.dsa, advertiser):
             return Lost(Loss.NOT_TRANSPARENT)
         # Of whoever waits for a call: an ad for nobody in particular would still reach this person.
-        paused_until_ms = self._paused_until_ms(name)
-        if paused_until_ms is not None:
-            until = dt.datetime.fromtimestamp(paused_until_ms / 1000, tz=dt.UTC)
-            return Lost(Loss.CALL_PAUSE, f"until {until.isoformat(' ', 'seconds')}")
-        return None
+        return self._paused_for_a_call(name) if self.person.header.calls else None
 
-    def _paused_until_ms(self, advertiser: str) -> int | None:
-        calls = self.person.header.calls
-        if not calls:
+    def _paused_for_a_call(self, advertiser: str) -> Lost | None:
+        calls, what = self.person.header.calls, self.catalog
+        until_ms = ads_paused_until_ms(
+            calls, advertiser, what.call_tags, what.departments, self.now_ms
+        )
+        if until_ms is None:
             return None
-        what = self.catalog
-        return ads_paused_until_ms(calls, advertiser, what.call_tags, what.departments, self.now_ms)
+        until = dt.datetime.fromtimestamp(until_ms / 1000, tz=dt.UTC)
+        return Lost(Loss.CALL_PAUSE, f"until {until.isoformat(' ', 'seconds')}")

@@ -16,12 +16,21 @@ from models.templates import Goal
 __all__ = ["Choice", "choices", "intents", "is_allowed"]
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """An offer and the intent that it serves, with the factors that come from the offer."""
+class Choice(msgspec.Struct, frozen=True, gc=False):
+    """An offer that serves an intent, with the factors that come from the two.
+
+    Attributes:
+        goal: what kind of campaign sells it.
+        offer: the flight or product.
+        seen_ms: when the trip was searched for or the product looked at last, Unix ms.
+        in_cart: it is in the person's cart.
+        trip_horizon_factor, seat_pressure: see :class:`models.value.price.Factors`.
+    """
 
     goal: Goal
     offer: Offer
-    intent: Intent
+    seen_ms: int
+    in_cart: bool = False
     trip_horizon_factor: float = 1.0
     seat_pressure: float = 1.0
 
@@ -45,24 +54,22 @@ def choices(
         catalog: today's flights and products.
         now_ms: the present, Unix ms.
     """
-    for intent in intents(dealings, advertiser, goal):
-        choice = _trip(intent, catalog, now_ms) if goal == "flight" else _product(intent, catalog)
-        if choice is not None:
-            yield choice
+    if goal == "flight":
+        best = catalog.board.best
+        for intent in dealings.searches(advertiser):
+            found = best(advertiser, intent.key, now_ms)
+            if found is not None:
+                yield Choice(
+                    "flight", found.flight, intent.seen_ms, False,
+                    found.trip_horizon_factor, found.seat_pressure,
+                )  # fmt: skip
+        return
+    for intent in dealings.products(advertiser):
+        product = catalog.products.get((advertiser, intent.key))
+        if product is not None and product.stock > 0:
+            yield Choice("product", product, intent.seen_ms, intent.in_cart)
 
 
 def is_allowed(offer: Offer, offers: Collection[str]) -> bool:
     """Whether a campaign's or segment's list lets an offer through; an empty one does."""
     return not offers or any(name in offers for name in offer_names(offer))
-
-
-def _product(intent: Intent, catalog: Catalog) -> Choice | None:
-    product = catalog.products.get((intent.advertiser, intent.key))
-    return Choice("product", product, intent) if product is not None and product.stock > 0 else None
-
-
-def _trip(intent: Intent, catalog: Catalog, now_ms: int) -> Choice | None:
-    found = catalog.board.best(intent.advertiser, intent.key, now_ms)
-    if found is None:
-        return None
-    return Choice("flight", found.flight, intent, found.trip_horizon_factor, found.seat_pressure)
