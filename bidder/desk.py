@@ -11,7 +11,7 @@ import msgspec
 from bidder.auction import Terms
 from bidder.bids import Loss, Lost, Policy
 from bidder.context import request_query, sites_of
-from bidder.dsa import dsa_refused
+from bidder.dsa import dsa_refused, dsa_shown
 from bidder.inventory import place_of
 from bidder.openrtb import BidRequest
 from bidder.openrtb_context import App, Dooh
@@ -19,7 +19,7 @@ from models.budgets import Allowance
 from models.call_tags import ads_paused_until_ms
 from models.campaign_index import Query
 from models.catalog import Catalog
-from models.catalog_records import Channel, Exchange
+from models.catalog_records import Channel, Creative, Exchange
 from models.dealings import Dealings
 from models.profile import Person
 from models.reservations import Reservation
@@ -57,6 +57,7 @@ class Desk(msgspec.Struct, eq=False, gc=False):
     allowances: Mapping[str, Allowance]
     _standings: dict[str, Standing] = {}
     _query: Query | None = None
+    _query_values: tuple[tuple[str, ...], ...] | None = None
     _sites: tuple[str, ...] | None = None
 
     @property
@@ -66,6 +67,13 @@ class Desk(msgspec.Struct, eq=False, gc=False):
             restricted = self.catalog.index.restricted
             self._query = request_query(self.request, self.exchange, restricted, self.now_ms)
         return self._query
+
+    @property
+    def query_values(self) -> tuple[tuple[str, ...], ...]:
+        """The values alone: with the catalogue they name the query."""
+        if self._query_values is None:
+            self._query_values = tuple(self.query.values())
+        return self._query_values
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -81,6 +89,21 @@ class Desk(msgspec.Struct, eq=False, gc=False):
         if isinstance(place, App):
             return "app"
         return "dooh" if isinstance(place, Dooh) else "site"
+
+    @property
+    def is_picky(self) -> bool:
+        """Whether the request may refuse creatives that fit; see :meth:`takes`."""
+        return self.terms.limits is not None or self.terms.dsa is not None
+
+    def takes(self, creative: Creative) -> bool:
+        """Whether the request takes a creative's language, own categories and what it shows."""
+        limits, dsa = self.terms.limits, self.terms.dsa
+        if limits is not None:
+            if not limits.admits_language(creative.language):
+                return False
+            if creative.categories and not limits.admits_categories(creative.categories):
+                return False
+        return dsa is None or dsa_shown(dsa, creative)
 
     def standing_with(self, advertiser: str) -> Standing:
         """How the request and its person stand with an advertiser."""

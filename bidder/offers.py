@@ -12,6 +12,7 @@ from models.catalog import Catalog
 from models.catalog_records import Offer
 from models.dealings import Dealings, Intent
 from models.templates import Goal
+from models.units import SECOND_MS
 
 __all__ = ["Choice", "choices", "intents", "is_allowed"]
 
@@ -23,16 +24,16 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
         goal: what kind of campaign sells it.
         offer: the flight or product.
         seen_ms: when the trip was searched for or the product looked at last, Unix ms.
-        in_cart: it is in the person's cart.
         trip_horizon_factor, seat_pressure: see :class:`models.value.price.Factors`.
+        in_cart: it is in the person's cart.
     """
 
     goal: Goal
     offer: Offer
     seen_ms: int
-    in_cart: bool = False
     trip_horizon_factor: float = 1.0
     seat_pressure: float = 1.0
+    in_cart: bool = False
 
 
 def intents(dealings: Dealings, advertiser: str, goal: Goal) -> Iterator[Intent]:
@@ -56,18 +57,20 @@ def choices(
     """
     if goal == "flight":
         best = catalog.board.best
-        for intent in dealings.searches(advertiser):
-            found = best(advertiser, intent.key, now_ms)
+        for trip, seen_s in dealings.trips():
+            found = best(advertiser, trip, now_ms)
             if found is not None:
                 yield Choice(
-                    "flight", found.flight, intent.seen_ms, False,
+                    "flight", found.flight, seen_s * SECOND_MS,
                     found.trip_horizon_factor, found.seat_pressure,
                 )  # fmt: skip
         return
-    for intent in dealings.products(advertiser):
-        product = catalog.products.get((advertiser, intent.key))
+    carts, products = dealings.carts, catalog.products
+    for item, seen_s in zip(dealings.items, dealings.seen_s, strict=True):
+        product = products.get((advertiser, item))
         if product is not None and product.stock > 0:
-            yield Choice("product", product, intent.seen_ms, intent.in_cart)
+            yield Choice("product", product, seen_s * SECOND_MS, in_cart=bool(carts & 1))
+        carts >>= 1
 
 
 def is_allowed(offer: Offer, offers: Collection[str]) -> bool:

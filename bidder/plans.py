@@ -6,8 +6,11 @@ the most that any campaign could gain with it. Plans are tried from the best dow
 tried that cannot win any more.
 """
 
+from bisect import insort
 from collections.abc import Iterator
 from itertools import islice
+from operator import attrgetter
+from typing import Final
 
 import msgspec
 
@@ -97,18 +100,17 @@ def plans_of(desk: Desk) -> Iterator[Plan]:
                 _add_heads(heads, desk, standing, name, "flight")
             if dealings.items:
                 _add_heads(heads, desk, standing, name, "product")
+    heads.sort(key=_rank)
     while heads:
-        best, most_cpm_micros = 0, -1.0
-        for place, head in enumerate(heads):
-            if head.most_cpm_micros > most_cpm_micros:
-                best, most_cpm_micros = place, head.most_cpm_micros
-        plan = heads[best]
+        plan = heads.pop()
         yield plan
-        following = _first_plan(plan.standing, plan.choice, plan.earlier, plan.worth, plan.left)
-        if following is not None:
-            heads[best] = following
-        else:
-            del heads[best]
+        if plan.left:
+            following = _first_plan(plan.standing, plan.choice, plan.earlier, plan.worth, plan.left)
+            if following is not None:
+                insort(heads, following, key=_rank)
+
+
+_rank: Final = attrgetter("most_cpm_micros")
 
 
 def _add_heads(
@@ -145,9 +147,7 @@ def _first_plan(
 
 def _worth(desk: Desk, standing: Standing, choice: Choice, mean_value_micros: int) -> _Worth:
     buyer, now_ms = standing.dealings.buyer, desk.now_ms
-    p = p_conversion(
-        now_ms - choice.seen_ms, in_cart=choice.in_cart, is_customer=buyer is not None
-    )
+    p = p_conversion(now_ms - choice.seen_ms, in_cart=choice.in_cart, is_customer=buyer is not None)
     if buyer is None:
         return _Worth(p, 1.0, desk.person.presence_ratio)
     multiplier = value_multiplier(yearly_value_of(buyer, now_ms), mean_value_micros)

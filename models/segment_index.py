@@ -122,6 +122,7 @@ class Held(msgspec.Struct, frozen=True, gc=False):
                 return self.index.segments[bit.bit_length() - 1]
         return None
 
+
 NOBODYS: Final = Held(SegmentIndex(()), 0)
 """Without any segment."""
 
