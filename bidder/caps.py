@@ -75,9 +75,9 @@ def cap_room(
     billed = person.ledger.of_campaign(campaign.id)
     limits = tuple([_limit(cap, (billed,) if billed else (), ours, now_ms) for cap in caps])
     if segment.spacing_seconds or advertiser.caps or advertiser.pressure_caps or segment.silences:
-        name = advertiser.id
-        theirs = {one.nonce for one in reserved if one.advertiser == name}
-        theirs.update(_unreserved(bid.campaign.advertiser == name for bid in picked))
+        whose = advertiser.id
+        theirs = {one.nonce for one in reserved if one.advertiser == whose}
+        theirs.update(_unreserved(bid.campaign.advertiser == whose for bid in picked))
         case = _Case(person, advertiser, segment, theirs, now_ms)
         limits = (*limits, *_advertiser_limits(case))
         return _full(limits) or _with_pressure(case, limits)

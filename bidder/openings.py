@@ -96,7 +96,8 @@ def openings(
     Returns:
         At least one opening, or why there is none.
     """
-    pmp, found = imp.pmp, ()
+    pmp = imp.pmp
+    found: tuple[Opening, ...] = ()
     if pmp is not None:
         if pmp.deals:
             found = _deal_openings(pmp.deals, terms, known_deals)
