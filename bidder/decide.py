@@ -19,7 +19,7 @@ from bidder.formats import Break, bids_wanted, break_of
 from bidder.openings import Opening, openings
 from bidder.openrtb import BidRequest, Imp
 from bidder.plans import Plan, plans_of
-from bidder.slot import Slot, slot_of
+from bidder.slot import ANY_OFFER, Slot, slot_of
 from models.budgets import UNPACED, Allowance
 from models.catalog import Catalog
 from models.catalog_records import Exchange
@@ -155,7 +155,8 @@ class _Contest(msgspec.Struct, eq=False):
 
     def _try_plan(self, plan: Plan, most_cpm_micros: int) -> None:
         slot = self.slot
-        for campaign in slot.candidates(plan.segment.id, plan.choice.goal, plan.offers):
+        offers = plan.offers if slot.desk.catalog.offers_are_limited else ANY_OFFER
+        for campaign in slot.candidates(plan.segment.id, plan.choice.goal, offers):
             self.left -= 1
             if self.left < 0:
                 return

@@ -39,10 +39,10 @@ class Banner(msgspec.Struct, frozen=True, gc=False):
     wmax: int | None = None
     hmin: int | None = None
     hmax: int | None = None
-    battr: Annotated[list[int] | None, LIMIT] = None
-    btype: Annotated[list[int] | None, LIMIT] = None
-    mimes: Annotated[list[str] | None, LIMIT] = None
-    api: list[int] | None = None
+    battr: Annotated[tuple[int, ...] | None, LIMIT] = None
+    btype: Annotated[tuple[int, ...] | None, LIMIT] = None
+    mimes: Annotated[tuple[str, ...] | None, LIMIT] = None
+    api: tuple[int, ...] | None = None
 
     def sizes(self) -> frozenset[tuple[int, int]]:
         """What may be shown: the format list, else the one size."""

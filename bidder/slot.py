@@ -1,6 +1,7 @@
 """One opening of a slot, as campaigns compete for it."""
 
 from functools import lru_cache
+from typing import Final
 
 import msgspec
 
@@ -13,9 +14,10 @@ from bidder.openrtb_formats import MOST_REMEMBERED
 from models.campaign_facts import ANY_BANNER, ANYTHING, OPEN_AUCTION, size_value
 from models.campaign_index import CONTEXTUAL, Candidates, Query
 
-__all__ = ["Slot", "slot_of"]
+__all__ = ["ANY_OFFER", "Slot", "slot_of"]
 
-NAMED_FORMATS = ((VIDEO, "video"), (AUDIO, "audio"), (NATIVE, "native"))
+ANY_OFFER: Final = (ANYTHING,)
+NAMED_FORMATS: Final = ((VIDEO, "video"), (AUDIO, "audio"), (NATIVE, "native"))
 
 
 class Slot(msgspec.Struct, frozen=True, eq=False, gc=False):
@@ -59,7 +61,10 @@ class Slot(msgspec.Struct, frozen=True, eq=False, gc=False):
         return opening.floor.cpm_micros
 
     def candidates(self, audience: str, goal: str, offers: tuple[str, ...]) -> Candidates:
-        """Campaigns that may be shown here to an audience, with one of the offers."""
+        """Campaigns that may be shown here to an audience, with one of the offers.
+
+        ``ANY_OFFER`` will do while no campaign's offers are limited: few answers serve all people.
+        """
         desk = self.desk
         index = desk.catalog.index
         key = (audience, goal, offers, self.formats, self.opening.deal_id, desk.query_values)
@@ -71,7 +76,7 @@ class Slot(msgspec.Struct, frozen=True, eq=False, gc=False):
 
     def contextual(self) -> Candidates:
         """Campaigns that know no person, those that pay most first."""
-        return self.candidates(CONTEXTUAL, CONTEXTUAL, (ANYTHING,))
+        return self.candidates(CONTEXTUAL, CONTEXTUAL, ANY_OFFER)
 
 
 def slot_of(

@@ -117,14 +117,14 @@ def asked_of(imp: Imp) -> Asked:
     banner = imp.banner
     if banner is None:
         return Asked(imp, formats_offered(imp), NO_SIZES, is_flexible=False, has_banner_rules=False)
-    formats, (sizes, is_flexible) = formats_offered(imp), banner.shapes()
-    has_rules = bool(banner.battr or banner.btype or banner.mimes)
+    sizes, is_flexible = banner.shapes()
+    formats = formats_offered(imp)
+    mimes, battr, btype, api = banner.mimes, banner.battr, banner.btype, banner.api
     key: tuple[object, ...] | None = None
-    if formats == BANNER and not is_flexible and len(sizes) <= MOST_REMEMBERED:
-        key = (sizes,)
-        if has_rules or banner.api:
-            lists = [
-                tuple(one or ()) for one in (banner.battr, banner.btype, banner.mimes, banner.api)
-            ]
-            key = (sizes, *lists) if sum(map(len, lists)) <= MOST_REMEMBERED else None
-    return Asked(imp, formats, sizes, is_flexible, has_rules, key)
+    if (
+        formats == BANNER
+        and not is_flexible
+        and len(sizes) + len(mimes or ()) + len(battr or ()) + len(api or ()) <= MOST_REMEMBERED
+    ):
+        key = (sizes, battr, btype, mimes, api)
+    return Asked(imp, formats, sizes, is_flexible, bool(battr or btype or mimes), key)

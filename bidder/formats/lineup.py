@@ -108,14 +108,15 @@ class Lineup:
         banners = self._banners
         if key in banners:
             return banners[key]
-        if len(banners) >= KEPT_BANNERS:
-            banners.clear()
         fits = (
             facts.fit(asked, None, advertiser)
             for facts in self._by_set.get(wanted_set, self._for_all)
             if facts.bit == BANNER
         )
-        banners[key] = first = next((one for one in fits if isinstance(one, Fitted)), None)
+        first = next((one for one in fits if isinstance(one, Fitted)), None)
+        if len(banners) >= KEPT_BANNERS:
+            banners.clear()
+        banners[key] = first
         return first
 
     def fits_of(
