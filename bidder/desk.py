@@ -5,6 +5,7 @@ Everything is worked out when it is first asked for, and once.
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -28,13 +29,17 @@ from models.segment_index import NOBODYS, Held
 __all__ = ["Desk", "Standing"]
 
 
+BLOCKED: Final = Lost(Loss.BLOCKED)
+NOT_TRANSPARENT: Final = Lost(Loss.NOT_TRANSPARENT)
+
+
 class Standing(msgspec.Struct, frozen=True, gc=False):
     """How a request and its person stand with one advertiser.
 
     Attributes:
         lost: why none of its campaigns may bid; None where they may.
         dealings: the person's.
-        segments: that hold the person.
+        segments: that hold the person; none where none of its campaigns may bid.
     """
 
     lost: Lost | None
@@ -113,23 +118,19 @@ class Desk(msgspec.Struct, eq=False, gc=False):
         return known
 
     def _find_standing(self, name: str) -> Standing:
-        dealings = self.person.header.dealings_with(name)
-        lost = self._lost_with(name)
-        if lost is not None or self.person.root is None:
+        person, catalog, terms = self.person, self.catalog, self.terms
+        dealings = person.header.dealings_with(name)
+        advertiser, lost = catalog.advertisers.get(name), None
+        if advertiser is None or (terms.limits is not None and not terms.limits.admits(advertiser)):
+            lost = BLOCKED
+        elif terms.dsa is not None and dsa_refused(terms.dsa, advertiser):
+            lost = NOT_TRANSPARENT
+        elif person.header.calls:
+            # An ad for nobody in particular would still reach whoever waits for a call.
+            lost = self._paused_for_a_call(name)
+        if lost is not None or person.root is None:
             return Standing(lost, dealings, NOBODYS)
-        segments = self.catalog.segments_of(name)
-        return Standing(None, dealings, segments.holding(dealings, self.now_ms))
-
-    def _lost_with(self, name: str) -> Lost | None:
-        advertiser = self.catalog.advertisers.get(name)
-        terms = self.terms
-        limits = terms.limits
-        if advertiser is None or (limits is not None and not limits.admits(advertiser)):
-            return Lost(Loss.BLOCKED)
-        if terms.dsa is not None and dsa_refused(terms.dsa, advertiser):
-            return Lost(Loss.NOT_TRANSPARENT)
-        # Of whoever waits for a call: an ad for nobody in particular would still reach this person.
-        return self._paused_for_a_call(name) if self.person.header.calls else None
+        return Standing(None, dealings, catalog.segments_of(name).holding(dealings, self.now_ms))
 
     def _paused_for_a_call(self, advertiser: str) -> Lost | None:
         calls, what = self.person.header.calls, self.catalog
