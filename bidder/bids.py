@@ -102,7 +102,7 @@ class Bid(msgspec.Struct, frozen=True):
     @property
     def room(self) -> int:
         """How many impressions the strictest limit leaves, this one included."""
-        return min(one.room for one in (*self.limits, *self.pressure))
+        return min([one.impressions - one.used for one in (*self.limits, *self.pressure)])
 
     @property
     def creative(self) -> Creative:

@@ -4,13 +4,13 @@ from typing import Final
 
 from bidder.openrtb import BidRequest, User
 from models.errors import InvalidFieldError
-from models.identifiers import Namespace, NodeId, Pepper, eid, scoped
+from models.identifiers import Namespace, NodeId, Pepper, scoped
+from models.normalise import PERSON_BASED
 
 __all__ = ["MAX_NODES", "MOST_READ", "nodes_of"]
 
 COOKIE: Final = Namespace.COOKIE
 IFA: Final = Namespace.IFA
-PERSON_EID: Final = Namespace.PERSON_EID
 
 MAX_NODES: Final = 16
 """Of identifiers in one request. Each costs a look-up: one that was left out might have withdrawn
@@ -35,12 +35,8 @@ def nodes_of(request: BidRequest, exchange: str, pepper: Pepper) -> list[NodeId]
     if user is not None:
         if user.buyeruid:
             _add(nodes, pepper, COOKIE, user.buyeruid)
-        if user.eids or user.ext is not None:
-            eids = _eids(user)
-            if eids is None:
-                return None
-            for namespace, value in eids:
-                _add(nodes, pepper, namespace, value)
+        if (user.eids or user.ext is not None) and not _add_eids(nodes, pepper, user):
+            return None
     if device is not None and device.ifa:
         _add(nodes, pepper, IFA, device.ifa)
     if len(nodes) > MAX_NODES:
@@ -60,13 +56,13 @@ def _add(nodes: list[NodeId], pepper: Pepper, namespace: Namespace, value: str) 
         nodes.append(node)
 
 
-def _eids(user: User) -> list[tuple[Namespace, str]] | None:
-    """The extended ids, those of persons first; None where there are more than are read.
+def _add_eids(nodes: list[NodeId], pepper: Pepper, user: User) -> bool:
+    """Adds the extended ids, those of persons first; False where there are more than are read.
 
     Plain loops: chained generators, sorted afterwards, took 3.5 us for two ids instead of 1.1.
     """
-    persons: list[tuple[Namespace, str]] = []
-    others: list[tuple[Namespace, str]] = []
+    persons: list[tuple[str, str, int | None]] = []
+    others: list[tuple[str, str, int | None]] = []
     lists = user.eids or []
     if user.ext is not None and user.ext.eids:
         lists = lists + user.ext.eids
@@ -75,8 +71,15 @@ def _eids(user: User) -> list[tuple[Namespace, str]] | None:
             continue
         for uid in one.uids:
             if uid.id:
-                found = eid(one.source, uid.id, uid.atype)
-                (persons if found[0] is PERSON_EID else others).append(found)
+                found = persons if uid.atype == PERSON_BASED else others
+                found.append((one.source, uid.id, uid.atype))
                 if len(persons) + len(others) > MOST_READ:
-                    return None
-    return persons + others
+                    return False
+    for source, value, atype in persons + others:
+        try:
+            node = pepper.eid_node(source, value, atype)
+        except InvalidFieldError:
+            continue
+        if node is not None and node not in nodes:
+            nodes.append(node)
+    return True

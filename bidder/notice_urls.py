@@ -6,6 +6,7 @@ ours sets.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
 
@@ -61,14 +62,24 @@ class NoticeUrls:
         self.loss: Around | None = None
         if exchange.loss_notices:
             self.loss = self._around("loss", "&l=${AUCTION_LOSS}&m=${AUCTION_MIN_TO_WIN}")
+        self._between = _fields({"nurl": self.win, "burl": self.billing, "lurl": self.loss})
         bills = exchange.bills_on == "pixel"
         self._priced_pixel = priced if bills else ""
         self.ads = AdUrls(
             exchange.id,
             self._behind_click if exchange.click_redirect else None,
             has_pixel=exchange.impression_pixel or bills,
+            cid_of=exchange.cid_of,
         )
         """What of this stands in ads."""
+
+    def fields(self, token: bytes) -> bytes:
+        """The addresses as fields of a bid, without braces.
+
+        Args:
+            token: signed.
+        """
+        return token.join(self._between)
 
     def links(self, token: str, nonce: str) -> Links:
         """What an ad calls by itself, and where its clicks go first.
@@ -95,6 +106,18 @@ class NoticeUrls:
         """
         values = "".join(f"&m_{name}=${{{name}}}" for name in click_macros(target))
         return f"&s={self._signer.sign_target(target)}&u={quote(target, safe='')}{values}"
+
+
+def _fields(addresses: Mapping[str, Around | None]) -> tuple[bytes, ...]:
+    """What stands before the first token, between two, and after the last."""
+    written = [
+        (b'"%b":"%b' % (name.encode(), around.before), around.after + b'"')
+        for name, around in addresses.items()
+        if around is not None
+    ]
+    befores, afters = zip(*written, strict=True)
+    within = [b"%b,%b" % pair for pair in zip(afters, befores[1:], strict=False)]
+    return befores[0], *within, afters[-1]
 
 
 def _inside(text: str) -> bytes:

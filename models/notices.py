@@ -203,8 +203,13 @@ class NoticeSigner:
         return base64.urlsafe_b64encode(_digest(self._viewers, body)).decode()
 
 
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+
+
 def _signed(base: "hashlib.blake2b", body: bytes) -> str:
-    return base64.urlsafe_b64encode(_digest(base, body) + body).rstrip(b"=").decode()
+    # As base64.urlsafe_b64encode, which takes a third longer.
+    raw = binascii.b2a_base64(_digest(base, body) + body, newline=False)
+    return raw.translate(_URL_SAFE, b"=").decode()
 
 
 def _digest(base: "hashlib.blake2b", body: bytes) -> bytes:

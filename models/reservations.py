@@ -53,4 +53,8 @@ def decode_reservations(value: bytes, now_ms: int) -> list[Reservation]:
     """The reservations that are still open at ``now_ms``."""
     if int(value[:EXPIRY_DIGITS]) <= now_ms:
         return []
-    return [entry for entry in _decode_list(value[EXPIRY_DIGITS:]) if entry.expires_ms > now_ms]
+    entries = _decode_list(memoryview(value)[EXPIRY_DIGITS:])
+    for entry in entries:
+        if entry.expires_ms <= now_ms:
+            return [one for one in entries if one.expires_ms > now_ms]
+    return entries
