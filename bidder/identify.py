@@ -35,8 +35,13 @@ def nodes_of(request: BidRequest, exchange: str, pepper: Pepper) -> list[NodeId]
     if user is not None:
         if user.buyeruid:
             _add(nodes, pepper, COOKIE, user.buyeruid)
-        if (user.eids or user.ext is not None) and not _add_eids(nodes, pepper, user):
-            return None
+        if user.eids or user.ext is not None:
+            extended = _eid_nodes(user, pepper)
+            if extended is None:
+                return None
+            for node in extended:
+                if node not in nodes:
+                    nodes.append(node)
     if device is not None and device.ifa:
         _add(nodes, pepper, IFA, device.ifa)
     if len(nodes) > MAX_NODES:
@@ -56,13 +61,14 @@ def _add(nodes: list[NodeId], pepper: Pepper, namespace: Namespace, value: str) 
         nodes.append(node)
 
 
-def _add_eids(nodes: list[NodeId], pepper: Pepper, user: User) -> bool:
-    """Adds the extended ids, those of persons first; False where there are more than are read.
+def _eid_nodes(user: User, pepper: Pepper) -> list[NodeId] | None:
+    """The extended ids, those of persons first; None where there are more than are read.
 
-    Plain loops: chained generators, sorted afterwards, took 3.5 us for two ids instead of 1.1.
+    Plain loops: chained generators, sorted afterwards, took 2.4 us more for two ids.
     """
-    persons: list[tuple[str, str, int | None]] = []
-    others: list[tuple[str, str, int | None]] = []
+    persons: list[NodeId] = []
+    others: list[NodeId] = []
+    left = MOST_READ
     lists = user.eids or []
     if user.ext is not None and user.ext.eids:
         lists = lists + user.ext.eids
@@ -70,16 +76,15 @@ def _add_eids(nodes: list[NodeId], pepper: Pepper, user: User) -> bool:
         if not one.source or one.mm == INFERRED or not one.uids:
             continue
         for uid in one.uids:
-            if uid.id:
-                found = persons if uid.atype == PERSON_BASED else others
-                found.append((one.source, uid.id, uid.atype))
-                if len(persons) + len(others) > MOST_READ:
-                    return False
-    for source, value, atype in persons + others:
-        try:
-            node = pepper.eid_node(source, value, atype)
-        except InvalidFieldError:
-            continue
-        if node is not None and node not in nodes:
-            nodes.append(node)
-    return True
+            if not uid.id:
+                continue
+            left -= 1
+            if left < 0:
+                return None
+            try:
+                node = pepper.eid_node(one.source, uid.id, uid.atype)
+            except InvalidFieldError:
+                continue  # nobody we know
+            if node is not None:
+                (persons if uid.atype == PERSON_BASED else others).append(node)
+    return persons + others

@@ -319,7 +319,7 @@ class BidPath:
             pending: what this worker had reserved for the person before.
         """
         margin, since_ms = self._exact_margin, case.now_ms - BURST_MS
-        for one in (*case.found.person.reservations, *pending):
+        for one in case.found.person.reservations + pending:
             if one.made_ms > since_ms:
                 return [draft for draft in drafts if draft.held is not None]
         return [draft for draft in drafts if draft.held is not None and draft.bid.room <= margin]
@@ -366,8 +366,12 @@ class BidPath:
             return self._noted(case, answer, [])
         self._slots[BIDS] += len(drafts)
         self._hold_money(case, drafts)
-        bids = [(draft.bid, self._token(case, draft)) for draft in drafts]
-        held = tuple([draft.held for draft in drafts if draft.held is not None])
+        bids: list[tuple[Bid, NoticeToken]] = []
+        held: tuple[Reserved, ...] = ()
+        for draft in drafts:
+            bids.append((draft.bid, self._token(case, draft)))
+            if draft.held is not None:
+                held += (draft.held,)
         body = self._responder.body(case.request.id, bids, case.terms, case.exchange)
         answer = Answer(body, held, expired_at)
         if case.receipt is None:
@@ -458,6 +462,6 @@ class BidPath:
         """How long a notice may move money: as the exchange's contract says, or the slot's exp."""
         agreed = case.exchange.notice_window_seconds or self._notice_window
         for imp in case.request.imp:
-            if imp.id == imp_id:
-                return max(agreed, min(imp.exp or 0, LONGEST_BILLABLE_SECONDS))
+            if imp.exp and imp.id == imp_id:
+                return max(agreed, min(imp.exp, LONGEST_BILLABLE_SECONDS))
         return agreed

@@ -12,7 +12,7 @@ from models.caps import CapLedger, decode_ledger
 from models.forest import parent_in
 from models.identifiers import NodeId
 from models.profile import Person, decode_header
-from models.reservations import decode_reservations
+from models.reservations import Reservation, decode_reservations
 
 __all__ = ["Found", "Read", "plain_person", "roots_of"]
 
@@ -75,9 +75,12 @@ def roots_of(
     read: bytes | None = None
     above: NodeId | None = None
     for node, entry in zip(nodes, entries, strict=True):
-        if entry is not None and entry != read:
-            read, above = entry, parent_in(entry)
-        root = node if entry is None or above is None else above
+        if entry is None:
+            root = node
+        else:
+            if entry != read:
+                read, above = entry, parent_in(entry)
+            root = above or node
         roots.append(root)
         if root not in candidates:
             candidates.append(root)
@@ -143,8 +146,9 @@ def _plain_view(
     header = decode_header(head)
     if not header.personal_ok or node in header.shared:
         return None
-    if not packed:
-        return Found(Person(node, root, header, ledger), is_known=True, version=version)
-    held = [one for value in packed for one in decode_reservations(value, now_ms)]
-    person = Person(node, root, header, ledger, tuple(held))
-    return Found(person, is_known=True, has_expired=not held, version=version)
+    held: tuple[Reservation, ...] = ()
+    for value in packed:
+        held += tuple(decode_reservations(value, now_ms))
+    has_expired = bool(packed) and not held
+    person = Person(node, root, header, ledger, held)
+    return Found(person, is_known=True, has_expired=has_expired, version=version)

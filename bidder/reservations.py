@@ -1,5 +1,7 @@
 """A worker's own open reservations: memory is the truth, its Redis field the copy for others."""
 
+from collections import defaultdict
+
 from models.identifiers import NodeId
 from models.reservations import Reservation, encode_reservations
 from models.units import SECOND_MS
@@ -20,7 +22,7 @@ class OwnReservations:
     def __init__(self, worker: str) -> None:
         self.field = f"r:{worker}".encode()
         self._open: dict[NodeId, tuple[Reservation, ...]] = {}
-        self._due: dict[int, set[NodeId]] = {}
+        self._due: defaultdict[int, set[NodeId]] = defaultdict(set)
         """By Unix second: persons of whom a reservation expires then."""
 
     def has(self, root: NodeId, reservation: Reservation) -> bool:
@@ -42,7 +44,7 @@ class OwnReservations:
     def add(self, root: NodeId, reservation: Reservation) -> None:
         """Adds one."""
         self._open[root] = (*self._open.get(root, ()), reservation)
-        self._look_again(root, reservation)
+        self._due[reservation.expires_ms // SECOND_MS].add(root)
 
     def oldest_ms(self, root: NodeId) -> int:
         """When the first of the person's reservations was made, Unix ms; 0 where there is none."""
@@ -57,7 +59,7 @@ class OwnReservations:
         moved = self._open.pop(root, ())
         self._keep(above, (*self._open.get(above, ()), *moved))
         for reservation in moved:
-            self._look_again(above, reservation)
+            self._due[reservation.expires_ms // SECOND_MS].add(above)
 
     def remove(self, root: NodeId, reservation: Reservation) -> None:
         """Takes one back that Redis refused."""
@@ -80,9 +82,6 @@ class OwnReservations:
                 self.of(root, now_ms)
             if second < this_second:
                 del self._due[second]
-
-    def _look_again(self, root: NodeId, reservation: Reservation) -> None:
-        self._due.setdefault(reservation.expires_ms // SECOND_MS, set()).add(root)
 
     def _keep(self, root: NodeId, kept: tuple[Reservation, ...]) -> None:
         if kept:

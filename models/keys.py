@@ -45,11 +45,6 @@ class Keys:
         before = self._n
         return [f"{before}{node}}}" for node in nodes]
 
-    def bid_views(self, nodes: Iterable[NodeId]) -> list[str]:
-        """``b`` of several."""
-        before = self._b
-        return [f"{before}{node}}}" for node in nodes]
-
     def person(self, node: NodeId) -> str:
         """``p``: the person's facets and counters."""
         return f"{self._p}{node}}}"
