@@ -30,7 +30,7 @@ MOST_PEOPLE: Final = 1_000_000
 """Before one screen. A slot that claims more, or fewer than none, would cost what nobody bid."""
 
 
-class Terms(msgspec.Struct, frozen=True):
+class Terms(msgspec.Struct, frozen=True, gc=False):
     """What holds for every bid on a request.
 
     Attributes:

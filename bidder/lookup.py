@@ -293,6 +293,8 @@ def reserve(keys: Keys, root: NodeId, own: OwnReservations, now_ms: int) -> Step
         target = (keys.parent(root), keys.bid_view(root))
         held = (own.field, own.packed(root), oldest_ms, now_ms)
         (entry,) = yield [("FCALL", "kinbid_v1_hold", 2, *target, *held)]
+        if entry is None:
+            return  # a root that was never erased
         erased_ms, above = erased_in(entry), parent_in(entry)
         own.forget_until(root, erased_ms)
         if above is not None:

@@ -85,7 +85,7 @@ NO_BIDS = {reason: metrics.slot("bidder_no_bids", reason.value) for reason in No
 NOBODY: Final = Found(Person())
 
 
-class Reserved(msgspec.Struct, frozen=True):
+class Reserved(msgspec.Struct, frozen=True, gc=False):
     """A reservation that this worker holds in memory.
 
     Attributes:
@@ -97,7 +97,7 @@ class Reserved(msgspec.Struct, frozen=True):
     is_written: bool = False
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """What to send, and what to write once it is sent.
 
     Attributes:
@@ -113,7 +113,7 @@ class Answer(msgspec.Struct, frozen=True):
     receipt: Draft | None = None
 
 
-class _Case(msgspec.Struct, frozen=True):
+class _Case(msgspec.Struct, frozen=True, gc=False):
     """A request that is being answered."""
 
     request: BidRequest
@@ -125,7 +125,7 @@ class _Case(msgspec.Struct, frozen=True):
     receipt: Draft | None = None
 
 
-class _Draft(msgspec.Struct):
+class _Draft(msgspec.Struct, gc=False):
     """A bid that is about to be made, and its reservation if it needs one."""
 
     bid: Bid

@@ -208,7 +208,7 @@ def _hashed(letter: str, hasher: "hashlib.blake2b", text: str) -> NodeId:
         keyed.update(text.encode())
     except UnicodeEncodeError:
         keyed.update(text.encode("utf-8", "surrogatepass"))
-    digest = b2a_base64(keyed.digest(), newline=False).translate(_URL_SAFE, b"=").decode()
+    digest = b2a_base64(keyed.digest()).translate(_URL_SAFE, b"=\n").decode()
     return NodeId(letter + digest)
 
 
