@@ -130,7 +130,7 @@ class _Draft(msgspec.Struct, gc=False):
 
     bid: Bid
     nonce: str
-    held: Reserved | None = None
+    held: Reserved | None
 
 
 def presence_rule(settings: Settings) -> PresenceRule:
@@ -307,7 +307,7 @@ class BidPath:
 
     def _unsure(
         self, case: _Case, drafts: list[_Draft], pending: tuple[Reservation, ...]
-    ) -> list[_Draft]:
+    ) -> list[tuple[_Draft, Reserved]]:
         """Bids whose place may be taken already, so that Redis is to be asked for it.
 
         That is a place within the exact margin, or any while other bids for the person are new:
@@ -319,18 +319,20 @@ class BidPath:
             pending: what this worker had reserved for the person before.
         """
         margin, since_ms = self._exact_margin, case.now_ms - BURST_MS
+        is_burst = False
         for one in case.found.person.reservations + pending:
-            if one.made_ms > since_ms:
-                return [draft for draft in drafts if draft.held is not None]
-        return [draft for draft in drafts if draft.held is not None and draft.bid.room <= margin]
+            is_burst |= one.made_ms > since_ms
+        return [
+            (draft, draft.held)
+            for draft in drafts
+            if draft.held is not None and (is_burst or draft.bid.room <= margin)
+        ]
 
-    def _reserve(self, case: _Case, unsure: list[_Draft]) -> Steps[frozenset[str]]:
+    def _reserve(self, case: _Case, unsure: list[tuple[_Draft, Reserved]]) -> Steps[frozenset[str]]:
         """Asks Redis for places that may be taken already; returns the campaigns it refuses."""
         refused: set[str] = set()
-        for draft in unsure:
-            bid, held = draft.bid, draft.held
-            if held is None:
-                continue
+        for draft, held in unsure:
+            bid = draft.bid
             self._slots[EXACT] += 1
             limits = (*bid.limits, *bid.pressure)
             if (
