@@ -115,9 +115,9 @@ def _fields(addresses: Mapping[str, Around | None]) -> tuple[bytes, ...]:
         for name, around in addresses.items()
         if around is not None
     ]
-    befores, afters = zip(*written, strict=True)
-    within = [b"%b,%b" % pair for pair in zip(afters, befores[1:], strict=False)]
-    return befores[0], *within, afters[-1]
+    heads, tails = zip(*written, strict=True)
+    within = [b"%b,%b" % pair for pair in zip(tails, heads[1:], strict=False)]
+    return heads[0], *within, tails[-1]
 
 
 def _inside(text: str) -> bytes:
