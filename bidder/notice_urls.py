@@ -20,7 +20,7 @@ __all__ = ["NoticeUrls", "click_macros"]
 
 _json: Final = msgspec.json.Encoder().encode
 HOLE: Final = "{token}"
-"""Where the token comes. It stands in no address of ours: braces are encoded, but for those of macros."""
+"""Where the token comes; so no address of ours reads anywhere else."""
 _MACRO: Final = re.compile(r"\$\{([A-Z][A-Z0-9_]*(?::[A-Za-z0-9_-]+)?)\}")
 
 
