@@ -1,7 +1,5 @@
 """A worker's own open reservations: memory is the truth, its Redis field the copy for others."""
 
-from collections import defaultdict
-
 from models.identifiers import NodeId
 from models.reservations import Reservation, encode_reservations
 from models.units import SECOND_MS
@@ -22,7 +20,7 @@ class OwnReservations:
     def __init__(self, worker: str) -> None:
         self.field = f"r:{worker}".encode()
         self._open: dict[NodeId, tuple[Reservation, ...]] = {}
-        self._due: defaultdict[int, set[NodeId]] = defaultdict(set)
+        self._due: dict[int, set[NodeId]] = {}
         """By Unix second: persons of whom a reservation expires then."""
 
     def has(self, root: NodeId, reservation: Reservation) -> bool:
@@ -44,7 +42,7 @@ class OwnReservations:
     def add(self, root: NodeId, reservation: Reservation) -> None:
         """Adds one."""
         self._open[root] = (*self._open.get(root, ()), reservation)
-        self._due[reservation.expires_ms // SECOND_MS].add(root)
+        self._look_again(root, reservation)
 
     def oldest_ms(self, root: NodeId) -> int:
         """When the first of the person's reservations was made, Unix ms; 0 where there is none."""
@@ -63,7 +61,7 @@ class OwnReservations:
         moved = self._open.pop(root, ())
         self._keep(above, (*self._open.get(above, ()), *moved))
         for reservation in moved:
-            self._due[reservation.expires_ms // SECOND_MS].add(above)
+            self._look_again(above, reservation)
 
     def remove(self, root: NodeId, reservation: Reservation) -> None:
         """Takes one back that Redis refused."""
@@ -86,6 +84,14 @@ class OwnReservations:
                 self.of(root, now_ms)
             if second < this_second:
                 del self._due[second]
+
+    def _look_again(self, root: NodeId, reservation: Reservation) -> None:
+        second = reservation.expires_ms // SECOND_MS
+        due = self._due.get(second)
+        if due is None:
+            self._due[second] = {root}
+        else:
+            due.add(root)
 
     def _keep(self, root: NodeId, kept: tuple[Reservation, ...]) -> None:
         if kept:
