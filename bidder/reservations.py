@@ -46,7 +46,10 @@ class OwnReservations:
 
     def oldest_ms(self, root: NodeId) -> int:
         """When the first of the person's reservations was made, Unix ms; 0 where there is none."""
-        return min((entry.made_ms for entry in self._open.get(root, ())), default=0)
+        kept = self._open.get(root)
+        if kept is None:
+            return 0
+        return kept[0].made_ms if len(kept) == 1 else min([entry.made_ms for entry in kept])
 
     def packed(self, root: NodeId) -> bytes:
         """The field's value now: to be taken when it is sent, so that none is written over."""

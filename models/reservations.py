@@ -44,8 +44,9 @@ def encode_reservations(reservations: Iterable[Reservation]) -> bytes:
 
     The digits let a reader, Lua included, see without decoding that all of it has expired.
     """
-    entries = list(reservations)
-    last = max([entry.expires_ms for entry in entries], default=0)
+    entries, last = tuple(reservations), 0  # a tuple, as most have, is not copied
+    for entry in entries:
+        last = max(last, entry.expires_ms)
     return b"%013d%b" % (last, _encode_list(entries))
 
 

@@ -324,6 +324,13 @@ class Link(ABC):
             None, or why they cannot be sent: then the asker hears nothing.
         """
 
+    def at_end_of_tick(self, callback: Callable[[], None]) -> None:
+        """Calls back when this tick ends, if possible just before what was asked for in it leaves.
+
+        Whatever the callback asks for then travels along.
+        """
+        asyncio.get_running_loop().call_soon(callback)
+
     def note_refusal(self, error: RedisReplyError) -> None:  # noqa: B027 - most need no answer
         """Learns that Redis refused a command, before whoever asked does."""
 

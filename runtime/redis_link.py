@@ -14,7 +14,7 @@ import asyncio
 import logging
 import ssl
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -114,6 +114,7 @@ class RedisLink(Link, asyncio.Protocol):
         self._replies: list[Any] = []
         """Of whoever waits first, as far as they are here."""
         self._outgoing: list[bytes] = []
+        self._at_end: list[Callable[[], None]] = []
         self._flush_is_due = False
         self._takes_more = False
         """What is asked for in this tick goes out with what has been taken."""
@@ -323,18 +324,37 @@ class RedisLink(Link, asyncio.Protocol):
             logger.warning("redis_demoted", extra={"address": self.address, "reason": str(error)})
             self._transport.abort()
 
+    def at_end_of_tick(self, callback: Callable[[], None]) -> None:
+        """Calls back just before what was asked for in this tick leaves."""
+        self._at_end.append(callback)
+        if not self._flush_is_due:
+            self._begin_tick()
+
+    def _begin_tick(self) -> None:
+        self._flush_is_due = True
+        self._tick = self._loop.time()
+        self._loop.call_soon(self._flush)
+
     def _enqueue(self, asker: Asker, commands: list[Command]) -> None:
         if not self._flush_is_due:
-            self._flush_is_due = True
-            self._tick = self._loop.time()
-            self._loop.call_soon(self._flush)
+            self._begin_tick()
         self._waiting.append((asker, len(commands), self._tick))
         for command in commands:
             # hiredis' stub says a tuple of one element; any length is right.
             self._outgoing.append(pack_command(command))  # type: ignore[arg-type]
 
     def _flush(self) -> None:
+        at_end, self._at_end = self._at_end, []
+        for callback in at_end:
+            self._call_at_end(callback)
         self._flush_is_due = self._takes_more = False
         if self._transport is not None and self._outgoing:
             self._transport.write(b"".join(self._outgoing))
         self._outgoing.clear()
+
+    @staticmethod
+    def _call_at_end(callback: Callable[[], None]) -> None:
+        try:
+            callback()
+        except Exception:  # the callback's fault must not cost everybody else their commands
+            logger.exception("redis_callback_failed")
