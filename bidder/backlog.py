@@ -34,6 +34,9 @@ _RTT: Final = 68
 _MIN_RTT: Final = 148
 _UNKNOWN: Final = 0xFFFF_FFFF
 _unsigned: Final = struct.Struct("=I").unpack_from
+_both: Final = struct.Struct(
+    f"={_LAST_DATA_RECV}xI{_MIN_RTT - _LAST_DATA_RECV - 4}xI"
+).unpack
 
 
 class TcpSocket(Protocol):
@@ -67,12 +70,14 @@ def look_at(connection: TcpSocket | None) -> Look | None:
         info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
     except OSError:
         return None
+    if len(info) == _INFO_BYTES:
+        waited_ms, rtt_us = _both(info)
+        if rtt_us not in {0, _UNKNOWN}:
+            return Look(waited_ms, rtt_us)
     if len(info) < _RTT + 4:
         return None
-    rtt_us = _unsigned(info, _MIN_RTT)[0] if len(info) >= _INFO_BYTES else _UNKNOWN
-    if rtt_us in {0, _UNKNOWN}:  # a kernel before 4.9 does not tell
-        rtt_us = _unsigned(info, _RTT)[0]
-    return Look(_unsigned(info, _LAST_DATA_RECV)[0], rtt_us)
+    # A kernel before 4.9 does not tell the shortest.
+    return Look(_unsigned(info, _LAST_DATA_RECV)[0], _unsigned(info, _RTT)[0])
 
 
 class Pressure(enum.IntEnum):
