@@ -34,9 +34,7 @@ _RTT: Final = 68
 _MIN_RTT: Final = 148
 _UNKNOWN: Final = 0xFFFF_FFFF
 _unsigned: Final = struct.Struct("=I").unpack_from
-_both: Final = struct.Struct(
-    f"={_LAST_DATA_RECV}xI{_MIN_RTT - _LAST_DATA_RECV - 4}xI"
-).unpack
+_both: Final = struct.Struct(f"={_LAST_DATA_RECV}xI{_MIN_RTT - _LAST_DATA_RECV - 4}xI").unpack
 
 
 class TcpSocket(Protocol):

@@ -76,6 +76,17 @@ class HttpCall:
         self.answer = answer
         return self._connection.flush()
 
+    def settle(self, answer: bytes) -> bool:
+        """Answers, but leaves it to :meth:`send` to write that; returns as :meth:`respond`."""
+        if self.answer is not None:
+            return False
+        self.answer = answer
+        return self._connection.is_open
+
+    def send(self) -> None:
+        """Writes the answer, as soon as it is its turn."""
+        self._connection.flush()
+
     @property
     def socket(self) -> TcpSocket | None:
         """The connection's socket, for what the kernel knows of it."""
@@ -126,6 +137,11 @@ class HttpConnection(asyncio.Protocol):
         """The client's address."""
         name = self._transport.get_extra_info("peername") if self._transport else None
         return str(name[0]) if isinstance(name, tuple) else ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a client is there."""
+        return self._transport is not None and not self._transport.is_closing()
 
     # -- asyncio.Protocol ------------------------------------------------------------------
 

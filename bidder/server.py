@@ -18,6 +18,7 @@ from bidder import exchange_rows, metrics
 from bidder.backlog import MOST_IN_FLIGHT, Backlog, Pressure, look_at
 from bidder.bodies import Bodies
 from bidder.deadlines import SWEEP_MS, Deadlines, Terms
+from bidder.departures import Departures
 from bidder.errors import MalformedRequestError, NoBidReason
 from bidder.http1 import HttpCall
 from bidder.http_answers import method_refused, response
@@ -138,6 +139,7 @@ class Server:
         self._backlog = Backlog()
         self._deadlines = Deadlines(self._rows.row)
         self._bodies = Bodies(counters)
+        self._departures = Departures()
         self._publisher = Publisher(redis, keys, path.own)
         self._at_target: dict[bytes, Terms] = {}
         """Of the exchanges that have asked, by where they do."""
@@ -316,9 +318,11 @@ class Server:
         now_ns = time.monotonic_ns()
         elapsed_ns = now_ns - pending.started_ns
         call, body = pending.call, answer.body
-        is_sent = now_ns <= pending.deadline_ns and call.respond(
+        is_sent = now_ns <= pending.deadline_ns and call.settle(
             NO_BID if body is None else self._bodies.answer(call, body)
         )
+        if is_sent:
+            self._departures.add(call, now_ns)
         if answer.receipt is not None:
             answer.receipt.close(is_sent=is_sent, elapsed_ns=elapsed_ns)
         if not is_sent:
