@@ -14,11 +14,11 @@ know the person, and who has waited for half is answered without being read.
 import enum
 import socket
 import struct
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 
-__all__ = ["Backlog", "Look", "Pressure", "TcpSocket", "look_at"]
+__all__ = ["Backlog", "BorrowedSocket", "Look", "Pressure", "TcpSocket", "borrowed", "look_at"]
 
 CALM_NS: Final = 5_000_000
 STANDING_MS: Final = 20
@@ -42,6 +42,24 @@ class TcpSocket(Protocol):
 
     def getsockopt(self, level: int, option: int, size: int, /) -> bytes:
         """As of :meth:`socket.socket.getsockopt`."""
+
+
+class BorrowedSocket(socket.socket):
+    """A connection's socket, to ask the kernel of: whoever lent it closes it, nobody else.
+
+    uvloop's stand-in for a socket makes a real one for each call: 1.2 us for a look, and 0.4 here.
+    """
+
+    def __del__(self) -> None:
+        """Leaves the descriptor as it is; a socket would close it."""
+        self.detach()
+
+
+def borrowed(lent: Any) -> TcpSocket | None:  # noqa: ANN401 - each loop has a type of its own
+    """A transport's socket, for as long as the transport is open; None where it has none."""
+    if not hasattr(lent, "fileno"):
+        return cast("TcpSocket | None", lent)
+    return BorrowedSocket(lent.family, lent.type, lent.proto, lent.fileno())
 
 
 class Look(msgspec.Struct, frozen=True, gc=False):

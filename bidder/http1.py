@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
 
-from bidder.backlog import TcpSocket
+from bidder.backlog import TcpSocket, borrowed
 from bidder.connections import Connections
 from bidder.http_answers import CONTINUE, refusal, response
 from bidder.http_heads import Head, head_of
@@ -153,7 +153,7 @@ class HttpConnection(asyncio.Protocol):
             return
         stream.set_write_buffer_limits(WRITE_BUFFER_BYTES)
         self._transport = stream
-        self.socket = stream.get_extra_info("socket")
+        self.socket = borrowed(stream.get_extra_info("socket"))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Forgets what nobody waits for any more."""

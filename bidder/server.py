@@ -158,16 +158,17 @@ class Server:
         """Routes one whole request; a fault of ours is a no-bid, and logged."""
         try:
             terms = self._at_target.get(call.target)
-            if terms is None or call.method != b"POST" or not self._holds(terms):
-                self._route(call)
-            else:
+            if terms is not None and call.method == b"POST" and self._holds(terms):
                 self._bid(call, terms)
+            else:
+                self._route(call)
         except Exception:
             self._counters.add(INTERNAL)
             logger.exception("request_failed")
             call.respond(NO_BID)
 
     def _holds(self, terms: Terms) -> bool:
+        """Whether the exchange's record is still the catalogue's."""
         exchange = terms.exchange
         return self._path.catalog.exchanges.get(exchange.id) is exchange
 
