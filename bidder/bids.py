@@ -7,7 +7,7 @@ import msgspec
 from bidder.errors import NoBidReason
 from bidder.formats import Fitted
 from models.catalog_records import Campaign, Creative, Offer, Segment
-from models.limits import Limit
+from models.limits import MAX_CAP, Limit
 from models.presence import DEFAULT_PRESENCE
 from models.value.price import Factors
 
@@ -61,7 +61,7 @@ class Policy(msgspec.Struct, frozen=True):
     private_ratio: float = DEFAULT_PRESENCE.private_ratio
 
 
-class Bid(msgspec.Struct, frozen=True):
+class Bid(msgspec.Struct, frozen=True, gc=False):
     """A bid on one slot.
 
     Attributes:
@@ -102,7 +102,10 @@ class Bid(msgspec.Struct, frozen=True):
     @property
     def room(self) -> int:
         """How many impressions the strictest limit leaves, this one included."""
-        return min(one.room for one in (*self.limits, *self.pressure))
+        least = MAX_CAP
+        for one in self.limits + self.pressure:
+            least = min(least, one.impressions - one.used)
+        return least
 
     @property
     def creative(self) -> Creative:
@@ -124,7 +127,7 @@ class Fate(msgspec.Struct, frozen=True):
     deal_id: str | None = None
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """Bids, at most one for each opening of a slot, or the reason why there are none.
 
     Attributes:
