@@ -16,7 +16,7 @@ import hiredis
 from models.commands import Command, Steps
 from models.errors import DownError, KinbidError
 
-__all__ = ["Asker", "Link", "RedisDownError", "RedisReplyError"]
+__all__ = ["Asker", "Link", "RedisDownError", "RedisReplyError", "Walk"]
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -46,50 +46,98 @@ class Asker(Protocol):
         """Learns that the replies will never come; the commands may have run or not."""
 
 
-class Walk:
-    """A generator on its way: the asker of one step after another."""
+class Walk(ABC):
+    """A generator on its way: the asker of one step after another.
 
-    __slots__ = ("_done", "_failed", "_link", "_steps")
+    Args:
+        link: where it asks.
+        steps: the algorithm.
+    """
+
+    __slots__ = ("_link", "_steps")
+
+    def __init__(self, link: "Link", steps: Steps[Any]) -> None:
+        self._link = link
+        self._steps = steps
+
+    @abstractmethod
+    def ended(self, result: Any) -> None:  # noqa: ANN401 - whatever the generator returns
+        """Takes the generator's result."""
+
+    @abstractmethod
+    def failed(self, error: Exception) -> None:
+        """Learns of a RedisDownError, a RedisReplyError or what the generator raised, instead."""
+
+    def begin(self) -> None:
+        """Runs the generator to its first step and hands that on."""
+        self._go_on(None)
+
+    def answered(self, replies: list[Any]) -> None:
+        """Resumes the generator, with an error if Redis refused any of the step's commands."""
+        for reply in replies:
+            if isinstance(reply, hiredis.HiredisError):
+                error = RedisReplyError(str(reply))
+                self._link.note_refusal(error)
+                self._go_on(None, error)
+                return
+        self._go_on(replies)
+
+    def lost(self, error: RedisDownError) -> None:
+        """Throws the loss into the generator, so it can do without."""
+        self._go_on(None, error)
+
+    def _go_on(
+        self, replies: list[Any] | None, error: Exception | None = None, failures: int = 0
+    ) -> None:
+        """Runs the generator to its next step and hands that on."""
+        steps = self._steps
+        try:
+            commands = (
+                steps.send(replies)  # type: ignore[arg-type]  # None starts it
+                if error is None
+                else steps.throw(error)
+            )
+        except StopIteration as stop:
+            _call(self.ended, stop.value)
+        except Exception as raised:  # noqa: BLE001 - the algorithm's own; its owner decides
+            _call(self.failed, raised)
+        else:
+            if not commands:
+                steps.close()
+                _call(self.failed, _empty_step())
+            elif (refusal := self._link.ask(self, commands)) is not None:
+                self._do_without(refusal, failures + 1)
+
+    def _do_without(self, error: RedisDownError, failures: int) -> None:
+        """Tells the generator that it cannot ask; one that tries again and again is ended."""
+        if failures < MOST_FAILURES:
+            self._go_on(None, error, failures)
+        else:
+            self._steps.close()
+            _call(self.failed, error)
+
+
+class _Told(Walk):
+    """A generator whose owner has functions for its end."""
+
+    __slots__ = ("_done", "_failed")
 
     def __init__(
         self,
         link: "Link",
-        steps: Steps[Any],
-        done: Callable[[Any], None],
+        steps: Steps[T],
+        done: Callable[[T], None],
         failed: Callable[[Exception], None],
     ) -> None:
-        self._link = link
-        self._steps = steps
+        super().__init__(link, steps)
         self._done = done
         self._failed = failed
 
-    def answered(self, replies: list[Any]) -> None:
-        """Resumes the generator, with an error if Redis refused any of the step's commands."""
-        error = _refusal_in(replies)
-        if error is not None:
-            self._link.note_refusal(error)
-        self.resume(replies, error)
+    def ended(self, result: Any) -> None:  # noqa: ANN401 - whatever the generator returns
+        self._done(result)
 
-    def lost(self, error: RedisDownError) -> None:
-        """Throws the loss into the generator, so it can do without."""
-        self.resume(None, error)
-
-    def resume(self, replies: list[Any] | None, error: Exception | None) -> None:
-        """Runs the generator to its next step and hands that on."""
-        for _ in range(MOST_FAILURES):
-            try:
-                commands = _next_step(self._steps, replies, error)
-            except StopIteration as stop:
-                _call(self._done, stop.value)
-                return
-            except Exception as raised:  # noqa: BLE001 - the algorithm's own; its caller decides
-                _call(self._failed, raised)
-                return
-            error = self._link.ask(self, commands)
-            if error is None:
-                return
-        self._steps.close()
-        _call(self._failed, error)
+    def failed(self, error: Exception) -> None:
+        self._failed(error)
 
 
 def _refusal_in(replies: list[Any]) -> RedisReplyError | None:
@@ -97,6 +145,10 @@ def _refusal_in(replies: list[Any]) -> RedisReplyError | None:
         if isinstance(reply, hiredis.HiredisError):
             return RedisReplyError(str(reply))
     return None
+
+
+def _empty_step() -> ValueError:
+    return ValueError("a step asks for nothing: nobody would ever answer it")
 
 
 def _next_step(
@@ -110,7 +162,7 @@ def _next_step(
     )
     if not commands:
         steps.close()
-        raise ValueError("a step asks for nothing: nobody would ever answer it")
+        raise _empty_step()
     return commands
 
 
@@ -272,6 +324,13 @@ class Link(ABC):
             None, or why they cannot be sent: then the asker hears nothing.
         """
 
+    def at_end_of_tick(self, callback: Callable[[], None]) -> None:
+        """Calls back when this tick ends, if possible just before what was asked for in it leaves.
+
+        Whatever the callback asks for then travels along.
+        """
+        asyncio.get_running_loop().call_soon(callback)
+
     def note_refusal(self, error: RedisReplyError) -> None:  # noqa: B027 - most need no answer
         """Learns that Redis refused a command, before whoever asked does."""
 
@@ -287,7 +346,7 @@ class Link(ABC):
             done: called with its result.
             failed: called instead, with a RedisDownError, a RedisReplyError or what steps raised.
         """
-        Walk(self, steps, done, failed).resume(None, None)
+        _Told(self, steps, done, failed).begin()
 
     async def run(self, steps: Steps[T]) -> T:
         """Drives one generator and waits for its result.
