@@ -4,7 +4,7 @@
 The live bidder, ``kinbid explain`` and the tests call the same function.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -18,7 +18,7 @@ from bidder.fates import fates_of
 from bidder.formats import Break, bids_wanted, break_of
 from bidder.openings import Opening, openings
 from bidder.openrtb import BidRequest, Imp
-from bidder.plans import Plan, plans_of
+from bidder.plans import Plan, heads_of, plans_from
 from bidder.slot import ANY_OFFER, Slot, slot_of
 from models.budgets import UNPACED, Allowance
 from models.catalog import Catalog
@@ -26,7 +26,7 @@ from models.catalog_records import Exchange
 from models.profile import Person
 from models.reservations import Reservation
 
-__all__ = ["decide"]
+__all__ = ["Search", "decide"]
 
 MOST_TRIED: Final = 256
 """Campaigns that a slot tries before it takes the best that it has: a bound on its time."""
@@ -67,68 +67,102 @@ def decide(
     found = terms or terms_of(request, exchange, policy, catalog, now_ms)
     if isinstance(found, NoBidReason):
         return Decision((), found)
-    reserved = (*person.reservations, *pending)
-    desk = Desk(
-        request, found, person, exchange, catalog, policy, now_ms, reserved, excluded, allowances
-    )  # fmt: skip
-    search = _Search(desk, fates)
-    for imp in request.imp:
-        search.add_bids_on(imp)
-    picked = search.picked
-    return Decision(tuple(picked), None if picked else search.reason, search.was_cut)
+    desk = Desk(request, found, person, exchange, catalog, policy, now_ms, excluded, allowances)
+    return Search(desk).decide(pending, fates)
 
 
-class _Search(msgspec.Struct, eq=False):
-    """The bids on all slots of one request."""
+class Search(msgspec.Struct, eq=False):
+    """The search for bids on all slots of one request.
+
+    Whoever decides for many requests at once goes through the first part for all of them, then
+    through the second: :func:`decide` says why that is worth it.
+
+    Attributes:
+        desk: the request.
+    """
 
     desk: Desk
-    fates: list[Fate] | None
-    picked: list[Bid] = []
-    reason: NoBidReason = NoBidReason.NO_FORMAT
-    was_cut: bool = False
-    breaks: Break | None = None
-    plans: Sequence[Plan] | Iterator[Plan] | None = None
+    _slots: list[tuple[Imp, tuple[Opening, ...]]] = []
+    _heads: list[Plan] | None = None
+    _picked: list[Bid] = []
+    _breaks: Break | None = None
+    _reason: NoBidReason = NoBidReason.NO_FORMAT
+    _was_cut: bool = False
 
-    def add_bids_on(self, imp: Imp) -> None:
-        """Bids on each opening of a slot, as many as the exchange takes."""
+    def prepare(self) -> None:
+        """The first part: which slots are open, and what the person is worth to whom."""
         desk = self.desk
-        ways = slot_refused(imp, desk.policy) or openings(imp, desk.terms, desk.catalog.deals)
-        if isinstance(ways, NoBidReason):
-            self.reason = ways
-            return
-        if self.plans is None:
-            self.plans = plans_of(desk)
-        wanted = 1
-        if imp.video is not None or imp.audio is not None:
-            wanted = bids_wanted(imp)
-            if self.breaks is None and break_of(imp):
-                self.breaks = Break()
-        if len(desk.request.imp) > 1 or len(ways) > 1 or wanted > 1:
-            self.plans = tuple(self.plans)  # each begins from the best one
-        left = desk.exchange.max_bids_per_slot or len(ways) * wanted
+        for imp in desk.request.imp:
+            ways = slot_refused(imp, desk.policy) or openings(imp, desk.terms, desk.catalog.deals)
+            if isinstance(ways, NoBidReason):
+                self._reason = ways
+            else:
+                self._slots.append((imp, ways))
+        self._heads = heads_of(desk) if self._slots else []
+
+    def decide(
+        self, pending: tuple[Reservation, ...] = (), fates: list[Fate] | None = None
+    ) -> Decision:
+        """The second part: the best bids, within the person's caps.
+
+        Args:
+            pending: see :func:`decide`.
+            fates: see there.
+        """
+        if self._heads is None:
+            self.prepare()
+        desk = self.desk
+        desk.reserved = desk.person.reservations + pending
+        plans: Iterable[Plan] = plans_from(self._heads or [])
+        if len(self._slots) > 1 or any(self._is_sold_in_parts(*one) for one in self._slots):
+            plans = tuple(plans)  # each begins from the best one
+        for imp, ways in self._slots:
+            self._add_bids_on(imp, ways, plans, fates)
+        picked = self._picked
+        return Decision(tuple(picked), None if picked else self._reason, self._was_cut)
+
+    @staticmethod
+    def _is_sold_in_parts(imp: Imp, ways: tuple[Opening, ...]) -> bool:
+        return len(ways) > 1 or _ads_wanted(imp) > 1
+
+    def _add_bids_on(
+        self, imp: Imp, ways: tuple[Opening, ...], plans: Iterable[Plan], fates: list[Fate] | None
+    ) -> None:
+        """Bids on each opening of a slot, as many as the exchange takes."""
+        wanted = _ads_wanted(imp)
+        if self._breaks is None and (imp.video is not None or imp.audio is not None):
+            self._breaks = Break() if break_of(imp) else None
+        left = self.desk.exchange.max_bids_per_slot or len(ways) * wanted
         for opening in ways:
             for _ in range(wanted):
-                if not left or not self._add_bid_in(opening, imp):
+                if not left or not self._add_bid_in(opening, imp, plans, fates):
                     break
                 left -= 1
 
-    def _add_bid_in(self, opening: Opening, imp: Imp) -> bool:
+    def _add_bid_in(
+        self, opening: Opening, imp: Imp, plans: Iterable[Plan], fates: list[Fate] | None
+    ) -> bool:
         """Bids once on an opening, if anybody wants it."""
-        slot = slot_of(self.desk, imp, opening, self.picked, self.breaks)
+        slot = slot_of(self.desk, imp, opening, self._picked, self._breaks)
         contest = _Contest(slot, MOST_TRIED)
-        contest.run(self.plans or ())
+        contest.run(plans)
         best = contest.best
         if contest.left < 0:
-            self.was_cut = True
-        if self.fates is not None:
-            self.fates += fates_of(slot, best)
+            self._was_cut = True
+        if fates is not None:
+            fates += fates_of(slot, best)
         if best is None:
-            self.reason = NoBidReason.NO_CAMPAIGN
+            self._reason = NoBidReason.NO_CAMPAIGN
             return False
-        self.picked.append(best)
-        if self.breaks is not None:
-            self.breaks.add(imp, *rivalry_of(best, self.desk.catalog))
+        self._picked.append(best)
+        if self._breaks is not None:
+            self._breaks.add(imp, *rivalry_of(best, self.desk.catalog))
         return True
+
+
+def _ads_wanted(imp: Imp) -> int:
+    """How many ads a slot may be sold to."""
+    return 1 if imp.video is None and imp.audio is None else bids_wanted(imp)
 
 
 class _Contest(msgspec.Struct, eq=False):

@@ -17,7 +17,8 @@ from bidder.allowed_use import AllowedUse, Refusal
 from bidder.auction import Terms, terms_of
 from bidder.bids import Bid, Decision, Policy
 from bidder.billing_delays import BillingDelays
-from bidder.decide import decide
+from bidder.decide import Search, decide
+from bidder.desk import Desk
 from bidder.errors import NoBidReason
 from bidder.identify import nodes_of
 from bidder.lookup import (
@@ -37,7 +38,7 @@ from bidder.respond import Responder, no_bid_body
 from models.budgets import Allowances
 from models.catalog import Catalog
 from models.catalog_records import Exchange
-from models.commands import Steps
+from models.commands import TURN, Steps
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.nonces import WORKERS, Nonces, worker_name
@@ -215,12 +216,21 @@ class BidPath:
             return answer if receipt is None else self._shed(case, receipt, answer)
         excluded: frozenset[str] = frozenset()
         for _ in range(MOST_ROUNDS):
-            person = case.found.person
-            pending = () if person.root is None else self.own.of(person.root, now_ms)
-            decision = self._decide(case, excluded, pending)
+            search = self._search(case, excluded) if receipt is None else None
+            if search is not None:
+                yield TURN
+                search.prepare()
+                yield TURN
+            # From here to the draft in one turn: two bids for a person must see each other.
+            root = found.person.root
+            pending = () if root is None else self.own.of(root, now_ms)
+            decision = (
+                self._decide(case, excluded, pending) if search is None else search.decide(pending)
+            )
             drafts = self._draft(case, decision)
             unsure = self._unsure(case, drafts, pending)
             if not unsure:
+                yield TURN
                 return self._respond(case, decision, drafts)
             try:
                 refused = yield from self._reserve(case, unsure)
@@ -265,6 +275,14 @@ class BidPath:
         if found.withdrawn is not None:
             slots[WITHDRAWN] += 1
         return found
+
+    def _search(self, case: _Case, excluded: frozenset[str]) -> Search:
+        return Search(
+            Desk(
+                case.request, case.terms, case.found.person, case.exchange, self.catalog,
+                self._policy, case.now_ms, excluded, self.allowances.of,
+            )
+        )  # fmt: skip
 
     def _decide(
         self, case: _Case, excluded: frozenset[str], pending: tuple[Reservation, ...] = ()

@@ -144,6 +144,7 @@ class Server:
         self._at_target: dict[bytes, Terms] = {}
         """Of the exchanges that have asked, by where they do."""
         self._in_flight: deque[_Pending] = deque()
+        self._starting: list[_Pending] = []
         self._sweep_is_due = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -294,7 +295,18 @@ class Server:
         if not self._sweep_is_due:
             self._sweep_is_due = True
             asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
-        pending.begin()
+        if not self._starting:
+            self._redis.at_end_of_tick(self._start)
+        self._starting.append(pending)
+
+    def _start(self) -> None:
+        """Begins all requests that came in this tick, turn by turn."""
+        starting, self._starting = self._starting, []
+        turns = self._redis.turns
+        turns.open()
+        for pending in starting:
+            pending.begin()
+        turns.close()
 
     def _waited_ms(self, call: HttpCall, terms: Terms, now_ns: int) -> int:
         """How long a request has waited, as the kernel knows; and how far its exchange is."""

@@ -13,10 +13,10 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 import hiredis
 
-from models.commands import Command, Steps
+from models.commands import TURN, Command, Steps
 from models.errors import DownError, KinbidError
 
-__all__ = ["Asker", "Link", "RedisDownError", "RedisReplyError", "Walk"]
+__all__ = ["Asker", "Link", "RedisDownError", "RedisReplyError", "Turns", "Walk"]
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -46,6 +46,39 @@ class Asker(Protocol):
         """Learns that the replies will never come; the commands may have run or not."""
 
 
+class Turns:
+    """Has generators that came together take their turns together.
+
+    Sixteen bids that go through the same stage one after another cost a quarter less CPU than as
+    many that go through all stages, each in its turn: an interpreter runs the code that it has just
+    run much faster. What comes alone waits for nobody.
+    """
+
+    __slots__ = ("_is_open", "_waiting")
+
+    def __init__(self) -> None:
+        self._waiting: list[Walk] = []
+        self._is_open = False
+
+    def open(self) -> None:
+        """Begins: whoever yields :data:`~models.commands.TURN` from now on waits for the others."""
+        self._is_open = True
+
+    def take(self, walk: "Walk") -> bool:
+        """Has a walk wait for its turn; False where it may go on at once."""
+        if self._is_open:
+            self._waiting.append(walk)
+        return self._is_open
+
+    def close(self) -> None:
+        """Has all of them go on, turn by turn, until nobody waits."""
+        while self._waiting:
+            walks, self._waiting = self._waiting, []
+            for walk in walks:
+                walk.go_on()
+        self._is_open = False
+
+
 class Walk(ABC):
     """A generator on its way: the asker of one step after another.
 
@@ -71,6 +104,10 @@ class Walk(ABC):
     def begin(self) -> None:
         """Runs the generator to its first step and hands that on."""
         self._go_on(None)
+
+    def go_on(self) -> None:
+        """Resumes the generator whose turn it is."""
+        self._go_on([])
 
     def answered(self, replies: list[Any]) -> None:
         """Resumes the generator, with an error if Redis refused any of the step's commands."""
@@ -103,10 +140,17 @@ class Walk(ABC):
             _call(self.failed, raised)
         else:
             if not commands:
-                steps.close()
-                _call(self.failed, _empty_step())
+                self._take_turn(commands)
             elif (refusal := self._link.ask(self, commands)) is not None:
                 self._do_without(refusal, failures + 1)
+
+    def _take_turn(self, commands: list[Command]) -> None:
+        """Waits for the others, if there are any."""
+        if commands is not TURN:
+            self._steps.close()
+            _call(self.failed, _empty_step())
+        elif not self._link.turns.take(self):
+            self._go_on([])
 
     def _do_without(self, error: RedisDownError, failures: int) -> None:
         """Tells the generator that it cannot ask; one that tries again and again is ended."""
@@ -160,6 +204,8 @@ def _next_step(
         if error is None
         else steps.throw(error)
     )
+    while commands is TURN:
+        commands = steps.send([])
     if not commands:
         steps.close()
         raise _empty_step()
@@ -273,6 +319,8 @@ class Link(ABC):
     """Drives generators; see :mod:`runtime.redis_url` for the one that a URL asks for."""
 
     _loop: asyncio.AbstractEventLoop
+    turns: ClassVar = Turns()
+    """Of all generators of this process, whichever link drives them: it has one loop."""
 
     # -- life ------------------------------------------------------------------------------
 

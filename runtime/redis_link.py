@@ -283,14 +283,18 @@ class RedisLink(Link, asyncio.Protocol):
         self._reader.feed(data)
         next_reply, waiting, replies = self._reader.gets, self._waiting, self._replies
         self._is_answering = True
-        while (reply := next_reply()) is not NO_REPLY:
-            replies.append(reply)
-            asker, needed, _ = waiting[0]
-            if len(replies) == needed:
-                waiting.popleft()
-                told, replies = replies, []
-                self._replies = replies
-                asker.answered(told)
+        self.turns.open()
+        try:
+            while (reply := next_reply()) is not NO_REPLY:
+                replies.append(reply)
+                asker, needed, _ = waiting[0]
+                if len(replies) == needed:
+                    waiting.popleft()
+                    told, replies = replies, []
+                    self._replies = replies
+                    asker.answered(told)
+        finally:  # also where what the server sends cannot be read
+            self.turns.close()
         self._is_answering = False
 
     # -- asking ----------------------------------------------------------------------------
