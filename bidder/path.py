@@ -81,6 +81,12 @@ DEVIATIONS = {field: metrics.slot("bidder_request_deviations", field) for field 
 REFUSALS = {one: metrics.slot("bidder_privacy_refusals", one.value) for one in Refusal}
 NO_BIDS = {reason: metrics.slot("bidder_no_bids", reason.value) for reason in NoBidReason}
 
+UNNAMED: Final = Found(Person(), absent="no_identifier")
+TOO_MANY: Final = Found(Person(), absent="crowded")
+UNREAD: Final = Found(Person(), absent="redis")
+CAPPED: Final = Found(Person(), absent="caps")
+UNCHECKED: Final = Found(Person(), absent="caps_unchecked")
+
 
 class Reserved(msgspec.Struct, frozen=True):
     """A reservation that this worker holds in memory.
@@ -210,6 +216,7 @@ class BidPath:
             answer = self._no_bid(request, exchange, NoBidReason.OVERLOAD)
             return answer if receipt is None else self._shed(case, receipt, answer)
         excluded: frozenset[str] = frozenset()
+        nobody = CAPPED
         for _ in range(MOST_ROUNDS):
             decision = self._decide(case, excluded)
             drafts = self._draft(case, decision)
@@ -218,13 +225,14 @@ class BidPath:
             except (RedisDownError, RedisReplyError):
                 self._counters.add(REDIS_FAILURES)
                 self._release_drafts(drafts)
+                nobody = UNCHECKED
                 break
             if not refused:
                 return self._respond(case, decision, drafts)
             excluded |= refused
-        nobody = msgspec.structs.replace(case, found=Found(Person()))
-        decision = self._decide(nobody, excluded)
-        return self._respond(nobody, decision, self._draft(nobody, decision))
+        case = msgspec.structs.replace(case, found=nobody)
+        decision = self._decide(case, excluded)
+        return self._respond(case, decision, self._draft(case, decision))
 
     def _find(
         self, request: BidRequest, exchange: Exchange, now_ms: int, use: AllowedUse
@@ -236,7 +244,7 @@ class BidPath:
         nodes = nodes_of(request, exchange.id, self._pepper)
         if not nodes:
             counters.add(CROWDED, nodes is None)
-            return Found(Person())
+            return TOO_MANY if nodes is None else UNNAMED
         try:
             if is_exchange_user(nodes[0]):
                 nodes = yield from through_match(self._keys, nodes)
@@ -246,7 +254,7 @@ class BidPath:
             )
         except (RedisDownError, RedisReplyError):
             counters.add(REDIS_FAILURES)
-            return Found(Person())
+            return UNREAD
         counters.add(KNOWN if found.is_known else UNKNOWN)
         counters.add(DISAGREEMENTS, found.disagrees)
         counters.add(SHARED, found.is_shared)
@@ -304,6 +312,8 @@ class BidPath:
             ):
                 continue
             self._counters.add(EXACT)
+            if case.receipt is not None:
+                case.receipt.before_waiting()
             limits = (*bid.limits, *bid.pressure)
             if (
                 yield from reserve_exactly(
@@ -389,6 +399,14 @@ class BidPath:
         """A no-bid for want of time: nothing was decided."""
         receipt.decision = Decision((), NoBidReason.OVERLOAD)
         return self._noted(case, answer, [])
+
+    def note_late(self, request: BidRequest, exchange: Exchange, now_ms: int) -> None:
+        """Keeps the receipt of a request for which no time was left, if it is one to be kept."""
+        receipt = None if self.receipts is None else self.receipts.begin(request, exchange, now_ms)
+        if receipt is not None:
+            receipt.decision = Decision((), NoBidReason.LATE)
+            receipt.answered(self._nonces.next(now_ms), (), None)
+            receipt.close(is_sent=False, elapsed_ns=0)
 
     def note_fault(
         self, request: BidRequest, exchange: Exchange, now_ms: int, error: Exception

@@ -11,6 +11,7 @@ import msgspec
 from models.caps import CapLedger, decode_ledger
 from models.identifiers import NodeId
 from models.profile import Person, decode_header
+from models.receipts import Absent
 from models.reservations import decode_reservations
 
 __all__ = ["Found", "Read", "plain_person"]
@@ -30,6 +31,7 @@ class Found(msgspec.Struct, frozen=True, gc=False):
         withdrawn: the identifier that leads to a person or a device whose consent to personal ads
             is withdrawn, so that the bid is for nobody; None where there is none.
         version: of the person's bid view; empty where there is none.
+        absent: why a person that may be used is not there; empty where they are, or may not be.
     """
 
     person: Person
@@ -39,6 +41,7 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     has_expired: bool = False
     withdrawn: NodeId | None = None
     version: bytes = b""
+    absent: Absent = ""
 
     @property
     def is_withdrawn(self) -> bool:

@@ -241,6 +241,7 @@ class Server:
         pending.deadline_ns = pending.started_ns + budget_ms * MS_IN_NS
         if budget_ms <= 0:
             self._late(pending, pending.started_ns)
+            self._path.note_late(request, terms.exchange, clock.now_ms())
             return
         self._in_flight.append(pending)
         if not self._sweep_is_due:
