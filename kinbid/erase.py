@@ -17,6 +17,7 @@ import msgspec
 from kinbid.nodes import node_named
 from kinbid.owned import frozen_views, matches_about, number_books
 from kinbid.progress import records_behind
+from kinbid.watching import end_watches_of_nodes
 from models.commands import Steps
 from models.consents import Consents, consents_of, withdrawn_in
 from models.erasure import Holding, begin_erasure, disown, holding, part_erased, to_tell
@@ -324,6 +325,7 @@ class _Eraser:
         async with kafka.patience():
             await ledger.forget_history(history)
         await self._let_copies_expire(set(nodes))
+        await end_watches_of_nodes(self._settings, nodes)
         self._check(await self.holdings(nodes))
         await self._write([ErasureRecord(node=node, erased_ms=erased_ms) for node in nodes])
         verified_ms = clock.now_ms()

@@ -15,19 +15,22 @@ from runtime.settings import Settings
 __all__ = ["explain_receipt", "receipt_report"]
 
 
-async def explain_receipt(settings: Settings, name: str, at_ms: int | None) -> dict[str, Any]:
+async def explain_receipt(
+    settings: Settings, name: str, at_ms: int | None, exchange: str | None = None
+) -> dict[str, Any]:
     """What is known of a decision.
 
     Args:
         settings: where Kafka is, and the secret that signs notices.
         name: of a receipt or a bid, or an auction's id; of several the newest receipt is told.
         at_ms: about when an auction was, Unix ms.
+        exchange: whose auction it was; None for whichever.
 
     Raises:
         NoReceiptError: nothing was kept.
         KafkaDownError: no broker answers.
     """
-    found = await find_receipts(settings, name, at_ms=at_ms)
+    found = await find_receipts(settings, name, at_ms=at_ms, exchange=exchange)
     return receipt_report(found[-1], settings.notice_secret, [one.id for one in found[:-1]])
 
 
