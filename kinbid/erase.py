@@ -57,7 +57,11 @@ STAYS: Final = (
     "matches.v1: cookie matches under keyed hashes, for 60 days; none leads anywhere",
     "dead-letters.v1: what could not be read, for 30 days",
     "receipts.v1: what bidders decided for them, under keyed hashes, for 7 days",
-    "watches.v1: which of them somebody watched, under keyed hashes, for 1 day",
+    "watches.v1: which of them somebody watched, under keyed hashes, for 1 day; it is over",
+    (
+        "matches, dead letters, receipts, watches: up to a twelfth of that longer (a day at most), "
+        "since brokers delete whole segments"
+    ),
     "Redis: what merges and splits froze of these identifiers (q:, z:), for at most 60 s from then",
     (
         "Redis: where a split parted these from somebody else under whose identifier both stood, "

@@ -23,6 +23,8 @@ from runtime.settings import Settings
 
 __all__ = ["NoReceiptError", "find_receipts"]
 
+NEAR_MS: Final = 5 * SECOND_MS
+"""A receipt is shipped with those of the same second, where nothing stands still."""
 SHIPPING_MS: Final = 120 * SECOND_MS
 """Receipts wait for less than that, unless Kafka is away; then they come later, or never."""
 BACK_MS: Final = (600 * SECOND_MS, 2 * HOUR_MS, DAY_MS, 3 * DAY_MS)
@@ -98,12 +100,13 @@ class _Receipts:
         """The receipt that one of its names leads to."""
         part = next(one for one in self._ends if one.partition == receipt_partition(named.worker))
         begin = await self._starts([part], named.second_ms)
-        soon = await self._starts([part], named.second_ms + SHIPPING_MS)
-        for limits in ((begin, soon), (soon, self._ends)):
-            found = await self._search([part], *limits, name.encode())
+        for end_ms in (named.second_ms + NEAR_MS, named.second_ms + SHIPPING_MS, None):
+            end = self._ends if end_ms is None else await self._starts([part], end_ms)
+            found = await self._search([part], begin, end, name.encode())
             kept = [one for one in found if name in one.names]
             if kept:
                 return kept
+            begin = end
         return []
 
     async def of_auction(

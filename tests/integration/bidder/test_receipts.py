@@ -18,10 +18,11 @@ from kinbid.watching import end_of, publish_watch, read_watches, watch_of, watch
 from models.errors import UnknownNameError
 from models.identifiers import Namespace
 from models.nonces import Nonces
-from models.receipts import Receipt
+from models.receipts import Receipt, encode_receipt, receipt_partition
+from models.topics import Topics
 from models.units import DAY_MS
 from models.watches import Watch
-from runtime import clock
+from runtime import clock, kafka
 from runtime.pepper import pepper_of
 from runtime.settings import Settings
 from tests.integration.bidder.test_worker import (
@@ -123,6 +124,28 @@ def test_of_one_auction_id_each_exchange_has_its_own(all_kept: tuple[Bidder, Set
     assert asyncio.run(find_receipts(settings, "same-id", exchange="north"))
     with pytest.raises(NoReceiptError, match="no receipt of same-id from south: "):
         asyncio.run(find_receipts(settings, "same-id", exchange="south"))
+
+
+@pytest.mark.parametrize("late_ms", [0, 30_000, 600_000])
+def test_a_receipt_that_was_shipped_late_is_found_too(engines: Settings, late_ms: int) -> None:
+    """Its name tells when it was made, and others were shipped since then."""
+    decided_ms = clock.now_ms() - late_ms
+    name = Nonces("w00002").next(decided_ms)
+    receipt = Receipt(id=name, why="sample", time_ms=decided_ms, exchange="north", auction="late",
+                      code="test", outcome="bid")  # fmt: skip
+    other = msgspec.structs.replace(receipt, id="another", time_ms=clock.now_ms())
+
+    async def ship() -> None:
+        topic = Topics.RECEIPTS.name(engines.owner)
+        async with kafka.producing(engines) as producer:
+            for one in (other, receipt):
+                await producer.send_and_wait(
+                    topic, key=one.id.encode(), value=encode_receipt(one),
+                    partition=receipt_partition("w00002"), timestamp_ms=one.time_ms,
+                )  # fmt: skip
+
+    asyncio.run(ship())
+    assert [one.id for one in found(engines, name)] == [name]
 
 
 def test_whoever_asks_for_a_bid_of_long_ago_is_told_when_it_was(engines: Settings) -> None:
