@@ -9,7 +9,8 @@ from bidder.receipts import Recomputed, code_version, recompute
 from kinbid.find_receipt import find_receipts
 from kinbid.profile_report import time_text
 from models.errors import KinbidError
-from models.receipts import Receipt
+from models.identifiers import NodeId, namespace_of
+from models.receipts import Receipt, ReceiptPerson
 from runtime.settings import Settings
 
 __all__ = ["explain_receipt", "receipt_report"]
@@ -60,7 +61,7 @@ def receipt_report(receipt: Receipt, secret: str, others: Sequence[str] = ()) ->
         "was_cut": receipt.was_cut,
         "elapsed_us": receipt.elapsed_us,
         "allowed_use": None if use is None else msgspec.to_builtins(_whole(use)),
-        "person": None if person is None else msgspec.to_builtins(_whole(person)),
+        "person": None if person is None else _person(person),
         "bids": list(receipt.bids),
         "tried": list(receipt.others),
         "lost": [] if found is None else [
@@ -91,6 +92,13 @@ def _again(receipt: Receipt, secret: str) -> tuple[Recomputed | None, str | None
         return recompute(receipt, secret), None
     except KinbidError as error:  # another version wrote it, or no secret is set here
         return None, str(error)
+
+
+def _person(person: ReceiptPerson) -> dict[str, Any]:
+    """With the kind of the identifier that decided."""
+    node = person.node
+    kind = None if node is None else namespace_of(NodeId(node)).name.lower()
+    return {"namespace": kind, **_whole(person)}
 
 
 def _whole(one: msgspec.Struct) -> dict[str, Any]:

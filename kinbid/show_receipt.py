@@ -8,7 +8,7 @@ from kinbid.show import console, table
 from models.units import format_money
 from models.watches import Watch
 
-__all__ = ["show_receipt", "show_watches"]
+__all__ = ["ABSENT", "show_receipt", "show_watches"]
 
 ABSENT: dict[str, str] = {
     "no_identifier": "the request names nobody",
@@ -62,7 +62,8 @@ def _privacy(use: dict[str, Any]) -> str:
 def _person(person: dict[str, Any]) -> str:
     if person["absent"]:
         return f"nobody: {ABSENT[person['absent']]}"
-    told = f"{person['node'] or 'not named'} ({'known' if person['is_known'] else 'not known'}"
+    named = f"{person['namespace']} {person['node']}" if person["node"] else "not named"
+    told = f"{named} ({'known' if person['is_known'] else 'not known'}"
     if person["version"]:
         told += f", version {person['version']}"
     for name in ("disagrees", "is_shared", "is_withdrawn"):
