@@ -61,7 +61,7 @@ class Policy(msgspec.Struct, frozen=True):
     private_ratio: float = DEFAULT_PRESENCE.private_ratio
 
 
-class Bid(msgspec.Struct, frozen=True):
+class Bid(msgspec.Struct, frozen=True, gc=False):
     """A bid on one slot.
 
     Attributes:
@@ -124,7 +124,7 @@ class Fate(msgspec.Struct, frozen=True):
     deal_id: str | None = None
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """Bids, at most one for each opening of a slot, or the reason why there are none.
 
     Attributes:

@@ -5,8 +5,8 @@ Spacing is a cap of one. Of a pressure cap, ads have what messages and calls lea
 all decides; where one is near, all are checked again in Redis, in one step.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import Final, Literal
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Final
 
 import msgspec
 
@@ -22,11 +22,11 @@ from models.units import DAY_MS, SECOND_MS, epoch_day
 
 __all__ = ["CapRoom", "cap_room"]
 
-NOBODY: Final[frozenset[str]] = frozenset()
+NOBODY: Final[set[str]] = set()
 NO_APPROACHES: Final = Approaches()
 
 
-class CapRoom(msgspec.Struct, frozen=True):
+class CapRoom(msgspec.Struct, frozen=True, gc=False):
     """The limits of a bid that is about to be made.
 
     Attributes:
@@ -38,11 +38,6 @@ class CapRoom(msgspec.Struct, frozen=True):
     limits: tuple[Limit, ...]
     pressure: tuple[Limit, ...] = ()
     lost: Lost | None = None
-
-    @property
-    def used_count(self) -> int:
-        """Impressions used of the segment's first cap, which lower the value of the next one."""
-        return self.limits[0].used
 
 
 def cap_room(
@@ -66,34 +61,32 @@ def cap_room(
         picked: bids of the same request, which have no reservation yet.
         now_ms: the present, Unix ms.
     """
-    ours = _open(reserved, picked, "campaign", campaign.id) if reserved or picked else NOBODY
+    ours = NOBODY
+    if reserved or picked:
+        name = campaign.id
+        ours = {one.nonce for one in reserved if one.campaign == name}
+        if picked:
+            ours.update(_unreserved(bid.campaign.id == name for bid in picked))
     caps = segment.caps
     if segment.cap_adjustments:
         caps = _adjusted_caps(person, segment, now_ms)
     if campaign.caps:
         caps = (*caps, *campaign.caps)
-    billed = (person.ledger.of_campaign(campaign.id),)
-    limits = tuple([_limit(cap, billed, ours, now_ms) for cap in caps])
+    billed = person.ledger.of_campaign(campaign.id)
+    limits = tuple([_limit(cap, (billed,) if billed else (), ours, now_ms) for cap in caps])
     if segment.spacing_seconds or advertiser.caps or advertiser.pressure_caps or segment.silences:
-        theirs = _open(reserved, picked, "advertiser", advertiser.id)
+        whose = advertiser.id
+        theirs = {one.nonce for one in reserved if one.advertiser == whose}
+        theirs.update(_unreserved(bid.campaign.advertiser == whose for bid in picked))
         case = _Case(person, advertiser, segment, theirs, now_ms)
         limits = (*limits, *_advertiser_limits(case))
         return _full(limits) or _with_pressure(case, limits)
     return _full(limits) or CapRoom(limits)
 
 
-def _open(
-    reserved: Sequence[Reservation],
-    picked: Sequence[Bid],
-    whose: Literal["campaign", "advertiser"],
-    name: str,
-) -> set[str]:
-    """The nonces of open reservations for a campaign or an advertiser, and of bids without one."""
-    nonces = {one.nonce for one in reserved if getattr(one, whose) == name}
-    for place, bid in enumerate(picked):
-        if name == (bid.campaign.id if whose == "campaign" else bid.campaign.advertiser):
-            nonces.add(f"slot {place}")
-    return nonces
+def _unreserved(are_counted: Iterable[bool]) -> Iterator[str]:
+    """Names for bids of the same request, which have no nonce yet."""
+    return (f"slot {place}" for place, is_counted in enumerate(are_counted) if is_counted)
 
 
 def _limit(
@@ -104,8 +97,10 @@ def _limit(
     *,
     of_advertiser: bool = False,
 ) -> Limit:
+    used = len(reserved)
     window_seconds = cap.window_seconds
-    used = count_used(billed, reserved, now_ms - window_seconds * SECOND_MS)
+    if billed:
+        used = count_used(billed, reserved, now_ms - window_seconds * SECOND_MS)
     return Limit(cap.impressions, window_seconds, of_advertiser, used)
 
 

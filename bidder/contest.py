@@ -1,26 +1,22 @@
 """What one campaign bids on one slot, or why it does not."""
 
-from functools import partial
 from typing import Final
 
 import msgspec
 
 from bidder.bids import Bid, Loss, Lost
-from bidder.caps import CapRoom, cap_room
+from bidder.caps import cap_room
 from bidder.context import is_site_allowed
-from bidder.desk import Desk
-from bidder.dsa import dsa_shown
 from bidder.formats import AUDIO, BANNER, NATIVE, VIDEO, Asked, Fitted, Lineups, Misfit
 from bidder.openings import Floor, bid_in, floor_of, price_of
 from bidder.plans import Plan
 from bidder.slot import Slot
 from models.budgets import Allowance
 from models.catalog import Catalog
-from models.catalog_records import Campaign, Creative, Offer, Segment
+from models.catalog_records import Advertiser, Campaign, Offer, Segment
 from models.units import MICROS
 from models.value.conversion import exposure_factor
 from models.value.lines import line_factor
-from models.value.price import Factors
 
 __all__ = ["contextual_bid", "personal_bid", "rivalry_of"]
 
@@ -28,6 +24,8 @@ ANY_SET: Final = "any"
 VIDEO_MTYPE: Final = 2
 FORMAT_NAMES: Final = ((BANNER, "banner"), (VIDEO, "video"), (AUDIO, "audio"), (NATIVE, "native"))
 OUTBID: Final = Lost(Loss.OUTBID)
+TAKEN: Final = Lost(Loss.CAP_REACHED, "by another bid of this moment")
+"""Redis has just said so."""
 
 _lineups: Final = Lineups()
 """What follows from creatives alone; the records say whether it still holds."""
@@ -37,10 +35,11 @@ LONGEST_WAIT_SECONDS: Final = 3_600
 
 def contextual_bid(slot: Slot, campaign: Campaign) -> Bid | Lost:
     """The bid of a campaign that knows no person."""
-    barred = _barred(slot, campaign)
+    advertiser = slot.desk.catalog.advertisers[campaign.advertiser]
+    barred = _barred(slot, campaign, advertiser)
     if barred is not None:
         return barred
-    fitted = _fitted(slot, campaign, slot.asked, ANY_SET, None)
+    fitted = _fitted(slot, campaign, advertiser, slot.asked, (ANY_SET, None))
     if isinstance(fitted, Lost):
         return fitted
     value: float = campaign.contextual_cpm_micros
@@ -52,7 +51,10 @@ def contextual_bid(slot: Slot, campaign: Campaign) -> Bid | Lost:
     price = _price(slot, campaign, fitted, value, allowed)
     if isinstance(price, Lost):
         return price
-    return _bid(slot, campaign, fitted, int(value), price)
+    return Bid(
+        slot.imp.id, campaign, fitted, int(value), *price, slot.opening.deal_id,
+        _wait_seconds(slot), slot.imp.multiplier,
+    )  # fmt: skip
 
 
 def personal_bid(
@@ -71,48 +73,38 @@ def personal_bid(
     asked = slot.asked if not segment.channels_off else _asked_by(slot, segment)
     if isinstance(asked, Lost):
         return asked
-    room = _room(slot, campaign, segment)
+    if campaign.id in desk.excluded:
+        return TAKEN
+    advertiser = desk.catalog.advertisers[campaign.advertiser]
+    room = cap_room(
+        desk.person, campaign, advertiser, segment,
+        reserved=desk.reserved, picked=slot.picked, now_ms=desk.now_ms,
+    )  # fmt: skip
     if room.lost is not None:
         return room.lost
-    exposure = exposure_factor(room.used_count)
+    used_count = room.limits[0].used
+    exposure = exposure_factor(used_count)
     allowed = desk.allowances.get(campaign.id)
     control = 1.0 if allowed is None else allowed.control
     lines = _line_factor(slot, campaign) if campaign.call_driven else 1.0
     value = plan.most_cpm_micros * exposure * control * lines
     if value < least_cpm_micros:
         return OUTBID
-    barred = _barred(slot, campaign)
+    barred = _barred(slot, campaign, advertiser)
     if barred is not None:
         return barred
-    fitted = _fitted(slot, campaign, asked, segment.creative_set, plan.choice.offer)
+    offer = plan.choice.offer
+    fitted = _fitted(slot, campaign, advertiser, asked, (segment.creative_set, offer))
     if isinstance(fitted, Lost):
         return fitted
     price = _price(slot, campaign, fitted, value, allowed)
     if isinstance(price, Lost):
         return price
-    return _bid(
-        slot, campaign, fitted, int(value), price,
-        segment=segment,
-        offer=plan.choice.offer,
-        factors=plan.factors(exposure, control, lines),
-        room=room,
+    return Bid(  # by place: by name it takes 0.5 us more
+        slot.imp.id, campaign, fitted, int(value), *price, slot.opening.deal_id,
+        _wait_seconds(slot), slot.imp.multiplier, segment, offer,
+        plan.factors(exposure, control, lines), used_count, room.limits, room.pressure,
     )  # fmt: skip
-
-
-def _room(slot: Slot, campaign: Campaign, segment: Segment) -> CapRoom:
-    """What the person's limits leave; none where Redis has just said so."""
-    desk = slot.desk
-    if campaign.id in desk.excluded:
-        return CapRoom((), lost=Lost(Loss.CAP_REACHED, "by another bid of this moment"))
-    return cap_room(
-        desk.person,
-        campaign,
-        desk.catalog.advertisers[campaign.advertiser],
-        segment,
-        reserved=desk.reserved,
-        picked=slot.picked,
-        now_ms=desk.now_ms,
-    )
 
 
 def _line_factor(slot: Slot, campaign: Campaign) -> float:
@@ -137,23 +129,34 @@ def _asked_by(slot: Slot, segment: Segment) -> Asked | Lost:
 
 
 def _fitted(
-    slot: Slot, campaign: Campaign, asked: Asked, wanted_set: str, offer: Offer | None
+    slot: Slot,
+    campaign: Campaign,
+    advertiser: Advertiser,
+    asked: Asked,
+    shown: tuple[str, Offer | None],
 ) -> Fitted | Lost:
-    """A creative of the wanted set that fits, else one for all."""
+    """A creative of the wanted set that fits, else one for all.
+
+    Args:
+        slot: where.
+        campaign: whose.
+        advertiser: the campaign's.
+        asked: what the slot takes of it.
+        shown: the wanted set, and what is advertised.
+    """
     desk = slot.desk
-    terms = desk.terms
+    wanted_set, offer = shown
     lineup = _lineups.of(campaign.id, desk.catalog.creatives.get(campaign.id, ()))
     found = lineup.choose(
-        asked, wanted_set, offer, desk.catalog.advertisers[campaign.advertiser],
+        asked, wanted_set, offer, advertiser,
         private_allowed=desk.person.presence_ratio >= desk.policy.private_ratio,
-        is_taken=None if terms.limits is None and terms.dsa is None else partial(_is_taken, desk),
+        is_taken=desk.takes if desk.is_picky else None,
     )  # fmt: skip
     if isinstance(found, Misfit):
         if found is Misfit.FORMAT and lineup.formats & slot.asked.formats:
             return Lost(Loss.CHANNEL_OFF, "the campaign's formats in this slot")
         return Lost(Loss.NO_CREATIVE, found.value)
     if slot.breaks is not None:
-        advertiser = desk.catalog.advertisers[campaign.advertiser]
         categories = found.creative.categories or advertiser.iab_categories
         if not slot.breaks.admits(slot.imp, advertiser.id, categories):
             return Lost(Loss.RIVAL)
@@ -166,46 +169,29 @@ def rivalry_of(bid: Bid, catalog: Catalog) -> tuple[str, tuple[str, ...]]:
     return advertiser.id, bid.creative.categories or advertiser.iab_categories
 
 
-def _barred(slot: Slot, campaign: Campaign) -> Lost | None:
+def _barred(slot: Slot, campaign: Campaign, advertiser: Advertiser) -> Lost | None:
     """Why the request does not take a campaign here, as far as no index knows."""
-    desk = slot.desk
     targeting = campaign.targeting
-    if (targeting.sites or targeting.not_sites) and not is_site_allowed(targeting, desk.sites):
+    if (targeting.sites or targeting.not_sites) and not is_site_allowed(targeting, slot.desk.sites):
         return Lost(Loss.TARGETING, "site")
-    opening = slot.opening
-    if opening.domains is not None:
-        advertiser = desk.catalog.advertisers[campaign.advertiser]
-        if not opening.admits_advertiser(advertiser):
-            return Lost(Loss.NO_DEAL, advertiser.domain)
-    limits = desk.terms.limits
-    if limits is not None and campaign.app_bundle and not limits.admits_app(campaign.app_bundle):
-        return Lost(Loss.BLOCKED, campaign.app_bundle)
+    if slot.opening.domains is not None and not slot.opening.admits_advertiser(advertiser):
+        return Lost(Loss.NO_DEAL, advertiser.domain)
+    if campaign.app_bundle:
+        limits = slot.desk.terms.limits
+        if limits is not None and not limits.admits_app(campaign.app_bundle):
+            return Lost(Loss.BLOCKED, campaign.app_bundle)
     return None
-
-
-def _is_taken(desk: Desk, creative: Creative) -> bool:
-    """Whether the request takes a creative's language, own categories and what it shows."""
-    limits, dsa = desk.terms.limits, desk.terms.dsa
-    if limits is not None:
-        if not limits.admits_language(creative.language):
-            return False
-        if creative.categories and not limits.admits_categories(creative.categories):
-            return False
-    return dsa is None or dsa_shown(dsa, creative)
-
-
-class _Price(msgspec.Struct, frozen=True, gc=False):
-    """What is bid and what the floor is, in our own currency; and the bid as it is written."""
-
-    bid_cpm_micros: int
-    floor_cpm_micros: int
-    price_micros: int
 
 
 def _price(
     slot: Slot, campaign: Campaign, fitted: Fitted, value: float, allowed: Allowance | None
-) -> _Price | Lost:
-    """Shades where the auction is a first-price one, then meets the floor if it is worth it."""
+) -> tuple[int, int, int] | Lost:
+    """Shades where the auction is a first-price one, then meets the floor if it is worth it.
+
+    Returns:
+        What is bid, the bid as it is written, and the floor; the first and the last in our own
+        currency.
+    """
     desk, opening = slot.desk, slot.opening
     floor: Floor | None = opening.floor
     if fitted.duration_seconds:
@@ -222,27 +208,12 @@ def _price(
         if cost_micros > allowed.left_micros:
             left_micros = max(0, allowed.left_micros)
             return Lost(Loss.BUDGET_SPENT, f"{left_micros / MICROS:.4f} left")
-    price_micros = price_of(bid_cpm_micros, floor, desk.terms)
-    return _Price(bid_cpm_micros, floor.cpm_micros, price_micros)
+    return bid_cpm_micros, price_of(bid_cpm_micros, floor, desk.terms), floor.cpm_micros
 
 
-NO_ROOM: Final = CapRoom(())
-"""Of a bid for nobody in particular, which no limit counts."""
-
-
-def _bid(
-    slot: Slot, campaign: Campaign, fitted: Fitted, value_cpm_micros: int, price: _Price, *,
-    segment: Segment | None = None, offer: Offer | None = None, factors: Factors | None = None,
-    room: CapRoom = NO_ROOM,
-) -> Bid:  # fmt: skip
-    # As long as a billing notice may take: what the slot says, or this exchange.
-    imp = slot.imp
-    wait_seconds = slot.desk.exchange.reservation_seconds
-    if imp.exp:
-        wait_seconds = min(max(wait_seconds, imp.exp), LONGEST_WAIT_SECONDS)
-    return Bid(
-        imp.id, campaign, fitted, value_cpm_micros,
-        price.bid_cpm_micros, price.price_micros, price.floor_cpm_micros,
-        slot.opening.deal_id, wait_seconds, imp.multiplier, segment, offer, factors,
-        room.used_count if segment is not None else 0, room.limits, room.pressure,
-    )  # fmt: skip
+def _wait_seconds(slot: Slot) -> int:
+    """As long as a billing notice may take: what the slot says, or this exchange."""
+    wait_seconds, expiry_seconds = slot.desk.exchange.reservation_seconds, slot.imp.exp
+    if not expiry_seconds:
+        return wait_seconds
+    return min(max(wait_seconds, expiry_seconds), LONGEST_WAIT_SECONDS)

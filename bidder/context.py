@@ -3,7 +3,8 @@
 Only dimensions for which some campaign asks are worked out: a catalogue without hours costs none.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Final
 
@@ -19,6 +20,7 @@ from models.units import HOUR_MS
 __all__ = ["is_site_allowed", "request_query", "sites_of"]
 
 NO_DEVICE: Final = Device()
+DIMENSIONS: Final = ("exchange", "place", "device", "system", "hour", "weekday")
 KINDS: Final[dict[int | None, tuple[DeviceType, ...]]] = {
     1: ("phone", "tablet"), 2: ("pc",), 3: ("tv",), 4: ("phone",), 5: ("tablet",), 7: ("tv",),
 }  # fmt: skip
@@ -31,9 +33,11 @@ LARGEST_OFFSET_MINUTES: Final = 15 * 60
 
 
 def request_query(
-    request: BidRequest, exchange: Exchange, restricted: Collection[str], now_ms: int
+    request: BidRequest, exchange: Exchange, restricted: AbstractSet[str], now_ms: int
 ) -> Query:
     """The request's values in every restricted dimension, without its slots' formats."""
+    if restricted.isdisjoint(DIMENSIONS):
+        return {}
     device = request.device or NO_DEVICE
     query: dict[str, tuple[str, ...]] = {}
     if "exchange" in restricted:

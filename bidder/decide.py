@@ -7,6 +7,8 @@ The live bidder, ``kinbid explain`` and the tests call the same function.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from bidder.auction import Terms, slot_refused, terms_of
 from bidder.bids import Bid, Decision, Fate, Policy
 from bidder.contest import contextual_bid, personal_bid, rivalry_of
@@ -17,10 +19,10 @@ from bidder.formats import Break, bids_wanted, break_of
 from bidder.openings import Opening, openings
 from bidder.openrtb import BidRequest, Imp
 from bidder.plans import Plan, plans_of
-from bidder.slot import Slot, slot_of
+from bidder.slot import ANY_OFFER, Slot, slot_of
 from models.budgets import UNPACED, Allowance
 from models.catalog import Catalog
-from models.catalog_records import Campaign, Exchange
+from models.catalog_records import Exchange
 from models.profile import Person
 from models.reservations import Reservation
 
@@ -76,34 +78,33 @@ def decide(
     return Decision(tuple(picked), None if picked else search.reason, search.was_cut)
 
 
-class _Search:
+class _Search(msgspec.Struct, eq=False):
     """The bids on all slots of one request."""
 
-    __slots__ = ("_breaks", "_desk", "_fates", "_plans", "picked", "reason", "was_cut")
-
-    def __init__(self, desk: Desk, fates: list[Fate] | None) -> None:
-        self._desk = desk
-        self._fates = fates
-        self._breaks: Break | None = None
-        self._plans: Sequence[Plan] | Iterator[Plan] | None = None
-        self.picked: list[Bid] = []
-        self.reason = NoBidReason.NO_FORMAT
-        self.was_cut = False
+    desk: Desk
+    fates: list[Fate] | None
+    picked: list[Bid] = []
+    reason: NoBidReason = NoBidReason.NO_FORMAT
+    was_cut: bool = False
+    breaks: Break | None = None
+    plans: Sequence[Plan] | Iterator[Plan] | None = None
 
     def add_bids_on(self, imp: Imp) -> None:
         """Bids on each opening of a slot, as many as the exchange takes."""
-        desk = self._desk
+        desk = self.desk
         ways = slot_refused(imp, desk.policy) or openings(imp, desk.terms, desk.catalog.deals)
         if isinstance(ways, NoBidReason):
             self.reason = ways
             return
-        if self._plans is None:
-            self._plans = plans_of(desk)
-        wanted = bids_wanted(imp)
-        if self._breaks is None and break_of(imp):
-            self._breaks = Break()
+        if self.plans is None:
+            self.plans = plans_of(desk)
+        wanted = 1
+        if imp.video is not None or imp.audio is not None:
+            wanted = bids_wanted(imp)
+            if self.breaks is None and break_of(imp):
+                self.breaks = Break()
         if len(desk.request.imp) > 1 or len(ways) > 1 or wanted > 1:
-            self._plans = tuple(self._plans)  # each begins from the best one
+            self.plans = tuple(self.plans)  # each begins from the best one
         left = desk.exchange.max_bids_per_slot or len(ways) * wanted
         for opening in ways:
             for _ in range(wanted):
@@ -113,68 +114,67 @@ class _Search:
 
     def _add_bid_in(self, opening: Opening, imp: Imp) -> bool:
         """Bids once on an opening, if anybody wants it."""
-        contest = _Contest(slot_of(self._desk, imp, opening, self.picked, self._breaks))
-        contest.run(self._plans or ())
-        self.was_cut |= contest.left < 0
-        if self._fates is not None:
-            self._fates += fates_of(contest.slot, contest.best)
-        if contest.best is None:
+        slot = slot_of(self.desk, imp, opening, self.picked, self.breaks)
+        contest = _Contest(slot, MOST_TRIED)
+        contest.run(self.plans or ())
+        best = contest.best
+        if contest.left < 0:
+            self.was_cut = True
+        if self.fates is not None:
+            self.fates += fates_of(slot, best)
+        if best is None:
             self.reason = NoBidReason.NO_CAMPAIGN
             return False
-        self.picked.append(contest.best)
-        if self._breaks is not None:
-            self._breaks.add(imp, *rivalry_of(contest.best, self._desk.catalog))
+        self.picked.append(best)
+        if self.breaks is not None:
+            self.breaks.add(imp, *rivalry_of(best, self.desk.catalog))
         return True
 
 
-class _Contest:
+class _Contest(msgspec.Struct, eq=False):
     """The search for the best bid on one opening of a slot."""
 
-    __slots__ = ("best", "left", "slot")
-
-    def __init__(self, slot: Slot) -> None:
-        self.slot = slot
-        self.best: Bid | None = None
-        self.left = MOST_TRIED
+    slot: Slot
+    left: int
+    best: Bid | None = None
+    best_cpm_micros: int = -1
 
     def run(self, plans: Iterable[Plan]) -> None:
-        """Tries plans from the best downwards, then campaigns that know no person."""
-        least_cpm_micros = self.slot.least_value_cpm_micros
+        """Tries plans from the best downwards, then campaigns that know no person.
+
+        Somebody worth as much as the best so far could still win: ties go by campaign.
+        """
+        slot = self.slot
+        least_cpm_micros = slot.least_value_cpm_micros
         for plan in plans:
             most_cpm_micros = int(plan.most_cpm_micros)
-            if most_cpm_micros < least_cpm_micros or not self._can_win(most_cpm_micros):
+            if most_cpm_micros < least_cpm_micros or most_cpm_micros < self.best_cpm_micros:
                 break
             self._try_plan(plan, most_cpm_micros)
         self._try_contextual()
 
-    def _can_win(self, most_cpm_micros: int) -> bool:
-        """Whether somebody worth so much could still win; ties go by campaign."""
-        return self.best is None or most_cpm_micros >= self.best.value_cpm_micros
-
     def _try_plan(self, plan: Plan, most_cpm_micros: int) -> None:
-        for campaign in self.slot.candidates(plan.segment.id, plan.choice.goal, plan.offers):
+        slot = self.slot
+        offers = plan.offers if slot.desk.catalog.offers_are_limited else ANY_OFFER
+        for campaign in slot.candidates(plan.segment.id, plan.choice.goal, offers):
             self.left -= 1
             if self.left < 0:
                 return
             if not plan.is_for(campaign):
                 continue
-            bid = personal_bid(self.slot, campaign, plan, self._least_cpm_micros(campaign))
+            best, least_cpm_micros = self.best, 0
+            if best is not None:
+                least_cpm_micros = self.best_cpm_micros + (best.campaign.id < campaign.id)
+            bid = personal_bid(slot, campaign, plan, least_cpm_micros)
             if isinstance(bid, Bid):
                 self._enter(bid)
                 if bid.value_cpm_micros == most_cpm_micros:
                     return  # those that follow are worth no more, and lose a tie
 
-    def _least_cpm_micros(self, campaign: Campaign) -> int:
-        """What a campaign has to be worth to win; ties go by campaign."""
-        best = self.best
-        if best is None:
-            return 0
-        return best.value_cpm_micros + (best.campaign.id < campaign.id)
-
     def _try_contextual(self) -> None:
         desk = self.slot.desk
         for campaign in self.slot.contextual():
-            if not self._can_win(campaign.contextual_cpm_micros):
+            if campaign.contextual_cpm_micros < self.best_cpm_micros:
                 return
             self.left -= 1
             if self.left < 0:
@@ -190,4 +190,4 @@ class _Contest:
             -best.value_cpm_micros,
             best.campaign.id,
         ):
-            self.best = bid
+            self.best, self.best_cpm_micros = bid, bid.value_cpm_micros

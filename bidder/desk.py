@@ -5,13 +5,14 @@ Everything is worked out when it is first asked for, and once.
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from bidder.auction import Terms
 from bidder.bids import Loss, Lost, Policy
 from bidder.context import request_query, sites_of
-from bidder.dsa import dsa_refused
+from bidder.dsa import dsa_refused, dsa_shown
 from bidder.inventory import place_of
 from bidder.openrtb import BidRequest
 from bidder.openrtb_context import App, Dooh
@@ -19,7 +20,7 @@ from models.budgets import Allowance
 from models.call_tags import ads_paused_until_ms
 from models.campaign_index import Query
 from models.catalog import Catalog
-from models.catalog_records import Channel, Exchange
+from models.catalog_records import Channel, Creative, Exchange
 from models.dealings import Dealings
 from models.profile import Person
 from models.reservations import Reservation
@@ -28,13 +29,17 @@ from models.segment_index import NOBODYS, Held
 __all__ = ["Desk", "Standing"]
 
 
-class Standing(msgspec.Struct, frozen=True):
+BLOCKED: Final = Lost(Loss.BLOCKED)
+NOT_TRANSPARENT: Final = Lost(Loss.NOT_TRANSPARENT)
+
+
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """How a request and its person stand with one advertiser.
 
     Attributes:
         lost: why none of its campaigns may bid; None where they may.
         dealings: the person's.
-        segments: that hold the person.
+        segments: that hold the person; none where none of its campaigns may bid.
     """
 
     lost: Lost | None
@@ -42,7 +47,7 @@ class Standing(msgspec.Struct, frozen=True):
     segments: Held
 
 
-class Desk(msgspec.Struct):
+class Desk(msgspec.Struct, eq=False, gc=False):
     """A request on its way to a decision."""
 
     request: BidRequest
@@ -57,6 +62,7 @@ class Desk(msgspec.Struct):
     allowances: Mapping[str, Allowance]
     _standings: dict[str, Standing] = {}
     _query: Query | None = None
+    _query_values: tuple[tuple[str, ...], ...] | None = None
     _sites: tuple[str, ...] | None = None
 
     @property
@@ -66,6 +72,13 @@ class Desk(msgspec.Struct):
             restricted = self.catalog.index.restricted
             self._query = request_query(self.request, self.exchange, restricted, self.now_ms)
         return self._query
+
+    @property
+    def query_values(self) -> tuple[tuple[str, ...], ...]:
+        """The values alone: with the catalogue they name the query."""
+        if self._query_values is None:
+            self._query_values = tuple(self.query.values())
+        return self._query_values
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -82,6 +95,21 @@ class Desk(msgspec.Struct):
             return "app"
         return "dooh" if isinstance(place, Dooh) else "site"
 
+    @property
+    def is_picky(self) -> bool:
+        """Whether the request may refuse creatives that fit; see :meth:`takes`."""
+        return self.terms.limits is not None or self.terms.dsa is not None
+
+    def takes(self, creative: Creative) -> bool:
+        """Whether the request takes a creative's language, own categories and what it shows."""
+        limits, dsa = self.terms.limits, self.terms.dsa
+        if limits is not None:
+            if not limits.admits_language(creative.language):
+                return False
+            if creative.categories and not limits.admits_categories(creative.categories):
+                return False
+        return dsa is None or dsa_shown(dsa, creative)
+
     def standing_with(self, advertiser: str) -> Standing:
         """How the request and its person stand with an advertiser."""
         known = self._standings.get(advertiser)
@@ -90,30 +118,26 @@ class Desk(msgspec.Struct):
         return known
 
     def _find_standing(self, name: str) -> Standing:
-        dealings = self.person.header.dealings_with(name)
-        lost = self._lost_with(name)
-        if lost is not None or self.person.root is None:
+        person, catalog, terms = self.person, self.catalog, self.terms
+        dealings = person.header.dealings_with(name)
+        advertiser, lost = catalog.advertisers.get(name), None
+        if advertiser is None or (terms.limits is not None and not terms.limits.admits(advertiser)):
+            lost = BLOCKED
+        elif terms.dsa is not None and dsa_refused(terms.dsa, advertiser):
+            lost = NOT_TRANSPARENT
+        elif person.header.calls:
+            # An ad for nobody in particular would still reach whoever waits for a call.
+            lost = self._paused_for_a_call(name)
+        if lost is not None or person.root is None:
             return Standing(lost, dealings, NOBODYS)
-        segments = self.catalog.segments_of(name)
-        return Standing(None, dealings, segments.holding(dealings, self.now_ms))
+        return Standing(None, dealings, catalog.segments_of(name).holding(dealings, self.now_ms))
 
-    def _lost_with(self, name: str) -> Lost | None:
-        advertiser = self.catalog.advertisers.get(name)
-        terms = self.terms
-        if advertiser is None or (terms.limits and not terms.limits.admits(advertiser)):
-            return Lost(Loss.BLOCKED)
-        if terms.dsa is not None and dsa_refused(terms.dsa, advertiser):
-            return Lost(Loss.NOT_TRANSPARENT)
-        # Of whoever waits for a call: an ad for nobody in particular would still reach this person.
-        paused_until_ms = self._paused_until_ms(name)
-        if paused_until_ms is not None:
-            until = dt.datetime.fromtimestamp(paused_until_ms / 1000, tz=dt.UTC)
-            return Lost(Loss.CALL_PAUSE, f"until {until.isoformat(' ', 'seconds')}")
-        return None
-
-    def _paused_until_ms(self, advertiser: str) -> int | None:
-        calls = self.person.header.calls
-        if not calls:
+    def _paused_for_a_call(self, advertiser: str) -> Lost | None:
+        calls, what = self.person.header.calls, self.catalog
+        until_ms = ads_paused_until_ms(
+            calls, advertiser, what.call_tags, what.departments, self.now_ms
+        )
+        if until_ms is None:
             return None
-        what = self.catalog
-        return ads_paused_until_ms(calls, advertiser, what.call_tags, what.departments, self.now_ms)
+        until = dt.datetime.fromtimestamp(until_ms / 1000, tz=dt.UTC)
+        return Lost(Loss.CALL_PAUSE, f"until {until.isoformat(' ', 'seconds')}")

@@ -12,18 +12,28 @@ from models.catalog import Catalog
 from models.catalog_records import Offer
 from models.dealings import Dealings, Intent
 from models.templates import Goal
+from models.units import SECOND_MS
 
 __all__ = ["Choice", "choices", "intents", "is_allowed"]
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """An offer and the intent that it serves, with the factors that come from the offer."""
+class Choice(msgspec.Struct, frozen=True, gc=False):
+    """An offer that serves an intent, with the factors that come from the two.
+
+    Attributes:
+        goal: what kind of campaign sells it.
+        offer: the flight or product.
+        seen_ms: when the trip was searched for or the product looked at last, Unix ms.
+        trip_horizon_factor, seat_pressure: see :class:`models.value.price.Factors`.
+        in_cart: it is in the person's cart.
+    """
 
     goal: Goal
     offer: Offer
-    intent: Intent
+    seen_ms: int
     trip_horizon_factor: float = 1.0
     seat_pressure: float = 1.0
+    in_cart: bool = False
 
 
 def intents(dealings: Dealings, advertiser: str, goal: Goal) -> Iterator[Intent]:
@@ -45,24 +55,24 @@ def choices(
         catalog: today's flights and products.
         now_ms: the present, Unix ms.
     """
-    for intent in intents(dealings, advertiser, goal):
-        choice = _trip(intent, catalog, now_ms) if goal == "flight" else _product(intent, catalog)
-        if choice is not None:
-            yield choice
+    if goal == "flight":
+        best = catalog.board.best
+        for trip, seen_s in dealings.trips():
+            found = best(advertiser, trip, now_ms)
+            if found is not None:
+                yield Choice(
+                    "flight", found.flight, seen_s * SECOND_MS,
+                    found.trip_horizon_factor, found.seat_pressure,
+                )  # fmt: skip
+        return
+    carts, products = dealings.carts, catalog.products
+    for item, seen_s in zip(dealings.items, dealings.seen_s, strict=True):
+        product = products.get((advertiser, item))
+        if product is not None and product.stock > 0:
+            yield Choice("product", product, seen_s * SECOND_MS, in_cart=bool(carts & 1))
+        carts >>= 1
 
 
 def is_allowed(offer: Offer, offers: Collection[str]) -> bool:
     """Whether a campaign's or segment's list lets an offer through; an empty one does."""
     return not offers or any(name in offers for name in offer_names(offer))
-
-
-def _product(intent: Intent, catalog: Catalog) -> Choice | None:
-    product = catalog.products.get((intent.advertiser, intent.key))
-    return Choice("product", product, intent) if product is not None and product.stock > 0 else None
-
-
-def _trip(intent: Intent, catalog: Catalog, now_ms: int) -> Choice | None:
-    found = catalog.board.best(intent.advertiser, intent.key, now_ms)
-    if found is None:
-        return None
-    return Choice("flight", found.flight, intent, found.trip_horizon_factor, found.seat_pressure)

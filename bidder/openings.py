@@ -48,7 +48,7 @@ class TimedFloors(Protocol):
         """Floors of ads from and up to so many seconds."""
 
 
-class Opening(msgspec.Struct, frozen=True):
+class Opening(msgspec.Struct, frozen=True, gc=False):
     """One way to bid on a slot.
 
     Attributes:
@@ -97,22 +97,30 @@ def openings(
         At least one opening, or why there is none.
     """
     pmp = imp.pmp
-    found: list[Opening] = []
-    if pmp is not None and pmp.deals:
-        for deal in pmp.deals:
-            if deal.id in known_deals and all(deal.id != one.deal_id for one in found):
-                opening = _deal_opening(deal, terms)
-                if opening is not None:
-                    found.append(opening)
-        if len(found) > 1:
-            found.sort(key=lambda one: not one.is_guaranteed)
-    if pmp is not None and pmp.private_auction:
-        return tuple(found) or NoBidReason.PRIVATE_AUCTION
-    floor = _floor(imp.bidfloor, imp.bidfloorcur or DEFAULT_CURRENCY, terms)
-    if floor is not None:
-        currency = imp.bidfloorcur or DEFAULT_CURRENCY
-        found.append(Opening(None, floor, currency, terms.is_first_price))
-    return tuple(found) or NoBidReason.CURRENCY
+    found: tuple[Opening, ...] = ()
+    if pmp is not None:
+        if pmp.deals:
+            found = _deal_openings(pmp.deals, terms, known_deals)
+        if pmp.private_auction:
+            return found or NoBidReason.PRIVATE_AUCTION
+    currency = imp.bidfloorcur or DEFAULT_CURRENCY
+    floor = _floor(imp.bidfloor, currency, terms)
+    if floor is None:
+        return found or NoBidReason.CURRENCY
+    return (*found, Opening(None, floor, currency, terms.is_first_price))
+
+
+def _deal_openings(
+    deals: Sequence[Deal], terms: Terms, known_deals: Container[str]
+) -> tuple[Opening, ...]:
+    """The deals that we have a part in, each once."""
+    found: dict[str, Opening] = {}
+    for deal in deals:
+        if deal.id in known_deals and deal.id not in found:
+            opening = _deal_opening(deal, terms)
+            if opening is not None:
+                found[deal.id] = opening
+    return tuple(sorted(found.values(), key=lambda one: not one.is_guaranteed))
 
 
 def _deal_opening(deal: Deal, terms: Terms) -> Opening | None:

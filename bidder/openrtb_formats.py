@@ -4,6 +4,7 @@ Field names are the specification's (OpenRTB 2.6 sections 3.2.6 to 3.2.10). Only
 whether an ad fits is declared, the rest is skipped.
 """
 
+from functools import lru_cache
 from typing import Annotated, Final
 
 import msgspec
@@ -11,9 +12,11 @@ import msgspec
 from bidder.openrtb_context import DurationFloor
 from bidder.tolerance import LIMIT
 
-__all__ = ["Audio", "Banner", "Format", "Native", "Video"]
+__all__ = ["MOST_REMEMBERED", "Audio", "Banner", "Format", "Native", "Video"]
 
 NOTHING: Final = msgspec.Raw(b"null")
+MOST_REMEMBERED: Final = 16
+"""Sizes of a slot; what follows from longer lists is worked out each time."""
 
 
 class Format(msgspec.Struct, frozen=True, gc=False):
@@ -36,17 +39,32 @@ class Banner(msgspec.Struct, frozen=True, gc=False):
     wmax: int | None = None
     hmin: int | None = None
     hmax: int | None = None
-    battr: Annotated[list[int] | None, LIMIT] = None
-    btype: Annotated[list[int] | None, LIMIT] = None
-    mimes: Annotated[list[str] | None, LIMIT] = None
-    api: list[int] | None = None
+    battr: Annotated[tuple[int, ...] | None, LIMIT] = None
+    btype: Annotated[tuple[int, ...] | None, LIMIT] = None
+    mimes: Annotated[tuple[str, ...] | None, LIMIT] = None
+    api: tuple[int, ...] | None = None
 
-    def sizes(self) -> set[tuple[int, int]]:
+    def sizes(self) -> frozenset[tuple[int, int]]:
         """What may be shown: the format list, else the one size."""
-        offered = {(one.w, one.h) for one in self.format or () if one.w and one.h}
-        if not offered and self.w and self.h:
-            offered = {(self.w, self.h)}
-        return offered
+        return self.shapes()[0]
+
+    def shapes(self) -> tuple[frozenset[tuple[int, int]], bool]:
+        """The sizes, and whether something else may be shown: a proportion, or within limits."""
+        listed = self.format
+        if not listed:
+            return _shapes((), self.w, self.h)
+        shapes = _shapes if len(listed) <= MOST_REMEMBERED else _shapes.__wrapped__
+        return shapes(tuple([(one.w, one.h, one.wratio) for one in listed]), self.w, self.h)
+
+
+@lru_cache(maxsize=4096)
+def _shapes(
+    listed: tuple[tuple[int | None, int | None, int | None], ...], w: int | None, h: int | None
+) -> tuple[frozenset[tuple[int, int]], bool]:
+    sizes = frozenset([(width, height) for width, height, _ in listed if width and height])
+    if not sizes and w and h:
+        sizes = frozenset([(w, h)])
+    return sizes, not sizes or any(ratio for *_, ratio in listed)
 
 
 class _Stream(msgspec.Struct, frozen=True, gc=False):

@@ -6,8 +6,11 @@ the most that any campaign could gain with it. Plans are tried from the best dow
 tried that cannot win any more.
 """
 
+from bisect import insort
 from collections.abc import Iterator
 from itertools import islice
+from operator import attrgetter
+from typing import Final
 
 import msgspec
 
@@ -25,160 +28,133 @@ __all__ = ["Plan", "plan_for", "plans_of"]
 
 
 class _Worth(msgspec.Struct, frozen=True, gc=False):
-    """What an offer is worth for a person, whatever the segment.
+    """What an offer is worth for a person, in all segments whose customers are worth the same.
 
     Attributes:
-        p_conversion: see :class:`models.value.price.Factors`.
-        value_micros: what the person will spend in a year; None before their first order.
-        presence_ratio: see there.
+        p_conversion, presence_ratio: see :class:`models.value.price.Factors`.
+        multiplier: what the customer's value makes of it.
+        factor: the target CPA times that is the most that a thousand impressions can be worth.
     """
 
     p_conversion: float
-    value_micros: float | None
+    multiplier: float
     presence_ratio: float
+    factor: float
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Plan(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A segment that holds the person, and an offer that it may see.
 
     Attributes:
         segment: the policy.
         standing: with the segment's advertiser.
         choice: the offer.
-        before: choices that come first, for whoever may show them.
+        earlier: choices that come first, for whoever may show them.
         worth: of the offer.
-        multiplier: what the customer's value makes of it.
         most_cpm_micros: the most that an impression of it can be worth, a thousand times: exposure,
             pacing and full lines only lower it.
+        left: segments whose plans for the same offer come after it, a mask: their target CPAs are
+            no higher, and their customers are worth the same on average.
     """
 
     segment: Segment
     standing: Standing
     choice: Choice
-    before: tuple[Choice, ...]
+    earlier: tuple[Choice, ...]
     worth: _Worth
-    multiplier: float
     most_cpm_micros: float
+    left: int = 0
 
     def factors(self, exposure_factor: float, control: float, line_factor: float) -> Factors:
-        """Of a price; its value is ``most_cpm_micros`` times these three, in this order."""
-        return Factors(
-            target_cpa_micros=self.segment.target_cpa_micros,
-            p_conversion=self.worth.p_conversion,
-            value_multiplier=self.multiplier,
-            exposure_factor=exposure_factor,
-            trip_horizon_factor=self.choice.trip_horizon_factor,
-            seat_pressure=self.choice.seat_pressure,
-            presence_ratio=self.worth.presence_ratio,
-            control=control,
-            line_factor=line_factor,
-        )
+        """Of a price; its value is ``most_cpm_micros`` times these three."""
+        worth, choice = self.worth, self.choice
+        return Factors(  # by place: by name it takes 0.3 us more
+            self.segment.target_cpa_micros, worth.p_conversion, worth.multiplier, exposure_factor,
+            choice.trip_horizon_factor, choice.seat_pressure, worth.presence_ratio,
+            control, line_factor,
+        )  # fmt: skip
 
     @property
     def offers(self) -> tuple[str, ...]:
         """The offer in the campaign index: by its names, and first of all by none."""
         names = offer_names(self.choice.offer)
-        return names if self.before else (ANYTHING, *names)
+        return names if any(map(self._may_see, self.earlier)) else (ANYTHING, *names)
 
     def is_for(self, campaign: Campaign) -> bool:
         """Whether a campaign that may show the offer to the segment has no earlier choice."""
         if self.standing.segments.first_of(campaign.segments) is not self.segment:
             return False
-        return not any(is_allowed(one.offer, campaign.offers) for one in self.before)
+        return not self.earlier or not any(
+            self._may_see(one) and is_allowed(one.offer, campaign.offers) for one in self.earlier
+        )
+
+    def _may_see(self, choice: Choice) -> bool:
+        return is_allowed(choice.offer, self.segment.offers)
 
 
 def plans_of(desk: Desk) -> Iterator[Plan]:
     """Every plan for the request's person, the best first; made as far as they are asked for."""
-    streams: list[_Stream] = []
+    heads: list[Plan] = []
     for name, dealings in desk.person.header.dealings.items():
         standing = desk.standing_with(name)
-        if standing.lost is None and standing.segments.mask:
+        if standing.segments.mask:
             if dealings.routes:
-                _add_streams(streams, desk, standing, name, "flight")
+                _add_heads(heads, desk, standing, name, "flight")
             if dealings.items:
-                _add_streams(streams, desk, standing, name, "product")
-    while streams:
-        best = streams[0] if len(streams) == 1 else max(streams, key=_most_cpm_micros)
-        yield best.head
-        if not best.advance():
-            streams.remove(best)
+                _add_heads(heads, desk, standing, name, "product")
+    heads.sort(key=_rank)
+    while heads:
+        plan = heads.pop()
+        yield plan
+        if plan.left:
+            following = _first_plan(plan.standing, plan.choice, plan.earlier, plan.worth, plan.left)
+            if following is not None:
+                insort(heads, following, key=_rank)
 
 
-class _Stream:
-    """The plans for one offer and segments whose customers are worth the same on average.
-
-    Their target CPAs fall, so the plans do.
-    """
-
-    __slots__ = ("_before", "_choice", "_segments", "_standing", "_worth", "head")
-
-    def __init__(
-        self, standing: Standing, worth: _Worth, upto: tuple[Choice, ...],
-        segments: Iterator[Segment],
-    ) -> None:  # fmt: skip
-        self._standing = standing
-        self._worth = worth
-        self._before, self._choice = upto[:-1], upto[-1]
-        self._segments = segments
-        self.head: Plan
-
-    def advance(self) -> bool:
-        """Goes on to the next plan, if there is one."""
-        offer = self._choice.offer
-        for segment in self._segments:
-            if not segment.offers or is_allowed(offer, segment.offers):
-                before = self._before
-                if before and segment.offers:
-                    before = tuple(one for one in before if is_allowed(one.offer, segment.offers))
-                self.head = _plan(self._standing, self._worth, segment, self._choice, before)
-                return True
-        return False
+_rank: Final = attrgetter("most_cpm_micros")
 
 
-def _most_cpm_micros(stream: _Stream) -> float:
-    return stream.head.most_cpm_micros
-
-
-def _add_streams(
-    streams: list[_Stream], desk: Desk, standing: Standing, advertiser: str, goal: Goal
+def _add_heads(
+    heads: list[Plan], desk: Desk, standing: Standing, advertiser: str, goal: Goal
 ) -> None:
-    """The plans with one advertiser."""
-    offered = choices(standing.dealings, advertiser, goal, desk.catalog, desk.now_ms)
-    servable = tuple(offered if desk.catalog.offers_are_limited else islice(offered, 1))
+    """The best plan of each offer of an advertiser, in each group of segments."""
+    what, held = desk.catalog, standing.segments
+    offered = choices(standing.dealings, advertiser, goal, what, desk.now_ms)
+    servable = tuple(offered if what.offers_are_limited else islice(offered, 1))
     for place, choice in enumerate(servable):
-        worth = _worth(desk, standing, choice)
-        for group in standing.segments.by_mean_value():
-            stream = _Stream(standing, worth, servable[: place + 1], group)
-            if stream.advance():
-                streams.append(stream)
+        for mean_value_micros, group in held.index.groups:
+            mask = held.mask & group
+            if mask:
+                worth = _worth(desk, standing, choice, mean_value_micros)
+                plan = _first_plan(standing, choice, servable[:place], worth, mask)
+                if plan is not None:
+                    heads.append(plan)
 
 
-def _worth(desk: Desk, standing: Standing, choice: Choice) -> _Worth:
-    buyer = standing.dealings.buyer
-    intent = choice.intent
-    p = p_conversion(
-        desk.now_ms - intent.seen_ms, in_cart=intent.in_cart, is_customer=buyer is not None
-    )
-    value_micros = None if buyer is None else yearly_value_of(buyer, desk.now_ms)
-    return _Worth(p, value_micros, desk.person.presence_ratio)
+def _first_plan(
+    standing: Standing, choice: Choice, earlier: tuple[Choice, ...], worth: _Worth, mask: int
+) -> Plan | None:
+    """The plan of the first of some segments that may see the offer."""
+    segments = standing.segments.index.segments
+    while mask:
+        lowest = mask & -mask
+        mask ^= lowest
+        segment = segments[lowest.bit_length() - 1]
+        if not segment.offers or is_allowed(choice.offer, segment.offers):
+            most_cpm_micros = segment.target_cpa_micros * worth.factor
+            return Plan(segment, standing, choice, earlier, worth, most_cpm_micros, mask)
+    return None
 
 
-def _plan(
-    standing: Standing, worth: _Worth, segment: Segment, choice: Choice, before: tuple[Choice, ...]
-) -> Plan:
-    multiplier = 1.0
-    if worth.value_micros is not None:
-        multiplier = value_multiplier(worth.value_micros, segment.mean_value_micros)
-    most = (
-        1000.0
-        * segment.target_cpa_micros
-        * worth.p_conversion
-        * multiplier
-        * choice.trip_horizon_factor
-        * choice.seat_pressure
-        * worth.presence_ratio
-    )
-    return Plan(segment, standing, choice, before, worth, multiplier, most)
+def _worth(desk: Desk, standing: Standing, choice: Choice, mean_value_micros: int) -> _Worth:
+    buyer, now_ms, multiplier = standing.dealings.buyer, desk.now_ms, 1.0
+    p = p_conversion(now_ms - choice.seen_ms, in_cart=choice.in_cart, is_customer=buyer is not None)
+    if buyer is not None:
+        multiplier = value_multiplier(yearly_value_of(buyer, now_ms), mean_value_micros)
+    presence = desk.person.presence_ratio
+    factor = 1000.0 * p * multiplier * choice.trip_horizon_factor * choice.seat_pressure * presence
+    return _Worth(p, multiplier, presence, factor)
 
 
 def plan_for(desk: Desk, campaign: Campaign) -> Plan | None:
@@ -193,5 +169,7 @@ def plan_for(desk: Desk, campaign: Campaign) -> Plan | None:
     for choice in offered:
         allowed = (segment.offers, campaign.offers)
         if all(is_allowed(choice.offer, offers) for offers in allowed):
-            return _plan(standing, _worth(desk, standing, choice), segment, choice, ())
+            worth = _worth(desk, standing, choice, segment.mean_value_micros)
+            most_cpm_micros = segment.target_cpa_micros * worth.factor
+            return Plan(segment, standing, choice, (), worth, most_cpm_micros)
     return None

@@ -85,6 +85,11 @@ def _reader(shape: inspect.Type, path: str, *, is_limit: bool) -> _Read:
             return _struct(shape, path)
         case inspect.ListType():
             return _list(_reader(shape.item_type, path, is_limit=False), path, is_limit=is_limit)
+        case inspect.VarTupleType():
+            read = _list(_reader(shape.item_type, path, is_limit=False), path, is_limit=is_limit)
+            return lambda value, tell: (
+                None if (found := read(value, tell)) is None else tuple(found)
+            )
         case inspect.AnyType():
             return lambda value, _: value
         case inspect.RawType():

@@ -144,10 +144,14 @@ class Dealings(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def searches(self, advertiser: str) -> Iterator[Intent]:
         """The flight searches, newest first."""
+        for trip, seen_s in self.trips():
+            yield Intent(advertiser, trip, seen_s * SECOND_MS)
+
+    def trips(self) -> Iterator[tuple[str, int]]:
+        """The flight searches, newest first: the trip, and when it was searched, Unix seconds."""
         times_s = _times_s(self.route_gaps_s)
         for route, ahead, seen_s in zip(self.routes, self.days_ahead, times_s, strict=True):
-            trip = f"{route}/{date_of(seen_s // DAY_S + ahead)}"
-            yield Intent(advertiser, trip, seen_s * SECOND_MS)
+            yield f"{route}/{date_of(seen_s // DAY_S + ahead)}", seen_s
 
     def products(self, advertiser: str) -> Iterator[Intent]:
         """The products, the top interest first."""

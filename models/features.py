@@ -9,7 +9,7 @@ from typing import Final
 
 from models.catalog_records import Feature
 from models.dealings import BuyerStats, Dealings
-from models.units import DAY_MS, DAY_S
+from models.units import DAY_MS, DAY_S, SECOND_MS
 from models.value.customer import yearly_value_micros
 
 __all__ = ["NUMBERS", "WORDS", "yearly_value_of"]
@@ -21,8 +21,8 @@ def yearly_value_of(buyer: BuyerStats, now_ms: int) -> float:
     """What a buyer is expected to spend within a year, micros."""
     return yearly_value_micros(
         buyer.repeat_count,
-        buyer.first_order_ms,
-        buyer.last_order_ms,
+        buyer.first_order_s * SECOND_MS,
+        buyer.last_order_s * SECOND_MS,
         repeat_mean_micros=buyer.repeat_mean_micros,
         now_ms=now_ms,
     )

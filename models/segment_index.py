@@ -27,11 +27,6 @@ class _Intervals(msgspec.Struct, frozen=True):
     masks: tuple[int, ...]
     unknown: int
 
-    def allowed(self, value: float | None) -> int:
-        if value is None:
-            return self.unknown
-        return self.masks[bisect_right(self.limits, value)]
-
 
 class _Words(msgspec.Struct, frozen=True):
     """Of one word: who asks for each, who forbids each, and who asks for none."""
@@ -92,29 +87,31 @@ class SegmentIndex:
         """The segments that hold somebody with these dealings."""
         mask = self._all
         for number, intervals in self._numbers:
-            mask &= intervals.allowed(number(dealings, now_ms))
+            value = number(dealings, now_ms)
+            if value is None:
+                mask &= intervals.unknown
+            else:
+                mask &= intervals.masks[bisect_right(intervals.limits, value)]
         for words, index in self._words:
             mask &= index.allowed(words(dealings))
         return Held(self, mask)
 
+    def those(self, mask: int) -> Iterator[Segment]:
+        """The segments of a mask, in order."""
+        while mask:
+            lowest = mask & -mask
+            yield self.segments[lowest.bit_length() - 1]
+            mask ^= lowest
 
-class Held(msgspec.Struct, frozen=True):
+
+class Held(msgspec.Struct, frozen=True, gc=False):
     """Segments of one advertiser that hold somebody."""
 
     index: "SegmentIndex"
     mask: int
 
-    def __bool__(self) -> bool:
-        return self.mask > 0
-
     def __iter__(self) -> Iterator[Segment]:
-        return self._in(self.mask)
-
-    def by_mean_value(self) -> Iterator[Iterator[Segment]]:
-        """The groups, each from the dearest target CPA down."""
-        for _, group in self.index.groups:
-            if self.mask & group:
-                yield self._in(self.mask & group)
+        return self.index.those(self.mask)
 
     def first_of(self, names: Iterable[str]) -> Segment | None:
         """The first of these segments, by their ids, that holds them."""
@@ -124,13 +121,6 @@ class Held(msgspec.Struct, frozen=True):
             if self.mask & bit:
                 return self.index.segments[bit.bit_length() - 1]
         return None
-
-    def _in(self, mask: int) -> Iterator[Segment]:
-        segments = self.index.segments
-        while mask:
-            lowest = mask & -mask
-            yield segments[lowest.bit_length() - 1]
-            mask ^= lowest
 
 
 NOBODYS: Final = Held(SegmentIndex(()), 0)

@@ -7,6 +7,7 @@ import msgspec
 
 from bidder.formats.markup import Template
 from bidder.openrtb import Imp
+from bidder.openrtb_formats import MOST_REMEMBERED
 from models.catalog_records import Creative
 
 __all__ = [
@@ -21,7 +22,7 @@ NATIVE: Final = 8
 """Formats as bits, so that a slot's and a campaign's meet in one ``&``."""
 
 
-NO_SIZES: Final[set[tuple[int, int]]] = set()
+NO_SIZES: Final[frozenset[tuple[int, int]]] = frozenset()
 
 
 class Misfit(enum.Enum):
@@ -48,7 +49,7 @@ class Misfit(enum.Enum):
     IMAGE = "no picture of a size and type that the slot takes"
 
 
-class Fitted(msgspec.Struct, frozen=True):
+class Fitted(msgspec.Struct, frozen=True, gc=False):
     """An ad as it would be shown in a slot.
 
     Attributes:
@@ -78,7 +79,7 @@ class Fitted(msgspec.Struct, frozen=True):
 Fit: TypeAlias = Fitted | Misfit
 
 
-class Asked(msgspec.Struct, frozen=True):
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """What a slot takes, worked out once for all campaigns that compete for it.
 
     Attributes:
@@ -87,13 +88,16 @@ class Asked(msgspec.Struct, frozen=True):
         sizes: of banners.
         is_flexible: a banner may have another size: of a proportion, or within limits.
         has_banner_rules: the banner names types, attributes or files that it takes or blocks.
+        banner_key: all that decides which banner fits; None where other formats do, too, or where
+            it takes more than sizes and lists to say.
     """
 
     imp: Imp
     formats: int
-    sizes: set[tuple[int, int]]
+    sizes: frozenset[tuple[int, int]]
     is_flexible: bool
     has_banner_rules: bool
+    banner_key: tuple[object, ...] | None = None
 
 
 def formats_offered(imp: Imp) -> int:
@@ -113,11 +117,14 @@ def asked_of(imp: Imp) -> Asked:
     banner = imp.banner
     if banner is None:
         return Asked(imp, formats_offered(imp), NO_SIZES, is_flexible=False, has_banner_rules=False)
-    sizes = banner.sizes()
-    return Asked(
-        imp,
-        formats_offered(imp),
-        sizes,
-        is_flexible=not sizes or any(one.wratio for one in banner.format or ()),
-        has_banner_rules=bool(banner.battr or banner.btype or banner.mimes),
-    )
+    sizes, is_flexible = banner.shapes()
+    formats = formats_offered(imp)
+    mimes, battr, btype, api = banner.mimes, banner.battr, banner.btype, banner.api
+    key: tuple[object, ...] | None = None
+    if (
+        formats == BANNER
+        and not is_flexible
+        and len(sizes) + len(mimes or ()) + len(battr or ()) + len(api or ()) <= MOST_REMEMBERED
+    ):
+        key = (sizes, battr, btype, mimes, api)
+    return Asked(imp, formats, sizes, is_flexible, bool(battr or btype or mimes), key)

@@ -17,6 +17,8 @@ RICHEST_FIRST: Final = (VIDEO, AUDIO, NATIVE, BANNER)
 """What a slot of several formats gets where a campaign has several; 2.6 allows one bid of one."""
 FOR_ALL: Final = "any"
 KEPT_LINEUPS: Final = 200_000
+KEPT_BANNERS: Final = 64
+"""Of a campaign: kinds of slots, as sizes and lists."""
 
 
 class Lineup:
@@ -31,7 +33,7 @@ class Lineup:
         formats: bits of all formats among them.
     """
 
-    __slots__ = ("_all", "_by_set", "_for_all", "creatives", "formats")
+    __slots__ = ("_all", "_banners", "_by_set", "_for_all", "creatives", "formats")
 
     def __init__(self, creatives: tuple[Creative, ...], asks: NativeAsks) -> None:
         self.creatives = creatives
@@ -45,6 +47,7 @@ class Lineup:
         self._for_all = tuple(by_set.pop(FOR_ALL, ()))
         self._by_set = {name: (*own, *self._for_all) for name, own in by_set.items()}
         self._all = tuple(facts)
+        self._banners: dict[tuple[str, tuple[object, ...] | None], Fitted | None] = {}
 
     def choose(
         self,
@@ -69,6 +72,14 @@ class Lineup:
         Returns:
             The ad as it would be shown; else why the last one tried would not.
         """
+        if asked.banner_key is not None:
+            known = self._first_banner(asked, wanted_set, advertiser)
+            if (
+                known is not None
+                and (private_allowed or not known.creative.is_private)
+                and (is_taken is None or is_taken(known.creative))
+            ):
+                return known
         formats = asked.formats
         if not self.formats & formats:
             return Misfit.FORMAT
@@ -87,6 +98,26 @@ class Lineup:
                 return found
             reason = found
         return reason
+
+    def _first_banner(self, asked: Asked, wanted_set: str, advertiser: Advertiser) -> Fitted | None:
+        """The first banner of the set that fits, whoever may see it; kept by what the slot takes.
+
+        The offer does not matter to it.
+        """
+        key = wanted_set, asked.banner_key
+        banners = self._banners
+        if key in banners:
+            return banners[key]
+        fits = (
+            facts.fit(asked, None, advertiser)
+            for facts in self._by_set.get(wanted_set, self._for_all)
+            if facts.bit == BANNER
+        )
+        first = next((one for one in fits if isinstance(one, Fitted)), None)
+        if len(banners) >= KEPT_BANNERS:
+            banners.clear()
+        banners[key] = first
+        return first
 
     def fits_of(
         self, asked: Asked, offer: Offer | None, advertiser: Advertiser

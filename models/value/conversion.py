@@ -35,8 +35,10 @@ def p_conversion(intent_age_ms: int, *, in_cart: bool, is_customer: bool) -> flo
         A probability in (0, 0.05]; falls with age.
     """
     lift = 1.0 + INTENT_LIFT * exp(-max(0, intent_age_ms) / INTENT_DECAY_MS)
-    lift *= CART_LIFT if in_cart else 1.0
-    lift *= CUSTOMER_LIFT if is_customer else 1.0
+    if in_cart:
+        lift *= CART_LIFT
+    if is_customer:
+        lift *= CUSTOMER_LIFT
     return min(0.05, BASE_RATE * lift)
 
 

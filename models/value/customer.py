@@ -95,9 +95,13 @@ def yearly_value_micros(
     The rate is held at its present value, which overstates a year's orders for those who may
     drop out soon; the full expectation replaces it with the fitted models.
     """
-    age_weeks = max(0, now_ms - first_order_ms) / WEEK_MS
-    t_x_weeks = min(age_weeks, max(0, last_order_ms - first_order_ms) / WEEK_MS)
-    params = CDNOW_PURCHASES
+    params, age_ms, t_x_ms = (
+        CDNOW_PURCHASES,
+        now_ms - first_order_ms,
+        last_order_ms - first_order_ms,
+    )
+    age_weeks = age_ms / WEEK_MS if age_ms > 0 else 0.0
+    t_x_weeks = min(age_weeks, t_x_ms / WEEK_MS) if t_x_ms > 0 else 0.0
     alive = p_alive(repeat_count, t_x_weeks, age_weeks, params)
     rate_a_week = (params.r + repeat_count) / (params.alpha_weeks + age_weeks)
     spend = expected_spend(repeat_count, repeat_mean_micros / 1e6, CDNOW_SPEND)

@@ -605,7 +605,7 @@ def _texts_of(kind: msgspec.inspect.Type, struct: type, name: str) -> Iterator[s
         case msgspec.inspect.UnionType():
             for one in kind.types:
                 yield from _texts_of(one, struct, name)
-        case msgspec.inspect.ListType():
+        case msgspec.inspect.ListType() | msgspec.inspect.VarTupleType():
             yield from _texts_of(kind.item_type, struct, name)
         case msgspec.inspect.StructType():
             yield from _texts(kind.cls)

@@ -97,10 +97,11 @@ def test_the_index_holds_whom_every_condition_of_a_segment_holds(
     expected = [one for one in every if all(holds(each, known) for each in one.when)]
     held = SegmentIndex(every).holding(known, NOW_MS)
     assert sorted(held, key=_by_id) == sorted(expected, key=_by_id)
-    assert bool(held) is bool(expected)
     assert held.first_of([one.id for one in every]) == (expected[0] if expected else None)
-    for group in held.by_mean_value():
-        target_cpas = [one.target_cpa_micros for one in group]
+    for mean_value_micros, group in held.index.groups:
+        members = list(held.index.those(group))
+        assert {one.mean_value_micros for one in members} == {mean_value_micros}
+        target_cpas = [one.target_cpa_micros for one in members]
         assert target_cpas == sorted(target_cpas, reverse=True)
 
 
