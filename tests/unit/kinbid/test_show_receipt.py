@@ -38,7 +38,8 @@ def kept(case: Case) -> Receipt:
 def test_a_full_receipt_tells_factors_losers_and_that_it_is_equal(case: Case) -> None:
     text = told(receipt_report(kept(case), SECRET, ["older-1"]))
     for part in (
-        "(full, kept as sample)", "p_conversion", "seats-prospect", "exposure_factor", f"person: cookie {NODE}",
+        "(full, kept as sample)", "p_conversion", "seats-prospect", "exposure_factor",
+        f"person: cookie {NODE}",
         "version 17", "another campaign of ours is worth more", "older-1",
         "recomputed: equal, byte for byte",
     ):  # fmt: skip
