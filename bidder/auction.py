@@ -30,7 +30,7 @@ MOST_PEOPLE: Final = 1_000_000
 """Before one screen. A slot that claims more, or fewer than none, would cost what nobody bid."""
 
 
-class Terms(msgspec.Struct, frozen=True):
+class Terms(msgspec.Struct, frozen=True, gc=False):
     """What holds for every bid on a request.
 
     Attributes:
@@ -83,15 +83,18 @@ def terms_of(
             return NoBidReason.SEAT_BLOCKED
     if request.device is not None and is_crawler(request.device):
         return NoBidReason.CRAWLER
-    refused = supply_refused(request, exchange)
-    if refused is not None:
-        return refused
+    if exchange.blocked_publishers or exchange.complete_chain_only or exchange.blocked_sellers:
+        refused = supply_refused(request, exchange)
+        if refused is not None:
+            return refused
     rates = catalog.rates.get(policy.currency)
     answer = _answer_currency(request.cur, policy.currency, rates, now_ms)
     if answer is None:
         return NoBidReason.CURRENCY
     currency, ratio = answer
-    dsa = dsa_asked(request) if request.regs is not None else None
+    dsa = None
+    if request.regs is not None and request.regs.ext is not None:
+        dsa = dsa_asked(request)
     first = is_first_price(request.at)
     # By place: by name it takes 0.3 us more.
     return Terms(seat, policy.currency, currency, ratio, first, limits, dsa, rates, now_ms)

@@ -7,7 +7,7 @@ import msgspec
 from bidder.errors import NoBidReason
 from bidder.formats import Fitted
 from models.catalog_records import Campaign, Creative, Offer, Segment
-from models.limits import Limit
+from models.limits import MAX_CAP, Limit
 from models.presence import DEFAULT_PRESENCE
 from models.value.price import Factors
 
@@ -102,7 +102,10 @@ class Bid(msgspec.Struct, frozen=True, gc=False):
     @property
     def room(self) -> int:
         """How many impressions the strictest limit leaves, this one included."""
-        return min(one.room for one in (*self.limits, *self.pressure))
+        least = MAX_CAP
+        for one in self.limits + self.pressure:
+            least = min(least, one.impressions - one.used)
+        return least
 
     @property
     def creative(self) -> Creative:

@@ -36,11 +36,13 @@ class AdUrls(msgspec.Struct, frozen=True):
         target: what stands behind the click prefix for a landing page; None where clicks go to the
             landing page at once.
         has_pixel: banners bring our pixel.
+        cid_of: what a campaign is called there.
     """
 
     exchange: str
     target: Callable[[str], str] | None = None
     has_pixel: bool = False
+    cid_of: Callable[[str], str] = str
 
 
 PLAIN: Final = AdUrls("")
@@ -53,10 +55,12 @@ class Written(msgspec.Struct, frozen=True):
     Attributes:
         fields: of the bid object, without braces.
         markup: with holes for the addresses of the bid.
+        cid: the campaign, as the exchange knows it.
     """
 
     fields: bytes
     markup: Filled
+    cid: bytes
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -108,7 +112,8 @@ class Creatives:
         markup = self._markup(fitted, offer, advertiser, urls.target)
         if urls.has_pixel and fitted.mtype == BANNER_MTYPE:
             markup = [*markup, *PIXEL]
-        written = Written(_fields(bid, advertiser), filled(markup))
+        cid = _json(urls.cid_of(bid.campaign.id))
+        written = Written(_fields(bid, advertiser), filled(markup), cid)
         self._kept[key] = _Kept(fitted, offer, advertiser, bid.campaign, urls, written)
         return written
 

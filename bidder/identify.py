@@ -4,13 +4,13 @@ from typing import Final
 
 from bidder.openrtb import BidRequest, User
 from models.errors import InvalidFieldError
-from models.identifiers import Namespace, NodeId, Pepper, eid, scoped
+from models.identifiers import Namespace, NodeId, Pepper, scoped
+from models.normalise import PERSON_BASED
 
 __all__ = ["MAX_NODES", "MOST_READ", "nodes_of"]
 
 COOKIE: Final = Namespace.COOKIE
 IFA: Final = Namespace.IFA
-PERSON_EID: Final = Namespace.PERSON_EID
 
 MAX_NODES: Final = 16
 """Of identifiers in one request. Each costs a look-up: one that was left out might have withdrawn
@@ -36,11 +36,12 @@ def nodes_of(request: BidRequest, exchange: str, pepper: Pepper) -> list[NodeId]
         if user.buyeruid:
             _add(nodes, pepper, COOKIE, user.buyeruid)
         if user.eids or user.ext is not None:
-            eids = _eids(user)
-            if eids is None:
+            extended = _eid_nodes(user, pepper)
+            if extended is None:
                 return None
-            for namespace, value in eids:
-                _add(nodes, pepper, namespace, value)
+            for node in extended:
+                if node not in nodes:
+                    nodes.append(node)
     if device is not None and device.ifa:
         _add(nodes, pepper, IFA, device.ifa)
     if len(nodes) > MAX_NODES:
@@ -60,13 +61,14 @@ def _add(nodes: list[NodeId], pepper: Pepper, namespace: Namespace, value: str) 
         nodes.append(node)
 
 
-def _eids(user: User) -> list[tuple[Namespace, str]] | None:
+def _eid_nodes(user: User, pepper: Pepper) -> list[NodeId] | None:
     """The extended ids, those of persons first; None where there are more than are read.
 
-    Plain loops: chained generators, sorted afterwards, took 3.5 us for two ids instead of 1.1.
+    Plain loops: chained generators, sorted afterwards, took 2.4 us more for two ids.
     """
-    persons: list[tuple[Namespace, str]] = []
-    others: list[tuple[Namespace, str]] = []
+    persons: list[NodeId] = []
+    others: list[NodeId] = []
+    left = MOST_READ
     lists = user.eids or []
     if user.ext is not None and user.ext.eids:
         lists = lists + user.ext.eids
@@ -74,9 +76,15 @@ def _eids(user: User) -> list[tuple[Namespace, str]] | None:
         if not one.source or one.mm == INFERRED or not one.uids:
             continue
         for uid in one.uids:
-            if uid.id:
-                found = eid(one.source, uid.id, uid.atype)
-                (persons if found[0] is PERSON_EID else others).append(found)
-                if len(persons) + len(others) > MOST_READ:
-                    return None
+            if not uid.id:
+                continue
+            left -= 1
+            if left < 0:
+                return None
+            try:
+                node = pepper.eid_node(one.source, uid.id, uid.atype)
+            except InvalidFieldError:
+                continue  # nobody we know
+            if node is not None:
+                (persons if uid.atype == PERSON_BASED else others).append(node)
     return persons + others

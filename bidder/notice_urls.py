@@ -16,21 +16,12 @@ from bidder.formats import Links
 from models.catalog_records import Exchange
 from models.notices import NoticeKind, NoticeSigner
 
-__all__ = ["Around", "NoticeUrls", "click_macros"]
+__all__ = ["NoticeUrls", "click_macros"]
 
 _json: Final = msgspec.json.Encoder().encode
+HOLE: Final = "{token}"
+"""Where the token comes; so no address of ours reads anywhere else."""
 _MACRO: Final = re.compile(r"\$\{([A-Z][A-Z0-9_]*(?::[A-Za-z0-9_-]+)?)\}")
-
-
-class Around(msgspec.Struct, frozen=True):
-    """What stands before and after the token, as the inside of a JSON string."""
-
-    before: bytes
-    after: bytes
-
-    def url(self, token: bytes) -> bytes:
-        """The whole address."""
-        return self.before + token + self.after
 
 
 def click_macros(target: str) -> list[str]:
@@ -56,19 +47,31 @@ class NoticeUrls:
         priced = f"{price}&c=${{AUCTION_CURRENCY}}"
         # By definition a price is in the bid's currency: only what bills is checked for it.
         won = priced if exchange.bills_on == "nurl" else price
-        self.win = self._around("win", f"{won}&m=${{AUCTION_MIN_TO_WIN}}")
-        self.billing = self._around("billing", priced)
-        self.loss: Around | None = None
+        fields = {
+            "nurl": f"{self._address('win')}{HOLE}{won}&m=${{AUCTION_MIN_TO_WIN}}",
+            "burl": f"{self._address('billing')}{HOLE}{priced}",
+        }
         if exchange.loss_notices:
-            self.loss = self._around("loss", "&l=${AUCTION_LOSS}&m=${AUCTION_MIN_TO_WIN}")
+            lost = "&l=${AUCTION_LOSS}&m=${AUCTION_MIN_TO_WIN}"
+            fields["lurl"] = f"{self._address('loss')}{HOLE}{lost}"
+        self._between = _json(fields)[1:-1].split(HOLE.encode())
         bills = exchange.bills_on == "pixel"
         self._priced_pixel = priced if bills else ""
         self.ads = AdUrls(
             exchange.id,
             self._behind_click if exchange.click_redirect else None,
             has_pixel=exchange.impression_pixel or bills,
+            cid_of=exchange.cid_of,
         )
         """What of this stands in ads."""
+
+    def fields(self, token: bytes) -> bytes:
+        """``nurl``, ``burl`` and perhaps ``lurl`` of a bid, without braces.
+
+        Args:
+            token: signed.
+        """
+        return token.join(self._between)
 
     def links(self, token: str, nonce: str) -> Links:
         """What an ad calls by itself, and where its clicks go first.
@@ -84,9 +87,6 @@ class NoticeUrls:
     def _address(self, kind: NoticeKind) -> str:
         return f"{self._base}{kind}?t="
 
-    def _around(self, kind: NoticeKind, after: str) -> Around:
-        return Around(_inside(self._address(kind)), _inside(after))
-
     def _behind_click(self, target: str) -> str:
         """What stands behind the token where a click goes through us, to be told the landing page.
 
@@ -95,7 +95,3 @@ class NoticeUrls:
         """
         values = "".join(f"&m_{name}=${{{name}}}" for name in click_macros(target))
         return f"&s={self._signer.sign_target(target)}&u={quote(target, safe='')}{values}"
-
-
-def _inside(text: str) -> bytes:
-    return _json(text)[1:-1]

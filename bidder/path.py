@@ -81,6 +81,7 @@ DEVIATIONS = {field: metrics.slot("bidder_request_deviations", field) for field 
 REFUSALS = {one: metrics.slot("bidder_privacy_refusals", one.value) for one in Refusal}
 NO_BIDS = {reason: metrics.slot("bidder_no_bids", reason.value) for reason in NoBidReason}
 
+NOBODY: Final = Found(Person())
 UNNAMED: Final = Found(Person(), absent="no_identifier")
 TOO_MANY: Final = Found(Person(), absent="crowded")
 UNREAD: Final = Found(Person(), absent="redis")
@@ -88,7 +89,7 @@ CAPPED: Final = Found(Person(), absent="caps")
 UNCHECKED: Final = Found(Person(), absent="caps_unchecked")
 
 
-class Reserved(msgspec.Struct, frozen=True):
+class Reserved(msgspec.Struct, frozen=True, gc=False):
     """A reservation that this worker holds in memory.
 
     Attributes:
@@ -100,7 +101,7 @@ class Reserved(msgspec.Struct, frozen=True):
     is_written: bool = False
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """What to send, and what to write once it is sent.
 
     Attributes:
@@ -116,7 +117,7 @@ class Answer(msgspec.Struct, frozen=True):
     receipt: Draft | None = None
 
 
-class _Case(msgspec.Struct, frozen=True):
+class _Case(msgspec.Struct, frozen=True, gc=False):
     """A request that is being answered."""
 
     request: BidRequest
@@ -128,7 +129,7 @@ class _Case(msgspec.Struct, frozen=True):
     receipt: Draft | None = None
 
 
-class _Draft(msgspec.Struct):
+class _Draft(msgspec.Struct, gc=False):
     """A bid that is about to be made, and its reservation if it needs one."""
 
     bid: Bid
@@ -158,6 +159,7 @@ class BidPath:
         self.catalog = catalog
         self.allowances = allowances or Allowances(settings.time_zone)
         self._counters = counters
+        self._slots = counters.slots
         self._keys = Keys(settings.owner)
         self._pepper = pepper_of(settings)
         self.privacy = Privacy(settings.tcf_vendor)
@@ -208,7 +210,7 @@ class BidPath:
                 self.count_deviation(path)
         use = self.privacy.use_of(request)
         for reason in use.refusals:
-            self._counters.add(REFUSALS[reason])
+            self._slots[REFUSALS[reason]] += 1
         found = yield from self._find(request, exchange, now_ms, use)
         case = _Case(request, exchange, terms, now_ms, use, found, receipt)
         if known_only and not found.is_known:
@@ -218,10 +220,15 @@ class BidPath:
         excluded: frozenset[str] = frozenset()
         nobody = CAPPED
         for _ in range(MOST_ROUNDS):
-            decision = self._decide(case, excluded)
+            person = case.found.person
+            pending = () if person.root is None else self.own.of(person.root, now_ms)
+            decision = self._decide(case, excluded, pending)
             drafts = self._draft(case, decision)
+            unsure = self._unsure(case, drafts, pending)
+            if not unsure:
+                return self._respond(case, decision, drafts)
             try:
-                refused = yield from self._reserve(case, drafts)
+                refused = yield from self._reserve(case, unsure)
             except (RedisDownError, RedisReplyError):
                 self._counters.add(REDIS_FAILURES)
                 self._release_drafts(drafts)
@@ -229,6 +236,7 @@ class BidPath:
                 break
             if not refused:
                 return self._respond(case, decision, drafts)
+            self._release_drafts(drafts)
             excluded |= refused
         case = msgspec.structs.replace(case, found=nobody)
         decision = self._decide(case, excluded)
@@ -237,40 +245,44 @@ class BidPath:
     def _find(
         self, request: BidRequest, exchange: Exchange, now_ms: int, use: AllowedUse
     ) -> Steps[Found]:
-        counters = self._counters
+        slots = self._slots
         if not use.personal:
-            counters.add(REFUSED)
-            return Found(Person())
+            slots[REFUSED] += 1
+            return NOBODY
         nodes = nodes_of(request, exchange.id, self._pepper)
         if not nodes:
-            counters.add(CROWDED, nodes is None)
+            slots[CROWDED] += nodes is None
             return TOO_MANY if nodes is None else UNNAMED
         try:
             if is_exchange_user(nodes[0]):
                 nodes = yield from through_match(self._keys, nodes)
-                counters.add(MATCHED, len(nodes) > 1)
+                slots[MATCHED] += len(nodes) > 1
             found = yield from fetch_person(
                 self._keys, nodes, now_ms, self.own.field, self._presence
             )
         except (RedisDownError, RedisReplyError):
-            counters.add(REDIS_FAILURES)
+            slots[REDIS_FAILURES] += 1
             return UNREAD
-        counters.add(KNOWN if found.is_known else UNKNOWN)
-        counters.add(DISAGREEMENTS, found.disagrees)
-        counters.add(SHARED, found.is_shared)
-        counters.add(WITHDRAWN, found.is_withdrawn)
+        slots[KNOWN if found.is_known else UNKNOWN] += 1
+        if found.disagrees:
+            slots[DISAGREEMENTS] += 1
+        if found.is_shared:
+            slots[SHARED] += 1
+        if found.withdrawn is not None:
+            slots[WITHDRAWN] += 1
         return found
 
-    def _decide(self, case: _Case, excluded: frozenset[str]) -> Decision:
-        person = case.found.person
-        pending = () if person.root is None else self.own.of(person.root, case.now_ms)
+    def _decide(
+        self, case: _Case, excluded: frozenset[str], pending: tuple[Reservation, ...] = ()
+    ) -> Decision:
         choose = decide if case.receipt is None else case.receipt.watching(decide)
         decision = choose(
-            case.request, person, case.exchange, self.catalog, policy=self._policy,
+            case.request, case.found.person, case.exchange, self.catalog, policy=self._policy,
             now_ms=case.now_ms, pending=pending, excluded=excluded,
             allowances=self.allowances.of, terms=case.terms,
         )  # fmt: skip
-        self._counters.add(SEARCHES_CUT, decision.was_cut)
+        if decision.was_cut:
+            self._slots[SEARCHES_CUT] += 1
         return decision
 
     def _draft(self, case: _Case, decision: Decision) -> list[_Draft]:
@@ -279,41 +291,57 @@ class BidPath:
         For as long as its billing may take: as the exchange's record says, and at least as long as
         was measured there, or until then as the slot says.
         """
-        person, exchange = case.found.person, case.exchange
+        exchange, now_ms = case.exchange, case.now_ms
+        root = None if case.request.test else case.found.person.root
         known = self.delays.hold_seconds(exchange.id)
         drafts: list[_Draft] = []
         for bid in decision.bids:
-            nonce = self._nonces.next(case.now_ms)
+            nonce = self._nonces.next(now_ms)
             held = None
-            if bid.segment is not None and person.root is not None and not case.request.test:
+            if root is not None and bid.segment is not None:
                 seconds = (
                     bid.wait_seconds if known is None else max(exchange.reservation_seconds, known)
                 )
-                expires_ms = case.now_ms + seconds * 1000
+                campaign = bid.campaign
                 reservation = Reservation(
-                    bid.campaign.id, nonce, expires_ms, case.now_ms, bid.campaign.advertiser
+                    campaign.id, nonce, now_ms + seconds * SECOND_MS, now_ms, campaign.advertiser
                 )
-                self.own.add(person.root, reservation)
-                held = Reserved(person.root, reservation)
+                self.own.add(root, reservation)
+                held = Reserved(root, reservation)
             drafts.append(_Draft(bid, nonce, held))
         return drafts
 
-    def _reserve(self, case: _Case, drafts: list[_Draft]) -> Steps[frozenset[str]]:
-        """Asks Redis for each place that may be taken already; returns the campaigns it refuses.
+    def _unsure(
+        self, case: _Case, drafts: list[_Draft], pending: tuple[Reservation, ...]
+    ) -> list[tuple[_Draft, Reserved]]:
+        """Bids whose place may be taken already, so that Redis is to be asked for it.
 
         That is a place within the exact margin, or any while other bids for the person are new:
         what other workers have not written yet, such bids would not see.
+
+        Args:
+            case: the request.
+            drafts: its bids.
+            pending: what this worker had reserved for the person before.
         """
+        margin, since_ms = self._exact_margin, case.now_ms - BURST_MS
+        is_burst = False
+        for one in case.found.person.reservations + pending:
+            is_burst |= one.made_ms > since_ms
+        return [
+            (draft, draft.held)
+            for draft in drafts
+            if draft.held is not None and (is_burst or draft.bid.room <= margin)
+        ]
+
+    def _reserve(self, case: _Case, unsure: list[tuple[_Draft, Reserved]]) -> Steps[frozenset[str]]:
+        """Asks Redis for places that may be taken already; returns the campaigns it refuses."""
+        if case.receipt is not None:
+            case.receipt.before_waiting()
         refused: set[str] = set()
-        for draft in drafts:
-            bid, held = draft.bid, draft.held
-            if held is None or (
-                bid.room > self._exact_margin and not self._is_in_a_burst(case, held.root, drafts)
-            ):
-                continue
-            self._counters.add(EXACT)
-            if case.receipt is not None:
-                case.receipt.before_waiting()
+        for draft, held in unsure:
+            bid = draft.bid
+            self._slots[EXACT] += 1
             limits = (*bid.limits, *bid.pressure)
             if (
                 yield from reserve_exactly(
@@ -328,20 +356,9 @@ class BidPath:
             ):
                 draft.held = msgspec.structs.replace(held, is_written=True)
             else:
-                self._counters.add(CAP_REFUSALS)
+                self._slots[CAP_REFUSALS] += 1
                 refused.add(bid.campaign.id)
-        if refused:
-            self._release_drafts(drafts)
         return frozenset(refused)
-
-    def _is_in_a_burst(self, case: _Case, root: NodeId, drafts: list[_Draft]) -> bool:
-        """Whether others than these bids were made for the person just now."""
-        drafted = [draft.held.reservation for draft in drafts if draft.held is not None]
-        since_ms = case.now_ms - BURST_MS
-        for one in (*case.found.person.reservations, *self.own.of(root, case.now_ms)):
-            if one.made_ms > since_ms and one not in drafted:
-                return True
-        return False
 
     def _release_drafts(self, drafts: list[_Draft]) -> None:
         self.release([draft.held for draft in drafts if draft.held is not None])
@@ -357,12 +374,19 @@ class BidPath:
         if decision.reason is not None:
             answer = self._no_bid(case.request, case.exchange, decision.reason, expired_at)
             return self._noted(case, answer, [])
-        self._counters.add(BIDS, len(drafts))
+        self._slots[BIDS] += len(drafts)
         self._hold_money(case, drafts)
-        bids = [(draft.bid, self._token(case, draft)) for draft in drafts]
-        held = tuple(draft.held for draft in drafts if draft.held is not None)
+        bids: list[tuple[Bid, NoticeToken]] = []
+        held: tuple[Reserved, ...] = ()
+        for draft in drafts:
+            bids.append((draft.bid, self._token(case, draft)))
+            if draft.held is not None:
+                held += (draft.held,)
         body = self._responder.body(case.request.id, bids, case.terms, case.exchange)
-        return self._noted(case, Answer(body, held, expired_at), [token for _, token in bids])
+        answer = Answer(body, held, expired_at)
+        if case.receipt is None:
+            return answer
+        return self._noted(case, answer, [token for _, token in bids])
 
     def _no_bid(
         self,
@@ -426,37 +450,36 @@ class BidPath:
         """Sets aside what the bids may cost, as long as nothing is heard of them."""
         if case.request.test:
             return
-        expires_ms = case.now_ms + case.exchange.reservation_seconds * 1000
+        expires_ms = case.now_ms + case.exchange.reservation_seconds * SECOND_MS
         for draft in drafts:
-            cost_micros = draft.bid.cost_micros
-            self.allowances.hold(draft.bid.campaign.id, cost_micros, expires_ms)
+            campaign = draft.bid.campaign.id
+            if campaign in self.allowances.of:
+                self.allowances.hold(campaign, draft.bid.cost_micros, expires_ms)
 
     def _token(self, case: _Case, draft: _Draft) -> NoticeToken:
-        bid = draft.bid
-        is_personal = bid.segment is not None and case.use.personal and case.use.ids
-        is_own = case.terms.currency == self._policy.currency
+        bid, held, request, exchange = draft.bid, draft.held, case.request, case.exchange
+        campaign, currency = bid.campaign, case.terms.currency
+        node = NO_NODE
+        if bid.segment is not None and case.use.personal and case.use.ids:
+            node = case.found.person.node or NO_NODE
+        is_own = currency == self._policy.currency
+        # By place: by name it takes twice as long.
         return NoticeToken(
-            node=(case.found.person.node or NO_NODE) if is_personal else NO_NODE,
-            nonce=draft.nonce,
-            campaign=bid.campaign.id,
-            creative=bid.creative.id,
-            exchange=case.exchange.id,
-            bid_cpm_micros=bid.bid_cpm_micros,
-            bid_time_ms=case.now_ms,
-            window_seconds=self._notice_window_seconds(case, bid.imp_id),
-            auction=short_id(case.request.id),
-            imp=short_id(bid.imp_id),
-            biller=BILLER_OF[case.exchange.bills_on],
-            is_test=bool(case.request.test),
-            currency="" if is_own else case.terms.currency,
-            price_micros=0 if is_own else bid.price_micros,
-            advertiser="" if draft.held is None else bid.campaign.advertiser,
-            reserved_seconds=0 if draft.held is None else draft.held.reservation.held_seconds,
-            limits=() if draft.held is None else bid.limits,
-        )
+            node, draft.nonce, campaign.id, bid.fitted.creative.id, exchange.id,
+            bid.bid_cpm_micros, case.now_ms, self._notice_window_seconds(case, bid.imp_id),
+            short_id(request.id), short_id(bid.imp_id), BILLER_OF[exchange.bills_on],
+            bool(request.test),
+            "" if is_own else currency,
+            0 if is_own else bid.price_micros,
+            "" if held is None else campaign.advertiser,
+            0 if held is None else held.reservation.held_seconds,
+            () if held is None else bid.limits,
+        )  # fmt: skip
 
     def _notice_window_seconds(self, case: _Case, imp_id: str) -> int:
         """How long a notice may move money: as the exchange's contract says, or the slot's exp."""
         agreed = case.exchange.notice_window_seconds or self._notice_window
-        exp = next((imp.exp or 0 for imp in case.request.imp if imp.id == imp_id), 0)
-        return max(agreed, min(exp, LONGEST_BILLABLE_SECONDS))
+        for imp in case.request.imp:
+            if imp.exp and imp.id == imp_id:
+                return max(agreed, min(imp.exp, LONGEST_BILLABLE_SECONDS))
+        return agreed

@@ -135,8 +135,11 @@ class Privacy:
 
 
 def _under_us_privacy(regs: Regs, ext: RegsExt) -> AllowedUse:
+    only = regs.us_privacy
+    if ext.us_privacy is None and isinstance(only, str) and only:
+        return judge_us_privacy(only)  # as nearly always
     use = FREE
-    for text in _strings(regs.us_privacy, ext.us_privacy):
+    for text in _strings(only, ext.us_privacy):
         use = strictest(use, judge_us_privacy(text))
     return use
 

@@ -46,7 +46,11 @@ class OwnReservations:
 
     def oldest_ms(self, root: NodeId) -> int:
         """When the first of the person's reservations was made, Unix ms; 0 where there is none."""
-        return min((entry.made_ms for entry in self._open.get(root, ())), default=0)
+        oldest_ms = 0
+        for entry in self._open.get(root, ()):
+            made_ms = entry.made_ms
+            oldest_ms = min(oldest_ms, made_ms) if oldest_ms else made_ms
+        return oldest_ms
 
     def packed(self, root: NodeId) -> bytes:
         """The field's value now: to be taken when it is sent, so that none is written over."""
@@ -82,7 +86,12 @@ class OwnReservations:
                 del self._due[second]
 
     def _look_again(self, root: NodeId, reservation: Reservation) -> None:
-        self._due.setdefault(reservation.expires_ms // SECOND_MS, set()).add(root)
+        second = reservation.expires_ms // SECOND_MS
+        due = self._due.get(second)
+        if due is None:
+            self._due[second] = {root}
+        else:
+            due.add(root)
 
     def _keep(self, root: NodeId, kept: tuple[Reservation, ...]) -> None:
         if kept:

@@ -1,6 +1,7 @@
 """Bid responses as bytes (OpenRTB 2.6 section 4.2): parts joined, nothing encoded twice."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -19,6 +20,7 @@ from models.units import MICROS
 __all__ = ["Responder", "no_bid_body"]
 
 _json: Final = msgspec.json.Encoder().encode
+KEPT_ENDS: Final = 256
 
 
 class Responder:
@@ -55,39 +57,37 @@ class Responder:
             terms: of the request.
             exchange: who reads it.
         """
-        written = b",".join(self._bid(bid, token, terms, exchange) for bid, token in bids)
-        return b'{"id":%b,"seatbid":[{"bid":[%b],"seat":%b}],"cur":%b}' % (
+        urls = self._urls_of(exchange)
+        written = b",".join([self._bid(bid, token, terms, urls) for bid, token in bids])
+        return b'{"id":%b,"seatbid":[{"bid":[%b%b' % (
             _json(request_id),
             written,
-            _json(terms.seat),
-            _json(terms.currency),
+            _end(terms.seat, terms.currency),
         )
 
-    def _bid(self, bid: Bid, token: NoticeToken, terms: Terms, exchange: Exchange) -> bytes:
+    def _bid(self, bid: Bid, token: NoticeToken, terms: Terms, urls: NoticeUrls) -> bytes:
         signed = self._signer.sign(token).encode()
-        urls = self._urls_of(exchange)
-        advertiser = self._catalog.advertisers[bid.campaign.advertiser]
         written = self._creatives.write(bid, urls.ads)
         markup = written.markup
         adm = markup.parts[0]
         if markup.holes:
             shown = self._signer.sign_shown(token)
             adm = markup.with_links(urls.links(shown, token.nonce))
-        return (
-            b'{"id":"%b","impid":%b,"price":%b,"adm":"%b","nurl":"%b","burl":"%b"%b,'
-            b'"cid":%b,%b,"exp":%d%b}'
-        ) % (
+        extras = b""
+        if bid.deal_id is not None or terms.dsa is not None:
+            extras = _extras(bid, self._catalog.advertisers[bid.campaign.advertiser], terms)
+        units, micros = divmod(bid.price_micros, MICROS)
+        return b'{"id":"%b","impid":%b,"price":%d.%06d,"adm":"%b",%b,"cid":%b,%b,"exp":%d%b}' % (
             token.nonce.encode(),
             _json(bid.imp_id),
-            f"{bid.price_micros / MICROS:.6f}".encode(),
+            units,
+            micros,
             adm,
-            urls.win.url(signed),
-            urls.billing.url(signed),
-            b"" if urls.loss is None else b',"lurl":"%b"' % urls.loss.url(signed),
-            _json(exchange.cid_of(bid.campaign.id)),
+            urls.fields(signed),
+            written.cid,
             written.fields,
             bid.wait_seconds,
-            _extras(bid, advertiser, terms),
+            extras,
         )
 
     def _urls_of(self, exchange: Exchange) -> NoticeUrls:
@@ -97,6 +97,12 @@ class Responder:
             known = NoticeUrls(exchange, self._public_url, self._signer)
             self._urls[exchange.id] = known
         return known
+
+
+@lru_cache(maxsize=KEPT_ENDS)
+def _end(seat: str, currency: str) -> bytes:
+    """What stands behind the last bid: it follows from an exchange and a currency."""
+    return b'],"seat":%b}],"cur":%b}' % (_json(seat), _json(currency))
 
 
 def _extras(bid: Bid, advertiser: Advertiser, terms: Terms) -> bytes:

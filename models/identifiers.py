@@ -28,6 +28,7 @@ from models.namespaces import (
 )
 from models.normalise import PERSON_BASED, email_digest, normalise
 from models.phones import DEFAULT_REGION, check_region
+from models.placeholders import is_placeholder
 
 __all__ = [
     "BETWEEN_SECRETS",
@@ -56,6 +57,11 @@ __all__ = [
 
 SHORTEST_SECRET: Final = 8
 BETWEEN_SECRETS: Final = ","
+KEPT_SOURCES: Final = 256
+"""Of extended ids, 0.5 kB each."""
+LONGEST_PLAIN: Final = 200
+"""Characters of a source, and of an id: together they are no longer than an identifier may be."""
+SOME_UID: Final = "some-uid"
 _EID: Final = Namespace.EID
 _PERSON_EID: Final = Namespace.PERSON_EID
 
@@ -78,7 +84,7 @@ class Pepper:
         InvalidFieldError: a secret, the region or a placeholder cannot be used.
     """
 
-    __slots__ = ("_begun", "_later", "_never", "_phone_region")
+    __slots__ = ("_begun", "_has_more", "_later", "_never", "_of_source", "_phone_region")
 
     def __init__(
         self,
@@ -91,9 +97,12 @@ class Pepper:
         first, *later = map(_hasher, secrets)
         self._begun = {one.letter: _begun(first, one.letter) for one in Namespace}
         self._later = tuple(later)
+        self._of_source = functools.lru_cache(KEPT_SOURCES)(self._begun_of)
         self._phone_region = check_region(phone_region)
         self._never: frozenset[NodeId | None] = frozenset()
-        self._never = frozenset(self.node(*parse_identifier(text)) for text in placeholders)
+        self._has_more = bool(later)
+        self._never = frozenset([self.node(*parse_identifier(text)) for text in placeholders])
+        self._has_more = bool(later or self._never)
 
     def node(self, namespace: Namespace, value: str) -> NodeId | None:
         """Normalises and hashes ``value``.
@@ -108,10 +117,42 @@ class Pepper:
         if normal is None:
             return None
         letter = namespace.letter
-        text = letter + _digest(self._begun[letter], normal)
+        node = _hashed(letter, self._begun[letter], normal)
+        return self._under_all(node) if self._has_more else node
+
+    def eid_node(self, source: str, uid: str, atype: int | None = None) -> NodeId | None:
+        """``node(*eid(source, uid, atype))`` in two thirds of the time.
+
+        There are few sources, so what comes before the id is normalised and taken in once for each.
+        """
+        if len(uid) > LONGEST_PLAIN or len(source) > LONGEST_PLAIN:
+            return self.node(*eid(source, uid, atype))
+        of_source = self._of_source(source, atype)
+        if of_source is None:
+            return self.node(*eid(source, uid, atype))
+        text = uid.strip()
+        if is_placeholder(text):
+            return None
+        letter, begun = of_source
+        node = _hashed(letter, begun, text)
+        return self._under_all(node) if self._has_more else node
+
+    def _begun_of(self, source: str, atype: int | None) -> "tuple[str, hashlib.blake2b] | None":
+        """The letter of a source's ids, and a hasher that has taken in all but the id."""
+        namespace, text = eid(source, SOME_UID, atype)
+        try:
+            normal = normalise(namespace, text)
+        except InvalidFieldError:
+            return None
+        if normal is None:
+            return None
+        before = normal.removesuffix(SOME_UID)
+        return namespace.letter, _begun(self._begun[namespace.letter], before)
+
+    def _under_all(self, node: NodeId) -> NodeId | None:
+        """The node under all secrets, of the one under the first; None for a placeholder."""
         for hasher in self._later:
-            text = _hash(text, hasher)
-        node = NodeId(text)
+            node = _rehashed(node, hasher)
         return None if node in self._never else node
 
 
@@ -124,7 +165,7 @@ def rehash(node: NodeId, secret: str) -> NodeId:
     Raises:
         InvalidFieldError: the secret is too short, or not one secret.
     """
-    return NodeId(_hash(node, _hasher(secret)))
+    return _rehashed(node, _hasher(secret))
 
 
 @functools.lru_cache(maxsize=16)
@@ -140,31 +181,35 @@ def _hasher(secret: str) -> "hashlib.blake2b":
     return hashlib.blake2b(digest_size=16, key=key)
 
 
-def _begun(hasher: "hashlib.blake2b", letter: str) -> "hashlib.blake2b":
-    """A hasher that has taken in a namespace's letter, and so has done with its key."""
+def _begun(hasher: "hashlib.blake2b", text: str) -> "hashlib.blake2b":
+    """A hasher that has taken in a text, a namespace's letter say, and so has done with its key."""
     begun = hasher.copy()
-    begun.update(letter.encode())
+    begun.update(text.encode("utf-8", "surrogatepass"))
     return begun
 
 
-def _hash(text: str, hasher: "hashlib.blake2b") -> str:
-    """Letter and digest of a text that begins with its namespace's letter.
+def _rehashed(node: NodeId, hasher: "hashlib.blake2b") -> NodeId:
+    """The node of a node under one more secret.
 
     The letter is hashed along, so that a cookie and a customer id of one text have digests that
     nobody can match.
     """
-    return text[0] + _digest(hasher, text)
+    return _hashed(node[0], hasher, node)
 
 
-def _digest(hasher: "hashlib.blake2b", text: str) -> str:
-    """The url-safe digest of what a hasher has taken in and a text, which it does not take in.
+def _hashed(letter: str, hasher: "hashlib.blake2b", text: str) -> NodeId:
+    """A letter and the url-safe digest of what a hasher has taken in and of a text.
 
     0.50 us: a hasher that has taken in its key and a letter saves one of two compressions, and
     :mod:`base64` adds a third to what :mod:`binascii` takes; 0.68 without either.
     """
     keyed = hasher.copy()
-    keyed.update(text.encode("utf-8", "surrogatepass"))
-    return b2a_base64(keyed.digest(), newline=False).translate(_URL_SAFE, b"=").decode()
+    try:
+        keyed.update(text.encode())
+    except UnicodeEncodeError:
+        keyed.update(text.encode("utf-8", "surrogatepass"))
+    digest = b2a_base64(keyed.digest()).translate(_URL_SAFE, b"=\n").decode()
+    return NodeId(letter + digest)
 
 
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")

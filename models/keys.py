@@ -4,6 +4,8 @@ All keys of one node share the hash tag ``{node}``, hence one slot of a Redis Cl
 of the identity protocol touches one node, so none needs a cross-slot transaction.
 """
 
+from collections.abc import Iterable
+
 from models.identifiers import NodeId
 
 __all__ = ["KEY_PATTERNS", "Keys"]
@@ -37,6 +39,11 @@ class Keys:
     def parent(self, node: NodeId) -> str:
         """``n``: the parent link."""
         return f"{self._n}{node}}}"
+
+    def parents(self, nodes: Iterable[NodeId]) -> list[str]:
+        """``n`` of several."""
+        before = self._n
+        return [f"{before}{node}}}" for node in nodes]
 
     def person(self, node: NodeId) -> str:
         """``p``: the person's facets and counters."""

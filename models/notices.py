@@ -66,7 +66,7 @@ class TokenError(KinbidError):
     """A notice's token that was not signed by us, or was edited."""
 
 
-class NoticeToken(msgspec.Struct, frozen=True, array_like=True):
+class NoticeToken(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a notice is about.
 
     Attributes:
@@ -203,8 +203,13 @@ class NoticeSigner:
         return base64.urlsafe_b64encode(_digest(self._viewers, body)).decode()
 
 
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+
+
 def _signed(base: "hashlib.blake2b", body: bytes) -> str:
-    return base64.urlsafe_b64encode(_digest(base, body) + body).rstrip(b"=").decode()
+    # As base64.urlsafe_b64encode, which takes a third longer.
+    raw = binascii.b2a_base64(_digest(base, body) + body)
+    return raw.translate(_URL_SAFE, b"=\n").decode()
 
 
 def _digest(base: "hashlib.blake2b", body: bytes) -> bytes:

@@ -138,16 +138,16 @@ def is_placeholder(text: str) -> bool:
     """
     lowered = text.lower()
     bare = lowered.replace("-", "")
-    if bare.isalnum():  # most ids are, UUIDs among them, and then only two of the rules apply
-        is_word = lowered in _SHARED or bare in _SHARED
-        alike = bare.count(bare[0])
-        if len(bare) == UUID_DIGITS and (
-            alike >= FILLED_DIGITS or bare.count("0") >= FILLED_DIGITS
-        ):
-            return True
-        is_one_letter = alike == len(bare)
-        return is_word or (is_one_letter and (len(bare) >= SAME or bare[0] == "0"))
-    return lowered.strip(QUOTES) in _SHARED or _SHAPES.fullmatch(lowered) is not None
+    # Most ids are alphanumeric, UUIDs among them, and then only two of the rules apply. Of ASCII,
+    # bytes tell that in a fifth of the time that a string takes.
+    if not (bare.encode().isalnum() if bare.isascii() else bare.isalnum()):
+        return lowered.strip(QUOTES) in _SHARED or _SHAPES.fullmatch(lowered) is not None
+    if lowered in _SHARED or bare in _SHARED:
+        return True
+    alike = bare.count(bare[0])
+    if len(bare) == UUID_DIGITS:
+        return alike >= FILLED_DIGITS or bare.count("0") >= FILLED_DIGITS
+    return alike == len(bare) and (alike >= SAME or bare[0] == "0")
 
 
 def is_shared_mailbox(address: str) -> bool:

@@ -591,7 +591,7 @@ WINDOW_MS = 60_000
 
 
 def held(*entries: tuple[str, str, int]) -> bytes:
-    return encode_reservations(Reservation(*entry, NOW_MS, "A") for entry in entries)
+    return encode_reservations([Reservation(*entry, NOW_MS, "A") for entry in entries])
 
 
 def reserve(

@@ -1,5 +1,7 @@
 """Nodes: one for each identifier, nesting peppers, and what the letter tells."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +34,31 @@ opaque = st.sampled_from([Namespace.CRM, Namespace.COOKIE, Namespace.SESSION])
 nodes = st.from_regex(NODE_FORM, fullmatch=True).map(NodeId)
 secrets = st.text(st.characters(exclude_characters=",", exclude_categories=["Cs", "Z", "Cc"]),
                   min_size=8, max_size=30)  # fmt: skip
+
+
+spaced = st.sampled_from(["", " ", "\t", "\x1f"])
+sources = st.one_of(st.sampled_from(["ids.example", "Ids.Example", "a|b", ""]), st.text(max_size=6))
+uids = st.one_of(
+    st.sampled_from([UID, "null", "0" * 32, UID * 25, "\ud800", "a|b", "some-uid"]), texts
+)
+
+
+def told(make: Callable[[], NodeId | None]) -> object:
+    """A node, or why there is none."""
+    try:
+        return make()
+    except InvalidFieldError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("pepper", [PEPPER, Pepper("first secret", "other secret")])
+@given(sources, spaced, uids, spaced, st.one_of(st.none(), st.integers(-1, 600)))
+def test_an_extended_id_is_the_same_node_by_the_short_way(
+    pepper: Pepper, source: str, before: str, uid: str, after: str, atype: int | None
+) -> None:
+    parts = (before + source, before + uid + after, atype)
+    expected = told(lambda: pepper.node(*eid(*parts)))
+    assert told(lambda: pepper.eid_node(*parts)) == expected
 
 
 @given(opaque, texts, st.text(" \t\n", max_size=3))
