@@ -26,7 +26,7 @@ from models.catalog_records import Exchange
 from models.profile import Person
 from models.reservations import Reservation
 
-__all__ = ["Search", "decide"]
+__all__ = ["best_bids", "decide", "prospects_of"]
 
 MOST_TRIED: Final = 256
 """Campaigns that a slot tries before it takes the best that it has: a bound on its time."""
@@ -68,95 +68,98 @@ def decide(
     if isinstance(found, NoBidReason):
         return Decision((), found)
     desk = Desk(request, found, person, exchange, catalog, policy, now_ms, excluded, allowances)
-    return Search(desk).decide(pending, fates)
+    return best_bids(prospects_of(desk), pending, fates)
 
 
-class Search(msgspec.Struct, eq=False):
-    """The search for bids on all slots of one request.
-
-    Whoever decides for many requests at once goes through the first part for all of them, then
-    through the second: :func:`decide` says why that is worth it.
+class Prospects(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """The first half of a decision: what does not depend on the bids that others just made.
 
     Attributes:
         desk: the request.
+        slots: that are open, each with the ways to bid on it.
+        heads: plans for the person, see :func:`bidder.plans.heads_of`.
+        reason: why the last slot that is not open is not.
     """
 
     desk: Desk
-    _slots: list[tuple[Imp, tuple[Opening, ...]]] = []
-    _heads: list[Plan] | None = None
-    _picked: list[Bid] = []
-    _breaks: Break | None = None
-    _reason: NoBidReason = NoBidReason.NO_FORMAT
-    _was_cut: bool = False
+    slots: list[tuple[Imp, tuple[Opening, ...]]]
+    heads: list[Plan]
+    reason: NoBidReason
 
-    def prepare(self) -> None:
-        """The first part: which slots are open, and what the person is worth to whom."""
-        desk = self.desk
-        for imp in desk.request.imp:
-            ways = slot_refused(imp, desk.policy) or openings(imp, desk.terms, desk.catalog.deals)
-            if isinstance(ways, NoBidReason):
-                self._reason = ways
-            else:
-                self._slots.append((imp, ways))
-        self._heads = heads_of(desk) if self._slots else []
 
-    def decide(
-        self, pending: tuple[Reservation, ...] = (), fates: list[Fate] | None = None
-    ) -> Decision:
-        """The second part: the best bids, within the person's caps.
+def prospects_of(desk: Desk) -> Prospects:
+    """Which slots are open, and what the person is worth to whom."""
+    slots: list[tuple[Imp, tuple[Opening, ...]]] = []
+    reason = NoBidReason.NO_FORMAT
+    for imp in desk.request.imp:
+        ways = slot_refused(imp, desk.policy) or openings(imp, desk.terms, desk.catalog.deals)
+        if isinstance(ways, NoBidReason):
+            reason = ways
+        else:
+            slots.append((imp, ways))
+    return Prospects(desk, slots, heads_of(desk) if slots else [], reason)
 
-        Args:
-            pending: see :func:`decide`.
-            fates: see there.
-        """
-        if self._heads is None:
-            self.prepare()
-        desk = self.desk
-        desk.reserved = desk.person.reservations + pending
-        plans: Iterable[Plan] = plans_from(self._heads or [])
-        if len(self._slots) > 1 or any(self._is_sold_in_parts(*one) for one in self._slots):
-            plans = tuple(plans)  # each begins from the best one
-        for imp, ways in self._slots:
-            self._add_bids_on(imp, ways, plans, fates)
-        picked = self._picked
-        return Decision(tuple(picked), None if picked else self._reason, self._was_cut)
 
-    @staticmethod
-    def _is_sold_in_parts(imp: Imp, ways: tuple[Opening, ...]) -> bool:
-        return len(ways) > 1 or _ads_wanted(imp) > 1
+def best_bids(
+    prospects: Prospects, pending: tuple[Reservation, ...] = (), fates: list[Fate] | None = None
+) -> Decision:
+    """The second half of a decision: the best bids, within the person's caps.
 
-    def _add_bids_on(
-        self, imp: Imp, ways: tuple[Opening, ...], plans: Iterable[Plan], fates: list[Fate] | None
-    ) -> None:
+    Args:
+        prospects: the first half.
+        pending: see :func:`decide`.
+        fates: see there.
+    """
+    desk, slots = prospects.desk, prospects.slots
+    desk.reserved = desk.person.reservations + pending
+    search = _Search(desk, fates, prospects.reason, plans_from(prospects.heads))
+    if len(slots) > 1 or any(len(ways) > 1 or _ads_wanted(imp) > 1 for imp, ways in slots):
+        search.plans = tuple(search.plans)  # each begins from the best one
+    for imp, ways in slots:
+        search.add_bids_on(imp, ways)
+    picked = search.picked
+    return Decision(tuple(picked), None if picked else search.reason, search.was_cut)
+
+
+class _Search(msgspec.Struct, eq=False):
+    """The bids on all slots of one request."""
+
+    desk: Desk
+    fates: list[Fate] | None
+    reason: NoBidReason
+    plans: Iterable[Plan]
+    picked: list[Bid] = []
+    breaks: Break | None = None
+    was_cut: bool = False
+
+    def add_bids_on(self, imp: Imp, ways: tuple[Opening, ...]) -> None:
         """Bids on each opening of a slot, as many as the exchange takes."""
         wanted = _ads_wanted(imp)
-        if self._breaks is None and (imp.video is not None or imp.audio is not None):
-            self._breaks = Break() if break_of(imp) else None
+        if self.breaks is None and break_of(imp):
+            self.breaks = Break()
         left = self.desk.exchange.max_bids_per_slot or len(ways) * wanted
         for opening in ways:
             for _ in range(wanted):
-                if not left or not self._add_bid_in(opening, imp, plans, fates):
+                if not left or not self._add_bid_in(opening, imp):
                     break
                 left -= 1
 
-    def _add_bid_in(
-        self, opening: Opening, imp: Imp, plans: Iterable[Plan], fates: list[Fate] | None
-    ) -> bool:
+    def _add_bid_in(self, opening: Opening, imp: Imp) -> bool:
         """Bids once on an opening, if anybody wants it."""
-        slot = slot_of(self.desk, imp, opening, self._picked, self._breaks)
+        slot = slot_of(self.desk, imp, opening, self.picked, self.breaks)
         contest = _Contest(slot, MOST_TRIED)
-        contest.run(plans)
+        contest.run(self.plans)
         best = contest.best
         if contest.left < 0:
-            self._was_cut = True
-        if fates is not None:
-            fates += fates_of(slot, best)
+            self.was_cut = True
+        if self.fates is not None:
+            self.fates += fates_of(slot, best)
         if best is None:
-            self._reason = NoBidReason.NO_CAMPAIGN
+            self.reason = NoBidReason.NO_CAMPAIGN
             return False
-        self._picked.append(best)
-        if self._breaks is not None:
-            self._breaks.add(imp, *rivalry_of(best, self.desk.catalog))
+        self.picked.append(best)
+        if self.breaks is not None:
+            self.breaks.add(imp, *rivalry_of(best, self.desk.catalog))
         return True
 
 

@@ -109,7 +109,8 @@ def heads_of(desk: Desk) -> list[Plan]:
 
 
 def plans_from(heads: list[Plan]) -> Iterator[Plan]:
-    """Every plan, the best first; made as far as they are asked for, and taken from the heads."""
+    """Every plan, the best first; made as far as they are asked for."""
+    heads = heads.copy()
     while heads:
         plan = heads.pop()
         yield plan

@@ -290,6 +290,7 @@ class Server:
         )  # fmt: skip
         if deadline_ns <= started_ns:
             self._late(pending, started_ns)
+            self._path.note_late(request, terms.exchange, clock.now_ms())
             return
         self._in_flight.append(pending)
         if not self._sweep_is_due:

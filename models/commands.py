@@ -1,9 +1,10 @@
 """Algorithms with I/O as generators: they yield Redis commands and are sent the replies.
 
 A step is a list of commands that may travel together; the reply to a step is the list of their
-replies, in order. It is never empty but for :data:`TURN`, whose replies are none. The same generator runs against memory in a unit test, under a
-scheduler that interleaves many of them for a proof, and in production, where a driver sends the
-steps of hundreds of generators as one pipelined write.
+replies, in order. It is never empty but for :data:`TURN`, whose reply is empty, too. The same
+generator runs against memory in a unit test, under a scheduler that interleaves many of them for a
+proof, and in production, where a driver sends the steps of hundreds of generators as one pipelined
+write.
 """
 
 from collections.abc import Generator, Iterable
