@@ -150,7 +150,7 @@ def _fitted(
     found = lineup.choose(
         asked, wanted_set, offer, advertiser,
         private_allowed=desk.person.presence_ratio >= desk.policy.private_ratio,
-        is_taken=desk.takes if desk.is_picky else None,
+        is_taken=desk.takes,
     )  # fmt: skip
     if isinstance(found, Misfit):
         if found is Misfit.FORMAT and lineup.formats & slot.asked.formats:

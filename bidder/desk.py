@@ -4,7 +4,7 @@ Everything is worked out when it is first asked for, and once.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -20,11 +20,11 @@ from models.budgets import Allowance
 from models.call_tags import ads_paused_until_ms
 from models.campaign_index import Query
 from models.catalog import Catalog
-from models.catalog_records import Channel, Creative, Exchange
+from models.catalog_records import Channel, Creative, Exchange, Segment
 from models.dealings import Dealings
 from models.profile import Person
 from models.reservations import Reservation
-from models.segment_index import NOBODYS, Held
+from models.segment_index import EMPTY, SegmentIndex
 
 __all__ = ["Desk", "Standing"]
 
@@ -39,12 +39,18 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         lost: why none of its campaigns may bid; None where they may.
         dealings: the person's.
-        segments: that hold the person; none where none of its campaigns may bid.
+        index: of the advertiser's segments.
+        mask: of those that hold the person; 0 where none of its campaigns may bid.
     """
 
     lost: Lost | None
     dealings: Dealings
-    segments: Held
+    index: SegmentIndex = EMPTY
+    mask: int = 0
+
+    def first_of(self, segments: Iterable[str]) -> Segment | None:
+        """The first of these segments that holds the person."""
+        return self.index.first_of(self.mask, segments)
 
 
 class Desk(msgspec.Struct, eq=False, gc=False):
@@ -95,16 +101,11 @@ class Desk(msgspec.Struct, eq=False, gc=False):
             return "app"
         return "dooh" if isinstance(place, Dooh) else "site"
 
-    @property
-    def is_picky(self) -> bool:
-        """Whether the request may refuse creatives that fit; see :meth:`takes`."""
-        return self.terms.limits is not None or self.terms.dsa is not None
-
     def takes(self, creative: Creative) -> bool:
         """Whether the request takes a creative's language, own categories and what it shows."""
         limits, dsa = self.terms.limits, self.terms.dsa
         if limits is not None:
-            if not limits.admits_language(creative.language):
+            if creative.language and not limits.admits_language(creative.language):
                 return False
             if creative.categories and not limits.admits_categories(creative.categories):
                 return False
@@ -129,8 +130,9 @@ class Desk(msgspec.Struct, eq=False, gc=False):
             # An ad for nobody in particular would still reach whoever waits for a call.
             lost = self._paused_for_a_call(name)
         if lost is not None or person.root is None:
-            return Standing(lost, dealings, NOBODYS)
-        return Standing(None, dealings, catalog.segments_of(name).holding(dealings, self.now_ms))
+            return Standing(lost, dealings)
+        index = catalog.segments_of(name)
+        return Standing(None, dealings, index, index.mask_of(dealings, self.now_ms))
 
     def _paused_for_a_call(self, advertiser: str) -> Lost | None:
         calls, what = self.person.header.calls, self.catalog

@@ -49,7 +49,7 @@ def judge(slot: Slot, campaign: Campaign) -> Bid | Lost:
         return contextual_bid(slot, campaign)
     if desk.person.root is None:
         return Lost(Loss.NO_PERSON)
-    if standing.segments.first_of(campaign.segments) is None:
+    if standing.first_of(campaign.segments) is None:
         return Lost(Loss.NO_SEGMENT)
     plan = plan_for(desk, campaign)
     if plan is None:

@@ -82,7 +82,9 @@ class Plan(msgspec.Struct, frozen=True, eq=False, gc=False):
 
     def is_for(self, campaign: Campaign) -> bool:
         """Whether a campaign that may show the offer to the segment has no earlier choice."""
-        if self.standing.segments.first_of(campaign.segments) is not self.segment:
+        if len(campaign.segments) > 1 and (
+            self.standing.first_of(campaign.segments) is not self.segment
+        ):
             return False
         return not self.earlier or not any(
             self._may_see(one) and is_allowed(one.offer, campaign.offers) for one in self.earlier
@@ -97,7 +99,7 @@ def plans_of(desk: Desk) -> Iterator[Plan]:
     heads: list[Plan] = []
     for name, dealings in desk.person.header.dealings.items():
         standing = desk.standing_with(name)
-        if standing.segments.mask:
+        if standing.mask:
             if dealings.routes:
                 _add_heads(heads, desk, standing, name, "flight")
             if dealings.items:
@@ -119,12 +121,12 @@ def _add_heads(
     heads: list[Plan], desk: Desk, standing: Standing, advertiser: str, goal: Goal
 ) -> None:
     """The best plan of each offer of an advertiser, in each group of segments."""
-    what, held = desk.catalog, standing.segments
+    what, held = desk.catalog, standing.mask
     offered = choices(standing.dealings, advertiser, goal, what, desk.now_ms)
     servable = tuple(offered if what.offers_are_limited else islice(offered, 1))
     for place, choice in enumerate(servable):
-        for mean_value_micros, group in held.index.groups:
-            mask = held.mask & group
+        for mean_value_micros, group in standing.index.groups:
+            mask = held & group
             if mask:
                 worth = _worth(desk, standing, choice, mean_value_micros)
                 plan = _first_plan(standing, choice, servable[:place], worth, mask)
@@ -136,7 +138,7 @@ def _first_plan(
     standing: Standing, choice: Choice, earlier: tuple[Choice, ...], worth: _Worth, mask: int
 ) -> Plan | None:
     """The plan of the first of some segments that may see the offer."""
-    segments = standing.segments.index.segments
+    segments = standing.index.segments
     while mask:
         lowest = mask & -mask
         mask ^= lowest
@@ -148,11 +150,13 @@ def _first_plan(
 
 
 def _worth(desk: Desk, standing: Standing, choice: Choice, mean_value_micros: int) -> _Worth:
-    buyer, now_ms, multiplier = standing.dealings.buyer, desk.now_ms, 1.0
-    p = p_conversion(now_ms - choice.seen_ms, in_cart=choice.in_cart, is_customer=buyer is not None)
-    if buyer is not None:
+    buyer, now_ms, presence = standing.dealings.buyer, desk.now_ms, desk.person.presence_ratio
+    age_ms, in_cart, multiplier = now_ms - choice.seen_ms, choice.in_cart, 1.0
+    if buyer is None:
+        p = p_conversion(age_ms, in_cart=in_cart, is_customer=False)
+    else:
+        p = p_conversion(age_ms, in_cart=in_cart, is_customer=True)
         multiplier = value_multiplier(yearly_value_of(buyer, now_ms), mean_value_micros)
-    presence = desk.person.presence_ratio
     factor = 1000.0 * p * multiplier * choice.trip_horizon_factor * choice.seat_pressure * presence
     return _Worth(p, multiplier, presence, factor)
 
@@ -160,7 +164,7 @@ def _worth(desk: Desk, standing: Standing, choice: Choice, mean_value_micros: in
 def plan_for(desk: Desk, campaign: Campaign) -> Plan | None:
     """The plan by which a campaign would bid; None where it has nothing to show its segment."""
     standing = desk.standing_with(campaign.advertiser)
-    segment = standing.segments.first_of(campaign.segments)
+    segment = standing.first_of(campaign.segments)
     if segment is None:
         return None
     offered = choices(

@@ -64,7 +64,6 @@ def segments_of(catalog: Catalog, header: Header, now_ms: int) -> list[str]:
     return sorted(
         segment.id
         for advertiser in catalog.advertisers
-        for segment in catalog.segments_of(advertiser).holding(
-            header.dealings_with(advertiser), now_ms
-        )
+        for index in (catalog.segments_of(advertiser),)
+        for segment in index.those(index.mask_of(header.dealings_with(advertiser), now_ms))
     )

@@ -17,7 +17,7 @@ from models.catalog_records import Condition, Feature, Segment
 from models.dealings import Dealings
 from models.features import NUMBERS, WORDS
 
-__all__ = ["NOBODYS", "Held", "SegmentIndex"]
+__all__ = ["EMPTY", "SegmentIndex"]
 
 
 class _Intervals(msgspec.Struct, frozen=True):
@@ -83,8 +83,8 @@ class SegmentIndex:
             if feature in WORDS
         ]
 
-    def holding(self, dealings: Dealings, now_ms: int) -> "Held":
-        """The segments that hold somebody with these dealings."""
+    def mask_of(self, dealings: Dealings, now_ms: int) -> int:
+        """The segments that hold somebody with these dealings, as a mask."""
         mask = self._all
         for number, intervals in self._numbers:
             value = number(dealings, now_ms)
@@ -94,7 +94,7 @@ class SegmentIndex:
                 mask &= intervals.masks[bisect_right(intervals.limits, value)]
         for words, index in self._words:
             mask &= index.allowed(words(dealings))
-        return Held(self, mask)
+        return mask
 
     def those(self, mask: int) -> Iterator[Segment]:
         """The segments of a mask, in order."""
@@ -103,28 +103,17 @@ class SegmentIndex:
             yield self.segments[lowest.bit_length() - 1]
             mask ^= lowest
 
-
-class Held(msgspec.Struct, frozen=True, gc=False):
-    """Segments of one advertiser that hold somebody."""
-
-    index: "SegmentIndex"
-    mask: int
-
-    def __iter__(self) -> Iterator[Segment]:
-        return self.index.those(self.mask)
-
-    def first_of(self, names: Iterable[str]) -> Segment | None:
-        """The first of these segments, by their ids, that holds them."""
-        bits = self.index.bits
+    def first_of(self, mask: int, names: Iterable[str]) -> Segment | None:
+        """The first of the named segments, by their ids, that is in a mask."""
+        bits = self.bits
         for name in names:
             bit = bits.get(name, 0)
-            if self.mask & bit:
-                return self.index.segments[bit.bit_length() - 1]
+            if mask & bit:
+                return self.segments[bit.bit_length() - 1]
         return None
 
 
-NOBODYS: Final = Held(SegmentIndex(()), 0)
-"""Without any segment."""
+EMPTY: Final = SegmentIndex(())
 
 
 def _intervals(told: Sequence[tuple[int, Condition]], everybody: int) -> _Intervals:

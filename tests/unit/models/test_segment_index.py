@@ -95,11 +95,12 @@ def test_the_index_holds_whom_every_condition_of_a_segment_holds(
     every: list[Segment], known: Dealings
 ) -> None:
     expected = [one for one in every if all(holds(each, known) for each in one.when)]
-    held = SegmentIndex(every).holding(known, NOW_MS)
-    assert sorted(held, key=_by_id) == sorted(expected, key=_by_id)
-    assert held.first_of([one.id for one in every]) == (expected[0] if expected else None)
-    for mean_value_micros, group in held.index.groups:
-        members = list(held.index.those(group))
+    index = SegmentIndex(every)
+    held = index.mask_of(known, NOW_MS)
+    assert sorted(index.those(held), key=_by_id) == sorted(expected, key=_by_id)
+    assert index.first_of(held, [one.id for one in every]) == (expected[0] if expected else None)
+    for mean_value_micros, group in index.groups:
+        members = list(index.those(group))
         assert {one.mean_value_micros for one in members} == {mean_value_micros}
         target_cpas = [one.target_cpa_micros for one in members]
         assert target_cpas == sorted(target_cpas, reverse=True)
