@@ -59,7 +59,10 @@ class Terms:
         usual_budget_ms: that of the request that was read last; the best guess for one unread.
     """
 
-    __slots__ = ("exchange", "network", "patience_ms", "row", "share_ms", "usual_budget_ms")
+    __slots__ = (
+        "_above_us", "_up_to_us", "exchange", "network", "patience_ms", "row", "share_ms",
+        "usual_budget_ms",
+    )  # fmt: skip
 
     def __init__(self, exchange: Exchange, row: int, network: NetworkTime) -> None:
         self.exchange = exchange
@@ -70,12 +73,17 @@ class Terms:
 
     def observe(self, rtt_us: int) -> None:
         """Learns the round trip of one connection, in microseconds."""
-        self.network.observe(rtt_us)
-        self._work_out()
+        network = self.network
+        network.observe(rtt_us)
+        if not self._above_us < network.rtt_us <= self._up_to_us:
+            self._work_out()
 
     def _work_out(self) -> None:
+        """All of it goes by the millisecond that the network has begun to take."""
+        begun_ms = ceil(self.network.rtt_us / 1000)
+        self._above_us, self._up_to_us = (begun_ms - 1) * 1000, begun_ms * 1000
         self.share_ms = self.network.share_ms(self.exchange)
-        self.patience_ms = self.share_ms - ceil(self.network.rtt_us / 1000)
+        self.patience_ms = self.share_ms - begun_ms
 
     def budget_ms(self, tmax: int | None) -> int:
         """The time for one request from its last byte to its answer, in ms.

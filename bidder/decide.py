@@ -4,7 +4,7 @@
 The live bidder, ``kinbid explain`` and the tests call the same function.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -18,7 +18,7 @@ from bidder.fates import fates_of
 from bidder.formats import Break, bids_wanted, break_of
 from bidder.openings import Opening, openings
 from bidder.openrtb import BidRequest, Imp
-from bidder.plans import Plan, plans_of
+from bidder.plans import Plan, heads_of, plans_from
 from bidder.slot import ANY_OFFER, Slot, slot_of
 from models.budgets import UNPACED, Allowance
 from models.catalog import Catalog
@@ -26,7 +26,7 @@ from models.catalog_records import Exchange
 from models.profile import Person
 from models.reservations import Reservation
 
-__all__ = ["decide"]
+__all__ = ["best_bids", "decide", "prospects_of"]
 
 MOST_TRIED: Final = 256
 """Campaigns that a slot tries before it takes the best that it has: a bound on its time."""
@@ -67,13 +67,56 @@ def decide(
     found = terms or terms_of(request, exchange, policy, catalog, now_ms)
     if isinstance(found, NoBidReason):
         return Decision((), found)
-    reserved = (*person.reservations, *pending)
-    desk = Desk(
-        request, found, person, exchange, catalog, policy, now_ms, reserved, excluded, allowances
-    )  # fmt: skip
-    search = _Search(desk, fates)
-    for imp in request.imp:
-        search.add_bids_on(imp)
+    desk = Desk(request, found, person, exchange, catalog, policy, now_ms, excluded, allowances)
+    return best_bids(prospects_of(desk), pending, fates)
+
+
+class Prospects(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """The first half of a decision: what does not depend on the bids that others just made.
+
+    Attributes:
+        desk: the request.
+        slots: that are open, each with the ways to bid on it.
+        heads: plans for the person, see :func:`bidder.plans.heads_of`.
+        reason: why the last slot that is not open is not.
+    """
+
+    desk: Desk
+    slots: list[tuple[Imp, tuple[Opening, ...]]]
+    heads: list[Plan]
+    reason: NoBidReason
+
+
+def prospects_of(desk: Desk) -> Prospects:
+    """Which slots are open, and what the person is worth to whom."""
+    slots: list[tuple[Imp, tuple[Opening, ...]]] = []
+    reason = NoBidReason.NO_FORMAT
+    for imp in desk.request.imp:
+        ways = slot_refused(imp, desk.policy) or openings(imp, desk.terms, desk.catalog.deals)
+        if isinstance(ways, NoBidReason):
+            reason = ways
+        else:
+            slots.append((imp, ways))
+    return Prospects(desk, slots, heads_of(desk) if slots else [], reason)
+
+
+def best_bids(
+    prospects: Prospects, pending: tuple[Reservation, ...] = (), fates: list[Fate] | None = None
+) -> Decision:
+    """The second half of a decision: the best bids, within the person's caps.
+
+    Args:
+        prospects: the first half.
+        pending: see :func:`decide`.
+        fates: see there.
+    """
+    desk, slots = prospects.desk, prospects.slots
+    desk.reserved = desk.person.reservations + pending
+    search = _Search(desk, fates, prospects.reason, plans_from(prospects.heads))
+    if len(slots) > 1 or any(len(ways) > 1 or _ads_wanted(imp) > 1 for imp, ways in slots):
+        search.plans = tuple(search.plans)  # each begins from the best one
+    for imp, ways in slots:
+        search.add_bids_on(imp, ways)
     picked = search.picked
     return Decision(tuple(picked), None if picked else search.reason, search.was_cut)
 
@@ -83,29 +126,18 @@ class _Search(msgspec.Struct, eq=False):
 
     desk: Desk
     fates: list[Fate] | None
+    reason: NoBidReason
+    plans: Iterable[Plan]
     picked: list[Bid] = []
-    reason: NoBidReason = NoBidReason.NO_FORMAT
-    was_cut: bool = False
     breaks: Break | None = None
-    plans: Sequence[Plan] | Iterator[Plan] | None = None
+    was_cut: bool = False
 
-    def add_bids_on(self, imp: Imp) -> None:
+    def add_bids_on(self, imp: Imp, ways: tuple[Opening, ...]) -> None:
         """Bids on each opening of a slot, as many as the exchange takes."""
-        desk = self.desk
-        ways = slot_refused(imp, desk.policy) or openings(imp, desk.terms, desk.catalog.deals)
-        if isinstance(ways, NoBidReason):
-            self.reason = ways
-            return
-        if self.plans is None:
-            self.plans = plans_of(desk)
-        wanted = 1
-        if imp.video is not None or imp.audio is not None:
-            wanted = bids_wanted(imp)
-            if self.breaks is None and break_of(imp):
-                self.breaks = Break()
-        if len(desk.request.imp) > 1 or len(ways) > 1 or wanted > 1:
-            self.plans = tuple(self.plans)  # each begins from the best one
-        left = desk.exchange.max_bids_per_slot or len(ways) * wanted
+        wanted = _ads_wanted(imp)
+        if self.breaks is None and break_of(imp):
+            self.breaks = Break()
+        left = self.desk.exchange.max_bids_per_slot or len(ways) * wanted
         for opening in ways:
             for _ in range(wanted):
                 if not left or not self._add_bid_in(opening, imp):
@@ -116,7 +148,7 @@ class _Search(msgspec.Struct, eq=False):
         """Bids once on an opening, if anybody wants it."""
         slot = slot_of(self.desk, imp, opening, self.picked, self.breaks)
         contest = _Contest(slot, MOST_TRIED)
-        contest.run(self.plans or ())
+        contest.run(self.plans)
         best = contest.best
         if contest.left < 0:
             self.was_cut = True
@@ -129,6 +161,11 @@ class _Search(msgspec.Struct, eq=False):
         if self.breaks is not None:
             self.breaks.add(imp, *rivalry_of(best, self.desk.catalog))
         return True
+
+
+def _ads_wanted(imp: Imp) -> int:
+    """How many ads a slot may be sold to."""
+    return 1 if imp.video is None and imp.audio is None else bids_wanted(imp)
 
 
 class _Contest(msgspec.Struct, eq=False):

@@ -63,9 +63,9 @@ class Desk(msgspec.Struct, eq=False, gc=False):
     catalog: Catalog
     policy: Policy
     now_ms: int
-    reserved: tuple[Reservation, ...]
     excluded: frozenset[str]
     allowances: Mapping[str, Allowance]
+    reserved: tuple[Reservation, ...] = ()
     _standings: dict[str, Standing] = {}
     _query: Query | None = None
     _query_values: tuple[tuple[str, ...], ...] | None = None

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
 
-from bidder.backlog import TcpSocket
+from bidder.backlog import TcpSocket, borrowed
 from bidder.connections import Connections
 from bidder.http_answers import CONTINUE, refusal, response
 from bidder.http_heads import Head, head_of
@@ -76,6 +76,17 @@ class HttpCall:
         self.answer = answer
         return self._connection.flush()
 
+    def settle(self, answer: bytes) -> bool:
+        """Answers, but leaves it to :meth:`send` to write that; returns as :meth:`respond`."""
+        if self.answer is not None:
+            return False
+        self.answer = answer
+        return self._connection.is_open
+
+    def send(self) -> None:
+        """Writes the answer, as soon as it is its turn."""
+        self._connection.flush()
+
     @property
     def socket(self) -> TcpSocket | None:
         """The connection's socket, for what the kernel knows of it."""
@@ -127,6 +138,11 @@ class HttpConnection(asyncio.Protocol):
         name = self._transport.get_extra_info("peername") if self._transport else None
         return str(name[0]) if isinstance(name, tuple) else ""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a client is there."""
+        return self._transport is not None and not self._transport.is_closing()
+
     # -- asyncio.Protocol ------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -137,7 +153,7 @@ class HttpConnection(asyncio.Protocol):
             return
         stream.set_write_buffer_limits(WRITE_BUFFER_BYTES)
         self._transport = stream
-        self.socket = stream.get_extra_info("socket")
+        self.socket = borrowed(stream.get_extra_info("socket"))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Forgets what nobody waits for any more."""

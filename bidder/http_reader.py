@@ -249,7 +249,9 @@ class RequestReader:
         self._index = index + 1
         self._target = self._body = b""
         self.in_message = False
-        self.is_over = self._is_last(parser)
+        self.is_over = (
+            not parser.should_keep_alive() if self._is_persistent else self._is_last(parser)
+        )
         whole = body if isinstance(body, bytes) else bytes(body)
         self._take(parser.get_method(), target, whole, self._piece, index)
 

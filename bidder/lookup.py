@@ -30,6 +30,7 @@ from models.units import SECOND_MS
 __all__ = [
     "Found",
     "fetch_person",
+    "hold",
     "is_exchange_user",
     "reserve",
     "reserve_exactly",
@@ -283,6 +284,24 @@ def _packed(fields: Fields, own_field: bytes) -> Iterator[bytes]:
     return (v for name, v in fields.items() if name[:2] == b"r:" and name != own_field)
 
 
+def hold(keys: Keys, root: NodeId, own: OwnReservations, oldest_ms: int, now_ms: str) -> Command:
+    """The command that writes the worker's reservations for a person.
+
+    Its reply is the person's entry, empty for nearly all: then they are written.
+
+    Args:
+        keys: the owner's key names.
+        root: the person's.
+        own: the worker's reservations.
+        oldest_ms: when the first of them for this person was made.
+        now_ms: the present, as text: numbers take hiredis longer.
+    """
+    return (
+        "FCALL", "kinbid_v1_hold", "2", keys.parent(root), keys.bid_view(root),
+        own.field, own.packed(root), str(oldest_ms), now_ms,
+    )  # fmt: skip
+
+
 def reserve(keys: Keys, root: NodeId, own: OwnReservations, now_ms: int) -> Steps[None]:
     """Writes the worker's reservations, at the new root if the person has just been merged.
 
@@ -290,10 +309,8 @@ def reserve(keys: Keys, root: NodeId, own: OwnReservations, now_ms: int) -> Step
     back to Redis nor count for whoever comes again under that root.
     """
     while oldest_ms := own.oldest_ms(root):
-        target = (keys.parent(root), keys.bid_view(root))
-        held = (own.field, own.packed(root), oldest_ms, now_ms)
-        (entry,) = yield [("FCALL", "kinbid_v1_hold", 2, *target, *held)]
-        if entry is None:
+        (entry,) = yield [hold(keys, root, own, oldest_ms, str(now_ms))]
+        if not entry:
             return  # a root that was never erased
         erased_ms, above = erased_in(entry), parent_in(entry)
         own.forget_until(root, erased_ms)

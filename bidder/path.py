@@ -17,7 +17,8 @@ from bidder.allowed_use import AllowedUse, Refusal
 from bidder.auction import Terms, terms_of
 from bidder.bids import Bid, Decision, Policy
 from bidder.billing_delays import BillingDelays
-from bidder.decide import decide
+from bidder.decide import best_bids, decide, prospects_of
+from bidder.desk import Desk
 from bidder.errors import NoBidReason
 from bidder.identify import nodes_of
 from bidder.lookup import (
@@ -37,7 +38,7 @@ from bidder.respond import Responder, no_bid_body
 from models.budgets import Allowances
 from models.catalog import Catalog
 from models.catalog_records import Exchange
-from models.commands import Steps
+from models.commands import TURN, Steps
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.nonces import WORKERS, Nonces, worker_name
@@ -81,8 +82,12 @@ DEVIATIONS = {field: metrics.slot("bidder_request_deviations", field) for field 
 REFUSALS = {one: metrics.slot("bidder_privacy_refusals", one.value) for one in Refusal}
 NO_BIDS = {reason: metrics.slot("bidder_no_bids", reason.value) for reason in NoBidReason}
 
-
 NOBODY: Final = Found(Person())
+UNNAMED: Final = Found(Person(), absent="no_identifier")
+TOO_MANY: Final = Found(Person(), absent="crowded")
+UNREAD: Final = Found(Person(), absent="redis")
+CAPPED: Final = Found(Person(), absent="caps")
+UNCHECKED: Final = Found(Person(), absent="caps_unchecked")
 
 
 class Reserved(msgspec.Struct, frozen=True, gc=False):
@@ -214,27 +219,28 @@ class BidPath:
             answer = self._no_bid(request, exchange, NoBidReason.OVERLOAD)
             return answer if receipt is None else self._shed(case, receipt, answer)
         excluded: frozenset[str] = frozenset()
+        nobody = CAPPED
         for _ in range(MOST_ROUNDS):
-            person = case.found.person
-            pending = () if person.root is None else self.own.of(person.root, now_ms)
-            decision = self._decide(case, excluded, pending)
+            decision, pending = yield from self._decide(case, excluded)
             drafts = self._draft(case, decision)
             unsure = self._unsure(case, drafts, pending)
             if not unsure:
+                yield TURN
                 return self._respond(case, decision, drafts)
             try:
                 refused = yield from self._reserve(case, unsure)
             except (RedisDownError, RedisReplyError):
                 self._counters.add(REDIS_FAILURES)
                 self._release_drafts(drafts)
+                nobody = UNCHECKED
                 break
             if not refused:
                 return self._respond(case, decision, drafts)
             self._release_drafts(drafts)
             excluded |= refused
-        nobody = msgspec.structs.replace(case, found=NOBODY)
-        decision = self._decide(nobody, excluded)
-        return self._respond(nobody, decision, self._draft(nobody, decision))
+        case = msgspec.structs.replace(case, found=nobody)
+        decision, _ = yield from self._decide(case, excluded)
+        return self._respond(case, decision, self._draft(case, decision))
 
     def _find(
         self, request: BidRequest, exchange: Exchange, now_ms: int, use: AllowedUse
@@ -246,7 +252,7 @@ class BidPath:
         nodes = nodes_of(request, exchange.id, self._pepper)
         if not nodes:
             slots[CROWDED] += nodes is None
-            return NOBODY
+            return TOO_MANY if nodes is None else UNNAMED
         try:
             if is_exchange_user(nodes[0]):
                 nodes = yield from through_match(self._keys, nodes)
@@ -256,7 +262,7 @@ class BidPath:
             )
         except (RedisDownError, RedisReplyError):
             slots[REDIS_FAILURES] += 1
-            return NOBODY
+            return UNREAD
         slots[KNOWN if found.is_known else UNKNOWN] += 1
         if found.disagrees:
             slots[DISAGREEMENTS] += 1
@@ -267,17 +273,41 @@ class BidPath:
         return found
 
     def _decide(
-        self, case: _Case, excluded: frozenset[str], pending: tuple[Reservation, ...] = ()
-    ) -> Decision:
-        choose = decide if case.receipt is None else case.receipt.watching(decide)
-        decision = choose(
-            case.request, case.found.person, case.exchange, self.catalog, policy=self._policy,
-            now_ms=case.now_ms, pending=pending, excluded=excluded,
-            allowances=self.allowances.of, terms=case.terms,
-        )  # fmt: skip
+        self, case: _Case, excluded: frozenset[str]
+    ) -> Steps[tuple[Decision, tuple[Reservation, ...]]]:
+        """Decides, in turns with the requests that came at the same time.
+
+        Returns:
+            The decision, and what this worker had reserved for the person before. What is to be
+            reserved now must be before the next turn: two bids for a person must see each other.
+        """
+        person, receipt = case.found.person, case.receipt
+        terms, now_ms = case.terms, case.now_ms
+        if receipt is None:
+            yield TURN
+            prospects = prospects_of(
+                Desk(
+                    case.request, terms, person, case.exchange, self.catalog, self._policy, now_ms,
+                    excluded, self.allowances.of,
+                )
+            )  # fmt: skip
+            yield TURN
+            pending = self._reserved_for(person, now_ms)
+            decision = best_bids(prospects, pending)
+        else:
+            pending = self._reserved_for(person, now_ms)
+            decision = receipt.watching(decide)(
+                case.request, person, case.exchange, self.catalog, policy=self._policy,
+                now_ms=now_ms, pending=pending, excluded=excluded, allowances=self.allowances.of,
+                terms=terms,
+            )  # fmt: skip
         if decision.was_cut:
             self._slots[SEARCHES_CUT] += 1
-        return decision
+        return decision, pending
+
+    def _reserved_for(self, person: Person, now_ms: int) -> tuple[Reservation, ...]:
+        """What this worker has reserved for somebody."""
+        return () if person.root is None else self.own.of(person.root, now_ms)
 
     def _draft(self, case: _Case, decision: Decision) -> list[_Draft]:
         """Names each bid and reserves it in memory, so that this worker's next request sees it.
@@ -330,6 +360,8 @@ class BidPath:
 
     def _reserve(self, case: _Case, unsure: list[tuple[_Draft, Reserved]]) -> Steps[frozenset[str]]:
         """Asks Redis for places that may be taken already; returns the campaigns it refuses."""
+        if case.receipt is not None:
+            case.receipt.before_waiting()
         refused: set[str] = set()
         for draft, held in unsure:
             bid = draft.bid
@@ -415,6 +447,14 @@ class BidPath:
         """A no-bid for want of time: nothing was decided."""
         receipt.decision = Decision((), NoBidReason.OVERLOAD)
         return self._noted(case, answer, [])
+
+    def note_late(self, request: BidRequest, exchange: Exchange, now_ms: int) -> None:
+        """Keeps the receipt of a request for which no time was left, if it is one to be kept."""
+        receipt = None if self.receipts is None else self.receipts.begin(request, exchange, now_ms)
+        if receipt is not None:
+            receipt.decision = Decision((), NoBidReason.LATE)
+            receipt.answered(self._nonces.next(now_ms), (), None)
+            receipt.close(is_sent=False, elapsed_ns=0)
 
     def note_fault(
         self, request: BidRequest, exchange: Exchange, now_ms: int, error: Exception

@@ -12,6 +12,7 @@ from models.caps import CapLedger, decode_ledger
 from models.forest import parent_in
 from models.identifiers import NodeId
 from models.profile import Person, decode_header
+from models.receipts import Absent
 from models.reservations import Reservation, decode_reservations
 
 __all__ = ["Found", "Read", "plain_person", "roots_of"]
@@ -31,6 +32,7 @@ class Found(msgspec.Struct, frozen=True, gc=False):
         withdrawn: the identifier that leads to a person or a device whose consent to personal ads
             is withdrawn, so that the bid is for nobody; None where there is none.
         version: of the person's bid view; empty where there is none.
+        absent: why a person that may be used is not there; empty where they are, or may not be.
     """
 
     person: Person
@@ -40,6 +42,7 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     has_expired: bool = False
     withdrawn: NodeId | None = None
     version: bytes = b""
+    absent: Absent = ""
 
     @property
     def is_withdrawn(self) -> bool:

@@ -24,7 +24,7 @@ from models.value.conversion import p_conversion
 from models.value.customer import value_multiplier
 from models.value.price import Factors
 
-__all__ = ["Plan", "plan_for", "plans_of"]
+__all__ = ["Plan", "heads_of", "plan_for", "plans_from"]
 
 
 class _Worth(msgspec.Struct, frozen=True, gc=False):
@@ -94,8 +94,8 @@ class Plan(msgspec.Struct, frozen=True, eq=False, gc=False):
         return is_allowed(choice.offer, self.segment.offers)
 
 
-def plans_of(desk: Desk) -> Iterator[Plan]:
-    """Every plan for the request's person, the best first; made as far as they are asked for."""
+def heads_of(desk: Desk) -> list[Plan]:
+    """The plans for the request's person from which all others follow; the best is the last."""
     heads: list[Plan] = []
     for name, dealings in desk.person.header.dealings.items():
         standing = desk.standing_with(name)
@@ -105,6 +105,12 @@ def plans_of(desk: Desk) -> Iterator[Plan]:
             if dealings.items:
                 _add_heads(heads, desk, standing, name, "product")
     heads.sort(key=_rank)
+    return heads
+
+
+def plans_from(heads: list[Plan]) -> Iterator[Plan]:
+    """Every plan, the best first; made as far as they are asked for."""
+    heads = heads.copy()
     while heads:
         plan = heads.pop()
         yield plan

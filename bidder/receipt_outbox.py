@@ -93,6 +93,7 @@ class Outbox:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await self._ship()
+        self._counters.add(KAFKA, len(self._waiting))  # nobody ships them any more
         if self._producer is not None:
             # A producer waits without end for what it cannot get rid of.
             stopping = asyncio.ensure_future(self._producer.stop())

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Final
 
 import msgspec
@@ -18,19 +18,21 @@ from bidder import exchange_rows, metrics
 from bidder.backlog import MOST_IN_FLIGHT, Backlog, Pressure, look_at
 from bidder.bodies import Bodies
 from bidder.deadlines import SWEEP_MS, Deadlines, Terms
+from bidder.departures import Departures
 from bidder.errors import MalformedRequestError, NoBidReason
 from bidder.http1 import HttpCall
 from bidder.http_answers import method_refused, response
-from bidder.lookup import reserve
 from bidder.metrics import Counters
 from bidder.notices import Notices, caller_of
 from bidder.openrtb import BidRequest, decode_request
-from bidder.path import Answer, BidPath, Reserved
+from bidder.path import Answer, BidPath
+from bidder.publisher import Publisher
 from bidder.syncs import Syncs
+from models.commands import Steps
 from models.keys import Keys
 from models.notices import NOTICE_KINDS, NoticeKind
 from runtime import clock
-from runtime.link import Link
+from runtime.link import Link, Walk
 
 __all__ = ["Server", "exchange_of"]
 
@@ -73,24 +75,44 @@ def exchange_of(target: bytes) -> bytes | None:
     return None
 
 
-class _Pending:
-    """A bid request in flight.
+class _Pending(Walk):
+    """A bid request in flight: its generator on its way to the answer.
 
     Attributes:
         terms: its exchange's.
         started_ns: when it was read.
-        waited_ms: since its last byte came, when it was read.
         deadline_ns: when its answer must leave.
     """
 
-    __slots__ = ("call", "deadline_ns", "started_ns", "terms", "waited_ms")
+    __slots__ = ("_server", "call", "deadline_ns", "request", "started_ns", "terms")
 
-    def __init__(self, call: HttpCall, terms: Terms, started_ns: int, waited_ms: int) -> None:
+    def __init__(  # noqa: PLR0917 - made for every request: keywords cost 0.1 us
+        self,
+        server: "Server",
+        link: Link,
+        steps: Steps[Answer],
+        call: HttpCall,
+        request: BidRequest,
+        terms: Terms,
+        started_ns: int,
+        deadline_ns: int,
+    ) -> None:
+        self._link = link
+        self._steps = steps
+        self._server = server
         self.call = call
+        self.request = request
         self.terms = terms
         self.started_ns = started_ns
-        self.waited_ms = waited_ms
-        self.deadline_ns = started_ns
+        self.deadline_ns = deadline_ns
+
+    def ended(self, result: Answer) -> None:
+        """Has the answer sent."""
+        self._server.finish(self, result)
+
+    def failed(self, error: Exception) -> None:
+        """Has the fault answered."""
+        self._server.fail(self, error)
 
 
 class Server:
@@ -112,11 +134,17 @@ class Server:
         self._redis = redis
         self._keys = keys
         self._counters = counters
+        self._slots = counters.slots
         self._rows = counters.exchanges
         self._backlog = Backlog()
         self._deadlines = Deadlines(self._rows.row)
         self._bodies = Bodies(counters)
+        self._departures = Departures()
+        self._publisher = Publisher(redis, keys, path.own)
+        self._at_target: dict[bytes, Terms] = {}
+        """Of the exchanges that have asked, by where they do."""
         self._in_flight: deque[_Pending] = deque()
+        self._starting: list[_Pending] = []
         self._sweep_is_due = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -130,17 +158,26 @@ class Server:
     def handle(self, call: HttpCall) -> None:
         """Routes one whole request; a fault of ours is a no-bid, and logged."""
         try:
-            self._route(call)
+            terms = self._at_target.get(call.target)
+            if terms is not None and call.method == b"POST" and self._holds(terms):
+                self._bid(call, terms)
+            else:
+                self._route(call)
         except Exception:
             self._counters.add(INTERNAL)
             logger.exception("request_failed")
             call.respond(NO_BID)
 
+    def _holds(self, terms: Terms) -> bool:
+        """Whether the exchange's record is still the catalogue's."""
+        exchange = terms.exchange
+        return self._path.catalog.exchanges.get(exchange.id) is exchange
+
     def _route(self, call: HttpCall) -> None:
         target = call.target
         exchange_id = exchange_of(target)
         if exchange_id is not None:
-            self._bid(call, exchange_id)
+            self._enter(call, exchange_id)
         elif target.startswith(NOTICE_PREFIX):
             self._notice(call, target[len(NOTICE_PREFIX) :])
         elif target.startswith(SYNC_PREFIX):
@@ -150,6 +187,19 @@ class Server:
             self._route(call)
         else:
             self._unknown(call, response(404))
+
+    def _enter(self, call: HttpCall, exchange_id: bytes) -> None:
+        """A request to where an exchange's bid requests go, unless there is no such exchange."""
+        exchange = self._path.catalog.exchanges.get(exchange_id.decode("latin-1"))
+        if exchange is None:
+            self._unknown(call, response(404))
+        elif call.method != b"POST":
+            self._unknown(call, response(405))
+        else:
+            terms = self._deadlines.terms(exchange)
+            if b"?" not in call.target:  # a query may be another one each time
+                self._at_target[call.target] = terms
+            self._bid(call, terms)
 
     def _unknown(self, call: HttpCall, answer: bytes) -> None:
         self._counters.add(UNKNOWN_PATHS)
@@ -181,17 +231,9 @@ class Server:
 
     # -- bids ------------------------------------------------------------------------------
 
-    def _bid(self, call: HttpCall, exchange_id: bytes) -> None:
-        exchange = self._path.catalog.exchanges.get(exchange_id.decode("latin-1"))
-        if exchange is None:
-            self._unknown(call, response(404))
-            return
-        if call.method != b"POST":
-            self._unknown(call, response(405))
-            return
+    def _bid(self, call: HttpCall, terms: Terms) -> None:
         started_ns = time.monotonic_ns()
-        terms = self._deadlines.terms(exchange)
-        self._counters.add(REQUESTS)
+        self._slots[REQUESTS] += 1
         self._rows.add(terms.row, exchange_rows.REQUESTS)
         waited_ms = 0
         if not self._backlog.is_calm(started_ns):
@@ -206,7 +248,7 @@ class Server:
         if request is not None:
             if len(request.imp) > MOST_SLOTS:
                 request = self._shortened(request)
-            self._begin(_Pending(call, terms, started_ns, waited_ms), request)
+            self._begin(call, request, terms, started_ns, waited_ms)
 
     def _shortened(self, request: BidRequest) -> BidRequest:
         """The request with as many of its slots as are looked at, the first ones."""
@@ -233,27 +275,39 @@ class Server:
             call.respond(response(400))
             return None
 
-    def _begin(self, pending: _Pending, request: BidRequest) -> None:
+    def _begin(
+        self, call: HttpCall, request: BidRequest, terms: Terms, started_ns: int, waited_ms: int
+    ) -> None:
         """Sends a request on its way, unless there is no time left for it."""
-        terms = pending.terms
-        terms.usual_budget_ms = terms.budget_ms(request.tmax)
-        budget_ms = terms.usual_budget_ms - pending.waited_ms
-        pending.deadline_ns = pending.started_ns + budget_ms * MS_IN_NS
-        if budget_ms <= 0:
-            self._late(pending, pending.started_ns)
+        usual_ms = terms.usual_budget_ms = terms.budget_ms(request.tmax)
+        steps = self._path.answer(
+            request, terms.exchange, clock.now_ms(),
+            known_only=self._backlog.is_for_known_only(waited_ms, usual_ms),
+        )  # fmt: skip
+        deadline_ns = started_ns + (usual_ms - waited_ms) * MS_IN_NS
+        pending = _Pending(
+            self, self._redis, steps, call, request, terms, started_ns, deadline_ns
+        )  # fmt: skip
+        if deadline_ns <= started_ns:
+            self._late(pending, started_ns)
+            self._path.note_late(request, terms.exchange, clock.now_ms())
             return
         self._in_flight.append(pending)
         if not self._sweep_is_due:
             self._sweep_is_due = True
             asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
-        steps = self._path.answer(
-            request, terms.exchange, clock.now_ms(),
-            known_only=self._backlog.is_for_known_only(
-                pending.waited_ms, terms.usual_budget_ms
-            ),
-        )  # fmt: skip
-        failed = self._failed(pending, request)
-        self._redis.start(steps, self._answered(pending), failed)
+        if not self._starting:
+            self._redis.at_end_of_tick(self._start)
+        self._starting.append(pending)
+
+    def _start(self) -> None:
+        """Begins all requests that came in this tick, turn by turn."""
+        starting, self._starting = self._starting, []
+        turns = self._redis.turns
+        turns.open()
+        for pending in starting:
+            pending.begin()
+        turns.close()
 
     def _waited_ms(self, call: HttpCall, terms: Terms, now_ns: int) -> int:
         """How long a request has waited, as the kernel knows; and how far its exchange is."""
@@ -273,29 +327,37 @@ class Server:
             return SHED_QUEUE
         return None
 
-    def _answered(self, pending: _Pending) -> Callable[[Answer], None]:
-        def done(answer: Answer) -> None:
-            now_ns = time.monotonic_ns()
-            call = pending.call
-            is_sent = now_ns <= pending.deadline_ns and call.respond(
-                NO_BID if answer.body is None else self._bodies.answer(call, answer.body)
-            )
-            elapsed_ns = time.monotonic_ns() - pending.started_ns
-            if answer.receipt is not None:
-                answer.receipt.close(is_sent=is_sent, elapsed_ns=elapsed_ns)
-            if not is_sent:
-                self._path.release(answer.reserved)
-                if now_ns > pending.deadline_ns:
-                    self._late(pending, now_ns)
-                return
-            self._counters.observe_latency(elapsed_ns)
-            for held in answer.reserved:
-                self._publish(held)
-            if answer.expired_at is not None and self._backlog.pressure is Pressure.NONE:
-                key = self._keys.bid_view(answer.expired_at)
-                self._redis.send([("FCALL", "kinbid_v1_sweep", 1, key, clock.now_ms())])
+    def finish(self, pending: _Pending, answer: Answer) -> None:
+        """Sends a request's answer, if its time is not over, and writes what that leaves."""
+        now_ns = time.monotonic_ns()
+        elapsed_ns = now_ns - pending.started_ns
+        call, body = pending.call, answer.body
+        is_sent = now_ns <= pending.deadline_ns and call.settle(
+            NO_BID if body is None else self._bodies.answer(call, body)
+        )
+        if is_sent:
+            self._departures.add(call, now_ns)
+        if answer.receipt is not None:
+            answer.receipt.close(is_sent=is_sent, elapsed_ns=elapsed_ns)
+        if not is_sent:
+            self._path.release(answer.reserved)
+            if now_ns > pending.deadline_ns:
+                self._late(pending, now_ns)
+            return
+        self._counters.observe_latency(elapsed_ns)
+        for held in answer.reserved:
+            if not held.is_written:
+                self._publisher.publish(held.root)
+        if answer.expired_at is not None and self._backlog.pressure is Pressure.NONE:
+            key = self._keys.bid_view(answer.expired_at)
+            self._redis.send([("FCALL", "kinbid_v1_sweep", 1, key, clock.now_ms())])
 
-        return done
+    def fail(self, pending: _Pending, error: Exception) -> None:
+        """Answers a request for which we failed."""
+        self._counters.add(INTERNAL)
+        logger.error("bid_failed", exc_info=error)
+        pending.call.respond(NO_BID)
+        self._path.note_fault(pending.request, pending.terms.exchange, clock.now_ms(), error)
 
     def _late(self, pending: _Pending, now_ns: int) -> None:
         """Answers a request whose time is over, unless that has been done."""
@@ -306,21 +368,6 @@ class Server:
         if now_ns > pending.deadline_ns + pending.terms.patience_ms * MS_IN_NS:
             self._rows.add(pending.terms.row, exchange_rows.OVERDUE)
         self._counters.observe_latency(now_ns - pending.started_ns)
-
-    def _failed(self, pending: _Pending, request: BidRequest) -> Callable[[Exception], None]:
-        def failed(error: Exception) -> None:
-            self._counters.add(INTERNAL)
-            logger.error("bid_failed", exc_info=error)
-            pending.call.respond(NO_BID)
-            self._path.note_fault(request, pending.terms.exchange, clock.now_ms(), error)
-
-        return failed
-
-    def _publish(self, held: Reserved) -> None:
-        """Shows the other workers a reservation that Redis does not have yet."""
-        if not held.is_written:
-            steps = reserve(self._keys, held.root, self._path.own, clock.now_ms())
-            self._redis.start(steps, _ignore, _ignore)
 
     # -- deadlines -------------------------------------------------------------------------
 
@@ -345,10 +392,6 @@ class Server:
             pending.call.answer is None for pending in self._in_flight
         ):
             await asyncio.sleep(SWEEP_SECONDS)
-
-
-def _ignore(_: object) -> None:
-    """A reservation that could not be written still counts here; other workers do not see it."""
 
 
 async def _respond(call: HttpCall, answer: Coroutine[None, None, bytes]) -> None:

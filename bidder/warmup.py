@@ -61,6 +61,7 @@ class RehearsalRedis(Link):
             facet = fold_event(facet, event, offset)
         self._view = [b"h", encode_header(header_of(facet, ()))]
         self._asked: list[tuple[Asker, list[Command]]] = []
+        self._at_end: list[Callable[[], None]] = []
 
     async def connect(self) -> None:
         """It is here."""
@@ -82,9 +83,16 @@ class RehearsalRedis(Link):
         self._asked.append((asker, commands))
         return None
 
+    def at_end_of_tick(self, callback: Callable[[], None]) -> None:
+        """Keeps a callback until :meth:`answer`."""
+        self._at_end.append(callback)
+
     def answer(self) -> None:
         """Answers all that is asked, and what is asked upon that."""
-        while self._asked:
+        while self._asked or self._at_end:
+            at_end, self._at_end = self._at_end, []
+            for callback in at_end:
+                callback()
             asked, self._asked = self._asked, []
             for asker, commands in asked:
                 asker.answered([self._reply(command) for command in commands])

@@ -346,7 +346,10 @@ def calls(
 @app.command()
 def explain(
     file: Annotated[Path | None, typer.Argument(help="A bid request's JSON.")] = None,
-    exchange: Annotated[str, typer.Option(help="Which exchange would send it.")] = "north",
+    exchange: Annotated[
+        str | None,
+        typer.Option(help="Which exchange would send it: north. Of an auction id, whose it is."),
+    ] = None,
     receipt: Annotated[
         str | None,
         typer.Option(
@@ -364,28 +367,31 @@ def explain(
     from kinbid.inspect import explain_request
     from kinbid.show import show_explanation
 
-    if (file is None) == (receipt is None):
+    if (file is None) == (not receipt):
         raise SettingsError("say the FILE of a request, or --receipt ID")
     if file is None:
-        _explain_receipt(receipt or "", at, config, json)
+        _explain_receipt(receipt or "", at, exchange, config, json)
         return
     try:
         body = file.read_bytes()
     except OSError as error:
         raise SettingsError(f"{file}: cannot be read ({error.strerror})") from error
-    report = asyncio.run(explain_request(client_settings(config), body, exchange))
+    report = asyncio.run(explain_request(client_settings(config), body, exchange or "north"))
     write_json(json, report)
     show_explanation(report)
 
 
-def _explain_receipt(name: str, at: str | None, config: Path | None, json: Path | None) -> None:
+def _explain_receipt(
+    name: str, at: str | None, exchange: str | None, config: Path | None, json: Path | None
+) -> None:
     """A decision that was made; exit code 1 where it comes out otherwise now."""
     from kinbid.explain_receipt import explain_receipt
     from kinbid.show_receipt import show_receipt
 
     check_json(json)
     at_ms = None if at is None else _time_ms(at)
-    report = asyncio.run(explain_receipt(running_settings(config).settings, name, at_ms))
+    settings = running_settings(config).settings
+    report = asyncio.run(explain_receipt(settings, name, at_ms, exchange))
     write_json(json, report)
     show_receipt(report)
     if report["recomputed"]["is_equal"] is False:

@@ -17,6 +17,7 @@ import msgspec
 from kinbid.nodes import node_named
 from kinbid.owned import frozen_views, matches_about, number_books
 from kinbid.progress import records_behind
+from kinbid.watching import end_watches_of_nodes
 from models.commands import Steps
 from models.consents import Consents, consents_of, withdrawn_in
 from models.erasure import Holding, begin_erasure, disown, holding, part_erased, to_tell
@@ -56,7 +57,11 @@ STAYS: Final = (
     "matches.v1: cookie matches under keyed hashes, for 60 days; none leads anywhere",
     "dead-letters.v1: what could not be read, for 30 days",
     "receipts.v1: what bidders decided for them, under keyed hashes, for 7 days",
-    "watches.v1: which of them somebody watched, under keyed hashes, for 1 day",
+    "watches.v1: which of them somebody watched, under keyed hashes, for 1 day; it is over",
+    (
+        "matches, dead letters, receipts, watches: up to a twelfth of that longer (a day at most), "
+        "since brokers delete whole segments"
+    ),
     "Redis: what merges and splits froze of these identifiers (q:, z:), for at most 60 s from then",
     (
         "Redis: where a split parted these from somebody else under whose identifier both stood, "
@@ -324,6 +329,7 @@ class _Eraser:
         async with kafka.patience():
             await ledger.forget_history(history)
         await self._let_copies_expire(set(nodes))
+        await end_watches_of_nodes(self._settings, nodes)
         self._check(await self.holdings(nodes))
         await self._write([ErasureRecord(node=node, erased_ms=erased_ms) for node in nodes])
         verified_ms = clock.now_ms()

@@ -9,25 +9,29 @@ from bidder.receipts import Recomputed, code_version, recompute
 from kinbid.find_receipt import find_receipts
 from kinbid.profile_report import time_text
 from models.errors import KinbidError
-from models.receipts import Receipt
+from models.identifiers import NodeId, namespace_of
+from models.receipts import Receipt, ReceiptPerson
 from runtime.settings import Settings
 
 __all__ = ["explain_receipt", "receipt_report"]
 
 
-async def explain_receipt(settings: Settings, name: str, at_ms: int | None) -> dict[str, Any]:
+async def explain_receipt(
+    settings: Settings, name: str, at_ms: int | None, exchange: str | None = None
+) -> dict[str, Any]:
     """What is known of a decision.
 
     Args:
         settings: where Kafka is, and the secret that signs notices.
         name: of a receipt or a bid, or an auction's id; of several the newest receipt is told.
         at_ms: about when an auction was, Unix ms.
+        exchange: whose auction it was; None for whichever.
 
     Raises:
         NoReceiptError: nothing was kept.
         KafkaDownError: no broker answers.
     """
-    found = await find_receipts(settings, name, at_ms=at_ms)
+    found = await find_receipts(settings, name, at_ms=at_ms, exchange=exchange)
     return receipt_report(found[-1], settings.notice_secret, [one.id for one in found[:-1]])
 
 
@@ -57,7 +61,7 @@ def receipt_report(receipt: Receipt, secret: str, others: Sequence[str] = ()) ->
         "was_cut": receipt.was_cut,
         "elapsed_us": receipt.elapsed_us,
         "allowed_use": None if use is None else msgspec.to_builtins(_whole(use)),
-        "person": None if person is None else msgspec.to_builtins(_whole(person)),
+        "person": None if person is None else _person(person),
         "bids": list(receipt.bids),
         "tried": list(receipt.others),
         "lost": [] if found is None else [
@@ -88,6 +92,13 @@ def _again(receipt: Receipt, secret: str) -> tuple[Recomputed | None, str | None
         return recompute(receipt, secret), None
     except KinbidError as error:  # another version wrote it, or no secret is set here
         return None, str(error)
+
+
+def _person(person: ReceiptPerson) -> dict[str, Any]:
+    """With the kind of the identifier that decided."""
+    node = person.node
+    kind = None if node is None else namespace_of(NodeId(node)).name.lower()
+    return {"namespace": kind, **_whole(person)}
 
 
 def _whole(one: msgspec.Struct) -> dict[str, Any]:

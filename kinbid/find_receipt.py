@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from aiokafka import TopicPartition
 
+from kinbid.profile_report import time_text
 from models.errors import EventError, KinbidError
 from models.nonces import NonceParts, parse_nonce
 from models.receipts import Receipt, auction_key, decode_receipt, receipt_partition
@@ -22,11 +23,14 @@ from runtime.settings import Settings
 
 __all__ = ["NoReceiptError", "find_receipts"]
 
+NEAR_MS: Final = 5 * SECOND_MS
+"""A receipt is shipped with those of the same second, where nothing stands still."""
 SHIPPING_MS: Final = 120 * SECOND_MS
 """Receipts wait for less than that, unless Kafka is away; then they come later, or never."""
 BACK_MS: Final = (600 * SECOND_MS, 2 * HOUR_MS, DAY_MS, 3 * DAY_MS)
 """How far back an auction is looked for, step by step, before everything is read."""
 POLL_MS: Final = 500
+KEPT_DAYS: Final = (Topics.RECEIPTS.retention_ms or 0) // DAY_MS
 
 _json: Final = msgspec.json.Encoder().encode
 
@@ -36,7 +40,7 @@ class NoReceiptError(KinbidError):
 
 
 async def find_receipts(
-    settings: Settings, name: str, *, at_ms: int | None = None
+    settings: Settings, name: str, *, at_ms: int | None = None, exchange: str | None = None
 ) -> list[Receipt]:
     """The receipts of a name, oldest first: one of a bid's, of an auction's perhaps several.
 
@@ -44,22 +48,31 @@ async def find_receipts(
         settings: where Kafka is.
         name: of a receipt or a bid, or an auction's id.
         at_ms: about when the auction was, Unix ms; without it the newest is looked for first.
+        exchange: whose auction it was; None for whichever, since each names its own.
 
     Raises:
         NoReceiptError: there is none.
         KafkaDownError: no broker answers.
     """
+    named = parse_nonce(name)
     async with _receipts(settings) as topic:
-        named = parse_nonce(name)
         found = [] if named is None else await topic.of_nonce(name, named)
-        found = found or await topic.of_auction(name, at_ms)
+        found = found or await topic.of_auction(name, at_ms, exchange)
     if not found:
-        raise NoReceiptError(
-            f"no receipt of {name}: {topic.read:,} records were read. Of most decisions none is "
-            "kept (KINBID_RECEIPT_SAMPLE_PERCENT), and each for 7 days; `kinbid receipts on` keeps "
-            "all of a campaign, an exchange or a person from now on"
-        )
+        raise NoReceiptError(_nothing_of(name, named, exchange, topic.read))
     return sorted(found, key=lambda one: one.time_ms)
+
+
+def _nothing_of(name: str, named: NonceParts | None, exchange: str | None, read: int) -> str:
+    where = "" if exchange is None else f" from {exchange}"
+    when = ""
+    if named is not None and named.second_ms <= clock.now_ms():
+        when = f" (a bid of that name was made at {time_text(named.second_ms)})"
+    return (
+        f"no receipt of {name}{where}{when}: {read:,} records were read. Of most decisions none "
+        f"is kept (KINBID_RECEIPT_SAMPLE_PERCENT), and each for {KEPT_DAYS} days; `kinbid receipts "
+        "on` keeps all of a campaign, an exchange or a person from now on"
+    )
 
 
 @asynccontextmanager
@@ -87,16 +100,19 @@ class _Receipts:
         """The receipt that one of its names leads to."""
         part = next(one for one in self._ends if one.partition == receipt_partition(named.worker))
         begin = await self._starts([part], named.second_ms)
-        soon = await self._starts([part], named.second_ms + SHIPPING_MS)
-        for limits in ((begin, soon), (soon, self._ends)):
-            found = await self._search([part], *limits, name.encode())
+        for end_ms in (named.second_ms + NEAR_MS, named.second_ms + SHIPPING_MS, None):
+            end = self._ends if end_ms is None else await self._starts([part], end_ms)
+            found = await self._search([part], begin, end, name.encode())
             kept = [one for one in found if name in one.names]
             if kept:
                 return kept
+            begin = end
         return []
 
-    async def of_auction(self, auction: str, at_ms: int | None) -> list[Receipt]:
-        """The receipts of the latest time at which the exchange asked under that id."""
+    async def of_auction(
+        self, auction: str, at_ms: int | None, exchange: str | None
+    ) -> list[Receipt]:
+        """The receipts of the latest time at which an exchange asked under that id."""
         key, parts = auction_key(auction), list(self._ends)
         steps: list[Mapping[TopicPartition, int]] = [self._ends]
         if at_ms is not None:
@@ -109,8 +125,8 @@ class _Receipts:
             steps += [await self._starts(parts, now_ms - back_ms) for back_ms in BACK_MS]
             steps.append(dict.fromkeys(parts, 0))
         for ends, begins in pairwise(steps):
-            found = await self._search(parts, begins, ends, _json(key)[1:-1])
-            kept = [one for one in found if one.auction == key]
+            found = await self._search(parts, begins, ends, b'"auction":' + _json(key))
+            kept = [one for one in found if one.auction == key and exchange in {None, one.exchange}]
             if kept:
                 return kept
         return []

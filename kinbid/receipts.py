@@ -1,6 +1,7 @@
 """``kinbid receipts``: what is watched, so that all of its decisions are kept in full."""
 
 import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -8,7 +9,8 @@ import typer
 
 from kinbid.command import Config, client_settings, running_settings
 from models.units import SECOND_MS
-from runtime.settings import SettingsError
+from models.watches import Watch, WatchTarget
+from runtime.settings import Settings, SettingsError
 
 __all__ = ["receipts_app"]
 
@@ -48,7 +50,17 @@ def receipts_on(
     ] = 10.0,
 ) -> None:
     """Keep full receipts from now on; every running bidder follows within a second."""
-    asyncio.run(_switch(context.obj, campaign, exchange, person, minutes))
+    from kinbid.watching import watch_of, watch_of_person
+    from runtime import clock
+
+    target, name = _one_of(campaign, exchange, person)
+    until_ms = clock.now_ms() + round(minutes * 60 * SECOND_MS)
+    if target == "person":
+        settings = client_settings(context.obj)
+        _publish(settings, watch_of_person(settings, name, until_ms))
+    else:
+        settings = running_settings(context.obj).settings
+        _publish(settings, watch_of(settings, target, name, until_ms))
 
 
 @receipts_app.command("off")
@@ -59,31 +71,36 @@ def receipts_off(
     person: PersonName = None,
 ) -> None:
     """End it before its time."""
-    asyncio.run(_switch(context.obj, campaign, exchange, person, 0))
+    from kinbid.watching import end_of
+
+    target, name = _one_of(campaign, exchange, person)
+    settings = (client_settings if target == "person" else _of_run)(context.obj)
+    _publish(settings, end_of(settings, target, name))
 
 
-async def _switch(
-    config: Path | None,
-    campaign: str | None,
-    exchange: str | None,
-    person: str | None,
-    minutes: float,
-) -> None:
-    from kinbid.show_receipt import show_watches
-    from kinbid.watching import publish_watch, read_watches, watch_of, watch_of_person
-    from runtime import clock
+def _of_run(config: Path | None) -> Settings:
+    return running_settings(config).settings
 
-    if sum(one is not None for one in (campaign, exchange, person)) != 1:
+
+def _one_of(
+    campaign: str | None, exchange: str | None, person: str | None
+) -> tuple[WatchTarget, str]:
+    named: dict[WatchTarget, str | None] = {
+        "campaign": campaign, "exchange": exchange, "person": person
+    }  # fmt: skip
+    said = [(target, name) for target, name in named.items() if name is not None]
+    if len(said) != 1:
         raise SettingsError("say one of --campaign, --exchange and --person")
-    until_ms = clock.now_ms() + round(minutes * 60 * SECOND_MS) if minutes else 0
-    if person is not None:
-        settings = client_settings(config)
-        watch = await watch_of_person(settings, person, until_ms)
-    else:
-        settings = running_settings(config).settings
-        name = campaign or exchange or ""
-        watch = await watch_of(
-            settings, "exchange" if campaign is None else "campaign", name, until_ms
-        )
-    await publish_watch(settings, watch)
-    show_watches(await read_watches(settings))
+    return said[0]
+
+
+def _publish(settings: Settings, found: Coroutine[None, None, Watch]) -> None:
+    """Publishes a watch, and shows what is watched then."""
+    from kinbid.show_receipt import show_watches
+    from kinbid.watching import publish_watch, read_watches
+
+    async def publish() -> list[Watch]:
+        await publish_watch(settings, await found)
+        return await read_watches(settings)
+
+    show_watches(asyncio.run(publish()))

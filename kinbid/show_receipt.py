@@ -8,8 +8,15 @@ from kinbid.show import console, table
 from models.units import format_money
 from models.watches import Watch
 
-__all__ = ["show_receipt", "show_watches"]
+__all__ = ["ABSENT", "show_receipt", "show_watches"]
 
+ABSENT: dict[str, str] = {
+    "no_identifier": "the request names nobody",
+    "crowded": "the request has more identifiers than are looked up",
+    "redis": "Redis did not tell who it is",
+    "caps": "Redis had no place left under the caps of what they would have seen",
+    "caps_unchecked": "Redis did not tell whether a place under a cap is left",
+}
 SHOWN_BEFORE = ("imp_id", "campaign", "factors")
 """Of a bid: what stands above or below the other rows."""
 
@@ -36,9 +43,15 @@ def show_receipt(report: dict[str, Any]) -> None:
     for bid in report["bids"]:
         _show_bid(bid)
     if report["outcome"] != "bid":
-        console.print(f"\n{report['outcome'].replace('_', ' ')}: {report['reason'] or 'not sent'}")
+        console.print(f"\n{report['outcome'].replace('_', ' ')}: {_reason(report)}")
     _show_losers(report)
     _show_verdict(report)
+
+
+def _reason(report: dict[str, Any]) -> str:
+    if report["outcome"] == report["reason"] == "late":
+        return "when it was read no time was left to decide"
+    return str(report["reason"] or "not sent")
 
 
 def _privacy(use: dict[str, Any]) -> str:
@@ -47,7 +60,10 @@ def _privacy(use: dict[str, Any]) -> str:
 
 
 def _person(person: dict[str, Any]) -> str:
-    told = f"{person['node'] or 'not named'} ({'known' if person['is_known'] else 'not known'}"
+    if person["absent"]:
+        return f"nobody: {ABSENT[person['absent']]}"
+    named = f"{person['namespace']} {person['node']}" if person["node"] else "not named"
+    told = f"{named} ({'known' if person['is_known'] else 'not known'}"
     if person["version"]:
         told += f", version {person['version']}"
     for name in ("disagrees", "is_shared", "is_withdrawn"):

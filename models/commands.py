@@ -1,15 +1,16 @@
 """Algorithms with I/O as generators: they yield Redis commands and are sent the replies.
 
-A step is a list of commands, never an empty one, that may travel together; the reply to a step is
-the list of their replies, in order. The same generator runs against memory in a unit test, under a
-scheduler that interleaves many of them for a proof, and in production, where a driver sends the
-steps of hundreds of generators as one pipelined write.
+A step is a list of commands that may travel together; the reply to a step is the list of their
+replies, in order. It is never empty but for :data:`TURN`, whose reply is empty, too. The same
+generator runs against memory in a unit test, under a scheduler that interleaves many of them for a
+proof, and in production, where a driver sends the steps of hundreds of generators as one pipelined
+write.
 """
 
 from collections.abc import Generator, Iterable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
-__all__ = ["Command", "Steps", "fields_of", "together"]
+__all__ = ["TURN", "Command", "Steps", "fields_of", "together"]
 
 T = TypeVar("T")
 
@@ -18,6 +19,9 @@ Command: TypeAlias = tuple[str | bytes | int, ...]
 
 Steps: TypeAlias = Generator[list[Command], list[Any], T]
 """Yields steps, is sent their replies, returns a ``T``."""
+
+TURN: Final[list[Command]] = []
+"""The step that asks for nothing: others who came at the same time may come as far first."""
 
 
 def fields_of(reply: list[bytes]) -> dict[bytes, bytes]:

@@ -36,9 +36,10 @@ class RateTable:
         rates: the record.
     """
 
-    __slots__ = ("_ratios", "_units", "expires_ms")
+    __slots__ = ("_ratios", "_units", "expires_ms", "record")
 
     def __init__(self, rates: Rates) -> None:
+        self.record = rates
         self.expires_ms = rates.expires_ms
         self._units = {code: Fraction(rate) for code, rate in rates.units.items()}
         self._units[rates.base] = Fraction(1)

@@ -15,6 +15,7 @@ from models.topics import Topics
 
 __all__ = [
     "LONGEST_AUCTION",
+    "Absent",
     "Receipt",
     "ReceiptOutcome",
     "ReceiptPerson",
@@ -28,6 +29,10 @@ __all__ = [
 
 ReceiptOutcome = Literal["bid", "no_bid", "late", "fault"]
 Why = Literal["sample", "watch", "fault"]
+Absent = Literal["", "no_identifier", "crowded", "redis", "caps", "caps_unchecked"]
+"""Why a decision is for nobody, although privacy allows more: the request has no identifier, or
+more than are looked up; Redis did not tell who it is; or it refused each place under a cap, or did
+not tell whether there is one."""
 
 LONGEST_AUCTION: Final = 128
 NOTHING: Final = msgspec.Raw()
@@ -62,6 +67,7 @@ class ReceiptPerson(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         version: of the bid view; empty without one.
         is_known, disagrees, is_shared, is_withdrawn: as in :class:`bidder.lookup.Found`.
         presence_ratio: the probability that it is them.
+        absent: why it is for nobody, though it might have been for somebody.
     """
 
     node: str | None = None
@@ -71,6 +77,7 @@ class ReceiptPerson(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     is_shared: bool = False
     is_withdrawn: bool = False
     presence_ratio: float = 1.0
+    absent: Absent = ""
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -13,6 +13,8 @@ from models.units import DAY_MS
 __all__ = ["ALL_TOPICS", "Topic", "Topics"]
 
 FIREHOSE_PARTITIONS: Final = 4
+SEGMENTS: Final = 12
+"""Of what is kept for a time, or more: so much longer than that a record may stay."""
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +47,9 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
         """The topic's broker settings."""
         retention = -1 if self.retention_ms is None else self.retention_ms
         configs = {"cleanup.policy": self.cleanup, "retention.ms": str(retention)}
+        if self.retention_ms is not None:
+            # A broker deletes whole segments, by their newest record: by default of a week each.
+            configs["segment.ms"] = str(min(self.retention_ms // SEGMENTS, DAY_MS))
         if self.compact_within_ms is not None:
             # No broker compacts the segment that it writes to: it has to begin another one in time.
             within = str(self.compact_within_ms)

@@ -14,9 +14,9 @@ import asyncio
 import logging
 import ssl
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import hiredis
@@ -41,16 +41,9 @@ DEMOTED: Final = ("READONLY", "LOADING", "MASTERDOWN")
 FUNCTIONS: Final = files("models").joinpath("functions.lua").read_text()
 
 
-class _Waiter:
-    """Somebody who waits for replies."""
-
-    __slots__ = ("asker", "needed", "replies", "since")
-
-    def __init__(self, asker: Asker, needed: int, since: float) -> None:
-        self.asker = asker
-        self.needed = needed
-        self.since = since
-        self.replies: list[Any] = []
+_Waiter: TypeAlias = tuple[Asker, int, float]
+"""Somebody who waits for so many replies, and since when: a tuple, as there is one for every step
+(made in 0.02 us; 0.2 as an object)."""
 
 
 class _Sign:
@@ -118,8 +111,13 @@ class RedisLink(Link, asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader(notEnoughData=NO_REPLY)
         self._waiting: deque[_Waiter] = deque()
+        self._replies: list[Any] = []
+        """Of whoever waits first, as far as they are here."""
         self._outgoing: list[bytes] = []
+        self._at_end: list[Callable[[], None]] = []
         self._flush_is_due = False
+        self._takes_more = False
+        """What is asked for in this tick goes out with what has been taken."""
         self._tick = 0.0
         self._closing = False
         self._is_answering = False
@@ -222,7 +220,7 @@ class RedisLink(Link, asyncio.Protocol):
         """Ends the connection to a server that hangs; comes again while it is up."""
         if not self.is_up or self._transport is None:
             return
-        waited = self._loop.time() - self._waiting[0].since if self._waiting else 0.0
+        waited = self._waited_seconds()
         if waited > self._stall_seconds:
             logger.warning("redis_hangs", extra={"address": self.address, "seconds": waited})
             self._transport.abort()
@@ -231,8 +229,15 @@ class RedisLink(Link, asyncio.Protocol):
             self._enqueue(_Sign(), [("PING",)])
         self._watch = self._loop.call_later(self._stall_seconds / 4, self._check_stall)
 
+    def _waited_seconds(self) -> float:
+        """For how long the first of those who wait has waited."""
+        if not self._waiting:
+            return 0.0
+        _, _, since = self._waiting[0]
+        return self._loop.time() - since
+
     def _drop(self) -> None:
-        self.is_up = False
+        self.is_up = self._takes_more = False
         if self._watch is not None:
             self._watch.cancel()
         if self._transport is not None:
@@ -247,14 +252,16 @@ class RedisLink(Link, asyncio.Protocol):
         self._reader = hiredis.Reader(notEnoughData=NO_REPLY)
         self._is_answering = False  # also where the last connection's replies could not be read
         self._outgoing.clear()
+        self._replies = []
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fails all waiters and begins to reconnect."""
         was_up, self.is_up, self._transport = self.is_up, False, None
+        self._takes_more = False
         error = RedisDownError(f"the connection to Redis at {self.address} was lost")
         waiting, self._waiting = self._waiting, deque()
-        for waiter in waiting:
-            waiter.asker.lost(error)
+        for asker, _, _ in waiting:
+            asker.lost(error)
         if was_up and not self._closing:
             self.losses += 1
             logger.warning("redis_lost", extra={"address": self.address, "reason": str(exc)})
@@ -273,34 +280,47 @@ class RedisLink(Link, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hands replies to their askers, in order; each may ask on."""
-        reader = self._reader
-        reader.feed(data)
-        waiting = self._waiting
+        self._reader.feed(data)
+        next_reply, waiting, replies = self._reader.gets, self._waiting, self._replies
         self._is_answering = True
-        while (reply := reader.gets()) is not NO_REPLY:
-            waiter = waiting[0]
-            waiter.replies.append(reply)
-            waiter.needed -= 1
-            if not waiter.needed:
-                waiting.popleft()
-                waiter.asker.answered(waiter.replies)
+        self.turns.open()
+        try:
+            while (reply := next_reply()) is not NO_REPLY:
+                replies.append(reply)
+                asker, needed, _ = waiting[0]
+                if len(replies) == needed:
+                    waiting.popleft()
+                    told, replies = replies, []
+                    self._replies = replies
+                    asker.answered(told)
+        finally:  # also where what the server sends cannot be read
+            self.turns.close()
         self._is_answering = False
 
     # -- asking ----------------------------------------------------------------------------
 
     def ask(self, asker: Asker, commands: list[Command]) -> RedisDownError | None:
         """Adds commands to what leaves at the end of this tick; see :meth:`Link.ask`."""
+        if not self._takes_more:
+            error = self._refusal()
+            if error is not None:
+                return error
+        self._enqueue(asker, commands)
+        self._takes_more = True
+        return None
+
+    def _refusal(self) -> RedisDownError | None:
+        """Why nothing can be asked for now, or None."""
         if self._transport is None or self._is_greeting:
             return RedisDownError(f"Redis at {self.address} is not connected")
         if not self._flush_is_due and self._is_slow():
             return RedisDownError(f"Redis at {self.address} has not answered for a while")
-        self._enqueue(asker, commands)
         return None
 
     def _is_slow(self) -> bool:
-        if self._patience_seconds is None or not self._waiting or self._is_answering:
+        if self._patience_seconds is None or self._is_answering:
             return False  # of what waits, the replies may be here already, not read yet
-        return self._loop.time() - self._waiting[0].since > self._patience_seconds
+        return self._waited_seconds() > self._patience_seconds
 
     def note_refusal(self, error: RedisReplyError) -> None:
         """Leaves a server that is not the one to ask; who is, the name in the URL leads to."""
@@ -308,18 +328,37 @@ class RedisLink(Link, asyncio.Protocol):
             logger.warning("redis_demoted", extra={"address": self.address, "reason": str(error)})
             self._transport.abort()
 
+    def at_end_of_tick(self, callback: Callable[[], None]) -> None:
+        """Calls back just before what was asked for in this tick leaves."""
+        self._at_end.append(callback)
+        if not self._flush_is_due:
+            self._begin_tick()
+
+    def _begin_tick(self) -> None:
+        self._flush_is_due = True
+        self._tick = self._loop.time()
+        self._loop.call_soon(self._flush)
+
     def _enqueue(self, asker: Asker, commands: list[Command]) -> None:
         if not self._flush_is_due:
-            self._flush_is_due = True
-            self._tick = self._loop.time()
-            self._loop.call_soon(self._flush)
-        self._waiting.append(_Waiter(asker, len(commands), self._tick))
+            self._begin_tick()
+        self._waiting.append((asker, len(commands), self._tick))
         for command in commands:
             # hiredis' stub says a tuple of one element; any length is right.
             self._outgoing.append(pack_command(command))  # type: ignore[arg-type]
 
     def _flush(self) -> None:
-        self._flush_is_due = False
+        at_end, self._at_end = self._at_end, []
+        for callback in at_end:
+            self._call_at_end(callback)
+        self._flush_is_due = self._takes_more = False
         if self._transport is not None and self._outgoing:
             self._transport.write(b"".join(self._outgoing))
         self._outgoing.clear()
+
+    @staticmethod
+    def _call_at_end(callback: Callable[[], None]) -> None:
+        try:
+            callback()
+        except Exception:  # the callback's fault must not cost everybody else their commands
+            logger.exception("redis_callback_failed")

@@ -61,10 +61,10 @@ _IDENTIFY: Final = (
     Tap(Privacy, "use_of"), Tap(bidder.path, "nodes_of"),
 )  # fmt: skip
 _LOOKUP: Final = Tap(bidder.path, "fetch_person")
-_DECIDE: Final = Tap(bidder.path, "decide")
+_DECIDE: Final = (Tap(bidder.path, "prospects_of"), Tap(bidder.path, "best_bids"))
 _RESPOND: Final = Tap(Responder, "body")
 _SIGN: Final = Tap(NoticeSigner, "sign")
-_TAPS: Final = (*_IDENTIFY, _LOOKUP, _DECIDE, _RESPOND, _SIGN)
+_TAPS: Final = (*_IDENTIFY, _LOOKUP, *_DECIDE, _RESPOND, _SIGN)
 
 
 class _Bid(msgspec.Struct, frozen=True):
@@ -116,12 +116,9 @@ async def stages_of(settings: Settings, messages: Sequence[bytes]) -> StageCosts
     cost["decode"] = micros(decode_request, bodies)
     cost["wire"] = micros(_packed, bids) + micros(_parsed, [_raw(one.tape) for one in bids])
     found = {name: cost[name] for name in STAGES}
-    personal = [
-        call for call in recording.calls[_DECIDE] if any(bid.segment for bid in call.result.bids)
-    ]
-    return StageCosts(
-        {**found, "sum": sum(found.values())}, len(personal) / len(recording.calls[_DECIDE])
-    )
+    decided = recording.calls[_DECIDE[-1]]
+    personal = [call for call in decided if any(bid.segment for bid in call.result.bids)]
+    return StageCosts({**found, "sum": sum(found.values())}, len(personal) / len(decided))
 
 
 class _Path:
@@ -175,7 +172,7 @@ def _inside(path: _Path, made: _Recording) -> dict[str, float]:
     return {
         "identify": sum(map(cost, _IDENTIFY)),
         "lookup": micros(lambda one: replayed(one[0].again(), one[1]), made.lookups),
-        "decide": cost(_DECIDE),
+        "decide": sum(map(cost, _DECIDE)),
         "respond": cost(_RESPOND) - signing,  # which happens within it
         "sign": signing,
         "path": _left(path, made),

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from benchmarks.bench.site import BenchError
-from models.commands import Command, Steps
+from models.commands import TURN, Command, Steps
 
 __all__ = ["Call", "Step", "Tap", "answered", "micros", "recorded", "replayed", "tapped"]
 
@@ -122,6 +122,9 @@ def recorded(steps: Steps[T], tape: list[Step]) -> Steps[T]:
             commands = steps.send(replies)
         except StopIteration as stop:
             return cast("T", stop.value)
+        if commands is TURN:
+            replies = []
+            continue
         replies = yield commands
         tape.append(Step(commands, list(replies)))
 
@@ -129,14 +132,17 @@ def recorded(steps: Steps[T], tape: list[Step]) -> Steps[T]:
 def replayed(steps: Steps[T], tape: Sequence[Step]) -> T:
     """Runs a generator on recorded replies, without any I/O."""
     replies: Any = None
-    for step in tape:
-        steps.send(replies)
-        replies = step.replies
+    left = iter(tape)
     try:
-        steps.send(replies)
+        while True:
+            if steps.send(replies) is TURN:
+                replies = []
+            elif (step := next(left, None)) is not None:
+                replies = step.replies
+            else:
+                raise BenchError("a bid asks Redis for more than it did a moment ago")
     except StopIteration as stop:
         return cast("T", stop.value)
-    raise BenchError("a bid asks Redis for more than it did a moment ago")
 
 
 def micros(work: Callable[[Any], object], inputs: Sequence[Any]) -> float:

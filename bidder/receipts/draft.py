@@ -12,7 +12,13 @@ from bidder.bids import Decision
 from bidder.lookup import Found
 from bidder.openrtb import BidRequest
 from bidder.receipts.inputs import POSITIONAL
-from bidder.receipts.watched_catalog import SMALL_CATALOG, watched
+from bidder.receipts.watched_catalog import (
+    SMALL_CATALOG,
+    AnyRecord,
+    Behind,
+    records_behind,
+    watched,
+)
 from models.catalog_records import Campaign, Exchange
 from models.notices import NoticeToken
 
@@ -32,17 +38,22 @@ class Taker(Protocol):
 class Draft:
     """What is known so far of one request's decision.
 
+    Where a place under a cap is refused a request is decided more than once. What is decided last
+    stands; campaigns and nodes (``seen``, ``met``) are those of all.
+
     Args:
         taker: takes it when it is done.
         request, exchange, now_ms: as they are answered.
         is_sampled: a summary is kept in any case.
         is_full: the full receipt is.
         may_be_full: it may turn out to be, so what it needs is noted.
+        asked: campaigns that somebody asks about, tried or not.
     """
 
     __slots__ = (
-        "_taker", "arguments", "body", "catalog", "decision", "exchange", "found", "id", "is_full",
-        "is_sampled", "may_be_full", "now_ms", "request", "seen", "tokens", "use",
+        "_behind", "_taker", "arguments", "asked", "body", "catalog", "decision", "exchange",
+        "found", "id", "is_full", "is_sampled", "may_be_full", "met", "now_ms", "request", "seen",
+        "tokens", "use",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +66,7 @@ class Draft:
         is_sampled: bool,
         is_full: bool,
         may_be_full: bool,
+        asked: frozenset[str] = frozenset(),
     ) -> None:
         self._taker = taker
         self.request = request
@@ -63,9 +75,12 @@ class Draft:
         self.is_sampled = is_sampled
         self.is_full = is_full
         self.may_be_full = may_be_full
+        self.asked = asked
         self.arguments: dict[str, Any] = {}
         self.seen: dict[str, Campaign] = {}
+        self.met: set[str | None] = set()
         self.catalog: Any = None  # a Catalog, where a full receipt may be made
+        self._behind: Behind | None = None
         self.decision = NOTHING_YET
         self.id = ""
         self.body: bytes | None = None
@@ -89,14 +104,34 @@ class Draft:
 
     def _watch(self, decide: Callable[..., Decision], arguments: dict[str, Any]) -> Decision:
         catalog = arguments["catalog"]
-        seen: dict[str, Campaign] = {}
-        decision = decide(**arguments | {"catalog": watched(catalog, seen)})
+        decision = decide(**arguments | {"catalog": watched(catalog, self.seen)})
         # The bids that follow change what is left of budgets.
         allowances = arguments.get("allowances", {})
-        names = catalog.campaigns if len(catalog.campaigns) <= SMALL_CATALOG else seen
+        is_small = len(catalog.campaigns) <= SMALL_CATALOG
+        names = catalog.campaigns if is_small else self.asked.union(self.seen)
         arguments["allowances"] = {name: allowances[name] for name in names if name in allowances}
-        self.arguments, self.catalog, self.seen = arguments, catalog, seen
+        self.arguments, self.catalog = arguments, catalog
+        self.met |= {arguments["person"].node, arguments["person"].root}
+        self._behind = None
         return decision
+
+    def before_waiting(self) -> None:
+        """What was just decided waits for Redis; until it goes on the catalogue may change."""
+        if self.catalog is not None:
+            self._behind = self._collected()
+
+    def behind(self) -> tuple[Behind, tuple[AnyRecord, ...]]:
+        """What of the catalogue a full receipt has, as it was when this was decided.
+
+        Returns:
+            That, and what of it was another when the answer was written.
+        """
+        if self._behind is None:
+            return self._collected(), ()
+        return self._behind, self._behind.newer(self.catalog)
+
+    def _collected(self) -> Behind:
+        return records_behind(self.catalog, self.asked.union(self.seen), self.arguments)
 
     def answered(
         self,

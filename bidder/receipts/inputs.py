@@ -6,16 +6,16 @@ more is kept from the day on which it is added.
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, TypeAlias, get_type_hints
+from typing import Any, Final, get_type_hints
 
 import msgspec
 
 from bidder.decide import decide
-from models.catalog_records import CatalogRecord, LineState, Offer
+from bidder.receipts.watched_catalog import AnyRecord, Behind
 from models.errors import EventError
 from models.notices import NoticeToken
 
-__all__ = ["LEFT_OUT", "POSITIONAL", "AnyRecord", "Full", "Inputs", "decode_full", "encode_full"]
+__all__ = ["LEFT_OUT", "POSITIONAL", "Full", "Inputs", "decode_full", "encode_full"]
 
 LEFT_OUT: Final = frozenset({"catalog", "fates", "terms"})
 """Arguments that are no inputs: the catalogue is kept as records, fates come out, and terms follow
@@ -41,9 +41,6 @@ Inputs: Final = msgspec.defstruct(
 """The arguments of ``decide`` that are kept, with their types and defaults."""
 
 
-AnyRecord: TypeAlias = CatalogRecord | Offer | LineState
-
-
 class Full(msgspec.Struct, frozen=True, kw_only=True):
     """What a full receipt has besides the summary.
 
@@ -51,6 +48,8 @@ class Full(msgspec.Struct, frozen=True, kw_only=True):
         inputs: an :data:`Inputs`, still packed.
         records: of the catalogue, those that mattered.
         deals: of the request, those on which any campaign may bid, with how many may.
+        newer: of the records, those that changed after the decision, while it waited for a place
+            under a cap: the answer was written from these.
         tokens: what the notices of each bid say.
         public_url: where they come to.
     """
@@ -60,6 +59,7 @@ class Full(msgspec.Struct, frozen=True, kw_only=True):
     tokens: tuple[NoticeToken, ...] = ()
     public_url: str = ""
     deals: dict[str, int] = {}
+    newer: tuple[AnyRecord, ...] = ()
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -69,16 +69,16 @@ _decode_inputs: Final = msgspec.json.Decoder(Inputs).decode
 
 def encode_full(
     arguments: Mapping[str, object],
-    records: tuple[AnyRecord, ...],
+    behind: Behind,
+    newer: tuple[AnyRecord, ...],
     tokens: tuple[NoticeToken, ...],
     public_url: str,
-    deals: dict[str, int],
 ) -> msgspec.Raw:
     """Packs the inputs of a decision."""
     inputs = {name: value for name, value in arguments.items() if name not in LEFT_OUT}
     full = Full(
-        inputs=msgspec.Raw(_encode(inputs)), records=records, tokens=tokens,
-        public_url=public_url, deals=deals,
+        inputs=msgspec.Raw(_encode(inputs)), records=behind.records, tokens=tokens,
+        public_url=public_url, deals=behind.deals, newer=newer,
     )  # fmt: skip
     return msgspec.Raw(_encode(full))
 

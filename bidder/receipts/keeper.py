@@ -28,6 +28,8 @@ ALL: Final = 1 << 32
 """Above every CRC-32."""
 MOST_FULL_PER_REFRESH: Final = 25
 """Full receipts between two refreshes (half a second) of a worker: some hundredths of its time."""
+MOST_FAULTS_PER_REFRESH: Final = 25
+"""Of what fails again and again so many tell enough; all would take the place of other receipts."""
 LARGEST_BYTES: Final = 900_000
 """Kafka takes records of a million bytes."""
 
@@ -85,12 +87,14 @@ class Receipts:
         self._looked_below = self._sample_below
         self._watched: Watched = NOTHING
         self._full_left = MOST_FULL_PER_REFRESH
+        self._faults_left = MOST_FAULTS_PER_REFRESH
 
     def refresh(self, now_ms: int) -> None:
         """Takes up what is watched, drops what is over; call it twice a second."""
         self._watched = self._watches.watched(now_ms)
         self._looked_below = ALL if self._watched else self._sample_below
         self._full_left = MOST_FULL_PER_REFRESH
+        self._faults_left = MOST_FAULTS_PER_REFRESH
 
     def begin(self, request: BidRequest, exchange: Exchange, now_ms: int) -> Draft | None:
         """The draft of a receipt that may be kept; None for most requests."""
@@ -106,6 +110,7 @@ class Receipts:
         return Draft(
             self, request, exchange, now_ms,
             is_sampled=is_sampled, is_full=is_full, may_be_full=may_be_full,
+            asked=watched.campaigns,
         )  # fmt: skip
 
     def keep(self, draft: Draft, *, is_sent: bool, elapsed_ns: int) -> None:
@@ -120,24 +125,23 @@ class Receipts:
             logger.exception("receipt_failed")
 
     def _keep(self, draft: Draft, *, is_sent: bool, elapsed_ns: int) -> None:
-        is_full = draft.catalog is not None and (
-            draft.is_full or (bool(self._watched) and self._is_watched(draft))
-        )
+        is_wanted = draft.is_full or (bool(self._watched) and self._is_watched(draft))
+        # Where nothing was decided a summary says all.
+        is_full = is_wanted and draft.catalog is not None
         if is_full and not self._full_left:
             self._counters.add(RATE)
-            is_full = False
-        if not is_full and not draft.is_sampled:
+            is_wanted = is_full = False
+        if not is_wanted and not draft.is_sampled:
             return
         receipt = summary_of(draft, self._code, self._as_of, is_sent=is_sent, elapsed_ns=elapsed_ns)
         if is_full:
             self._full_left -= 1
-            asked = dict.fromkeys(self._watched.campaigns)
-            self._add_full(draft, receipt, asked)
+            self._add_full(draft, receipt)
         else:
             self._add(receipt, encode_receipt(receipt), "summary")
 
-    def _add_full(self, draft: Draft, receipt: Receipt, asked: Mapping[str, object]) -> None:
-        value = encode_receipt(full_of(draft, receipt, asked, self._public_url))
+    def _add_full(self, draft: Draft, receipt: Receipt) -> None:
+        value = encode_receipt(full_of(draft, receipt, self._public_url))
         if len(value) > LARGEST_BYTES:
             self._counters.add(SIZE)
             self._add(receipt, encode_receipt(receipt), "summary")
@@ -155,7 +159,8 @@ class Receipts:
         if not watched.nodes or draft.found is None:
             return False
         person = draft.found.person
-        return person.node in watched.nodes or person.root in watched.nodes
+        met = draft.met | {person.node, person.root}  # of what was shed, nothing was decided
+        return not watched.nodes.isdisjoint(met)
 
     def keep_fault(
         self, receipt_id: str, request: BidRequest, exchange: Exchange, now_ms: int,
@@ -165,6 +170,10 @@ class Receipts:
 
         It names the kind of error and its place, not its words, in which data may be.
         """
+        if not self._faults_left:
+            self._counters.add(RATE)
+            return
+        self._faults_left -= 1
         receipt = Receipt(
             id=receipt_id,
             why="fault",

@@ -1,7 +1,8 @@
 """A decision made again from its receipt: the same function, the same inputs, the same bytes."""
 
+import re
 from collections import Counter
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -11,6 +12,7 @@ from bidder.decide import decide
 from bidder.errors import NoBidReason
 from bidder.openrtb import BidRequest
 from bidder.receipts.inputs import Full, decode_full
+from bidder.receipts.watched_catalog import AnyRecord
 from bidder.receipts.written import bid_note
 from bidder.respond import Responder, no_bid_body
 from models.catalog import Catalog
@@ -18,6 +20,9 @@ from models.notices import NoticeSigner
 from models.receipts import Receipt
 
 __all__ = ["Recomputed", "recompute"]
+
+TOKENS: Final = re.compile(r"(?<=\?t=)[\w-]+")
+"""In the addresses of notices."""
 
 
 class Recomputed(msgspec.Struct, frozen=True):
@@ -60,9 +65,7 @@ def recompute(receipt: Receipt, notice_secret: str) -> Recomputed:
         EventError: another version of the program wrote the inputs, and this one cannot read them.
     """
     full, arguments = decode_full(receipt.full)
-    catalog = Catalog()
-    for record in full.records:
-        catalog.apply(record)
+    catalog = _catalog_of(*full.records)
     catalog.deals = Counter(full.deals)
     fates: list[Fate] = []
     decision = decide(**arguments, catalog=catalog, fates=fates)
@@ -84,6 +87,13 @@ def recompute(receipt: Receipt, notice_secret: str) -> Recomputed:
     )
 
 
+def _catalog_of(*records: AnyRecord) -> Catalog:
+    catalog = Catalog()
+    for record in records:
+        catalog.apply(record)
+    return catalog
+
+
 def _plain(note: dict[str, Any]) -> dict[str, Any]:
     """As it is read from JSON."""
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(note))
@@ -99,6 +109,8 @@ def _body(
     terms = terms_of(request, exchange, arguments["policy"], catalog, arguments["now_ms"])
     if len(decision.bids) != len(full.tokens) or isinstance(terms, NoBidReason):
         return None
+    if full.newer:
+        catalog = _catalog_of(*full.records, *full.newer)
     responder = Responder(catalog, NoticeSigner(secret), public_url=full.public_url)
     pairs = list(zip(decision.bids, full.tokens, strict=True))
     return responder.body(request.id, pairs, terms, exchange)
@@ -120,8 +132,17 @@ def _differences(
                 found.append(f"slot {slot}: {name}: {then.get(name)} then, {now.get(name)} now")
     answer = None if body is None else body.decode()
     if answer != receipt.body and not found:
-        found.append(_first_difference(receipt.body or "", answer or ""))
+        found.append(_answer_difference(receipt.body or "", answer or ""))
     return found
+
+
+def _answer_difference(then: str, now: str) -> str:
+    if TOKENS.sub("", then) == TOKENS.sub("", now):
+        return (
+            "the signatures of notices, and nothing else: the notice secret "
+            "(KINBID_NOTICE_SECRET) is another than then"
+        )
+    return _first_difference(then, now)
 
 
 def _first_difference(then: str, now: str) -> str:

@@ -1,20 +1,41 @@
 """Which records of the catalogue a decision was made of: noted while it is made, then collected."""
 
 import copy
-from collections.abc import Collection, Iterator
-from typing import Any, Final, cast
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from bidder.openrtb import BidRequest
 from models.campaign_index import CampaignIndex, Candidates, Query
 from models.catalog import Catalog
-from models.catalog_records import Campaign, CatalogRecord, Exchange, LineState, Offer
+from models.catalog_records import Campaign, CatalogRecord, LineState, Offer, record_key
 from models.profile import Person
 
-__all__ = ["SMALL_CATALOG", "deals_of", "records_behind", "watched"]
+__all__ = ["SMALL_CATALOG", "AnyRecord", "Behind", "records_behind", "watched"]
 
 SMALL_CATALOG: Final = 32
 """Of a catalogue with no more campaigns than this a receipt has all; of another one those that came
 into question, since why the others did not is what their targeting says."""
+
+
+AnyRecord: TypeAlias = CatalogRecord | Offer | LineState
+
+
+class Behind(NamedTuple):
+    """What of the catalogue a decision was made of.
+
+    Attributes:
+        records: that mattered.
+        deals: of the request, with how many campaigns may bid on each, untried ones included.
+    """
+
+    records: tuple[AnyRecord, ...]
+    deals: dict[str, int]
+
+    def newer(self, catalog: Catalog) -> tuple[AnyRecord, ...]:
+        """Those of the records that stand otherwise in a catalogue, as they stand there."""
+        known = (catalog.record(record_key(one)) for one in self.records)
+        pairs = zip(self.records, known, strict=True)
+        return tuple(now for then, now in pairs if now is not None and now is not then)
 
 
 class _Noted:
@@ -61,22 +82,22 @@ def watched(catalog: Catalog, seen: dict[str, Campaign]) -> Catalog:
 
 
 def records_behind(
-    catalog: Catalog, campaigns: Collection[str], person: Person, exchange: Exchange
-) -> tuple[CatalogRecord | Offer | LineState, ...]:
-    """The records from which a decision over some campaigns can be made again.
+    catalog: Catalog, campaigns: Collection[str], arguments: Mapping[str, Any]
+) -> Behind:
+    """That from which a decision over some campaigns can be made again.
 
     Args:
         catalog: as it was when the decision was made.
         campaigns: that were looked at, and others that are to be explained.
-        person: whom it was for.
-        exchange: who asked.
+        arguments: of ``decide``.
     """
+    person, terms = arguments["person"], arguments.get("terms")
     if len(catalog.campaigns) <= SMALL_CATALOG:
         campaigns = catalog.campaigns
     chosen = [catalog.campaigns[name] for name in campaigns if name in catalog.campaigns]
     advertisers = {one.advertiser: None for one in chosen}
     segments = {name: None for one in chosen for name in one.segments}
-    records: list[CatalogRecord | Offer | LineState] = [exchange]
+    records: list[AnyRecord] = [arguments["exchange"]]
     for name in advertisers:
         if name in catalog.advertisers:
             records.append(catalog.advertisers[name])
@@ -87,17 +108,15 @@ def records_behind(
     records += chosen
     for one in chosen:
         records += catalog.creatives.get(one.id, ())
-    for currency in catalog.rates:
-        rates = catalog.record(f"rates/{currency}")
-        if rates is not None:
-            records.append(rates)
+    records += [table.record for table in catalog.rates.values()]
+    if terms is not None and terms.rates is not None:
+        records.append(terms.rates.record)  # newer ones may have come since the terms were made
     if person.header.calls:
         records += [*catalog.call_tags.values(), *catalog.departments.values()]
-    return tuple(records)
+    return Behind(tuple(records), _deals_of(arguments["request"], catalog))
 
 
-def deals_of(request: BidRequest, catalog: Catalog) -> dict[str, int]:
-    """How many campaigns may bid on each deal of a request, those that were not tried included."""
+def _deals_of(request: BidRequest, catalog: Catalog) -> dict[str, int]:
     told = (imp.pmp.deals or () for imp in request.imp if imp.pmp is not None)
     named = {deal.id for deals in told for deal in deals}
     return {name: catalog.deals[name] for name in sorted(named) if name in catalog.deals}

@@ -14,7 +14,6 @@ from bidder.lookup import Found
 from bidder.receipts.draft import Draft
 from bidder.receipts.inputs import encode_full
 from bidder.receipts.redact import without_identifiers, without_nodes
-from bidder.receipts.watched_catalog import deals_of, records_behind
 from models.catalog_records.record import Record
 from models.receipts import Receipt, ReceiptPerson, ReceiptUse, auction_key
 from models.value.price import Factors
@@ -115,32 +114,26 @@ def summary_of(
     )  # fmt: skip
 
 
-def full_of(
-    draft: Draft, summary: Receipt, asked: Mapping[str, object], public_url: str
-) -> Receipt:
+def full_of(draft: Draft, summary: Receipt, public_url: str) -> Receipt:
     """The same receipt with everything that the decision was made of.
 
     Args:
         draft: of an answered request.
         summary: its receipt.
-        asked: campaigns that somebody asks about, by their ids.
         public_url: where notices come to.
     """
-    arguments, catalog = draft.arguments, draft.catalog
-    if catalog is None:
-        return summary
+    arguments = draft.arguments
+    behind, newer = draft.behind()
     person = arguments["person"]
     kept = arguments | {
         "request": without_identifiers(draft.request),
         "person": without_nodes(person, may_keep_own=_keeps_nodes(draft)),
     }
-    records = records_behind(catalog, {**draft.seen, **asked}, person, draft.exchange)
-    deals = deals_of(draft.request, catalog)
     return msgspec.structs.replace(
         summary,
         others=_losers(draft),
         body=None if draft.body is None else draft.body.decode(),
-        full=encode_full(kept, records, draft.tokens, public_url, deals),
+        full=encode_full(kept, behind, newer, draft.tokens, public_url),
     )
 
 
@@ -172,4 +165,5 @@ def _person(found: Found, *, may_keep: bool) -> ReceiptPerson:
         is_shared=found.is_shared,
         is_withdrawn=found.is_withdrawn,
         presence_ratio=found.person.presence_ratio,
+        absent=found.absent,
     )

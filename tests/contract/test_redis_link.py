@@ -238,6 +238,26 @@ def test_a_callback_that_raises_costs_nobody_else_anything(
     assert [record.message for record in caplog.records] == ["redis_callback_failed"] * 2
 
 
+def test_what_is_asked_for_at_the_end_of_a_tick_travels_along_whatever_goes_wrong_there(
+    redis_server: RedisEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(link: RedisLink) -> None:
+        def bad() -> None:
+            raise ValueError("the callback's own")
+
+        link.at_end_of_tick(bad)
+        link.at_end_of_tick(lambda: link.send([("INCR", "ticks")]))
+        link.send([("INCR", "ticks")])
+        assert await link.run(just(("GET", "ticks"))) == [b"1"], "it was asked before the end"
+        link.at_end_of_tick(lambda: link.send([("INCR", "ticks")]))
+        await asyncio.sleep(0)
+        assert await link.run(just(("GET", "ticks"))) == [b"3"], "nobody else had to ask"
+
+    with caplog.at_level(logging.ERROR, logger="runtime"):
+        with_link(redis_server.url, scenario)
+    assert [record.message for record in caplog.records] == ["redis_callback_failed"]
+
+
 def test_what_an_algorithm_raises_is_its_callers(redis_server: RedisEngine) -> None:
     def broken() -> Steps[None]:
         yield [("PING",)]

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from models.commands import Command, Steps
+from models.commands import TURN, Command, Steps
 from runtime.redis_link import RedisReplyError
 
 __all__ = ["MemoryStore", "Runner", "interleave", "run", "run_all"]
@@ -685,6 +685,8 @@ class Runner(Generic[T]):
                 self._commands = self._steps.throw(errors[0])
             else:
                 self._commands = self._steps.send(replies)  # type: ignore[arg-type]  # None starts
+            while self._commands is TURN:
+                self._commands = self._steps.send([])
         except StopIteration as stop:
             self.done, self.result = True, stop.value
 

@@ -305,8 +305,10 @@ def test_what_nobody_knows_is_erased_only_where_that_is_wanted(client: Client) -
     assert node.encode() not in latest(client, Topics.ERASURES)
     assert "was erased" not in kinbid("person", mistyped).stdout
 
+    assert node in kinbid("receipts", "on", "--person", mistyped).stdout
     done = kinbid("erase", mistyped, "--yes", "--unseen")
     assert "nothing was known of it" in done.stdout
+    assert node not in kinbid("receipts").stdout
     told = kinbid("person", mistyped).stdout
     assert f"cookie {node} was erased: nothing up to " in told
     again = kinbid("erase", mistyped, "--yes")

@@ -14,9 +14,16 @@ import pytest
 from kinbid.engines import EmbeddedKafka, RedisEngine
 from kinbid.explain_receipt import explain_receipt
 from kinbid.find_receipt import NoReceiptError, find_receipts
-from kinbid.watching import publish_watch, read_watches, watch_of, watch_of_person
-from models.receipts import Receipt
-from runtime import clock
+from kinbid.watching import end_of, publish_watch, read_watches, watch_of, watch_of_person
+from models.errors import UnknownNameError
+from models.identifiers import Namespace
+from models.nonces import Nonces
+from models.receipts import Receipt, encode_receipt, receipt_partition
+from models.topics import Topics
+from models.units import DAY_MS
+from models.watches import Watch
+from runtime import clock, kafka
+from runtime.pepper import pepper_of
 from runtime.settings import Settings
 from tests.integration.bidder.test_worker import (
     COOKIE,
@@ -67,10 +74,10 @@ def none_kept(engines: Settings, tmp_path: Path) -> Iterator[tuple[Bidder, Setti
         yield running, settings
 
 
-def found(settings: Settings, name: str, **hint: int) -> list[Receipt]:
+def found(settings: Settings, name: str, at_ms: int | None = None) -> list[Receipt]:
     """The receipts of a name; none where nothing was kept."""
     try:
-        return asyncio.run(find_receipts(settings, name, **hint))
+        return asyncio.run(find_receipts(settings, name, at_ms=at_ms))
     except NoReceiptError:
         return []
 
@@ -108,6 +115,43 @@ def test_a_no_bid_is_found_by_the_auctions_id_and_equal_too(
     report = explained(settings, "no-auction")
     assert (report["outcome"], report["reason"]) == ("no_bid", "seat_blocked")
     assert report["recomputed"]["is_equal"] is True
+
+
+def test_of_one_auction_id_each_exchange_has_its_own(all_kept: tuple[Bidder, Settings]) -> None:
+    bidder, settings = all_kept
+    bidder.bid(bid_request(id="same-id"))
+    eventually(lambda: found(settings, "same-id"), "no receipt")
+    assert asyncio.run(find_receipts(settings, "same-id", exchange="north"))
+    with pytest.raises(NoReceiptError, match="no receipt of same-id from south: "):
+        asyncio.run(find_receipts(settings, "same-id", exchange="south"))
+
+
+@pytest.mark.parametrize("late_ms", [0, 30_000, 600_000])
+def test_a_receipt_that_was_shipped_late_is_found_too(engines: Settings, late_ms: int) -> None:
+    """Its name tells when it was made, and others were shipped since then."""
+    decided_ms = clock.now_ms() - late_ms
+    name = Nonces("w00002").next(decided_ms)
+    receipt = Receipt(id=name, why="sample", time_ms=decided_ms, exchange="north", auction="late",
+                      code="test", outcome="bid")  # fmt: skip
+    other = msgspec.structs.replace(receipt, id="another", time_ms=clock.now_ms())
+
+    async def ship() -> None:
+        topic = Topics.RECEIPTS.name(engines.owner)
+        async with kafka.producing(engines) as producer:
+            for one in (other, receipt):
+                await producer.send_and_wait(
+                    topic, key=one.id.encode(), value=encode_receipt(one),
+                    partition=receipt_partition("w00002"), timestamp_ms=one.time_ms,
+                )  # fmt: skip
+
+    asyncio.run(ship())
+    assert [one.id for one in found(engines, name)] == [name]
+
+
+def test_whoever_asks_for_a_bid_of_long_ago_is_told_when_it_was(engines: Settings) -> None:
+    name = Nonces("w00001").next(clock.now_ms() - 20 * DAY_MS)
+    with pytest.raises(NoReceiptError, match=r"a bid of that name was made at .* for 7 days"):
+        asyncio.run(find_receipts(engines, name))
 
 
 def test_the_command_tells_the_factors_the_losers_and_that_all_is_equal(
@@ -164,8 +208,32 @@ def test_a_watch_is_followed_within_a_second_and_ends_by_itself(
     nobody = bidder.metric("bidder_receipts_total", "full")
     bidder.bid(bid_request(user={"buyeruid": "somebody-elses-browser"}))
     assert bidder.metric("bidder_receipts_total", "full") == nobody
-    asyncio.run(publish_watch(settings, msgspec.structs.replace(watch, until_ms=0)))
+    with pytest.raises(UnknownNameError):
+        asyncio.run(end_of(settings, "person", "cookie:somebody-elses-browser"))
+    asyncio.run(publish_watch(settings, asyncio.run(end_of(settings, "person", identifier))))
     assert asyncio.run(read_watches(settings)) == []
+
+
+def test_a_watch_is_ended_by_any_name_of_the_person_and_of_what_is_not_sold_any_more(
+    engines: Settings,
+) -> None:
+    until_ms = clock.now_ms() + A_MINUTE_MS
+    pepper = pepper_of(engines)
+    nodes = [pepper.node(Namespace.COOKIE, f"a-long-cookie-{n}") for n in range(2)]
+    person = Watch(
+        target="person", names=tuple(one for one in nodes if one is not None), until_ms=until_ms
+    )
+    gone = Watch(target="campaign", names=("withdrawn-since",), until_ms=until_ms)
+
+    async def scenario() -> list[Watch]:
+        for one in (person, gone):
+            await publish_watch(engines, one)
+        await publish_watch(engines, await end_of(engines, "person", "cookie:a-long-cookie-1"))
+        await publish_watch(engines, await end_of(engines, "campaign", "withdrawn-since"))
+        return await read_watches(engines)
+
+    assert len(person.names) == 2
+    assert {one.key for one in asyncio.run(scenario())}.isdisjoint({person.key, gone.key})
 
 
 def test_without_a_broker_bids_go_on_and_receipts_are_dropped_and_counted(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from models.catalog_records import (
     Product,
     Segment,
 )
-from models.commands import Command, Steps
+from models.commands import TURN, Command, Steps
 from models.dealings import BuyerStats, Intent
 from models.forest import erased_in
 from models.identifiers import Namespace, NodeId, Pepper
@@ -310,6 +310,9 @@ class MemoryRedis:
         try:
             commands = next(steps)
             while True:
+                if commands is TURN:
+                    commands = steps.send([])
+                    continue
                 self.steps.append(commands)
                 if self._fail_at is not None and len(self.steps) > self._fail_at:
                     commands = steps.throw(self._failure)

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidder.backlog import STANDING_MS, STANDING_NS, Backlog, Pressure, look_at
+from bidder.backlog import (
+    STANDING_MS,
+    STANDING_NS,
+    Backlog,
+    BorrowedSocket,
+    Pressure,
+    borrowed,
+    look_at,
+)
 
 MS = 1_000_000
 
@@ -59,6 +67,24 @@ def test_the_kernel_tells_how_long_bytes_have_waited(
     assert again is not None
     assert again.waited_ms < look.waited_ms
     assert 0 < again.rtt_us < 5_000_000
+
+
+def test_a_borrowed_socket_tells_the_same_and_closes_nothing(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    client, served = pair
+    lent = borrowed(served)
+    assert isinstance(lent, BorrowedSocket)
+    client.sendall(b"x")
+    time.sleep(0.05)
+    look = look_at(lent)
+    assert look is not None
+    assert look.waited_ms >= 40
+    del lent
+    assert served.recv(1) == b"x", "it is open"
+    assert borrowed(None) is None
+    known = KernelSocket(tcp_info())
+    assert borrowed(known) is known
 
 
 def test_a_kernel_that_knows_no_shortest_round_trip_tells_the_smoothed_one() -> None:

@@ -252,8 +252,8 @@ def test_the_search_finds_the_winner_that_asking_every_campaign_finds(
     request: BidRequest, who: Person, what: Catalog
 ) -> None:
     decision = decision_of(request, who, what)
-    asked, held = terms(request, what), who.reservations
-    desk = Desk(request, asked, who, NORTH, what, POLICY, NOW_MS, held, frozenset(), {})
+    asked = terms(request, what)
+    desk = Desk(request, asked, who, NORTH, what, POLICY, NOW_MS, frozenset(), {}, who.reservations)
     picked: list[Bid] = []
     for one in request.imp:
         ways = openings(one, asked, what.deals)

@@ -11,8 +11,11 @@ from bidder import server as server_module
 from bidder.backlog import STANDING_NS, Pressure
 from bidder.http1 import HttpConnection, response
 from bidder.metrics import Counters
+from bidder.receipts import Receipts
 from bidder.server import Server
-from tests.unit.bidder.support import BRAND, KEYS, NODE, SEATS, body, imp
+from models.watches import Watches
+from tests.unit.bidder.receipt_support import CODE, Kept
+from tests.unit.bidder.support import BRAND, KEYS, NODE, SEATS, SETTINGS, body, imp
 from tests.unit.bidder.test_backlog import KernelSocket, tcp_info
 from tests.unit.bidder.test_http1 import FakeTransport, new_connections, post
 from tests.unit.bidder.test_server import BID, ME, Case, bid_post
@@ -105,6 +108,21 @@ def test_an_exchange_that_is_far_away_has_less_time_left_and_that_is_told(make: 
         assert case.redis.steps == []
         network = exchange_rows._NETWORK
         assert exchange_count(case, network) == 80_000
+
+    asyncio.run(scenario())
+
+
+def test_a_request_without_time_left_has_a_receipt_where_one_is_kept(counters: Counters) -> None:
+    async def scenario() -> None:
+        case = Case(counters)
+        outbox = Kept(SETTINGS, counters, case.path.worker)
+        case.path.receipts = Receipts(
+            outbox, counters, Watches(), code=CODE, public_url="", as_of={},
+            sample_percent=100, full_percent=0,
+        )  # fmt: skip
+        assert await ask(case, bid_post(tmax=100), waited_ms=80) == NO_BID
+        assert (outbox.only.outcome, outbox.only.reason) == ("late", "late")
+        assert case.count("no_bids", "late") == 1
 
     asyncio.run(scenario())
 

@@ -2,7 +2,8 @@
 
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any, NoReturn
 
 import msgspec
@@ -12,23 +13,26 @@ from hypothesis import strategies as st
 
 from bidder.bids import Loss
 from bidder.decide import decide
+from bidder.identify import MAX_NODES
 from bidder.metrics import Counters, open_memory
 from bidder.openrtb import BidRequest, User
+from bidder.path import MOST_ROUNDS
 from bidder.receipts import Recomputed, keeper, recompute
 from bidder.receipts.inputs import LEFT_OUT, Inputs
-from bidder.receipts.keeper import MOST_FULL_PER_REFRESH, threshold
+from bidder.receipts.keeper import MOST_FAULTS_PER_REFRESH, MOST_FULL_PER_REFRESH, threshold
 from bidder.receipts.redact import REMOVED, SOMEBODY
 from models.calls import ToldCall
 from models.catalog import Catalog
-from models.catalog_records import Campaign
+from models.catalog_records import Campaign, Rates
+from models.commands import Command
 from models.header import Header
 from models.identifiers import Namespace, NodeId
 from models.nonces import parse_nonce
 from models.profile import Person
 from models.receipts import LONGEST_AUCTION, Receipt
-from models.units import CampaignId
+from models.units import CampaignId, CreativeId
 from models.watches import WatchTarget
-from tests.unit.bidder.receipt_support import CODE, Case
+from tests.unit.bidder.receipt_support import CODE, ELAPSED_NS, Case
 from tests.unit.bidder.support import (
     AIR,
     BRAND,
@@ -48,6 +52,7 @@ from tests.unit.bidder.support import (
 from tests.unit.bidder.test_decide_targeting import markets, requests, visitors
 
 SECRET = SETTINGS.notice_secret
+REFUSED: dict[str, Any] = {"regs": {"coppa": 1}}
 
 
 def again(receipt: Receipt) -> Recomputed:
@@ -112,9 +117,12 @@ def test_a_decision_that_another_program_would_make_otherwise_is_told_with_the_d
     assert not found.is_equal
     (difference,) = found.differences
     assert difference.startswith("slot slot-1: bid_cpm_micros: 1 then, ")
+    body = (receipt.body or "").replace("300", "301")
+    (difference,) = again(msgspec.structs.replace(receipt, body=body)).differences
+    assert difference.startswith("the answer from character ")
     other = recompute(receipt, "another secret")
     assert not other.is_equal
-    assert other.differences[0].startswith("the answer from character ")
+    assert "KINBID_NOTICE_SECRET" in other.differences[0]
 
 
 def test_pending_reservations_and_refused_campaigns_are_inputs_too(counters: Counters) -> None:
@@ -147,6 +155,47 @@ def test_what_a_bid_sets_aside_of_a_budget_does_not_change_its_own_receipt(
     assert [again(one).differences for one in receipts] == [()] * 3
     left = [again(one).arguments["allowances"][SEATS].left_micros for one in receipts]
     assert before_micros == left[0] > left[1] > left[2]
+
+
+def paused(what: Catalog) -> None:
+    what.apply(msgspec.structs.replace(what.campaigns[SEATS], is_active=False))
+
+
+def cheaper(what: Catalog) -> None:
+    segment = what.segments["airline/prospect"]
+    what.apply(msgspec.structs.replace(segment, target_cpa_micros=1_000_000))
+
+
+def moved(what: Catalog) -> None:
+    what.apply(msgspec.structs.replace(what.advertisers[AIR], domain="moved.example"))
+
+
+def dearer(what: Catalog) -> None:
+    rates = Rates(base="USD", date="2026-11-20", units={"EUR": Decimal("1.5")})
+    what.apply(rates)
+
+
+@pytest.mark.parametrize("change", [paused, cheaper, moved, dearer])
+@pytest.mark.parametrize("command", ["MGET", "FCALL"])
+def test_a_catalogue_that_changes_while_redis_is_waited_for_changes_no_receipt(
+    counters: Counters, change: Callable[[Catalog], None], command: str
+) -> None:
+    """The terms are from before the person is read, the decision from before its place is held."""
+    case = Case(counters, person(billed=2))  # near the cap
+    case.catalog.apply(Rates(base="USD", date="2026-11-20", units={"EUR": Decimal("0.9")}))
+    reply = case.redis.reply
+
+    def changing(asked: Command) -> object:
+        if asked[0] == command:
+            change(case.catalog)
+        return reply(asked)
+
+    case.redis.reply = changing  # type: ignore[method-assign,assignment]
+    answer = case.bid(cur=["EUR"])
+    assert case.redis.named("FCALL") or change is paused
+    found = again(case.outbox.only)
+    assert found.differences == ()
+    assert found.body == answer
 
 
 def test_runners_up_are_told_with_the_reason_for_which_each_lost(counters: Counters) -> None:
@@ -274,6 +323,120 @@ def test_of_a_watched_campaign_the_sample_tells_why_it_was_not_tried(counters: C
     assert "other-00" not in lost
 
 
+def test_of_what_is_watched_a_no_bid_that_nobody_decided_is_told_too(counters: Counters) -> None:
+    case = Case(counters, sample_percent=0, full_percent=0)
+    request = bid_request(user={"buyeruid": "somebody-else"})
+    case.path.note_late(request, NORTH, NOW_MS)
+    assert case.outbox.values == []
+    case.watch("exchange", "north")
+    answer = case.redis.run(case.path.answer(request, NORTH, NOW_MS, known_only=True))
+    assert answer.receipt is not None
+    answer.receipt.close(is_sent=True, elapsed_ns=ELAPSED_NS)
+    case.path.note_late(request, NORTH, NOW_MS)
+    shed, late = case.outbox.receipts
+    assert (shed.outcome, shed.reason, shed.is_full) == ("no_bid", "overload", False)
+    assert (late.outcome, late.reason, late.is_full) == ("late", "late", False)
+    assert shed.why == late.why == "watch"
+
+
+def all_refused(counters: Counters, *, sample_percent: float) -> Case:
+    """Each place under a cap is refused, though another campaign asks each time."""
+    what = catalog()
+    for number in range(MOST_ROUNDS):
+        name = CampaignId(f"{SEATS}-{number}")
+        what.apply(msgspec.structs.replace(what.campaigns[SEATS], id=name))
+        for one in what.creatives[SEATS]:
+            renamed = CreativeId(f"{one.id}-{number}")
+            what.apply(msgspec.structs.replace(one, id=renamed, campaign=name))
+    always = msgspec.structs.replace(SETTINGS, cap_exact_margin=1_000)
+    case = Case(counters, what=what, settings=always, sample_percent=sample_percent, full_percent=0)
+    case.redis.reserve_replies = [0] * MOST_ROUNDS
+    return case
+
+
+@pytest.mark.parametrize(("target", "name"), [("person", NODE), ("campaign", SEATS)])
+def test_what_is_watched_is_kept_although_the_bid_was_for_nobody_in_the_end(
+    counters: Counters, target: WatchTarget, name: str
+) -> None:
+    """What is decided last knows no person, and tries none of their campaigns."""
+    case = all_refused(counters, sample_percent=0)
+    case.watch(target, name)
+    case.bid()
+    receipt = case.outbox.only
+    assert receipt.is_full
+    assert SEATS in receipt.others
+    assert again(receipt).differences == ()
+    assert len(again(receipt).arguments["excluded"]) == MOST_ROUNDS
+    assert again(receipt).arguments["person"] == Person()
+
+
+def nodes(count: int) -> dict[str, Any]:
+    uids = [{"source": "id.example", "uids": [{"id": f"number-{n}"}]} for n in range(count)]
+    return {"user": {"eids": uids}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "failing_step", "absent"),
+    [
+        ({"user": {}}, None, "no_identifier"),
+        (nodes(MAX_NODES + 1), None, "crowded"),
+        ({}, 0, "redis"),
+        ({}, 2, "caps_unchecked"),
+        ({}, None, ""),
+        (REFUSED, None, ""),
+    ],
+)
+def test_a_receipt_tells_why_a_bid_was_for_nobody(
+    counters: Counters, fields: dict[str, Any], failing_step: int | None, absent: str
+) -> None:
+    case = Case(counters, person(billed=2), full_percent=0)
+    case.redis._fail_at = failing_step
+    case.bid(**fields)
+    receipt = case.outbox.only
+    assert receipt.person is not None
+    assert receipt.person.absent == absent
+
+
+def test_a_receipt_tells_that_every_place_under_a_cap_was_refused(counters: Counters) -> None:
+    case = all_refused(counters, sample_percent=100)
+    case.bid()
+    receipt = case.outbox.only
+    assert receipt.person is not None
+    assert receipt.person.absent == "caps"
+
+
+def test_of_a_watched_campaign_that_was_not_tried_the_budget_is_an_input(
+    counters: Counters,
+) -> None:
+    what = catalog()
+    for number in range(40):  # more than a receipt has all of
+        name = CampaignId(f"other-{number:02}")
+        what.apply(Campaign(id=name, advertiser=AIR, goal="contextual", uncapped_contextual=True,
+                            contextual_cpm_micros=1))  # fmt: skip
+    case = Case(counters, what=what, full_percent=0)
+    untried = msgspec.structs.replace(what.campaigns[CampaignId("shop-items")],
+                                      daily_budget_micros=1_000_000)  # fmt: skip
+    what.apply(untried)
+    case.path.allowances.set_budget(untried)
+    case.watch("campaign", untried.id)
+    case.bid()
+    receipt = case.outbox.only
+    assert untried.id not in receipt.others
+    assert set(again(receipt).arguments["allowances"]) == {untried.id}
+
+
+def test_faults_are_limited_in_number(counters: Counters) -> None:
+    """What always fails would fill the topic, a third of a kilobyte a request."""
+    case = Case(counters)
+    for _ in range(MOST_FAULTS_PER_REFRESH + 2):
+        case.path.note_fault(bid_request(), NORTH, NOW_MS, ValueError())
+    assert case.count("bidder_receipts", "fault") == MOST_FAULTS_PER_REFRESH
+    assert case.count("bidder_receipts_dropped", "rate") == 2
+    case.receipts.refresh(NOW_MS)
+    case.path.note_fault(bid_request(), NORTH, NOW_MS, ValueError())
+    assert case.count("bidder_receipts", "fault") == MOST_FAULTS_PER_REFRESH + 1
+
+
 def test_full_receipts_are_limited_in_number_and_become_summaries_of_the_sample(
     counters: Counters,
 ) -> None:
@@ -374,9 +537,6 @@ def test_no_identifier_in_clear_is_in_a_receipt(counters: Counters, full_percent
         assert secret.encode() not in value
     if full_percent:
         assert again(receipt).is_equal
-
-
-REFUSED: dict[str, Any] = {"regs": {"coppa": 1}}
 
 
 def test_where_personal_use_is_refused_there_is_no_node(counters: Counters) -> None:

@@ -1,7 +1,7 @@
 """Receipts on a terminal: what was decided, who lost, and whether it comes out the same again."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -9,11 +9,11 @@ import pytest
 from bidder.metrics import Counters, open_memory
 from kinbid.explain_receipt import receipt_report
 from kinbid.show import console
-from kinbid.show_receipt import show_receipt, show_watches
-from models.receipts import Receipt
+from kinbid.show_receipt import ABSENT, show_receipt, show_watches
+from models.receipts import Absent, Receipt
 from models.watches import Watch
 from tests.unit.bidder.receipt_support import Case
-from tests.unit.bidder.support import NODE, SETTINGS
+from tests.unit.bidder.support import NODE, NORTH, NOW_MS, SETTINGS, bid_request
 
 SECRET = SETTINGS.notice_secret
 
@@ -38,7 +38,8 @@ def kept(case: Case) -> Receipt:
 def test_a_full_receipt_tells_factors_losers_and_that_it_is_equal(case: Case) -> None:
     text = told(receipt_report(kept(case), SECRET, ["older-1"]))
     for part in (
-        "(full, kept as sample)", "p_conversion", "seats-prospect", "exposure_factor", NODE,
+        "(full, kept as sample)", "p_conversion", "seats-prospect", "exposure_factor",
+        f"person: cookie {NODE}",
         "version 17", "another campaign of ours is worth more", "older-1",
         "recomputed: equal, byte for byte",
     ):  # fmt: skip
@@ -69,6 +70,19 @@ def test_a_no_bid_tells_its_reason_and_what_privacy_refused(case: Case) -> None:
     assert "no bid: no_campaign" in text
     assert "privacy: coppa; identifiers may not be kept" in text
     assert "not named (not known)" in text
+
+
+def test_a_bid_for_nobody_tells_why_there_was_nobody(case: Case) -> None:
+    case.bid(user={})
+    text = told(receipt_report(case.outbox.only, SECRET))
+    assert "person: nobody: the request names nobody" in text
+    assert set(ABSENT) == set(get_args(Absent)) - {""}
+
+
+def test_a_request_without_time_left_is_told_as_such(case: Case) -> None:
+    case.path.note_late(bid_request(), NORTH, NOW_MS)
+    text = told(receipt_report(case.outbox.only, SECRET))
+    assert "late: when it was read no time was left to decide" in text
 
 
 def test_inputs_of_another_version_are_told_as_such(case: Case) -> None:

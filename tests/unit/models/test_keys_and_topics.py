@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from models.identifiers import Namespace, NodeId
 from models.keys import KEY_PATTERNS, Keys
 from models.topics import ALL_TOPICS, Topics
+from models.units import DAY_MS
 
 KEYS = Keys("owner")
 NODE = NodeId("k" + "n" * 22)
@@ -68,6 +69,15 @@ def test_what_an_erasure_takes_out_of_compacted_topics_is_gone_within_a_day() ->
     for topic in named:
         configs = topic.configs()
         assert configs["max.compaction.lag.ms"] == configs["segment.ms"] == str(86_400_000)
+
+
+def test_what_is_kept_for_a_time_stays_a_day_longer_at_most() -> None:
+    """Brokers delete whole segments, by default of a week: a watch would stay for eight days."""
+    kept = [topic for topic in ALL_TOPICS if topic.retention_ms is not None]
+    assert Topics.RECEIPTS in kept
+    for topic in kept:
+        segment_ms = int(topic.configs()["segment.ms"])
+        assert 0 < segment_ms <= min(DAY_MS, (topic.retention_ms or 0) // 12)
 
 
 def test_one_identifiers_events_and_outcomes_come_from_as_many_partitions() -> None:

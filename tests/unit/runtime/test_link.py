@@ -8,7 +8,7 @@ from typing import Any
 import hiredis
 import pytest
 
-from models.commands import Command, Steps
+from models.commands import TURN, Command, Steps
 from runtime.link import Asker, Link, RedisDownError, RedisReplyError
 
 DOWN = RedisDownError("down")
@@ -142,3 +142,58 @@ async def test_a_loss_is_thrown_into_everybody() -> None:
 
     with pytest.raises(RedisDownError, match="down"):
         await LostLink(name_of).run_all([asking(1), asking(1)])
+
+
+# -- turns -----------------------------------------------------------------------------------------
+
+
+def staged(name: str, told: list[str], *, breaks: bool = False) -> Steps[str]:
+    """Asks once, then works in two stages."""
+    yield [("GET", name)]
+    told.append(f"{name} first")
+    yield TURN
+    if breaks:
+        raise ZeroDivisionError
+    told.append(f"{name} second")
+    return name
+
+
+@in_loop
+async def test_what_comes_together_goes_stage_by_stage_and_one_that_breaks_holds_nobody_up() -> (
+    None
+):
+    link, told, failures = ScriptedLink(name_of), list[str](), list[Exception]()
+    for name in "abc":
+        link.start(staged(name, told, breaks=name == "b"), told.append, failures.append)
+    link.turns.open()
+    await asyncio.sleep(0.01)
+    assert told == ["a first", "b first", "c first"]
+    link.turns.close()
+    assert told[3:] == ["a second", "a", "c second", "c"]
+    assert [type(one) for one in failures] == [ZeroDivisionError]
+
+
+@in_loop
+async def test_what_comes_alone_waits_for_nobody_and_runs_in_a_cohort_too() -> None:
+    link, told = ScriptedLink(name_of), list[str]()
+    assert await link.run(staged("a", told)) == "a"
+    assert await link.run_all([staged("b", told), staged("c", told)]) == ["b", "c"]
+    assert told == [f"{name} {stage}" for name in "abc" for stage in ("first", "second")]
+
+
+@in_loop
+async def test_whoever_asks_on_in_a_turn_is_answered_in_another_batch() -> None:
+    def asks_again() -> Steps[None]:
+        yield TURN
+        told.append("asks")
+        yield [("GET", "more")]
+        yield TURN
+        told.append("knows")
+
+    link, told = ScriptedLink(name_of), list[str]()
+    link.turns.open()
+    link.start(asks_again(), lambda _: None, lambda error: pytest.fail(str(error)))
+    link.turns.close()
+    assert told == ["asks"]
+    await asyncio.sleep(0.01)
+    assert told == ["asks", "knows"]
