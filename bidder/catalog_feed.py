@@ -15,7 +15,8 @@ from models.budgets import Allowances
 from models.catalog import Catalog
 from models.catalog_records import Campaign, decode_record
 from models.errors import EventError
-from models.spend_records import decode_spend
+from models.fold_clock import FoldClock
+from models.spend_records import FoldMark, decode_spend
 from models.topics import Topics
 from models.watches import Watches, decode_watch
 from runtime import clock, kafka
@@ -45,6 +46,7 @@ class CatalogFeed:
         on_failure: called when Kafka fails or a record cannot be used.
         on_change: called with the number of records that have been applied together.
         watches: what receipts are asked for, kept current as well.
+        folds: how far streams is, kept current as well.
     """
 
     def __init__(
@@ -56,11 +58,13 @@ class CatalogFeed:
         on_change: Callable[[int], None] | None = None,
         *,
         watches: Watches | None = None,
+        folds: FoldClock | None = None,
     ) -> None:
         self._settings = settings
         self._catalog = catalog
         self._allowances = allowances
         self._watches = watches
+        self._folds = folds
         self._suffix_at = len(Topics.CATALOG.name(settings.owner)) - len(Topics.CATALOG.suffix)
         self._on_failure = on_failure
         self._on_change = on_change
@@ -135,8 +139,13 @@ class CatalogFeed:
             self._watches.learn(decode_watch(value))
 
     def _learn(self, value: bytes | None) -> None:
-        if value is not None:
-            self._allowances.learn(decode_spend(value))
+        if value is None:
+            return
+        record = decode_spend(value)
+        if not isinstance(record, FoldMark):
+            self._allowances.learn(record)
+        elif self._folds is not None:
+            self._folds.learn(record)
 
     def _change(self, key: str, value: bytes | None) -> None:
         if value is None:

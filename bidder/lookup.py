@@ -75,6 +75,8 @@ def fetch_person(
     now_ms: int,
     own_field: bytes,
     presence: PresenceRule = DEFAULT_PRESENCE,
+    *,
+    behind_ms: int = 0,
 ) -> Steps[Found]:
     """The person of the first identifier that resolves; else an empty one under the first.
 
@@ -83,9 +85,10 @@ def fetch_person(
     Args:
         keys: the owner's key names.
         nodes: one or more, in order of trust.
-        now_ms: reservations that expire until then are not counted.
+        now_ms: the present, Unix ms.
         own_field: the caller's own reservations, which it knows better than Redis.
         presence: when a shared device is one of its users'.
+        behind_ms: for so long reservations count after they have expired.
     """
     (entries,) = yield [("MGET", *keys.parents(nodes))]
     roots, candidates = roots_of(nodes, entries)
@@ -94,11 +97,12 @@ def fetch_person(
         asked.append(("HGETALL", keys.bid_view(root)))  # noqa: PERF401
     replies = yield asked
     read = Read(entries, roots, candidates, replies)
-    found = plain_person(nodes, read, now_ms, own_field)
+    found = plain_person(nodes, read, now_ms - behind_ms, own_field)
     if found is None:
         found = yield from _any_person(
-            keys, nodes, read, now_ms=now_ms, own_field=own_field, rule=presence
-        )
+            keys, nodes, read,
+            now_ms=now_ms, own_field=own_field, rule=presence, behind_ms=behind_ms,
+        )  # fmt: skip
     return found
 
 
@@ -110,6 +114,7 @@ def _any_person(
     now_ms: int,
     own_field: bytes,
     rule: PresenceRule,
+    behind_ms: int,
 ) -> Steps[Found]:
     """The person, whatever may be under way."""
     views = yield from _find_views(keys, nodes, read)
@@ -127,10 +132,11 @@ def _any_person(
     header = headers[0] if headers else Header()
     if view.node in header.shared:
         found = yield from _at_shared(
-            keys, view.node, header, now_ms=now_ms, own_field=own_field, rule=rule
-        )
+            keys, view.node, header,
+            now_ms=now_ms, own_field=own_field, rule=rule, behind_ms=behind_ms,
+        )  # fmt: skip
         return msgspec.structs.replace(found, disagrees=disagrees)
-    reservations, expired = _reservations(view.fields, merging, now_ms, own_field)
+    reservations, expired = _reservations(view.fields, merging, now_ms - behind_ms, own_field)
     ledger = _ledger([view.fields, *merging])
     splits = int(view.fields.get(b"g", 0))
     person = Person(view.node, view.root, header, ledger, reservations, splits=splits)
@@ -150,12 +156,15 @@ def _at_shared(
     now_ms: int,
     own_field: bytes,
     rule: PresenceRule,
+    behind_ms: int,
 ) -> Steps[Found]:
     """Whoever is taken to be at a shared device; nobody where that is not likely enough."""
     present = yield from _present(keys, header.sign_ins, now_ms, rule)
     if present is None:
         return Found(Person(node=device), is_known=True, is_shared=True)
-    found = yield from fetch_person(keys, [present.account], now_ms, own_field, rule)
+    found = yield from fetch_person(
+        keys, [present.account], now_ms, own_field, rule, behind_ms=behind_ms
+    )
     person = msgspec.structs.replace(found.person, presence_ratio=present.ratio)
     return msgspec.structs.replace(found, person=person)
 

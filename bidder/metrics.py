@@ -42,7 +42,7 @@ def _by(name: str, text: str, label: str, values: Iterable[str]) -> list[_Series
 NOTICE_RESULTS: Final = (
     "accepted", "repeated", "quarantined", "late", "audit", "test", "forged", "failed",
 )  # fmt: skip
-DEPENDENCIES: Final = ("redis", "kafka", "catalog", "spool", "spend")
+DEPENDENCIES: Final = ("redis", "kafka", "catalog", "spool", "spend", "streams")
 SYNC_RESULTS: Final = ("matched", "sent_on", "cookie_only", "refused", "failed")
 RECEIPT_KINDS: Final = ("summary", "full", "fault")
 RECEIPT_DROPS: Final = ("queue", "kafka", "rate", "size", "failed")

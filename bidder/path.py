@@ -2,7 +2,7 @@
 
 Failure modes, declared here: without Redis there is no person, so only campaigns that need none
 may bid (open for context, closed for everything personal); a cap that cannot be checked is a cap
-that is used up (closed).
+that is used up (closed), and none can be while streams is far behind with what was billed.
 """
 
 import logging
@@ -39,6 +39,7 @@ from models.budgets import Allowances
 from models.catalog import Catalog
 from models.catalog_records import Exchange
 from models.commands import TURN, Steps
+from models.fold_clock import FoldClock
 from models.identifiers import NodeId
 from models.keys import Keys
 from models.nonces import WORKERS, Nonces, worker_name
@@ -78,6 +79,7 @@ CAP_REFUSALS = metrics.slot("bidder_cap_refusals")
 BIDS = metrics.slot("bidder_bids")
 SHED_NOBODYS = metrics.slot("bidder_shed", "nobody")
 REDIS_FAILURES = metrics.slot("bidder_dependency_failures", "redis")
+STREAMS_FAILURES = metrics.slot("bidder_dependency_failures", "streams")
 DEVIATIONS = {field: metrics.slot("bidder_request_deviations", field) for field in DEVIATING_FIELDS}
 REFUSALS = {one: metrics.slot("bidder_privacy_refusals", one.value) for one in Refusal}
 NO_BIDS = {reason: metrics.slot("bidder_no_bids", reason.value) for reason in NoBidReason}
@@ -86,6 +88,7 @@ NOBODY: Final = Found(Person())
 UNNAMED: Final = Found(Person(), absent="no_identifier")
 TOO_MANY: Final = Found(Person(), absent="crowded")
 UNREAD: Final = Found(Person(), absent="redis")
+BEHIND: Final = Found(Person(), absent="streams")
 CAPPED: Final = Found(Person(), absent="caps")
 UNCHECKED: Final = Found(Person(), absent="caps_unchecked")
 
@@ -156,8 +159,10 @@ class BidPath:
         catalog: Catalog,
         counters: Counters,
         allowances: Allowances | None = None,
+        folds: FoldClock | None = None,
     ) -> None:
         self.catalog = catalog
+        self.folds = folds or FoldClock(settings.streams_patience_seconds * SECOND_MS)
         self.allowances = allowances or Allowances(settings.time_zone)
         self._counters = counters
         self._slots = counters.slots
@@ -253,13 +258,17 @@ class BidPath:
         if not nodes:
             slots[CROWDED] += nodes is None
             return TOO_MANY if nodes is None else UNNAMED
+        if self.folds.is_lost:
+            slots[STREAMS_FAILURES] += 1
+            return BEHIND
         try:
             if is_exchange_user(nodes[0]):
                 nodes = yield from through_match(self._keys, nodes)
                 slots[MATCHED] += len(nodes) > 1
             found = yield from fetch_person(
-                self._keys, nodes, now_ms, self.own.field, self._presence
-            )
+                self._keys, nodes, now_ms, self.own.field, self._presence,
+                behind_ms=self.folds.behind_ms,
+            )  # fmt: skip
         except (RedisDownError, RedisReplyError):
             slots[REDIS_FAILURES] += 1
             return UNREAD
@@ -307,7 +316,9 @@ class BidPath:
 
     def _reserved_for(self, person: Person, now_ms: int) -> tuple[Reservation, ...]:
         """What this worker has reserved for somebody."""
-        return () if person.root is None else self.own.of(person.root, now_ms)
+        if person.root is None:
+            return ()
+        return self.own.of(person.root, now_ms - self.folds.behind_ms)
 
     def _draft(self, case: _Case, decision: Decision) -> list[_Draft]:
         """Names each bid and reserves it in memory, so that this worker's next request sees it.
@@ -375,7 +386,7 @@ class BidPath:
                     held.reservation,
                     splits=case.found.person.splits,
                     limits=limits,
-                    now_ms=case.now_ms,
+                    now_ms=case.now_ms - self.folds.behind_ms,
                 )
             ):
                 draft.held = msgspec.structs.replace(held, is_written=True)

@@ -27,21 +27,6 @@ from models.value.price import Factors
 __all__ = ["Plan", "heads_of", "plan_for", "plans_from"]
 
 
-class _Worth(msgspec.Struct, frozen=True, gc=False):
-    """What an offer is worth for a person, in all segments whose customers are worth the same.
-
-    Attributes:
-        p_conversion, presence_ratio: see :class:`models.value.price.Factors`.
-        multiplier: what the customer's value makes of it.
-        factor: the target CPA times that is the most that a thousand impressions can be worth.
-    """
-
-    p_conversion: float
-    multiplier: float
-    presence_ratio: float
-    factor: float
-
-
 class Plan(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A segment that holds the person, and an offer that it may see.
 
@@ -50,7 +35,9 @@ class Plan(msgspec.Struct, frozen=True, eq=False, gc=False):
         standing: with the segment's advertiser.
         choice: the offer.
         earlier: choices that come first, for whoever may show them.
-        worth: of the offer.
+        p_conversion, value_multiplier, presence_ratio: see :class:`models.value.price.Factors`.
+        worth: the target CPA times that is ``most_cpm_micros``, of all segments whose customers are
+            worth the same on average.
         most_cpm_micros: the most that an impression of it can be worth, a thousand times: exposure,
             pacing and full lines only lower it.
         left: segments whose plans for the same offer come after it, a mask: their target CPAs are
@@ -61,16 +48,34 @@ class Plan(msgspec.Struct, frozen=True, eq=False, gc=False):
     standing: Standing
     choice: Choice
     earlier: tuple[Choice, ...]
-    worth: _Worth
+    p_conversion: float
+    value_multiplier: float
+    presence_ratio: float
+    worth: float
     most_cpm_micros: float
     left: int = 0
 
+    def following(self) -> "Plan | None":
+        """The plan for the next segment that may see the offer."""
+        segments, offer, left = self.standing.index.segments, self.choice.offer, self.left
+        while left:
+            lowest = left & -left
+            left ^= lowest
+            segment = segments[lowest.bit_length() - 1]
+            if not segment.offers or is_allowed(offer, segment.offers):
+                return Plan(
+                    segment, self.standing, self.choice, self.earlier, self.p_conversion,
+                    self.value_multiplier, self.presence_ratio, self.worth,
+                    segment.target_cpa_micros * self.worth, left,
+                )  # fmt: skip
+        return None
+
     def factors(self, exposure_factor: float, control: float, line_factor: float) -> Factors:
         """Of a price; its value is ``most_cpm_micros`` times these three."""
-        worth, choice = self.worth, self.choice
+        choice = self.choice
         return Factors(  # by place: by name it takes 0.3 us more
-            self.segment.target_cpa_micros, worth.p_conversion, worth.multiplier, exposure_factor,
-            choice.trip_horizon_factor, choice.seat_pressure, worth.presence_ratio,
+            self.segment.target_cpa_micros, self.p_conversion, self.value_multiplier,
+            exposure_factor, choice.trip_horizon_factor, choice.seat_pressure, self.presence_ratio,
             control, line_factor,
         )  # fmt: skip
 
@@ -114,10 +119,9 @@ def plans_from(heads: list[Plan]) -> Iterator[Plan]:
     while heads:
         plan = heads.pop()
         yield plan
-        if plan.left:
-            following = _first_plan(plan.standing, plan.choice, plan.earlier, plan.worth, plan.left)
-            if following is not None:
-                insort(heads, following, key=_rank)
+        following = plan.following() if plan.left else None
+        if following is not None:
+            insort(heads, following, key=_rank)
 
 
 _rank: Final = attrgetter("most_cpm_micros")
@@ -127,44 +131,53 @@ def _add_heads(
     heads: list[Plan], desk: Desk, standing: Standing, advertiser: str, goal: Goal
 ) -> None:
     """The best plan of each offer of an advertiser, in each group of segments."""
-    what, held = desk.catalog, standing.mask
+    what = desk.catalog
     offered = choices(standing.dealings, advertiser, goal, what, desk.now_ms)
     servable = tuple(offered if what.offers_are_limited else islice(offered, 1))
     for place, choice in enumerate(servable):
         for mean_value_micros, group in standing.index.groups:
-            mask = held & group
+            mask = standing.mask & group
             if mask:
-                worth = _worth(desk, standing, choice, mean_value_micros)
-                plan = _first_plan(standing, choice, servable[:place], worth, mask)
+                earlier = servable[:place] if place else ()
+                plan = _plan(desk, standing, choice, earlier, (mean_value_micros, mask))
                 if plan is not None:
                     heads.append(plan)
 
 
-def _first_plan(
-    standing: Standing, choice: Choice, earlier: tuple[Choice, ...], worth: _Worth, mask: int
+def _plan(
+    desk: Desk,
+    standing: Standing,
+    choice: Choice,
+    earlier: tuple[Choice, ...],
+    held: tuple[float, int],
 ) -> Plan | None:
-    """The plan of the first of some segments that may see the offer."""
-    segments = standing.index.segments
-    while mask:
-        lowest = mask & -mask
-        mask ^= lowest
-        segment = segments[lowest.bit_length() - 1]
-        if not segment.offers or is_allowed(choice.offer, segment.offers):
-            most_cpm_micros = segment.target_cpa_micros * worth.factor
-            return Plan(segment, standing, choice, earlier, worth, most_cpm_micros, mask)
-    return None
+    """The plan of the first that may see the offer, of segments whose customers are worth the same.
 
-
-def _worth(desk: Desk, standing: Standing, choice: Choice, mean_value_micros: int) -> _Worth:
-    buyer, now_ms, presence = standing.dealings.buyer, desk.now_ms, desk.person.presence_ratio
-    age_ms, in_cart, multiplier = now_ms - choice.seen_ms, choice.in_cart, 1.0
-    if buyer is None:
-        p = p_conversion(age_ms, in_cart=in_cart, is_customer=False)
-    else:
-        p = p_conversion(age_ms, in_cart=in_cart, is_customer=True)
+    Args:
+        desk: the request.
+        standing: with the advertiser.
+        choice: the offer.
+        earlier: choices that come first.
+        held: what the customers are worth on average, and the segments, a mask.
+    """
+    mean_value_micros, mask = held
+    buyer, now_ms, presence_ratio = standing.dealings.buyer, desk.now_ms, desk.person.presence_ratio
+    p = p_conversion(now_ms - choice.seen_ms, in_cart=choice.in_cart, is_customer=buyer is not None)
+    multiplier = 1.0
+    if buyer is not None:
         multiplier = value_multiplier(yearly_value_of(buyer, now_ms), mean_value_micros)
-    factor = 1000.0 * p * multiplier * choice.trip_horizon_factor * choice.seat_pressure * presence
-    return _Worth(p, multiplier, presence, factor)
+    worth = (
+        1000.0 * p * multiplier * choice.trip_horizon_factor * choice.seat_pressure * presence_ratio
+    )
+    lowest = mask & -mask
+    segment = standing.index.segments[lowest.bit_length() - 1]
+    plan = Plan(
+        segment, standing, choice, earlier, p, multiplier, presence_ratio, worth,
+        segment.target_cpa_micros * worth, mask ^ lowest,
+    )  # fmt: skip
+    if segment.offers and not is_allowed(choice.offer, segment.offers):
+        return plan.following()
+    return plan
 
 
 def plan_for(desk: Desk, campaign: Campaign) -> Plan | None:
@@ -179,7 +192,6 @@ def plan_for(desk: Desk, campaign: Campaign) -> Plan | None:
     for choice in offered:
         allowed = (segment.offers, campaign.offers)
         if all(is_allowed(choice.offer, offers) for offers in allowed):
-            worth = _worth(desk, standing, choice, segment.mean_value_micros)
-            most_cpm_micros = segment.target_cpa_micros * worth.factor
-            return Plan(segment, standing, choice, (), worth, most_cpm_micros)
+            own = standing.index.bits[segment.id]
+            return _plan(desk, standing, choice, (), (segment.mean_value_micros, own))
     return None

@@ -350,7 +350,8 @@ class Server:
                 self._publisher.publish(held.root)
         if answer.expired_at is not None and self._backlog.pressure is Pressure.NONE:
             key = self._keys.bid_view(answer.expired_at)
-            self._redis.send([("FCALL", "kinbid_v1_sweep", 1, key, clock.now_ms())])
+            expired_ms = clock.now_ms() - self._path.folds.behind_ms
+            self._redis.send([("FCALL", "kinbid_v1_sweep", 1, key, expired_ms)])
 
     def fail(self, pending: _Pending, error: Exception) -> None:
         """Answers a request for which we failed."""

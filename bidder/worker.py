@@ -34,7 +34,9 @@ from bidder.warmup import RehearsalRedis, rehearse
 from models.budgets import Allowances
 from models.catalog import Catalog
 from models.errors import DownError, KinbidError
+from models.fold_clock import FoldClock
 from models.keys import Keys
+from models.units import SECOND_MS
 from models.watches import Watches
 from runtime import clock, kafka, logs
 from runtime.parent import end_with_parent
@@ -99,6 +101,7 @@ class _Worker:
         self._cause = cause
         self._catalog = Catalog()
         self._allowances = Allowances(settings.time_zone, settings.bidder_workers)
+        self._folds = FoldClock(settings.streams_patience_seconds * SECOND_MS)
         self._collector = Collector(counters)
         self._watches = Watches()
         self._feed = self._new_feed()
@@ -116,6 +119,7 @@ class _Worker:
             lambda: self._counters.add(CATALOG_FAILURES),
             self._collector.changed,
             watches=self._watches,
+            folds=self._folds,
         )  # fmt: skip
 
     async def run(self, listener: socket.socket) -> None:
@@ -163,7 +167,7 @@ class _Worker:
         away = opening.result() if opening.done() else "it does not answer"
         if away is not None:
             logger.error("redis_away", extra={"reason": str(away)})
-        path = BidPath(self._settings, self._catalog, self._counters, self._allowances)
+        path = BidPath(self._settings, self._catalog, self._counters, self._allowances, self._folds)
         keeper = Keeper(self._settings, producer, self._counters)
         notices = Notices(self._settings, self._catalog, keeper, self._counters, path.delays)
         syncs = Syncs(
@@ -261,7 +265,8 @@ class _Worker:
             now_ms = clock.now_ms()
             self._counters.beat(now_ms, self._feed.fresh_at_ms)
             self._counters.set_ready(is_ready=self._redis.is_up and not self._is_leaving)
-            path.own.forget_expired(now_ms)
+            path.folds.move_to(now_ms)
+            path.own.forget_expired(now_ms - path.folds.behind_ms)
             path.allowances.move_to(now_ms)
             self._counters.add(SPEND_UNKNOWN, path.allowances.are_closed)
             path.privacy.forget_strings(now_ms)

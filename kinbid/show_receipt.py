@@ -15,6 +15,7 @@ ABSENT: dict[str, str] = {
     "crowded": "the request has more identifiers than are looked up",
     "redis": "Redis did not tell who it is",
     "caps": "Redis had no place left under the caps of what they would have seen",
+    "streams": "streams was too far behind for any cap to be checked",
     "caps_unchecked": "Redis did not tell whether a place under a cap is left",
 }
 SHOWN_BEFORE = ("imp_id", "campaign", "factors")

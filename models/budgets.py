@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from models.catalog_records import Campaign
-from models.spend_records import CampaignSpend, Pacing, SpendMark, SpendRecord
+from models.spend_records import CampaignSpend, FoldMark, Pacing, SpendMark, SpendRecord
 from models.topics import Topics
 from models.units import SECOND_MS
 from models.value.pacing import control_of
@@ -141,6 +141,8 @@ class Allowances:
             case SpendMark():
                 self._counted_ms[record.partition] = record.counted_ms
                 return
+            case FoldMark():
+                return  # of caps, see models.fold_clock
         self._work_out(record.campaign)
 
     def hold(self, campaign: str, cost_micros: int, expires_ms: int) -> None:

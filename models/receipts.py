@@ -29,7 +29,7 @@ __all__ = [
 
 ReceiptOutcome = Literal["bid", "no_bid", "late", "fault"]
 Why = Literal["sample", "watch", "fault"]
-Absent = Literal["", "no_identifier", "crowded", "redis", "caps", "caps_unchecked"]
+Absent = Literal["", "no_identifier", "crowded", "redis", "caps", "caps_unchecked", "streams"]
 """Why a decision is for nobody, although privacy allows more: the request has no identifier, or
 more than are looked up; Redis did not tell who it is; or it refused each place under a cap, or did
 not tell whether there is one."""

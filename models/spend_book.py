@@ -8,7 +8,14 @@ from collections.abc import Iterable
 from typing import Final
 
 from models.events import Billing, Outcome
-from models.spend_records import CampaignSpend, DaySpend, Pacing, SpendMark, SpendRecord
+from models.spend_records import (
+    CampaignSpend,
+    DaySpend,
+    FoldMark,
+    Pacing,
+    SpendMark,
+    SpendRecord,
+)
 from models.units import SECOND_MS
 
 __all__ = ["REPEATS_WITHIN_MS", "SpendBook"]
@@ -38,7 +45,7 @@ class SpendBook:
         self.next_offset = 0
         """Of the first notice that is not counted."""
         for record in known:
-            if isinstance(record, Pacing) or record.partition != partition:
+            if isinstance(record, Pacing | FoldMark) or record.partition != partition:
                 continue
             if isinstance(record, SpendMark):
                 self.next_offset = max(self.next_offset, record.offset + 1)

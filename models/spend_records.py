@@ -1,8 +1,8 @@
 """What campaigns have spent and how they are paced: the records of the spend topic.
 
-Streams writes them, bidders read them. Keys are ``spend/CAMPAIGN/PARTITION``, ``mark/PARTITION``
-and ``pacing/CAMPAIGN``. Money is in micros of the owner's currency; a day is the owner's
-(``KINBID_TIME_ZONE``), written ``YYYY-MM-DD``.
+Streams writes them, bidders read them. Keys are ``spend/CAMPAIGN/PARTITION``, ``mark/PARTITION``,
+``fold/PARTITION`` and ``pacing/CAMPAIGN``. Money is in micros of the owner's currency; a day is the
+owner's (``KINBID_TIME_ZONE``), written ``YYYY-MM-DD``.
 """
 
 from typing import Final, TypeAlias
@@ -11,8 +11,8 @@ import msgspec
 
 from models.errors import EventError
 
-__all__ = ["CampaignSpend", "DaySpend", "Pacing", "SpendMark", "SpendRecord", "decode_spend",
-           "encode_spend", "spend_key"]  # fmt: skip
+__all__ = ["CampaignSpend", "DaySpend", "FoldMark", "Pacing", "SpendMark", "SpendRecord",
+           "decode_spend", "encode_spend", "spend_key"]  # fmt: skip
 
 
 class DaySpend(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -53,6 +53,18 @@ class SpendMark(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
     counted_ms: int
 
 
+class FoldMark(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="fold"):
+    """How far a partition of the outcomes has been folded into persons.
+
+    Attributes:
+        partition: of the outcomes topic.
+        folded_ms: all that was told until then is folded, Unix ms.
+    """
+
+    partition: int
+    folded_ms: int
+
+
 class Pacing(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="pacing"):
     """How a campaign is paced, and where its control loop stands.
 
@@ -71,7 +83,7 @@ class Pacing(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="p
     tick_ms: int
 
 
-SpendRecord: TypeAlias = CampaignSpend | SpendMark | Pacing
+SpendRecord: TypeAlias = CampaignSpend | SpendMark | FoldMark | Pacing
 
 encode_spend: Final = msgspec.json.Encoder().encode
 _decoder: Final[msgspec.json.Decoder[SpendRecord]] = msgspec.json.Decoder(SpendRecord)
@@ -96,5 +108,7 @@ def spend_key(record: SpendRecord) -> str:
             return f"spend/{record.campaign}/{record.partition}"
         case SpendMark():
             return f"mark/{record.partition}"
+        case FoldMark():
+            return f"fold/{record.partition}"
         case Pacing():
             return f"pacing/{record.campaign}"

@@ -21,7 +21,8 @@ from runtime.settings import Settings
 
 __all__ = [
     "KafkaDownError", "consumer", "consuming", "ensure_topics", "failures_told",
-    "lossy_producer", "patience", "producer", "producing", "read_topic", "replay", "true_ends",
+    "lossy_producer", "patience", "producer", "producing", "read_topic", "replay", "told_until_ms",
+    "true_ends",
 ]  # fmt: skip
 
 REPLAY_POLL_MS: Final = 500
@@ -292,3 +293,25 @@ async def _started(client: Any, settings: Settings) -> Any:  # noqa: ANN401 - un
             f"Kafka at {settings.kafka_bootstrap} cannot be used: {error}"
         ) from error
     return client
+
+
+async def told_until_ms(
+    consumer: Any,  # noqa: ANN401 - untyped library
+    partition: TopicPartition,
+    newest_ms: int,
+) -> int:
+    """All that was told until then has been read, Unix ms.
+
+    That nothing came is no news: the broker may be gone, or not have been asked yet after a
+    partition was taken over. At the end of it we are where the broker has named that end.
+
+    Args:
+        consumer: what it has fetched has been dealt with.
+        partition: which.
+        newest_ms: the time of the newest record that was read; 0 without any.
+    """
+    if partition in consumer.assignment():
+        asked_ms = consumer.last_poll_timestamp(partition)
+        if asked_ms and await consumer.position(partition) == consumer.highwater(partition):
+            return int(asked_ms)
+    return newest_ms

@@ -43,6 +43,7 @@ LEAST: Final = {
     "bidder_workers": 1, "bidder_connections": 1, "bidder_idle_seconds": 1,
     "bidder_receive_seconds": 1, "streams_batch_records": 1, "kafka_fetch_wait_ms": 0,
     "kafka_session_timeout_ms": 1, "cap_exact_margin": 0, "notice_window_seconds": 1,
+    "streams_patience_seconds": 0,
     "call_grace_seconds": 0, "spool_megabytes": 1, "match_days": 14,
     "identity_person_ids": 2, "identity_device_links": 1, "identity_account_links": 1,
     "identity_min_confidence": 0, "tcf_vendor_id": 0,
@@ -107,6 +108,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         receipt_sample_percent: of auctions, of whose decisions a receipt is kept.
         receipt_full_percent: of auctions, of whose decisions a full receipt is kept, which can be
             recomputed.
+        streams_patience_seconds: for so long bidders hold places under caps for impressions that
+            streams has not counted yet; when it is further behind, they bid for nobody's person.
         admin_host: where admin ports listen.
         presence_stay_seconds: the mean time after a sign-in at a shared device until somebody else
             takes over unnoticed.
@@ -161,6 +164,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     match_days: int = 30
     receipt_sample_percent: float = 1.0
     receipt_full_percent: float = 0.01
+    streams_patience_seconds: int = 60
     presence_stay_seconds: int = 43_200
     presence_percent: int = 60
     private_percent: int = 90

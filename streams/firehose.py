@@ -32,6 +32,7 @@ from streams.batch_size import BatchSize
 from streams.call_tracking import CallTracking
 from streams.consents import ConsentCarrier
 from streams.dead_letters import DeadLetters
+from streams.fold_marks import FoldMarks
 from streams.link_ledger import LinkLedger, follow_record
 from streams.metrics import Metrics
 from streams.ownership import Ownership
@@ -122,6 +123,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
         self._limits = settings.limits
         self._ledger = LinkLedger(settings, producer, redis, metrics, self._next_token)
         self._busy = asyncio.Lock()
+        self._marks = FoldMarks(settings, consumer, producer, metrics)
         self._stages = StageClock(metrics.stage_seconds)
         self._last_commit = 0.0
         self.beat = time.monotonic()
@@ -140,6 +142,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             await self._commit()
             self._owned.give_up()
             self._done.clear()
+            self._marks.forget()
             for partition in revoked:  # whoever has it now tells how far behind it is
                 labels = self._kinds[partition.topic], partition.partition
                 self._metrics.lag.remove(*labels)
@@ -189,6 +192,8 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
                 if time.monotonic() - self._last_commit >= COMMIT_SECONDS:
                     await self._check()
                     await self._commit()
+                    if self._replay is None:
+                        await self._marks.tell()
                 self._stages.charge("commit")
             count, took_seconds = sum(map(len, fetched.values())), time.monotonic() - began
             if count < size.limit:
@@ -389,6 +394,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             self._metrics.events.labels(kind).inc(len(records))
             self._metrics.age.observe(kind, [max(0, now_ms - one.timestamp) for one in records])
             self._set_lag(partition, records[-1].offset + 1, records[-1].timestamp)
+            self._marks.learn(partition, records[-1].timestamp)
         self._metrics.batch.observe(time.monotonic() - started)
 
     def _set_lag(self, partition: TopicPartition, next_offset: int, read_ms: int) -> None:

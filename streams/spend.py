@@ -183,23 +183,10 @@ class SpendKeeper(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped l
                 except EventError:
                     continue  # the firehose buries it
                 book.fold(record.offset, outcome, day_at(outcome.time_ms, zone).name)
-            self._counted_ms[partition] = await self._counted_until(partition, records)
-
-    async def _counted_until(self, partition: TopicPartition, records: list[Any]) -> int:
-        """All that was told until then is counted, Unix ms.
-
-        That nothing came is no news: the broker may be gone, or not have been asked yet after a
-        partition was taken over. At the end of it we are where the broker has named that end.
-        """
-        if partition in self._consumer.assignment():
-            end, asked_ms = (
-                self._consumer.highwater(partition),
-                self._consumer.last_poll_timestamp(partition),
+            known_ms = self._counted_ms.get(partition, 0)
+            self._counted_ms[partition] = await kafka.told_until_ms(
+                self._consumer, partition, int(records[-1].timestamp) if records else known_ms
             )
-            if asked_ms and await self._consumer.position(partition) == end:
-                return int(asked_ms)
-        known_ms = self._counted_ms.get(partition, 0)
-        return int(records[-1].timestamp) if records else known_ms
 
     async def _publish(self) -> None:
         for partition, book in self._books.items():

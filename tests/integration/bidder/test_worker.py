@@ -33,6 +33,7 @@ from models.events import Billing, CartAdd, FlightSearch, Order
 from models.identifiers import Namespace, Pepper
 from models.keys import Keys
 from models.outcomes import NoticeOutcome
+from models.spend_records import FoldMark, encode_spend, spend_key
 from models.topics import Topics
 from models.units import DAY_MS, MICROS, AdvertiserId
 from runtime import clock, kafka
@@ -355,6 +356,41 @@ def test_while_redis_is_gone_requests_are_answered_for_their_context_only(
         remember(settings)
         eventually(lambda: running.campaigns(PERSONAL) == ["air-seats"], "Redis was not found")
         eventually(lambda: running.admin_get("/readyz")[0] == 200, "readiness did not return")
+
+
+def test_while_streams_is_far_behind_requests_are_answered_for_their_context_only(
+    engines: Settings, tmp_path: Path
+) -> None:
+    """Closed: what was billed is not counted yet, so no cap can be checked."""
+    settings = msgspec.structs.replace(engines, owner="behind", bidder_workers=1)
+    asyncio.run(publish(settings))
+    remember(settings)
+    running = start_bidder(settings, tmp_path)
+
+    def tell(folded_ms: int) -> None:
+        async def send() -> None:
+            async with kafka.producing(settings) as producer:
+                for partition in range(Topics.OUTCOMES.partitions):
+                    mark = FoldMark(partition=partition, folded_ms=folded_ms)
+                    topic, key = Topics.SPEND.name(settings.owner), spend_key(mark).encode()
+                    await producer.send_and_wait(topic, key=key, value=encode_spend(mark))
+
+        asyncio.run(send())
+
+    with running.child:
+        assert running.campaigns(PERSONAL) == ["air-seats"]
+        tell(clock.now_ms() - 2 * settings.streams_patience_seconds * 1000)
+        missed = "bidder_dependency_failures_total", "streams"
+        eventually(
+            lambda: running.campaigns(PERSONAL) == ["air-brand"] and running.metric(*missed) > 0,
+            "it bids on",
+        )
+
+        def is_bid_for() -> bool:
+            tell(clock.now_ms())
+            return running.campaigns(PERSONAL) == ["air-seats"]
+
+        eventually(is_bid_for, "streams was not heard, or places are held for ever")
 
 
 def test_while_kafka_is_gone_bids_go_on_and_a_notice_is_asked_for_again(tmp_path: Path) -> None:

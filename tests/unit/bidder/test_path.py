@@ -15,11 +15,14 @@ from bidder.metrics import Counters
 from bidder.path import BURST_MS, Answer, BidPath
 from models.catalog import Catalog
 from models.catalog_records import Campaign, Exchange, Rates
+from models.fold_clock import USUAL_MS
 from models.identifiers import Namespace, eid, scoped
 from models.limits import Cap, Limit
 from models.notices import NoticeSigner, NoticeToken
 from models.profile import Person
 from models.reservations import Reservation, decode_reservations, encode_reservations
+from models.spend_records import FoldMark
+from models.topics import Topics
 from runtime.redis_link import RedisDownError, RedisReplyError
 from runtime.settings import Settings
 from tests.fakes.answers import creative_of
@@ -326,6 +329,41 @@ def test_a_redis_failure_at_any_step_gives_a_contextual_answer_and_never_a_perso
     assert token_of(bids_of(answer)[0]).node == ""
     assert case.count("dependency_failures", "redis") == 1
     assert (case.path.own._open, answer.reserved) == ({}, ())
+
+
+def behind(case: Case, behind_ms: int) -> None:
+    """Streams has folded what was told until so long ago, and what is usual."""
+    for partition in range(Topics.OUTCOMES.partitions):
+        folded_ms = NOW_MS - USUAL_MS - behind_ms
+        case.path.folds.learn(FoldMark(partition=partition, folded_ms=folded_ms))
+    case.path.folds.move_to(NOW_MS)
+
+
+def test_while_streams_is_behind_reservations_outlast_it(counters: Counters) -> None:
+    """What was billed in their time may not be counted yet; of others and of this worker."""
+    expired = tuple(
+        Reservation(SEATS, f"n{number}", NOW_MS - 1_000, NOW_MS - 9_000, "airline")
+        for number in range(3)
+    )
+    case = Case(counters, person(LOOKED_AT_BOTH), LAST_IMPRESSION)
+    case.redis.put(case.who, **{"r:other": encode_reservations(expired)})
+    assert campaigns(case.answer()) == [SEATS]
+    case = Case(counters, person(LOOKED_AT_BOTH), LAST_IMPRESSION)
+    case.redis.put(case.who, **{"r:other": encode_reservations(expired)})
+    behind(case, 1_001)
+    assert campaigns(case.answer()) != [SEATS]
+
+
+def test_when_streams_is_too_far_behind_no_cap_can_be_checked_and_nobody_is_bid_for(
+    counters: Counters,
+) -> None:
+    case = Case(counters)
+    behind(case, SETTINGS.streams_patience_seconds * 1000 + 1)
+    answer = case.answer()
+    assert (campaigns(answer), case.redis.commands) == ([BRAND], [])
+    assert case.count("dependency_failures", "streams") == 1
+    behind(case, 0)
+    assert campaigns(case.answer()) == [SEATS]
 
 
 def test_a_record_in_redis_that_cannot_be_read_is_an_error_and_not_an_empty_profile(

@@ -1,0 +1,108 @@
+"""What streams tells bidders of how far it has folded the outcomes."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaConnectionError
+
+from models.spend_records import FoldMark, decode_spend
+from models.topics import Topics
+from runtime.settings import Settings
+from streams import fold_marks as module
+from streams.fold_marks import FoldMarks
+from streams.metrics import Metrics
+
+SETTINGS = Settings()
+OUTCOMES = Topics.OUTCOMES.name(SETTINGS.owner)
+PART = TopicPartition(OUTCOMES, 2)
+EVENTS = TopicPartition(Topics.EVENTS.name(SETTINGS.owner), 2)
+
+
+class Kafka:
+    """A consumer that has read so far of so much, and a producer."""
+
+    def __init__(self) -> None:
+        self.read, self.end, self.asked_ms = 5, 9, 9_000
+        self.failure: Exception | None = None
+        self.sent: list[tuple[str, bytes, FoldMark]] = []
+
+    def assignment(self) -> set[TopicPartition]:
+        return {PART, EVENTS}
+
+    def highwater(self, _: TopicPartition) -> int:
+        return self.end
+
+    def last_poll_timestamp(self, _: TopicPartition) -> int:
+        return self.asked_ms
+
+    async def position(self, _: TopicPartition) -> int:
+        return self.read
+
+    async def send(self, topic: str, *, key: bytes, value: bytes) -> Any:  # noqa: ANN401 - a future
+        if self.failure is not None:
+            raise self.failure
+        told = decode_spend(value)
+        assert isinstance(told, FoldMark)
+        self.sent.append((topic, key, told))
+
+
+class Case:
+    """Marks over fakes, each second another one."""
+
+    def __init__(self) -> None:
+        self.kafka, self.metrics = Kafka(), Metrics()
+        self.marks = FoldMarks(SETTINGS, self.kafka, self.kafka, self.metrics)
+
+    def tell(self) -> list[int]:
+        asyncio.run(self.marks.tell())
+        sent, self.kafka.sent = self.kafka.sent, []
+        assert all(topic == Topics.SPEND.name(SETTINGS.owner) for topic, _, _ in sent)
+        assert all(key == b"fold/2" for _, key, _ in sent)
+        return [told.folded_ms for _, _, told in sent]
+
+
+@pytest.fixture
+def case(monkeypatch: pytest.MonkeyPatch) -> Case:
+    monkeypatch.setattr(module, "EVERY_SECONDS", 0.0)
+    return Case()
+
+
+def test_on_the_way_it_is_the_newest_record_that_is_folded(case: Case) -> None:
+    assert case.tell() == [], "nothing is known yet"
+    case.marks.learn(PART, 4_000)
+    case.marks.learn(EVENTS, 8_000)
+    assert case.tell() == [4_000]
+
+
+def test_at_the_end_it_is_when_the_broker_named_that_end(case: Case) -> None:
+    case.marks.learn(PART, 4_000)
+    case.kafka.read = 9
+    assert case.tell() == [9_000]
+
+
+def test_after_a_takeover_nothing_is_known_of_what_others_folded(case: Case) -> None:
+    case.marks.learn(PART, 4_000)
+    case.marks.forget()
+    assert case.tell() == []
+
+
+def test_a_second_passes_between_two_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case()
+    monkeypatch.setattr(module, "EVERY_SECONDS", 3_600.0)
+    case.marks.learn(PART, 4_000)
+    case.marks._told = -3_600.0
+    assert (case.tell(), case.tell()) == ([4_000], [])
+
+
+def test_a_mark_that_kafka_does_not_take_is_counted_and_the_next_one_tried(case: Case) -> None:
+    case.marks.learn(PART, 4_000)
+    case.kafka.failure = KafkaConnectionError("no broker")
+    assert case.tell() == []
+    retries = case.metrics.registry.get_sample_value(
+        "streams_batch_retries_total", {"dependency": "kafka"}
+    )
+    assert retries == 1
+    case.kafka.failure = None
+    assert case.tell() == [4_000]
