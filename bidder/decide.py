@@ -30,6 +30,8 @@ __all__ = ["best_bids", "decide", "prospects_of"]
 
 MOST_TRIED: Final = 256
 """Campaigns that a slot tries before it takes the best that it has: a bound on its time."""
+CONTEXTUAL_TRIED: Final = 16
+"""So many of those that know no person are tried in any case."""
 
 
 def decide(
@@ -150,7 +152,7 @@ class _Search(msgspec.Struct, eq=False):
         contest = _Contest(slot, MOST_TRIED)
         contest.run(self.plans)
         best = contest.best
-        if contest.left < 0:
+        if contest.was_cut:
             self.was_cut = True
         if self.fates is not None:
             self.fates += fates_of(slot, best)
@@ -175,6 +177,7 @@ class _Contest(msgspec.Struct, eq=False):
     left: int
     best: Bid | None = None
     best_cpm_micros: int = -1
+    was_cut: bool = False
 
     def run(self, plans: Iterable[Plan]) -> None:
         """Tries plans from the best downwards, then campaigns that know no person.
@@ -188,14 +191,16 @@ class _Contest(msgspec.Struct, eq=False):
             if most_cpm_micros < least_cpm_micros or most_cpm_micros < self.best_cpm_micros:
                 break
             self._try_plan(plan, most_cpm_micros)
+            if self.was_cut:
+                break
+        self.left = max(self.left, CONTEXTUAL_TRIED)
         self._try_contextual()
 
     def _try_plan(self, plan: Plan, most_cpm_micros: int) -> None:
         slot = self.slot
         offers = plan.offers if slot.desk.catalog.offers_are_limited else ANY_OFFER
         for campaign in slot.candidates(plan.segment.id, plan.choice.goal, offers):
-            self.left -= 1
-            if self.left < 0:
+            if not self._may_try():
                 return
             if not plan.is_for(campaign):
                 continue
@@ -213,13 +218,20 @@ class _Contest(msgspec.Struct, eq=False):
         for campaign in self.slot.contextual():
             if campaign.contextual_cpm_micros < self.best_cpm_micros:
                 return
-            self.left -= 1
-            if self.left < 0:
+            if not self._may_try():
                 return
             if desk.standing_with(campaign.advertiser).lost is None:
                 bid = contextual_bid(self.slot, campaign)
                 if isinstance(bid, Bid):
                     self._enter(bid)
+
+    def _may_try(self) -> bool:
+        """Whether there is time for one more."""
+        self.left -= 1
+        if self.left < 0:
+            self.was_cut = True
+            return False
+        return True
 
     def _enter(self, bid: Bid) -> None:
         best = self.best

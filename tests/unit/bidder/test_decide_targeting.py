@@ -277,7 +277,9 @@ def test_a_slot_that_nothing_can_win_tries_a_bounded_number_and_says_so(
     for name in CROWD:
         what.apply(seats(id=name))
         what.apply(creative(f"of-{name}", name, creative_set="for nobody"))
-    assert decision_of(what=what).was_cut
+    decision = decision_of(what=what)
+    assert decision.was_cut
+    assert [bid.campaign.id for bid in decision.bids] == [BRAND], "who knows nobody is tried still"
     what.withdraw(f"campaign/{CROWD[0]}")
     monkeypatch.setattr(bidder.decide, "MOST_TRIED", len(CROWD))
     assert not decision_of(what=what).was_cut
