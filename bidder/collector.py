@@ -26,10 +26,10 @@ OLDEST: Final = 2
 SETTLE_AT: Final = 1_000
 """So many new records are frozen at once: walking fewer costs a full collection 0.1 ms."""
 
-YOUNG: Final = 2_000
-"""Objects that are walked at once, at most: 0.25 us each on a busy machine, so a pause takes half a
-millisecond. With CPython's 700 and 64 requests in flight every sixteenth bid began a collection,
-which freed nothing: 6.5 us of CPU a bid instead of 1.8."""
+YOUNG: Final = 500
+"""Objects that are walked at once, at most: four of five pauses take less than 0.1 ms, and one in a
+thousand more than 1 ms, where somebody else takes the core meanwhile. It costs a bid 2.9 us of CPU;
+with 2,000 it is 0.5, and of the pauses, each 0.5 ms long, one in four is stretched beyond 1 ms."""
 NEVER: Final = 1_000_000
 """So many collections of the young come before one of what is older."""
 LEISURE_MS: Final = 60_000

@@ -228,6 +228,8 @@ class BidPath:
         for _ in range(MOST_ROUNDS):
             decision, pending = yield from self._decide(case, excluded)
             drafts = self._draft(case, decision)
+            # What is refused afterwards stays set aside until its time is over.
+            self._hold_money(case, drafts)
             unsure = self._unsure(case, drafts, pending)
             if not unsure:
                 yield TURN
@@ -245,7 +247,9 @@ class BidPath:
             excluded |= refused
         case = msgspec.structs.replace(case, found=nobody)
         decision, _ = yield from self._decide(case, excluded)
-        return self._respond(case, decision, self._draft(case, decision))
+        drafts = self._draft(case, decision)
+        self._hold_money(case, drafts)
+        return self._respond(case, decision, drafts)
 
     def _find(
         self, request: BidRequest, exchange: Exchange, now_ms: int, use: AllowedUse
@@ -410,7 +414,6 @@ class BidPath:
             answer = self._no_bid(case.request, case.exchange, decision.reason, expired_at)
             return self._noted(case, answer, [])
         self._slots[BIDS] += len(drafts)
-        self._hold_money(case, drafts)
         bids: list[tuple[Bid, NoticeToken]] = []
         held: tuple[Reserved, ...] = ()
         for draft in drafts:

@@ -179,6 +179,7 @@ class _Worker:
         outbox = self._keep_receipts(path)
         # What the catalogue holds lives long: keep full collections from walking it.
         self._collector.settle()
+        self._folds.move_to(clock.now_ms())
         server = Server(path, notices, self._redis, keys, self._counters, syncs=syncs)
         self._doors.open(server.handle)
         return _Ready(server, path, producer, keeper, outbox)

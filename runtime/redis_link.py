@@ -355,6 +355,8 @@ class RedisLink(Link, asyncio.Protocol):
         if self._transport is not None and self._outgoing:
             self._transport.write(b"".join(self._outgoing))
         self._outgoing.clear()
+        if self._at_end:  # what was just called may want to be called again
+            self._begin_tick()
 
     @staticmethod
     def _call_at_end(callback: Callable[[], None]) -> None:

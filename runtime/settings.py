@@ -49,6 +49,8 @@ LEAST: Final = {
     "identity_min_confidence": 0, "tcf_vendor_id": 0,
 }  # fmt: skip
 SHARES: Final = frozenset({"receipt_sample_percent", "receipt_full_percent"})
+LONGEST_PATIENCE_SECONDS: Final = 60
+"""So much longer than its reservations Redis keeps the key of a person that nobody knows."""
 HIGHEST_PORT: Final = 65_535
 COOKIE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 HIGHEST_VENDOR_ID: Final = 65_535
@@ -109,7 +111,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         receipt_full_percent: of auctions, of whose decisions a full receipt is kept, which can be
             recomputed.
         streams_patience_seconds: for so long bidders hold places under caps for impressions that
-            streams has not counted yet; when it is further behind, they bid for nobody's person.
+            streams has not counted yet, at most 60; further behind, they bid for nobody's person.
         admin_host: where admin ports listen.
         presence_stay_seconds: the mean time after a sign-in at a shared device until somebody else
             takes over unnoticed.
@@ -340,6 +342,13 @@ def _check_match_days(value: int) -> None:
         raise InvalidFieldError("match_days", value, f"at most {LONGEST_MATCH_DAYS}")
 
 
+def _check_streams_patience(value: int) -> None:
+    if value > LONGEST_PATIENCE_SECONDS:
+        raise InvalidFieldError(
+            "streams_patience_seconds", value, f"at most {LONGEST_PATIENCE_SECONDS}"
+        )
+
+
 def _check_vendor_id(value: int) -> None:
     if value > HIGHEST_VENDOR_ID:
         raise InvalidFieldError("tcf_vendor_id", value, f"a vendor id, up to {HIGHEST_VENDOR_ID}")
@@ -350,6 +359,7 @@ _CHECKS: Final[dict[str, Callable[[Any], object]]] = {
     "identity_type_links": read_type_links,
     "cookie_name": _check_cookie_name,
     "match_days": _check_match_days,
+    "streams_patience_seconds": _check_streams_patience,
     "time_zone": _check_time_zone,
     "tcf_vendor_id": _check_vendor_id,
 }

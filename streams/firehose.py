@@ -151,6 +151,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Takes nothing over yet: that happens with a partition's first records."""
         self.assigned.set()
+        self._marks.begin()
         logger.info("partitions_assigned", extra={"partitions": len(assigned)})
 
     async def begin(self, partitions: Iterable[TopicPartition]) -> None:
@@ -236,6 +237,7 @@ class Firehose(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped libr
             except CommitFailedError:
                 logger.warning("ownership_lost")
                 self._owned.give_up()
+                self._marks.forget()
                 return
             except KafkaError as error:
                 dependency, reason = "kafka", str(error)

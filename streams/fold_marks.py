@@ -1,5 +1,6 @@
 """Tells bidders how far the firehose has folded what was billed: their caps rest on it."""
 
+import asyncio
 import logging
 import time
 from typing import Any, Final
@@ -9,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from models.spend_records import FoldMark, encode_spend, spend_key
 from models.topics import Topics
-from runtime import kafka
+from runtime import clock, kafka
 from runtime.settings import Settings
 from streams.metrics import Metrics
 
@@ -43,21 +44,30 @@ class FoldMarks:
         self._producer = producer
         self._metrics = metrics
         self._folded_ms: dict[TopicPartition, int] = {}
+        self._is_owner = False
         self._told = 0.0
 
     def learn(self, partition: TopicPartition, newest_ms: int) -> None:
-        """Takes in that all records of a partition up to one of that time are folded."""
+        """Takes in that all records of a partition up to one of that time are folded.
+
+        Whoever produced it wrote the time, which may lie ahead.
+        """
         if partition.topic == self._outcomes:
-            self._folded_ms[partition] = newest_ms
+            self._folded_ms[partition] = min(newest_ms, clock.now_ms())
+
+    def begin(self) -> None:
+        """Learns that partitions are ours: what is fetched of them from now on is folded."""
+        self._is_owner = True
 
     def forget(self) -> None:
-        """Learns that the partitions may be somebody else's from now on."""
+        """Learns that they may be somebody else's: what was fetched of them may not be folded."""
+        self._is_owner = False
         self._folded_ms.clear()
 
     async def tell(self) -> None:
         """Tells, once a second, if all that was fetched is folded and Kafka takes it."""
         now = time.monotonic()
-        if now - self._told < EVERY_SECONDS:
+        if not self._is_owner or now - self._told < EVERY_SECONDS:
             return
         self._told = now
         try:
@@ -65,9 +75,7 @@ class FoldMarks:
                 if partition.topic == self._outcomes:
                     await self._tell_of(partition)
         except KafkaError as error:
-            # Bidders that hear nothing hold their reservations for longer.
-            self._metrics.retries.labels("kafka").inc()
-            logger.warning("fold_mark_not_told", extra={"reason": str(error)})
+            self._failed(error)
 
     async def _tell_of(self, partition: TopicPartition) -> None:
         folded_ms = await kafka.told_until_ms(
@@ -75,6 +83,16 @@ class FoldMarks:
         )
         if folded_ms:
             mark = FoldMark(partition=partition.partition, folded_ms=folded_ms)
-            await self._producer.send(
+            sending = await self._producer.send(
                 self._spend, key=spend_key(mark).encode(), value=encode_spend(mark)
             )
+            sending.add_done_callback(self._sent)
+
+    def _sent(self, sending: asyncio.Future[Any]) -> None:
+        if not sending.cancelled() and sending.exception() is not None:
+            self._failed(sending.exception())
+
+    def _failed(self, error: BaseException | None) -> None:
+        # Bidders that hear nothing hold their reservations for longer.
+        self._metrics.retries.labels("kafka").inc()
+        logger.warning("fold_mark_not_told", extra={"reason": str(error)})

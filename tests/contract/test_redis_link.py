@@ -258,6 +258,20 @@ def test_what_is_asked_for_at_the_end_of_a_tick_travels_along_whatever_goes_wron
     assert [record.message for record in caplog.records] == ["redis_callback_failed"]
 
 
+def test_a_callback_at_the_end_of_a_tick_may_ask_for_the_next_end(
+    redis_server: RedisEngine,
+) -> None:
+    """Nothing else begins a tick while a server is idle or away."""
+
+    async def scenario(link: RedisLink) -> None:
+        came = asyncio.Event()
+        link.at_end_of_tick(lambda: link.at_end_of_tick(came.set))
+        async with asyncio.timeout(5):
+            await came.wait()
+
+    with_link(redis_server.url, scenario)
+
+
 def test_what_an_algorithm_raises_is_its_callers(redis_server: RedisEngine) -> None:
     def broken() -> Steps[None]:
         yield [("PING",)]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from bidder.bids import Decision, Fate, Loss
 from bidder.metrics import Counters, open_memory
-from bidder.path import BidPath
+from bidder.path import Answer, BidPath
 from models.budgets import Allowance, Allowances
 from models.spend_records import SpendMark
 from models.topics import Topics
@@ -58,7 +58,7 @@ def test_the_pacing_multiplier_lowers_the_value_before_it_is_shaded(
     assert abs(half - full / 2) <= 1
 
 
-def path_with_a_budget(memory_fd: int) -> BidPath:
+def path_with_a_budget(memory_fd: int, budget_micros: int = BUDGET) -> BidPath:
     what, allowances = catalog(), Allowances("UTC")
     brand = what.campaigns[BRAND]
     for partition in range(Topics.OUTCOMES.partitions):
@@ -66,7 +66,7 @@ def path_with_a_budget(memory_fd: int) -> BidPath:
     allowances.move_to(NOW_MS)
     changed = type(brand)(
         **{name: getattr(brand, name) for name in brand.__struct_fields__}
-        | {"daily_budget_micros": BUDGET, "pacing": "fast"}
+        | {"daily_budget_micros": budget_micros, "pacing": "fast"}
     )
     what.apply(changed)
     allowances.set_budget(changed)
@@ -84,3 +84,21 @@ def test_what_a_bid_may_cost_is_set_aside_until_it_is_given_up_and_a_test_costs_
             assert path.allowances.of[BRAND].left_micros == left
         path.allowances.move_to(NOW_MS + NORTH.reservation_seconds * 1000)
         assert path.allowances.of[BRAND].left_micros == BUDGET
+
+
+def test_bids_that_come_together_see_what_the_ones_before_may_cost() -> None:
+    """Turn by turn: all decide before the first answer leaves."""
+    with open_memory() as memory:
+        path = path_with_a_budget(memory.fileno(), budget_micros=300)
+        walking = [path.answer(bid_request(), NORTH, NOW_MS) for _ in range(3)]
+        answers: list[Answer] = []
+        replies: list[list[object] | None] = [None] * 3
+        while walking:
+            for place, steps in reversed(list(enumerate(walking))):
+                try:
+                    commands = steps.send(replies[place])  # type: ignore[arg-type]  # None starts it
+                    replies[place] = [MemoryRedis().reply(one) for one in commands]
+                except StopIteration as stop:
+                    answers.append(stop.value)
+                    del walking[place], replies[place]
+        assert len([one for one in answers if one.body is not None]) == 1

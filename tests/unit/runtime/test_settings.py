@@ -67,6 +67,11 @@ def test_types_of_identifiers_have_limits_of_their_own() -> None:
     }  # fmt: skip
 
 
+def test_patience_with_streams_is_no_longer_than_redis_keeps_what_it_needs() -> None:
+    with pytest.raises(KinbidError, match="at most 60"):
+        load(None, {"KINBID_STREAMS_PATIENCE_SECONDS": "61"})
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
