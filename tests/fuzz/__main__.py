@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import random
+import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,8 @@ from typing import Any, Final
 LONGEST_INPUT_BYTES: Final = 12_000
 LONGEST_RUN_SECONDS: Final = 5
 MOST_MEMORY_MB: Final = 1_024
+"""Above what the process had at its peak when it began: on Linux it begins with the peak of whoever
+started it, which a large test run may be, and the fuzzer looks at the peak."""
 
 
 def main() -> int:
@@ -44,9 +47,10 @@ def main() -> int:
     with atheris.instrument_imports(include=["bidder"]):
         target = importlib.import_module(args.module).TARGETS[args.target]
     corpus = args.folder / args.target
+    most_mb = MOST_MEMORY_MB + resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     flags = [
         "fuzz", f"-max_total_time={args.seconds}", f"-max_len={LONGEST_INPUT_BYTES}",
-        f"-timeout={LONGEST_RUN_SECONDS}", f"-rss_limit_mb={MOST_MEMORY_MB}", f"-seed={args.seed}",
+        f"-timeout={LONGEST_RUN_SECONDS}", f"-rss_limit_mb={most_mb}", f"-seed={args.seed}",
         f"-artifact_prefix={corpus}{os.sep}", "-print_final_stats=1",
         str(_seeded(corpus, args.target)), f"-dict={_dictionary(corpus)}",
     ]  # fmt: skip
