@@ -65,12 +65,11 @@ def choices(
                     found.trip_horizon_factor, found.seat_pressure,
                 )  # fmt: skip
         return
-    carts, products = dealings.carts, catalog.products
-    for item, seen_s in zip(dealings.items, dealings.seen_s, strict=True):
+    products = catalog.products
+    for item, seen_s, in_cart in dealings.looked_at():
         product = products.get((advertiser, item))
         if product is not None and product.stock > 0:
-            yield Choice("product", product, seen_s * SECOND_MS, in_cart=bool(carts & 1))
-        carts >>= 1
+            yield Choice("product", product, seen_s * SECOND_MS, in_cart=in_cart)
 
 
 def is_allowed(offer: Offer, offers: Collection[str]) -> bool:

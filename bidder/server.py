@@ -305,9 +305,11 @@ class Server:
         starting, self._starting = self._starting, []
         turns = self._redis.turns
         turns.open()
-        for pending in starting:
-            pending.begin()
-        turns.close()
+        try:
+            for pending in starting:
+                pending.begin()
+        finally:
+            turns.close()
 
     def _waited_ms(self, call: HttpCall, terms: Terms, now_ns: int) -> int:
         """How long a request has waited, as the kernel knows; and how far its exchange is."""

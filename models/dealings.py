@@ -155,9 +155,14 @@ class Dealings(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def products(self, advertiser: str) -> Iterator[Intent]:
         """The products, the top interest first."""
+        for item, seen_s, in_cart in self.looked_at():
+            yield Intent(advertiser, item, seen_s * SECOND_MS, in_cart=in_cart)
+
+    def looked_at(self) -> Iterator[tuple[str, int, bool]]:
+        """The products, the top interest first: each with its time, Unix seconds, and the cart."""
         carts = self.carts
         for item, seen_s in zip(self.items, _times_s(self.item_gaps_s), strict=True):
-            yield Intent(advertiser, item, seen_s * SECOND_MS, in_cart=bool(carts & 1))
+            yield item, seen_s, bool(carts & 1)
             carts >>= 1
 
 

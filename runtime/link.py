@@ -49,9 +49,9 @@ class Asker(Protocol):
 class Turns:
     """Has generators that came together take their turns together.
 
-    Sixteen bids that go through the same stage one after another cost a quarter less CPU than as
-    many that go through all stages, each in its turn: an interpreter runs the code that it has just
-    run much faster. What comes alone waits for nobody.
+    Recorded bids that go through each stage by sixteen cost a fifth less CPU than as many that go
+    through all stages one by one, and in a worker a tenth: an interpreter runs the code that it has
+    just run faster. What comes alone waits for nobody.
     """
 
     __slots__ = ("_is_open", "_waiting")

@@ -266,8 +266,8 @@ def test_a_callback_at_the_end_of_a_tick_may_ask_for_the_next_end(
     async def scenario(link: RedisLink) -> None:
         came = asyncio.Event()
         link.at_end_of_tick(lambda: link.at_end_of_tick(came.set))
-        async with asyncio.timeout(5):
-            await came.wait()
+        await asyncio.wait({asyncio.ensure_future(came.wait())}, timeout=5)
+        assert came.is_set()
 
     with_link(redis_server.url, scenario)
 
